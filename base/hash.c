@@ -1,0 +1,69 @@
+/* XXH3 digests; see hash.h. */
+#include "base/hash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+#include <xxhash.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, n_bytes, seed);
+}
+
+static struct mth_digest digest_of(XXH128_hash_t hash)
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, hash);
+    struct mth_digest digest;
+    memcpy(digest.bytes, canonical.digest, sizeof digest.bytes);
+    return digest;
+}
+
+struct mth_digest mth_hash128(const void *data, size_t n_bytes)
+{
+    return digest_of(XXH3_128bits(data, n_bytes));
+}
+
+struct mth_hash_stream *mth_hash_stream_create(void)
+{
+    XXH3_state_t *state = XXH3_createState();
+    if (state)
+        XXH3_128bits_reset(state);
+    return (struct mth_hash_stream *)state;
+}
+
+void mth_hash_stream_update(struct mth_hash_stream *stream, const void *data, size_t n_bytes)
+{
+    XXH3_128bits_update((XXH3_state_t *)stream, data, n_bytes);
+}
+
+struct mth_digest mth_hash_stream_digest(const struct mth_hash_stream *stream)
+{
+    return digest_of(XXH3_128bits_digest((const XXH3_state_t *)stream));
+}
+
+void mth_hash_stream_destroy(struct mth_hash_stream *stream)
+{
+    XXH3_freeState((XXH3_state_t *)stream);
+}
+
+bool mth_digest_equal(const struct mth_digest *a, const struct mth_digest *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+void mth_digest_hex(const struct mth_digest *digest, char hex[MTH_DIGEST_HEX_BYTES])
+{
+    for (size_t i = 0; i < sizeof digest->bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest->bytes[i]);
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Rebuild a committed training run:  datasets/train/run.sh RUN [--verify]
+#
+# RUN is the name of a folder under datasets/, for instance tiny-gpt.
+#   PYTHON  interpreter that makes the virtual environment (default python3)
+#   VENV    an existing virtual environment to use as it is; nothing is installed into it
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+if [ $# -lt 1 ]; then
+    echo "usage: $0 RUN [--verify]" >&2
+    exit 2
+fi
+run=$1
+shift
+case $run in
+    tiny-gpt) script=$here/tiny_gpt.py ;;
+    *) echo "run.sh: no run named '$run'; known: tiny-gpt" >&2; exit 2 ;;
+esac
+
+if [ -n "${VENV:-}" ]; then
+    venv=$VENV
+    if [ ! -x "$venv/bin/python" ]; then
+        echo "run.sh: VENV=$venv holds no bin/python; unset VENV to let this script make one" >&2
+        exit 2
+    fi
+else
+    venv=$root/build/venv-train
+    # The copy of the requirements is written last, so that a half-made environment is completed next time.
+    if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
+        mkdir -p "$root/build"
+        "${PYTHON:-python3}" -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+        cp "$here/requirements.txt" "$venv/requirements.installed"
+    fi
+fi
+
+PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$script" \
+    --out "$root/datasets/$run" --work "$root/build/train/$run" "$@"

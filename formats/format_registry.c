@@ -1,0 +1,60 @@
+/* The registry of formats, in the order in which they are tried. */
+#include "formats/region_map.h"
+
+#include "base/checked.h"
+
+enum { MTH_HEAD_BYTES = 64 };
+
+#define MTH_FORMAT(name) extern const struct mth_format mth_format_##name;
+#include "formats/formats.def"
+#undef MTH_FORMAT
+
+#define MTH_FORMAT(name) &mth_format_##name,
+static const struct mth_format *const formats[] = {
+#include "formats/formats.def"
+};
+#undef MTH_FORMAT
+
+enum { N_FORMATS = sizeof formats / sizeof formats[0] };
+
+const struct mth_format *mth_format_at(size_t index)
+{
+    return index < N_FORMATS ? formats[index] : NULL;
+}
+
+/* The format that claims a file, NULL when none does. A dtype for raw files settles it: raw comes first. */
+static const struct mth_format *recognise(const struct mth_source *source, const struct mth_format_options *options,
+                                          const uint8_t *head, size_t n_head)
+{
+    if (options->raw_dtype != MTH_N_DTYPES)
+        return &mth_format_raw;
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        if (formats[i]->probe && formats[i]->probe(source, head, n_head))
+            return formats[i];
+    }
+    return NULL;
+}
+
+int mth_format_map(const struct mth_source *source, const struct mth_format_options *options,
+                   struct mth_memory *memory, struct mth_region_map *map, struct mth_error *err)
+{
+    uint8_t head[MTH_HEAD_BYTES];
+    size_t n_head = source->n_bytes < sizeof head ? (size_t)source->n_bytes : sizeof head;
+    mth_region_map_init(map, memory, "unknown", source->n_bytes);
+    int status = mth_source_read(source, 0, head, n_head, err);
+    if (status)
+        return status;
+    const struct mth_format *format = recognise(source, options, head, n_head);
+    if (!format)
+        return mth_error_set(err, MTH_ERR_FORMAT,
+                             source->n_bytes ? "%s: not a checkpoint of a known format; --dtype takes it as raw elements"
+                                             : "%s: the file is empty",
+                             source->name);
+    map->format = format->name;
+    status = format->map(source, options, map, err);
+    if (!status)
+        status = mth_region_map_check(map);
+    if (status)
+        mth_region_map_free(map);
+    return status;
+}

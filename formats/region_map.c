@@ -1,0 +1,118 @@
+/* Building and checking region maps; see region_map.h. */
+#include "formats/region_map.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+void mth_region_map_init(struct mth_region_map *map, struct mth_memory *memory, const char *format, uint64_t n_bytes)
+{
+    *map = (struct mth_region_map){.memory = memory, .format = format, .n_bytes = n_bytes};
+}
+
+void mth_region_map_free(struct mth_region_map *map)
+{
+    mth_memory_free(map->memory, map->regions);
+    mth_memory_free(map->memory, map->tensors);
+    mth_memory_free(map->memory, map->text);
+    mth_memory_free(map->memory, map->dims);
+    mth_region_map_init(map, map->memory, map->format, 0);
+}
+
+/* Room for n more things of size bytes behind the first n_used; grows by half, so that adding costs O(1). */
+static int reserve(struct mth_region_map *map, void **array, size_t *capacity, size_t n_used, size_t n, size_t size)
+{
+    size_t wanted, n_bytes;
+    if (!mth_size_add(n_used, n, &wanted))
+        return MTH_ERR_OVERFLOW;
+    if (wanted <= *capacity)
+        return MTH_OK;
+    if (wanted > UINT32_MAX)
+        return MTH_ERR_LIMIT;
+    wanted = mth_size_max(wanted, *capacity + *capacity / 2);
+    if (!mth_size_mul(wanted, size, &n_bytes))
+        return MTH_ERR_OVERFLOW;
+    void *grown = mth_memory_realloc(map->memory, *array, n_bytes);
+    if (!grown)
+        return MTH_ERR_NO_MEMORY;
+    *array = grown;
+    *capacity = wanted;
+    return MTH_OK;
+}
+
+int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint64_t n_bytes, enum mth_dtype dtype,
+                              uint32_t *index)
+{
+    if (index)
+        *index = n_bytes ? (uint32_t)map->n_regions : MTH_NO_REGION;
+    if (n_bytes == 0)
+        return MTH_OK;
+    void *array = map->regions;
+    int status = reserve(map, &array, &map->regions_capacity, map->n_regions, 1, sizeof *map->regions);
+    map->regions = array;
+    if (status)
+        return status;
+    map->regions[map->n_regions++] = (struct mth_region){.offset = offset, .n_bytes = n_bytes, .dtype = dtype};
+    return MTH_OK;
+}
+
+int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name, const uint64_t *shape,
+                              size_t n_dims, const struct mth_tensor *tensor)
+{
+    if (n_dims > MTH_MAX_DIMS)
+        return MTH_ERR_LIMIT;
+    void *tensors = map->tensors, *text = map->text, *dims = map->dims;
+    int status = reserve(map, &tensors, &map->tensors_capacity, map->n_tensors, 1, sizeof *map->tensors);
+    map->tensors = tensors;
+    if (!status)
+        status = reserve(map, &text, &map->text_capacity, map->n_text, n_name + 1, 1);
+    map->text = text;
+    if (!status)
+        status = reserve(map, &dims, &map->dims_capacity, map->n_dims, n_dims, sizeof *map->dims);
+    map->dims = dims;
+    if (status)
+        return status;
+
+    struct mth_tensor *added = &map->tensors[map->n_tensors++];
+    *added = *tensor;
+    added->name = (uint32_t)map->n_text;
+    added->shape = (uint32_t)map->n_dims;
+    added->n_dims = (uint16_t)n_dims;
+    if (n_name)
+        memcpy(map->text + map->n_text, name, n_name);
+    map->text[map->n_text + n_name] = '\0';
+    map->n_text += n_name + 1;
+    if (n_dims)
+        memcpy(map->dims + map->n_dims, shape, n_dims * sizeof *shape);
+    map->n_dims += n_dims;
+    return MTH_OK;
+}
+
+int mth_region_map_check(const struct mth_region_map *map)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (region->offset != end || region->n_bytes == 0 || !mth_u64_add(end, region->n_bytes, &end))
+            return MTH_ERR_INTERNAL;
+    }
+    if (end != map->n_bytes)
+        return MTH_ERR_INTERNAL;
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        const struct mth_tensor *tensor = &map->tensors[i];
+        if (tensor->region == MTH_NO_REGION ? tensor->n_elems != 0 : tensor->region >= map->n_regions)
+            return MTH_ERR_INTERNAL;
+        if (tensor->region != MTH_NO_REGION && tensor->offset_bytes > map->regions[tensor->region].n_bytes)
+            return MTH_ERR_INTERNAL;
+    }
+    return MTH_OK;
+}
+
+const struct mth_tensor *mth_region_map_find(const struct mth_region_map *map, const char *name)
+{
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        if (strcmp(mth_tensor_name(map, &map->tensors[i]), name) == 0)
+            return &map->tensors[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,19 @@
+/* Which bytes of a base belong to which region of a checkpoint. */
+#ifndef MTH_FORMATS_REGION_MATCH_H
+#define MTH_FORMATS_REGION_MATCH_H
+
+#include "formats/region_map.h"
+
+#define MTH_NO_MATCH UINT64_MAX
+
+/*
+ * Pair the regions of a map with those of its base: tensors of the same name, dtype and shape, whatever their order.
+ *
+ * Shape     base_offsets: one per region of map, set to a byte offset in the base's file, where n_bytes of that
+ *           region's counterpart begin, or to MTH_NO_MATCH
+ * Errors    MTH_ERR_NO_MEMORY
+ * Cost      linear in the number of tensors of both
+ */
+int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base, uint64_t *base_offsets);
+
+#endif
