@@ -33,11 +33,11 @@ static const struct {
     const char *name;
     enum mth_dtype dtype;
 } aliases[] = {
-    {"bfloat16", MTH_DTYPE_BF16}, {"float16", MTH_DTYPE_F16}, {"half", MTH_DTYPE_F16},
-    {"float32", MTH_DTYPE_F32},   {"float", MTH_DTYPE_F32},   {"float64", MTH_DTYPE_F64},
-    {"double", MTH_DTYPE_F64},    {"int8", MTH_DTYPE_I8},     {"uint8", MTH_DTYPE_U8},
-    {"int16", MTH_DTYPE_I16},     {"uint16", MTH_DTYPE_U16},  {"int32", MTH_DTYPE_I32},
-    {"uint32", MTH_DTYPE_U32},    {"int64", MTH_DTYPE_I64},   {"uint64", MTH_DTYPE_U64},
+    {"bfloat16", MTH_DTYPE_BF16}, {"float16", MTH_DTYPE_F16},  {"half", MTH_DTYPE_F16},
+    {"float32", MTH_DTYPE_F32},   {"float", MTH_DTYPE_F32},    {"float64", MTH_DTYPE_F64},
+    {"double", MTH_DTYPE_F64},    {"int8", MTH_DTYPE_I8},      {"uint8", MTH_DTYPE_U8},
+    {"int16", MTH_DTYPE_I16},     {"uint16", MTH_DTYPE_U16},   {"int32", MTH_DTYPE_I32},
+    {"uint32", MTH_DTYPE_U32},    {"int64", MTH_DTYPE_I64},    {"uint64", MTH_DTYPE_U64},
     {"complex64", MTH_DTYPE_C64}, {"bytes", MTH_DTYPE_OPAQUE},
 };
 

@@ -48,7 +48,8 @@ struct mth_dtype_info {
 /* Never NULL; a number that is no dtype gives the row of MTH_DTYPE_OPAQUE. */
 const struct mth_dtype_info *mth_dtype_info(enum mth_dtype dtype);
 
-/* The dtype of a name in any case ("bf16", "BF16", also "float32", "bfloat16"); MTH_N_DTYPES when there is none. */
+/* The dtype of a name in any case ("bf16", "BF16", also "float32", "bfloat16"); MTH_N_DTYPES when there is
+ * none. */
 enum mth_dtype mth_dtype_find(const char *name, size_t n_name);
 
 /* Lane width in whole bytes, at least 1. */

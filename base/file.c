@@ -20,13 +20,14 @@ int mth_source_open(const char *path, struct mth_source *source, struct mth_erro
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return mth_error_set(err, errno == ENOENT || errno == ENOTDIR ? MTH_ERR_NOT_FOUND : MTH_ERR_IO, "%s: %s",
-                             path, strerror(errno));
+        return mth_error_set(err, errno == ENOENT || errno == ENOTDIR ? MTH_ERR_NOT_FOUND : MTH_ERR_IO,
+                             "%s: %s", path, strerror(errno));
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
         return mth_error_set(err, MTH_ERR_IO, "%s: %s", path,
-                             S_ISDIR(st.st_mode) ? "is a directory, not a checkpoint file" : "is not a regular file");
+                             S_ISDIR(st.st_mode) ? "is a directory, not a checkpoint file"
+                                                 : "is not a regular file");
     }
     source->fd = fd;
     source->n_bytes = (uint64_t)st.st_size;
@@ -50,7 +51,8 @@ int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst,
 {
     if (offset > source->n_bytes || n_bytes > source->n_bytes - offset)
         return mth_error_set(err, MTH_ERR_TRUNCATED, "%s: ends at byte %llu, %zu bytes are wanted at %llu",
-                             source->name, (unsigned long long)source->n_bytes, n_bytes, (unsigned long long)offset);
+                             source->name, (unsigned long long)source->n_bytes, n_bytes,
+                             (unsigned long long)offset);
     if (source->fd < 0) {
         if (n_bytes)
             memcpy(dst, source->memory + offset, n_bytes);
@@ -65,7 +67,8 @@ int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst,
             return mth_error_set(err, MTH_ERR_IO, "%s: cannot read at byte %llu: %s", source->name,
                                  (unsigned long long)offset, strerror(errno));
         if (got == 0)
-            return mth_error_set(err, MTH_ERR_TRUNCATED, "%s: became shorter while it was read", source->name);
+            return mth_error_set(err, MTH_ERR_TRUNCATED, "%s: became shorter while it was read",
+                                 source->name);
         out += got;
         offset += (uint64_t)got;
         n_bytes -= (size_t)got;
@@ -73,7 +76,8 @@ int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst,
     return MTH_OK;
 }
 
-int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_buffer *out, struct mth_error *err)
+int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_buffer *out,
+                      struct mth_error *err)
 {
     struct mth_source source;
     *out = (struct mth_buffer){0};
@@ -147,7 +151,8 @@ int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct 
     return MTH_OK;
 }
 
-int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size_t n_bytes, struct mth_error *err)
+int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size_t n_bytes,
+                          struct mth_error *err)
 {
     const uint8_t *p = data;
     while (n_bytes > 0) {

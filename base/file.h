@@ -33,22 +33,25 @@ void mth_source_memory(const char *name, struct mth_bytes bytes, struct mth_sour
 void mth_source_close(struct mth_source *source);
 
 /*
- * Read exactly n_bytes at offset. Errors: MTH_ERR_TRUNCATED past the end (also when the file shrank meanwhile),
- * MTH_ERR_IO.
+ * Read exactly n_bytes at offset. Errors: MTH_ERR_TRUNCATED past the end (also when the file shrank
+ * meanwhile), MTH_ERR_IO.
  */
 int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst, size_t n_bytes,
                     struct mth_error *err);
 
-/* The whole file in one allocation from memory, which the caller frees. Errors also: MTH_ERR_NO_MEMORY, MTH_ERR_LIMIT. */
-int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_buffer *out, struct mth_error *err);
+/* The whole file in one allocation from memory, which the caller frees. Errors also: MTH_ERR_NO_MEMORY,
+ * MTH_ERR_LIMIT. */
+int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_buffer *out,
+                      struct mth_error *err);
 
 /*
- * Write a file so that its name holds either what it held before or all of the new content: a temporary file in
- * the same directory, synced, renamed over the name, the directory synced.
+ * Write a file so that its name holds either what it held before or all of the new content: a temporary file
+ * in the same directory, synced, renamed over the name, the directory synced.
  */
 struct mth_file_writer;
 int mth_file_writer_open(const char *path, struct mth_file_writer **writer, struct mth_error *err);
-int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size_t n_bytes, struct mth_error *err);
+int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size_t n_bytes,
+                          struct mth_error *err);
 /* Ends the writer, whatever comes back; on an error nothing is left behind. */
 int mth_file_writer_commit(struct mth_file_writer *writer, struct mth_error *err);
 void mth_file_writer_abort(struct mth_file_writer *writer);

@@ -1,4 +1,5 @@
-/* XXH3 digests. The hash is compiled inline from xxHash's header: a call into the shared library runs at half the speed. */
+/* XXH3 digests. The hash is compiled inline from xxHash's header: a call into the shared library runs at half
+ * the speed. */
 #ifndef MTH_BASE_HASH_H
 #define MTH_BASE_HASH_H
 

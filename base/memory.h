@@ -1,8 +1,9 @@
 /*
  * Allocation with byte accounting.
  *
- * A struct mth_memory is an account: every allocation made through it is counted, so that a cell of a benchmark
- * knows its peak, and may be refused when it would pass the limit. Safe to use from several threads.
+ * A struct mth_memory is an account: every allocation made through it is counted, so that a cell of a
+ * benchmark knows its peak, and may be refused when it would pass the limit. Safe to use from several
+ * threads.
  */
 #ifndef MTH_BASE_MEMORY_H
 #define MTH_BASE_MEMORY_H

@@ -102,8 +102,8 @@ size_t mth_option_schema(const struct mth_option *options, size_t n_options, cha
     return length;
 }
 
-static const struct mth_option *find_option(const struct mth_option *options, size_t n_options, const char *name,
-                                            size_t n_name)
+static const struct mth_option *find_option(const struct mth_option *options, size_t n_options,
+                                            const char *name, size_t n_name)
 {
     for (size_t i = 0; i < n_options; i++) {
         if (strlen(options[i].name) == n_name && memcmp(options[i].name, name, n_name) == 0)
@@ -158,7 +158,7 @@ int mth_option_set(const struct mth_option *options, size_t n_options, const cha
         return mth_error_set(err, MTH_ERR_SPEC, "%s has no option '%.*s'; it takes %s", owner,
                              (int)mth_size_min(n_name, MTH_NAME_MAX_BYTES), text, schema);
     if (!equals || !parse_value(option, equals + 1, n_text - n_name - 1, &values[option - options]))
-        return mth_error_set(err, MTH_ERR_SPEC, "%s: '%.*s' is not a valid setting; it takes %s", owner, n_shown,
-                             text, schema);
+        return mth_error_set(err, MTH_ERR_SPEC, "%s: '%.*s' is not a valid setting; it takes %s", owner,
+                             n_shown, text, schema);
     return MTH_OK;
 }

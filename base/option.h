@@ -36,14 +36,16 @@ void mth_option_defaults(const struct mth_option *options, size_t n_options, int
 int mth_option_set(const struct mth_option *options, size_t n_options, const char *owner, const char *text,
                    size_t n_text, int64_t *values, struct mth_error *err);
 
-/* Append every option as ":name=value" to out (NUL-terminated). Returns the length that all of it needs, as snprintf. */
+/* Append every option as ":name=value" to out (NUL-terminated). Returns the length that all of it needs, as
+ * snprintf. */
 size_t mth_option_print(const struct mth_option *options, size_t n_options, const int64_t *values, char *out,
                         size_t capacity);
 
 /* The schema on one line: "level=-7..22 (3: default) ..."; for messages and `list`. */
 size_t mth_option_schema(const struct mth_option *options, size_t n_options, char *out, size_t capacity);
 
-/* How many insertions, deletions and substitutions turn a (n_a bytes) into b; for "did you mean". Cost n_a * |b|. */
+/* How many insertions, deletions and substitutions turn a (n_a bytes) into b; for "did you mean". Cost n_a *
+ * |b|. */
 size_t mth_edit_distance(const char *a, size_t n_a, const char *b);
 
 #ifdef __cplusplus

@@ -15,7 +15,8 @@ void mth_pool_destroy(struct mth_pool *pool);
 
 size_t mth_pool_threads(const struct mth_pool *pool);
 
-/* Runs work(arg, worker) once for each worker 0 .. n_threads-1, worker 0 on the calling thread; returns when all have. */
+/* Runs work(arg, worker) once for each worker 0 .. n_threads-1, worker 0 on the calling thread; returns when
+ * all have. */
 void mth_pool_run(struct mth_pool *pool, void (*work)(void *arg, size_t worker), void *arg);
 
 /* Processors this process may run on, at least 1. */

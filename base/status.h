@@ -2,8 +2,8 @@
  * Status codes and one-line errors.
  *
  * Every function that can fail returns 0 or a negative code of this enum; the enum is append-only, so that a
- * code keeps its number for ever. A function that has more to say than the code also fills a struct mth_error:
- * one line that tells what is wrong, where, and what to do.
+ * code keeps its number for ever. A function that has more to say than the code also fills a struct
+ * mth_error: one line that tells what is wrong, where, and what to do.
  */
 #ifndef MTH_BASE_STATUS_H
 #define MTH_BASE_STATUS_H
@@ -14,23 +14,23 @@ extern "C" {
 
 enum mth_status {
     MTH_OK = 0,
-    MTH_ERR_USAGE = -1,       /* an argument makes no sense */
-    MTH_ERR_NO_MEMORY = -2,   /* the system refused memory */
-    MTH_ERR_LIMIT = -3,       /* a limit set by the caller would be exceeded */
-    MTH_ERR_IO = -4,          /* reading or writing failed */
-    MTH_ERR_NOT_FOUND = -5,   /* a file, tensor or name does not exist */
-    MTH_ERR_CORRUPT = -6,     /* compressed data contradicts itself */
-    MTH_ERR_TRUNCATED = -7,   /* data ends too early */
-    MTH_ERR_CHECKSUM = -8,    /* a checksum or digest differs */
-    MTH_ERR_FORMAT = -9,      /* a checkpoint file breaks the rules of its format */
+    MTH_ERR_USAGE = -1,        /* an argument makes no sense */
+    MTH_ERR_NO_MEMORY = -2,    /* the system refused memory */
+    MTH_ERR_LIMIT = -3,        /* a limit set by the caller would be exceeded */
+    MTH_ERR_IO = -4,           /* reading or writing failed */
+    MTH_ERR_NOT_FOUND = -5,    /* a file, tensor or name does not exist */
+    MTH_ERR_CORRUPT = -6,      /* compressed data contradicts itself */
+    MTH_ERR_TRUNCATED = -7,    /* data ends too early */
+    MTH_ERR_CHECKSUM = -8,     /* a checksum or digest differs */
+    MTH_ERR_FORMAT = -9,       /* a checkpoint file breaks the rules of its format */
     MTH_ERR_UNSUPPORTED = -10, /* understood, but not possible here */
-    MTH_ERR_SPEC = -11,       /* a pipeline spec does not parse */
-    MTH_ERR_BASE = -12,       /* the base is missing or is not the one that was coded against */
-    MTH_ERR_CAPACITY = -13,   /* the destination is too small */
-    MTH_ERR_OVERFLOW = -14,   /* a size does not fit its type */
-    MTH_ERR_LIBRARY = -15,    /* a third-party library reported a failure of its own */
-    MTH_ERR_CANCELLED = -16,  /* the caller asked to stop */
-    MTH_ERR_INTERNAL = -17,   /* a bug of ours */
+    MTH_ERR_SPEC = -11,        /* a pipeline spec does not parse */
+    MTH_ERR_BASE = -12,        /* the base is missing or is not the one that was coded against */
+    MTH_ERR_CAPACITY = -13,    /* the destination is too small */
+    MTH_ERR_OVERFLOW = -14,    /* a size does not fit its type */
+    MTH_ERR_LIBRARY = -15,     /* a third-party library reported a failure of its own */
+    MTH_ERR_CANCELLED = -16,   /* the caller asked to stop */
+    MTH_ERR_INTERNAL = -17,    /* a bug of ours */
     MTH_STATUS_LAST = MTH_ERR_INTERNAL
 };
 
@@ -50,7 +50,8 @@ const char *mth_status_text(int status);
 
 /*
  * Record an error and return its status, so that `return mth_error_set(err, MTH_ERR_IO, ...)` reads well.
- * err may be NULL. Control characters in the formatted text become '?', so that hostile names stay on one line.
+ * err may be NULL. Control characters in the formatted text become '?', so that hostile names stay on one
+ * line.
  */
 int mth_error_set(struct mth_error *err, int status, const char *format, ...)
 #if defined(__GNUC__)

@@ -1,11 +1,11 @@
 /*
  * Streams and their context: the words that transforms, codecs and the pipeline share.
  *
- * A stream is a run of symbols. A symbol has symbol_bits of information and starts container_bits after the one
- * before, least significant bit first: symbol i lies in bits [i * container_bits, i * container_bits + symbol_bits).
- * An f16's exponent has 5 bits in a container of 8; its sign and mantissa have 11 in a container of 11, so eight
- * of them fill eleven bytes. Behind the symbols there may be tail bytes: what was left of a run of elements whose
- * length is no multiple of their width.
+ * A stream is a run of symbols. A symbol has symbol_bits of information and starts container_bits after the
+ * one before, least significant bit first: symbol i lies in bits [i * container_bits, i * container_bits +
+ * symbol_bits). An f16's exponent has 5 bits in a container of 8; its sign and mantissa have 11 in a
+ * container of 11, so eight of them fill eleven bytes. Behind the symbols there may be tail bytes: what was
+ * left of a run of elements whose length is no multiple of their width.
  */
 #ifndef MTH_BASE_STREAM_H
 #define MTH_BASE_STREAM_H

@@ -2,7 +2,8 @@
  * libmithril: lossless compression of PyTorch checkpoints.
  *
  * The public header. A pipeline is a parsed spec; a coder runs a pipeline on its threads over a checkpoint in
- * memory and makes a frame, or restores one. Buffers belong to the caller. Nothing here reads clocks or prints.
+ * memory and makes a frame, or restores one. Buffers belong to the caller. Nothing here reads clocks or
+ * prints.
  *
  * A frame is version 0, for memory and benchmarks (docs/frame.md); a later container replaces it.
  */
@@ -33,12 +34,15 @@ struct mth_pipeline;
 
 /*
  * Parse a spec such as "exponent-split+zstd:level=3/store", or the name of a preset. Grammar: docs/spec.md.
- * has_base picks a preset's delta form. Errors: MTH_ERR_SPEC with a line that says where and what would be right.
+ * has_base picks a preset's delta form. Errors: MTH_ERR_SPEC with a line that says where and what would be
+ * right.
  */
-int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **pipeline, struct mth_error *err);
+int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **pipeline,
+                       struct mth_error *err);
 void mth_pipeline_destroy(struct mth_pipeline *pipeline);
 
-/* The canonical text: every default resolved, wire versions included. Parses to an equal pipeline. Borrowed. */
+/* The canonical text: every default resolved, wire versions included. Parses to an equal pipeline. Borrowed.
+ */
 const char *mth_pipeline_text(const struct mth_pipeline *pipeline);
 
 /* Does any transform or codec of it take a reference? */
@@ -47,9 +51,9 @@ bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline);
 struct mth_preset {
     const char *name;
     const char *summary;
-    const char *source;    /* the published method it follows, or NULL for ours */
-    const char *spec;      /* without a base; NULL where the method has none */
-    const char *delta;     /* against a base; NULL where the method has none */
+    const char *source; /* the published method it follows, or NULL for ours */
+    const char *spec;   /* without a base; NULL where the method has none */
+    const char *delta;  /* against a base; NULL where the method has none */
 };
 
 /* The preset at a position, NULL past the last. */
@@ -58,8 +62,8 @@ const struct mth_preset *mth_preset_at(size_t index);
 const struct mth_preset *mth_preset_find(const char *name, size_t n_name);
 
 /*
- * Give a spec a name for this process, usable wherever a codec may stand: how specs nest deeper than one level.
- * Errors: MTH_ERR_SPEC when the name is taken or not a name, or the spec does not parse.
+ * Give a spec a name for this process, usable wherever a codec may stand: how specs nest deeper than one
+ * level. Errors: MTH_ERR_SPEC when the name is taken or not a name, or the spec does not parse.
  */
 int mth_spec_define(const char *name, const char *spec, struct mth_error *err);
 
@@ -112,9 +116,10 @@ void mth_coder_destroy(struct mth_coder *coder);
  * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_CAPACITY, MTH_ERR_NO_MEMORY, ...
  * Cost      no allocation on a second call with inputs of the same shape and the same pipeline
  */
-int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipeline, const struct mth_checkpoint *input,
-                     const struct mth_checkpoint *base, uint8_t *dst, size_t capacity_bytes, size_t *n_bytes,
-                     struct mth_frame_stats *stats, struct mth_error *err);
+int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                     const struct mth_checkpoint *input, const struct mth_checkpoint *base, uint8_t *dst,
+                     size_t capacity_bytes, size_t *n_bytes, struct mth_frame_stats *stats,
+                     struct mth_error *err);
 
 /* Bytes that any frame of this input fits in. Errors: MTH_ERR_OVERFLOW. */
 int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *input, size_t *n_bytes);
@@ -126,8 +131,8 @@ int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *
  * Errors    MTH_ERR_BASE before anything is written when base is missing or is another; MTH_ERR_CORRUPT,
  *           MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED for a damaged frame, dst then holds nothing of use
  */
-int mth_coder_decode(struct mth_coder *coder, struct mth_bytes frame, const struct mth_bytes *base, uint8_t *dst,
-                     size_t dst_bytes, struct mth_error *err);
+int mth_coder_decode(struct mth_coder *coder, struct mth_bytes frame, const struct mth_bytes *base,
+                     uint8_t *dst, size_t dst_bytes, struct mth_error *err);
 
 struct mth_frame_info {
     uint64_t raw_bytes;
@@ -147,11 +152,12 @@ int mth_frame_info(struct mth_bytes frame, struct mth_frame_info *info, struct m
  * Shape     src: n_bytes, any length; dst: mth_buffer_bound(n_bytes) suffice
  * Errors    MTH_ERR_USAGE for a dtype that is none, MTH_ERR_CAPACITY
  */
-int mth_buffer_compress(const void *src, size_t n_bytes, enum mth_dtype dtype, void *dst, size_t capacity_bytes,
-                        size_t *n_out, struct mth_error *err);
+int mth_buffer_compress(const void *src, size_t n_bytes, enum mth_dtype dtype, void *dst,
+                        size_t capacity_bytes, size_t *n_out, struct mth_error *err);
 size_t mth_buffer_bound(size_t n_bytes);
 
-/* Restore it. Errors: MTH_ERR_USAGE when dtype or n_bytes are not those it was compressed with; those of decoding. */
+/* Restore it. Errors: MTH_ERR_USAGE when dtype or n_bytes are not those it was compressed with; those of
+ * decoding. */
 int mth_buffer_decompress(const void *src, size_t n_src, enum mth_dtype dtype, void *dst, size_t n_bytes,
                           struct mth_error *err);
 

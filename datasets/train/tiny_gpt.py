@@ -66,6 +66,11 @@ def checkpoint_path(phase, step):
     return f"{phase['name']}/{phase['name']}-step-{step:06d}.safetensors"
 
 
+def file_sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 class Corpus:
     """One text as token arrays, with the entropy that a model must beat."""
 
@@ -238,11 +243,9 @@ class Run:
             for step in phase["checkpoints"]:
                 name = checkpoint_path(phase, step)
                 path = os.path.join(self.out, name)
-                with open(path, "rb") as file:
-                    digest = hashlib.sha256(file.read()).hexdigest()
                 entropy, ratio = stats.exponent_bound(stats.load_bits(path))
                 records.append({"file": name, "phase": phase["name"], "step": step,
-                                "bytes": os.path.getsize(path), "sha256": digest,
+                                "bytes": os.path.getsize(path), "sha256": file_sha256(path),
                                 "exponent_entropy_bits": round(entropy, 4), "exponent_bound_ratio": round(ratio, 4)})
         return records
 
@@ -263,7 +266,7 @@ class Run:
         return records
 
     def finish(self):
-        """Measure the checkpoints, write settings.json and train.log beside them, drop the state."""
+        """Measure the checkpoints, write settings.json and train.log beside them."""
         checkpoints, pairs = self.checkpoint_records(), self.pair_records()
         for record in checkpoints:
             self.log(f"{record['file']}: {record['bytes']} bytes, sha256 {record['sha256']}, "
@@ -277,8 +280,11 @@ class Run:
                         losses=self.losses, checkpoints=checkpoints, pairs=pairs)
         stats.write_atomic(os.path.join(self.out, "settings.json"), (json.dumps(settings, indent=2) + "\n").encode())
         stats.write_atomic(os.path.join(self.out, "train.log"), ("\n".join(self.lines) + "\n").encode())
-        os.remove(self.state_path)
         return settings
+
+    def discard_state(self):
+        """The next call of the same command trains from the beginning."""
+        os.remove(self.state_path)
 
 
 def run_inputs(corpora, vocabulary):
@@ -315,11 +321,11 @@ def compare(committed, rebuilt, out):
     rebuilt_hashes = {r["file"]: r["sha256"] for r in rebuilt["checkpoints"]}
     n_bad = 0
     for record in committed["checkpoints"]:
-        with open(os.path.join(out, record["file"]), "rb") as file:
-            is_intact = hashlib.sha256(file.read()).hexdigest() == record["sha256"]
+        path = os.path.join(out, record["file"])
+        is_intact = os.path.exists(path) and file_sha256(path) == record["sha256"]
         is_equal = rebuilt_hashes.get(record["file"]) == record["sha256"]
         n_bad += not (is_intact and is_equal)
-        print(f"{record['file']}: committed file {'intact' if is_intact else 'CHANGED'}, "
+        print(f"{record['file']}: committed file {'intact' if is_intact else 'CHANGED OR MISSING'}, "
               f"rebuilt file {'identical' if is_equal else 'DIFFERENT'}")
     print(f"verify: {len(committed['checkpoints']) - n_bad} of {len(committed['checkpoints'])} checkpoints identical")
     return 1 if n_bad else 0
@@ -341,7 +347,10 @@ def main():
 
     committed = None
     if arguments.verify:
-        with open(os.path.join(arguments.out, "settings.json"), encoding="utf-8") as file:
+        path = os.path.join(arguments.out, "settings.json")
+        if not os.path.exists(path):
+            sys.exit(f"{path}: not there, so there is nothing to verify; train without --verify first")
+        with open(path, encoding="utf-8") as file:
             committed = json.load(file)
         report_differences(committed, inputs)
     work = os.path.join(arguments.work, "verify" if arguments.verify else "run")
@@ -353,6 +362,7 @@ def main():
     settings = run.finish()
     print(f"trained in {time.monotonic() - started:.0f} s (since the last resume)", file=sys.stderr)
     if arguments.verify:
+        run.discard_state()
         return compare(committed, settings, arguments.out)
 
     for name in [r["file"] for r in settings["checkpoints"]] + ["settings.json", "train.log"]:
@@ -360,6 +370,7 @@ def main():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(os.path.join(run.out, name), "rb") as file:
             stats.write_atomic(path, file.read())
+    run.discard_state()
     return 0
 
 

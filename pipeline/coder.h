@@ -1,0 +1,115 @@
+/* The inside of a coder, shared by encoding and decoding. */
+#ifndef MTH_PIPELINE_CODER_H
+#define MTH_PIPELINE_CODER_H
+
+#include "base/pool.h"
+#include "pipeline/chunk.h"
+#include "pipeline/planner.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    MTH_DEFAULT_CHUNK_BYTES = 1 << 20,
+    MTH_MIN_CHUNK_LOG2 = 12,
+    MTH_MAX_CHUNK_LOG2 = 30,
+    MTH_MAX_CACHED_SPECS = 32,
+    MTH_MODEL_SAMPLE = 16 /* one chunk in this many is counted when models are built */
+};
+
+/* A pipeline with the states of every thread, kept from call to call. */
+struct mth_coder_spec {
+    struct mth_pipeline *pipeline;
+    struct mth_stage_states *encode; /* one per thread */
+    struct mth_stage_states *decode;
+};
+
+/* The models of one spec on one dtype, leaf by leaf. */
+struct mth_coder_models {
+    uint32_t spec;
+    enum mth_dtype dtype;
+    struct mth_leaf_models models;
+};
+
+struct mth_coder_worker {
+    struct mth_chunk_worker chunk;
+    struct mth_chunk_entry entry;
+    /* Scratch for chunks that lie scattered, their references, and payloads that cannot go straight to their
+     * place. */
+    uint8_t *gathered[MTH_MAX_BATCH];
+    size_t gathered_capacity[MTH_MAX_BATCH];
+    uint8_t *reference[MTH_MAX_BATCH];
+    size_t reference_capacity[MTH_MAX_BATCH];
+    uint8_t *payload;
+    size_t payload_capacity;
+};
+
+/* Bytes that grow; the index is built here. */
+struct mth_growing {
+    uint8_t *data;
+    size_t n_bytes;
+    size_t capacity;
+};
+
+struct mth_coder {
+    struct mth_memory *memory;
+    struct mth_pool *pool;
+    size_t n_threads;
+    size_t chunk_bytes;
+    struct mth_coder_worker *workers;
+    struct mth_coder_spec cache[MTH_MAX_CACHED_SPECS];
+    size_t n_cached;
+    struct mth_plan plan;
+    struct mth_coder_models *models; /* of the call in progress */
+    size_t n_models;
+    struct mth_growing index;
+    uint64_t *leaves; /* one hash per chunk */
+    size_t leaves_capacity;
+};
+
+/*
+ * The pipeline of a text and its states; kept for later calls. The cache is emptied when it is full, so only
+ * the specs taken since the last mth_coder_trim_cache are sure to be there.
+ */
+int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_coder_spec **spec,
+                        struct mth_error *err);
+/* Makes room for n more specs. Call before a series of takes. */
+void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
+
+/* Frees the models of the last call. specs: those that mth_coder_models.spec counts in. */
+void mth_coder_free_models(struct mth_coder *coder);
+const struct mth_leaf_models *mth_coder_find_models(const struct mth_coder *coder, uint32_t spec,
+                                                    enum mth_dtype dtype);
+/* An empty set of models for a spec and dtype. */
+int mth_coder_add_models(struct mth_coder *coder, uint32_t spec, enum mth_dtype dtype,
+                         struct mth_coder_models **models);
+
+/* Walks a pipeline's leaves in the order of coding: the codec's node for each, up to MTH_MAX_LEAVES. */
+size_t mth_pipeline_leaves(const struct mth_pipeline *pipeline, struct mth_symbol_type type,
+                           const struct mth_node *leaves[MTH_MAX_LEAVES]);
+
+/* Builds the models that the specs of the plan call for, from a sample of chunks. */
+int mth_coder_build_models(struct mth_coder *coder, struct mth_coder_spec *const specs[MTH_N_PLAN_SPECS],
+                           const uint8_t *input, const uint8_t *base);
+
+/*
+ * The bytes of a unit's range: in place when they lie together, else gathered into scratch.
+ * from_base: take the segments' base offsets. Errors: MTH_ERR_NO_MEMORY.
+ */
+int mth_coder_gather(struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *data,
+                     bool from_base, uint64_t offset, size_t n_bytes, uint8_t **scratch,
+                     size_t *scratch_capacity, struct mth_bytes *out);
+/* The inverse: where a range of a unit belongs in dst when it lies there together, else NULL. */
+uint8_t *mth_coder_place(const struct mth_coder *coder, const struct mth_unit *unit, uint8_t *dst,
+                         uint64_t offset, size_t n_bytes);
+void mth_coder_scatter(const struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *src,
+                       uint8_t *dst, uint64_t offset, size_t n_bytes);
+
+/* Digest of a base: XXH3-128 of the XXH3-64 hashes of its 1 MiB pieces, taken on all threads. */
+int mth_coder_digest(struct mth_coder *coder, struct mth_bytes bytes, uint8_t digest[16]);
+
+int mth_growing_reserve(struct mth_memory *memory, struct mth_growing *growing, size_t n_more);
+int mth_growing_put(struct mth_memory *memory, struct mth_growing *growing, const void *data, size_t n_bytes);
+int mth_growing_put_varint(struct mth_memory *memory, struct mth_growing *growing, uint64_t value);
+
+#endif

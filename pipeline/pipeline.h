@@ -1,0 +1,49 @@
+/* A parsed spec as a tree of stages; shared by the parts of the pipeline folder. */
+#ifndef MTH_PIPELINE_PIPELINE_H
+#define MTH_PIPELINE_PIPELINE_H
+
+#include "pipeline/mithril.h"
+
+enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096 };
+
+/*
+ * A node is a transform with a child for each branch written, or a codec: a leaf. Stream i of a transform
+ * goes to child i, or to the last child when there are fewer. A child comes behind its parent in the array.
+ */
+struct mth_node {
+    const struct mth_transform *transform; /* NULL in a leaf */
+    const struct mth_codec *codec;         /* NULL in a transform */
+    int64_t options[MTH_MAX_OPTIONS];
+    size_t n_children;
+    uint8_t children[MTH_MAX_STREAMS];
+    bool wants_reference; /* this stage or one below looks at a reference */
+    bool wants_siblings;  /* a codec below looks at its context */
+};
+
+struct mth_pipeline {
+    struct mth_node nodes[MTH_MAX_NODES]; /* the root is node 0 */
+    size_t n_nodes;
+    bool needs_base;
+    bool has_models;
+    bool interleaves; /* some codec decodes a batch faster */
+    char text[MTH_SPEC_TEXT_BYTES];
+};
+
+static inline const struct mth_node *mth_node_child(const struct mth_pipeline *pipeline,
+                                                    const struct mth_node *node, size_t stream)
+{
+    size_t i = stream < node->n_children ? stream : node->n_children - 1;
+    return &pipeline->nodes[node->children[i]];
+}
+
+/*
+ * The same pipeline without the filters that take a reference, for what has none.
+ * Errors: MTH_ERR_UNSUPPORTED when a transform of several streams takes one; MTH_ERR_NO_MEMORY.
+ */
+int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct mth_pipeline **out);
+
+/* Do all transforms take the streams that elements of this type lead to, in at most MTH_MAX_LEAVES coded
+ * streams? */
+bool mth_pipeline_accepts(const struct mth_pipeline *pipeline, struct mth_symbol_type type);
+
+#endif
