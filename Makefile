@@ -1,55 +1,298 @@
-# mithril: `make` builds, `make bench` and `make test` do everything from nothing.
+# mithril: `make` builds, `make bench` and `make test` do everything from nothing. `make help` lists the rest.
 
 BUILD ?= build
 CC ?= cc
-PREFIX ?= /usr/local
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
 OPT ?= -O3 -g
 SANITIZE ?=
+WERROR ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS ?= 60
+MATRIX ?= datasets/default_matrix.json
+ROWS ?= $(BUILD)/bench/rows.jsonl
+BENCH_ARGS ?=
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+VERSION := $(shell sed -n 's/^\#define MTH_VERSION "\(.*\)"/\1/p' pipeline/mithril.h)
+
+ifneq ($(and $(filter clean,$(MAKECMDGOALS)),$(filter-out clean,$(MAKECMDGOALS))),)
+# clean among other goals comes first; the others are makes of their own that see what it left.
+.NOTPARALLEL:
+.PHONY: $(MAKECMDGOALS)
+clean:
+	rm -rf $(BUILD)
+$(filter-out clean,$(MAKECMDGOALS)): clean
+	+$(MAKE) $@
+else
+
+# Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
+OUTER := clean help deps bench test test-large asan fuzz fuzz-replay lint format format-check check-dependencies
+ifneq ($(filter-out $(OUTER),$(or $(MAKECMDGOALS),all)),)
+include $(BUILD)/config.mk
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 MTH_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -ffp-contract=off $(WARNINGS) -I. -I$(BUILD)
+COMPILE = $(CC) $(MTH_CFLAGS) $(CONFIG_CFLAGS) $(OPT) $(WERROR) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) $(SANITIZE) $(LDFLAGS)
+# `make V=1` shows the commands.
+SAY := @$(if $(V),:,printf '  %-5s %s\n')
+Q := $(if $(V),,@)
 
-ifneq ($(filter-out clean format,$(or $(MAKECMDGOALS),all)),)
--include $(BUILD)/config.mk
-endif
-
-LIB_SOURCES := $(wildcard base/*.c codecs/*.c codecs/*/*.c transforms/*.c transforms/*/*.c formats/*.c pipeline/*.c pipeline/*/*.c)
-PROGRAM_SOURCES := $(wildcard harness/*.c datasets/*.c)
+LIB_SOURCES := $(sort $(wildcard base/*.c codecs/*.c codecs/*/*.c transforms/*.c transforms/*/*.c formats/*.c formats/*/*.c \
+	pipeline/*.c pipeline/*/*.c))
+PROGRAM_SOURCES := $(sort $(wildcard harness/*.c harness/*/*.c datasets/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 PROGRAM_OBJECTS := $(PROGRAM_SOURCES:%.c=$(BUILD)/obj/%.o)
 
-# A test program is tests/test_*.c; what they share is tests/support/*.c.
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+# A test program is tests/test_*.c; what they share is tests/support/*.c. tests/large_* need more time or space.
+TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+LARGE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/large_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# An example named *plugin* is a plug-in, any other is a program that uses the library.
+PLUGIN_SOURCES := $(wildcard examples/*plugin*.c)
+PLUGINS := $(PLUGIN_SOURCES:%.c=$(BUILD)/%.so)
+EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(filter-out $(PLUGIN_SOURCES),$(wildcard examples/*.c)))
 
-all: $(BUILD)/mithril $(BUILD)/libmithril.a $(BUILD)/libmithril.so
+all: $(BUILD)/mithril $(BUILD)/libmithril.a $(BUILD)/libmithril.so $(PLUGINS) $(EXAMPLES)
 
-$(BUILD)/config.mk: scripts/configure.sh scripts/libraries.tsv
-	CC="$(CC)" scripts/configure.sh $(BUILD)
+everything: all $(TESTS) $(LARGE_TESTS) $(FUZZERS)
 
-$(BUILD)/obj/%.o: %.c $(BUILD)/config.mk
+# ---- building ----
+
+$(BUILD)/config.mk: scripts/configure.sh scripts/find_libraries.sh scripts/libraries.tsv
+	$(Q)CC="$(CC)" scripts/configure.sh $(BUILD)
+	@touch $@
+
+# These change only when their content does: what was made with other flags, or of other files, is made again.
+$(BUILD)/flags: export MTH_STAMP = $(COMPILE) $(LDFLAGS) $(CONFIG_LIBS) $(CONFIG_TEST_LIBS) $(FUZZ_ENGINE)
+$(BUILD)/sources: export MTH_STAMP = $(LIB_SOURCES) $(PROGRAM_SOURCES) $(TEST_SUPPORT)
+$(BUILD)/commit: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null))
+$(BUILD)/flags $(BUILD)/sources $(BUILD)/commit: always
 	@mkdir -p $(@D)
-	$(CC) $(MTH_CFLAGS) $(CONFIG_CFLAGS) $(OPT) $(SANITIZE) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@printf '%s\n' "$$MTH_STAMP" | cmp -s - $@ || printf '%s\n' "$$MTH_STAMP" >$@
 
-$(BUILD)/libmithril.a: $(LIB_OBJECTS)
-	rm -f $@
-	$(AR) rcs $@ $^
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/config.mk
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libmithril.so: $(LIB_OBJECTS)
-	$(CC) -shared $(SANITIZE) $(LDFLAGS) -Wl,-soname,libmithril.so.0 -o $@ $^ $(CONFIG_LIBS)
+# What `mithril env` tells of the build. private: what it is made from is not built with this.
+$(BUILD)/obj/harness/env.o: $(BUILD)/commit
+$(BUILD)/obj/harness/env.o: private CPPFLAGS += -DMTH_BUILD_COMMIT="\"$$(cat $(BUILD)/commit)\"" \
+	-DMTH_BUILD_FLAGS='"$(subst ",\",$(subst ',,$(filter-out -I% -W%,$(MTH_CFLAGS)) $(OPT) $(SANITIZE) $(CFLAGS)))"'
+
+$(BUILD)/libmithril.a: $(LIB_OBJECTS) $(BUILD)/sources
+	$(SAY) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(LIB_OBJECTS)
+
+$(BUILD)/libmithril.so: $(LIB_OBJECTS) $(BUILD)/sources scripts/libmithril.map
+	$(SAY) LINK $@
+	$(Q)$(LINK) -shared -Wl,-soname,libmithril.so.0 -Wl,--version-script=scripts/libmithril.map -o $@ $(LIB_OBJECTS) $(CONFIG_LIBS)
+	$(Q)ln -sf libmithril.so $@.0
 
 # -rdynamic: plug-ins call the allocator and the helpers of the program that loads them.
-$(BUILD)/mithril: $(PROGRAM_OBJECTS) $(LIB_OBJECTS)
-	$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $^ $(CONFIG_LIBS)
+$(BUILD)/mithril: $(PROGRAM_OBJECTS) $(LIB_OBJECTS) $(BUILD)/sources
+	$(SAY) LINK $@
+	$(Q)$(LINK) -rdynamic -o $@ $(PROGRAM_OBJECTS) $(LIB_OBJECTS) $(CONFIG_LIBS)
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_SUPPORT) $(BUILD)/libmithril.a
+$(PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) -Wl,--whole-archive $(BUILD)/libmithril.a -Wl,--no-whole-archive $(CONFIG_LIBS) $(CONFIG_TEST_LIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -shared -o $@ $<
+
+# Examples include <mithril.h>, as a program outside the tree does.
+$(BUILD)/obj/examples/%.o: private CPPFLAGS += -Ipipeline
+$(EXAMPLES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libmithril.a
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $< $(BUILD)/libmithril.a $(CONFIG_LIBS)
+
+# The harness without its main, for tests that call into it.
+$(BUILD)/libharness.a: $(PROGRAM_OBJECTS) $(BUILD)/sources
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(filter-out %/harness/main.o,$(PROGRAM_OBJECTS))
+
+TEST_LIBRARIES := $(TEST_SUPPORT) $(BUILD)/libharness.a $(BUILD)/libmithril.a
+LINK_TEST = $(LINK) -rdynamic -o $@ $< $(TEST_SUPPORT) $(BUILD)/libharness.a \
+	-Wl,--whole-archive $(BUILD)/libmithril.a -Wl,--no-whole-archive $(CONFIG_LIBS)
+
+$(TESTS) $(LARGE_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_LIBRARIES)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(LINK_TEST) $(CONFIG_TEST_LIBS)
+
+# A fuzz target with FUZZ_ENGINE=-fsanitize=fuzzer searches; without, it replays the files it is given.
+FUZZ_ENGINE ?=
+FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$(BUILD)/obj/tests/fuzz/replay.o)
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(FUZZ_MAIN) $(BUILD)/libmithril.a
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(LINK) $(FUZZ_ENGINE) -o $@ $< $(FUZZ_MAIN) $(BUILD)/libmithril.a $(CONFIG_LIBS)
+
+# ---- from nothing: install, build, run ----
+
+# A make of its own, on all processors unless this one was told how many.
+SUBMAKE = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) --no-print-directory
+# $(call install,GROUPS): packages, and a fresh look for libraries where a look was taken before.
+install_groups = CC="$(CC)" scripts/install_deps.sh $(1) && \
+	{ [ ! -e $(BUILD)/config.mk ] || CC="$(CC)" scripts/configure.sh $(BUILD); }
+ASAN := SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" OPT="-O1 -g"
+
+deps:
+	@scripts/install_deps.sh all
+
+bench:
+	@$(call install_groups,build)
+	@+$(SUBMAKE) all
+	@mkdir -p $(dir $(ROWS))
+	$(BUILD)/mithril datasets make
+	$(BUILD)/mithril bench --matrix $(MATRIX) --json $(ROWS) $(BENCH_ARGS)
+
+test:
+	@$(call install_groups,build test)
+	@+$(SUBMAKE) all run-tests
+
+test-large:
+	@$(call install_groups,build test)
+	@+$(SUBMAKE) all run-large-tests
+
+asan:
+	@$(call install_groups,build test)
+	@+$(SUBMAKE) BUILD=$(BUILD)/asan $(ASAN) all run-tests
+
+fuzz-replay:
+	@$(call install_groups,build)
+	@+$(SUBMAKE) BUILD=$(BUILD)/asan $(ASAN) run-fuzz-replay
+
+fuzz:
+	@$(call install_groups,build lint)
+	@+$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer,address,undefined \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" run-fuzz
+
+RUN_TESTS = MITHRIL=$(BUILD)/mithril MITHRIL_BUILD=$(BUILD) CC="$(CC)" TEST_JOBS=$(JOBS) scripts/run_tests.sh $(BUILD)/tests
+
+run-tests: all $(TESTS)
+	@$(RUN_TESTS) $(TESTS) $(wildcard tests/test_*.sh)
+
+run-large-tests: all $(LARGE_TESTS)
+	@$(RUN_TESTS)/large $(LARGE_TESTS) $(wildcard tests/large_*.sh) scripts/add_codec_check.sh
+
+# tests/fuzz/corpus/NAME holds the inputs of tests/fuzz/fuzz_NAME.c.
+corpus_of = tests/fuzz/corpus/$(patsubst fuzz_%,%,$(notdir $(1)))
+
+run-fuzz-replay: $(FUZZERS)
+	@$(foreach f,$(FUZZERS),echo "$(notdir $f):" && $f $(call corpus_of,$f) &&) true
+
+run-fuzz: $(FUZZERS)
+	@$(foreach f,$(FUZZERS),mkdir -p $f.found && echo "$(notdir $f): $(FUZZ_SECONDS) s" && \
+		$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$f. \
+		$f.found $(call corpus_of,$f) >$f.log 2>&1 || { tail -n 60 $f.log; exit 1; } && tail -n 8 $f.log | head -n 2 &&) true
+
+# ---- results ----
+
+$(ROWS):
+	+$(MAKE) bench
+
+status: all $(ROWS)
+	$(BUILD)/mithril report --status STATUS.md $(ROWS)
+
+# Writes the golden sizes and frames of tests/golden/ anew: look at the difference before you commit it.
+golden: all $(TESTS)
+	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(filter %golden,$(TESTS))
+
+hyperfine: all
+	@scripts/install_deps.sh report
+	MITHRIL=$(BUILD)/mithril scripts/hyperfine.sh
+
+# ---- the code's own rules ----
+
+C_FILES = $(sort $(wildcard $(foreach d,base codecs transforms formats pipeline harness datasets tests examples,\
+	$d/*.[ch] $d/*/*.[ch])))
+SHELL_FILES = $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
+
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
+
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+check-dependencies:
+	scripts/check_dependencies.sh
+
+lint: check-dependencies
+	@$(call install_groups,build test lint)
+	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_FILES); else echo 'no shellcheck: scripts not linted'; fi
+	+$(SUBMAKE) BUILD=$(BUILD)/lint-gcc CC=gcc WERROR=-Werror everything
+	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) WERROR=-Werror everything
+	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) tidy
+
+tidy: $(BUILD)/config.mk
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $(JOBS) -n 4 sh -c '$(CLANG_TIDY) --quiet "$$@" -- \
+		$(filter-out -fPIC,$(MTH_CFLAGS)) -Ipipeline $(CONFIG_CFLAGS) 2>/dev/null' tidy
+
+# ---- installing ----
+
+# What the public header includes, as the compiler sees it, and the checked arithmetic that a plug-in wants.
+PUBLIC_HEADERS = base/checked.h $(filter-out pipeline/%,$(patsubst ./%,%,$(filter %.h,$(shell $(CC) -MM -I. pipeline/mithril.h))))
+HEADER_DIR = $(DESTDIR)$(INCLUDEDIR)/mithril
+
+$(BUILD)/mithril.pc: mithril.pc.in pipeline/mithril.h $(BUILD)/flags always
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS_PRIVATE@|$(CONFIG_LIBS)|' mithril.pc.in >$@
+
+install: all $(BUILD)/mithril.pc
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)/man1 \
+		$(addprefix $(HEADER_DIR)/,$(sort $(dir $(PUBLIC_HEADERS))))
+	install -m 755 $(BUILD)/mithril $(DESTDIR)$(BINDIR)/mithril
+	install -m 644 $(BUILD)/libmithril.a $(DESTDIR)$(LIBDIR)/libmithril.a
+	install -m 755 $(BUILD)/libmithril.so $(DESTDIR)$(LIBDIR)/libmithril.so.0
+	ln -sf libmithril.so.0 $(DESTDIR)$(LIBDIR)/libmithril.so
+	install -m 644 $(BUILD)/mithril.pc $(DESTDIR)$(LIBDIR)/pkgconfig/mithril.pc
+	install -m 644 pipeline/mithril.h $(HEADER_DIR)/mithril.h
+	for h in $(PUBLIC_HEADERS); do install -m 644 $$h $(HEADER_DIR)/$$h; done
+	install -m 644 docs/mithril.1 $(DESTDIR)$(MANDIR)/man1/mithril.1
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/mithril $(DESTDIR)$(LIBDIR)/libmithril.a $(DESTDIR)$(LIBDIR)/libmithril.so \
+		$(DESTDIR)$(LIBDIR)/libmithril.so.0 $(DESTDIR)$(LIBDIR)/pkgconfig/mithril.pc \
+		$(DESTDIR)$(MANDIR)/man1/mithril.1
+	rm -rf $(HEADER_DIR)
 
 clean:
 	rm -rf $(BUILD)
 
+help:
+	@sed -n 's/^#| //p' Makefile
+
+#| make                  build/mithril, libmithril.a, libmithril.so, the example plug-ins
+#| make bench            install what is missing, build, prepare offline data, run the default matrix (BENCH_ARGS=...)
+#| make test             install what is missing, build, run every test; the last line counts them
+#| make test-large       the tests that need more time or space
+#| make asan             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#| make fuzz             search with libFuzzer, FUZZ_SECONDS a target; fuzz-replay runs the corpus with any compiler
+#| make lint             dependency rules, shellcheck, gcc and clang with -Werror, clang-tidy
+#| make format           clang-format; format-check only looks
+#| make status           STATUS.md from the rows of the last bench (ROWS=FILE)
+#| make golden           write the golden files of the tests anew
+#| make hyperfine        time the command line
+#| make install          to PREFIX, under DESTDIR; uninstall takes it away
+#| make deps             install every tool that any of these needs
+#| make clean            remove BUILD
+#| variables             BUILD CC OPT SANITIZE CFLAGS LDFLAGS PREFIX DESTDIR JOBS V=1
+
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all clean
+.PHONY: all everything always deps bench test test-large asan fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay \
+	status golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+.DELETE_ON_ERROR:
 .SECONDARY:
+endif

@@ -120,6 +120,11 @@ int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct 
 {
     static const char suffix[] = ".tmp.XXXXXX";
     size_t n_path = strlen(path);
+    struct stat st;
+    /* A rename would put a file in the place of a device: of /dev/null, for one. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return mth_error_set(err, MTH_ERR_IO, "%s: cannot write: %s", path,
+                             S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
     struct mth_file_writer *writer = calloc(1, sizeof *writer);
     if (writer) {
         writer->path = malloc(n_path + 1);
@@ -242,8 +247,12 @@ int mth_file_make_directory(const char *path, struct mth_error *err)
         if (copy[i] != '/' && copy[i] != '\0')
             continue;
         copy[i] = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            failed = errno;
+        struct stat st;
+        if (mkdir(copy, 0777) != 0) {
+            failed = errno == EEXIST ? ENOTDIR : errno;
+            if (stat(copy, &st) == 0 && S_ISDIR(st.st_mode))
+                failed = 0;
+        }
         if (i < n)
             copy[i] = '/';
     }

@@ -45,7 +45,7 @@ const char *mth_status_text(int status)
     return statuses[-status].text;
 }
 
-int mth_error_set(struct mth_error *err, int status, const char *format, ...)
+int(mth_error_set)(struct mth_error *err, int status, const char *format, ...)
 {
     if (!err)
         return status;

@@ -59,6 +59,11 @@ int mth_error_set(struct mth_error *err, int status, const char *format, ...)
 #endif
     ;
 
+/* For the static analyser, which cannot know that what comes back is the status that went in. */
+#ifdef __clang_analyzer__
+#define mth_error_set(err, status, ...) (mth_error_set(err, status, __VA_ARGS__), (status))
+#endif
+
 #ifdef __cplusplus
 }
 #endif

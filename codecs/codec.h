@@ -1,10 +1,11 @@
 /*
  * The interface of a codec: a stream of bytes -> fewer bytes, and back.
  *
- * A codec is a static const struct mth_codec in a file of its own, named in codecs/codecs.def; a plug-in exports
- * one with the same shape. It keeps no global state. Everything it needs while it works is in the state that
- * create made, so that encode and decode need not allocate; a state is used by one thread at a time and reused
- * for any number of streams, and what it makes depends only on the options, the stream, its context and its model.
+ * A codec is a static const struct mth_codec in a file of its own, named in codecs/codecs.def; a plug-in
+ * exports one with the same shape. It keeps no global state. Everything it needs while it works is in the
+ * state that create made, so that encode and decode need not allocate; a state is used by one thread at a
+ * time and reused for any number of streams, and what it makes depends only on the options, the stream, its
+ * context and its model.
  *
  * Decoders are given hostile bytes: they check before they use, write nothing outside dst, and end.
  */
@@ -22,8 +23,9 @@
 enum { MTH_CODEC_ABI = 1 };
 
 enum mth_codec_flags {
-    MTH_CODEC_IDENTITY = 1u << 0,   /* encoded bytes are the stream itself: nothing is called, nothing is moved */
-    MTH_CODEC_CONTEXT = 1u << 1,    /* looks at the context it is given */
+    MTH_CODEC_IDENTITY =
+        1u << 0, /* encoded bytes are the stream itself: nothing is called, nothing is moved */
+    MTH_CODEC_CONTEXT = 1u << 1,    /* may look at the context it is given; see uses_context */
     MTH_CODEC_INTERLEAVES = 1u << 2 /* decodes several jobs faster in one call than in one call each */
 };
 
@@ -35,7 +37,7 @@ struct mth_encode_job {
     struct mth_context context;
     const void *model; /* NULL: none, the encoder makes do with its own tables */
     uint8_t *dst;
-    size_t dst_capacity; /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
+    size_t dst_capacity;  /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
     struct mth_bytes out; /* set by encode: anywhere in dst[0 .. dst_capacity) */
 };
 
@@ -49,8 +51,8 @@ struct mth_decode_job {
 };
 
 /*
- * Models: tables that chunks share. Counts are sampled from streams, merged by adding, and turned into a model
- * with integer arithmetic only, so that every machine builds the same one.
+ * Models: tables that chunks share. Counts are sampled from streams, merged by adding, and turned into a
+ * model with integer arithmetic only, so that every machine builds the same one.
  */
 struct mth_model_ops {
     size_t counts_bytes; /* of an accumulator, which starts as zeros */
@@ -85,6 +87,9 @@ struct mth_codec {
     /* Every job must succeed; the first failure ends the call. Errors: MTH_ERR_CORRUPT, MTH_ERR_LIBRARY. */
     int (*decode)(void *state, struct mth_decode_job *jobs, size_t n_jobs);
     const struct mth_model_ops *models; /* NULL: none */
+    /* With these options, does it look at its context? NULL: always when flagged MTH_CODEC_CONTEXT, else
+     * never. */
+    int (*uses_context)(const int64_t *options);
 };
 
 #endif

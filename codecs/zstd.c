@@ -1,4 +1,5 @@
-/* zstd through libzstd: levels -7 to 22, long-distance matching, and the reference as a prefix (--patch-from). */
+/* zstd through libzstd: levels -7 to 22, long-distance matching, and the reference as a prefix
+ * (--patch-from). */
 #include "codecs/codec.h"
 
 #include "base/checked.h"
@@ -113,6 +114,8 @@ static int encode(void *opaque, struct mth_encode_job *job)
     struct zstd_state *state = opaque;
     if (state->prefix) {
         struct mth_bytes prefix = reference_of(&job->context);
+        /* A stream that did not fit leaves the session open, and an open session takes no prefix. */
+        ZSTD_CCtx_reset(state->encoder, ZSTD_reset_session_only);
         if (ZSTD_isError(ZSTD_CCtx_refPrefix(state->encoder, prefix.data, prefix.n_bytes)))
             return MTH_ERR_LIBRARY;
     }
@@ -133,11 +136,17 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
             if (ZSTD_isError(ZSTD_DCtx_refPrefix(state->decoder, prefix.data, prefix.n_bytes)))
                 return MTH_ERR_LIBRARY;
         }
-        size_t n = ZSTD_decompressDCtx(state->decoder, job->dst, job->dst_bytes, job->src.data, job->src.n_bytes);
+        size_t n =
+            ZSTD_decompressDCtx(state->decoder, job->dst, job->dst_bytes, job->src.data, job->src.n_bytes);
         if (ZSTD_isError(n) || n != job->dst_bytes)
             return MTH_ERR_CORRUPT;
     }
     return MTH_OK;
+}
+
+static int uses_context(const int64_t *values)
+{
+    return values[OPTION_PREFIX] != 0;
 }
 
 const struct mth_codec mth_codec_zstd = {
@@ -154,4 +163,5 @@ const struct mth_codec mth_codec_zstd = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .uses_context = uses_context,
 };

@@ -1,8 +1,6 @@
 /* The registry of formats, in the order in which they are tried. */
 #include "formats/region_map.h"
 
-#include "base/checked.h"
-
 enum { MTH_HEAD_BYTES = 64 };
 
 #define MTH_FORMAT(name) extern const struct mth_format mth_format_##name;
@@ -22,9 +20,10 @@ const struct mth_format *mth_format_at(size_t index)
     return index < N_FORMATS ? formats[index] : NULL;
 }
 
-/* The format that claims a file, NULL when none does. A dtype for raw files settles it: raw comes first. */
-static const struct mth_format *recognise(const struct mth_source *source, const struct mth_format_options *options,
-                                          const uint8_t *head, size_t n_head)
+/* The format that claims a file, NULL when none does. A dtype for raw files settles it. */
+static const struct mth_format *recognise(const struct mth_source *source,
+                                          const struct mth_format_options *options, const uint8_t *head,
+                                          size_t n_head)
 {
     if (options->raw_dtype != MTH_N_DTYPES)
         return &mth_format_raw;
@@ -47,13 +46,16 @@ int mth_format_map(const struct mth_source *source, const struct mth_format_opti
     const struct mth_format *format = recognise(source, options, head, n_head);
     if (!format)
         return mth_error_set(err, MTH_ERR_FORMAT,
-                             source->n_bytes ? "%s: not a checkpoint of a known format; --dtype takes it as raw elements"
-                                             : "%s: the file is empty",
+                             source->n_bytes
+                                 ? "%s: not a checkpoint of a known format; --dtype takes it as raw elements"
+                                 : "%s: the file is empty",
                              source->name);
     map->format = format->name;
     status = format->map(source, options, map, err);
-    if (!status)
-        status = mth_region_map_check(map);
+    if (!status && mth_region_map_check(map) != MTH_OK)
+        status =
+            mth_error_set(err, MTH_ERR_INTERNAL, "%s: the %s reader made a map that does not fit the file",
+                          source->name, format->name);
     if (status)
         mth_region_map_free(map);
     return status;

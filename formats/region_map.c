@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-void mth_region_map_init(struct mth_region_map *map, struct mth_memory *memory, const char *format, uint64_t n_bytes)
+void mth_region_map_init(struct mth_region_map *map, struct mth_memory *memory, const char *format,
+                         uint64_t n_bytes)
 {
     *map = (struct mth_region_map){.memory = memory, .format = format, .n_bytes = n_bytes};
 }
@@ -20,7 +21,8 @@ void mth_region_map_free(struct mth_region_map *map)
 }
 
 /* Room for n more things of size bytes behind the first n_used; grows by half, so that adding costs O(1). */
-static int reserve(struct mth_region_map *map, void **array, size_t *capacity, size_t n_used, size_t n, size_t size)
+static int reserve(struct mth_region_map *map, void **array, size_t *capacity, size_t n_used, size_t n,
+                   size_t size)
 {
     size_t wanted, n_bytes;
     if (!mth_size_add(n_used, n, &wanted))
@@ -40,8 +42,8 @@ static int reserve(struct mth_region_map *map, void **array, size_t *capacity, s
     return MTH_OK;
 }
 
-int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint64_t n_bytes, enum mth_dtype dtype,
-                              uint32_t *index)
+int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint64_t n_bytes,
+                              enum mth_dtype dtype, uint32_t *index)
 {
     if (index)
         *index = n_bytes ? (uint32_t)map->n_regions : MTH_NO_REGION;
@@ -52,12 +54,13 @@ int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint6
     map->regions = array;
     if (status)
         return status;
-    map->regions[map->n_regions++] = (struct mth_region){.offset = offset, .n_bytes = n_bytes, .dtype = dtype};
+    map->regions[map->n_regions++] =
+        (struct mth_region){.offset = offset, .n_bytes = n_bytes, .dtype = dtype};
     return MTH_OK;
 }
 
-int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name, const uint64_t *shape,
-                              size_t n_dims, const struct mth_tensor *tensor)
+int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name,
+                              const uint64_t *shape, size_t n_dims, const struct mth_tensor *tensor)
 {
     if (n_dims > MTH_MAX_DIMS)
         return MTH_ERR_LIMIT;
@@ -88,6 +91,67 @@ int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size
     return MTH_OK;
 }
 
+int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, uint64_t *n_elems,
+                    uint64_t *n_bytes)
+{
+    uint64_t elems = 1, bits;
+    for (size_t i = 0; i < n_dims; i++) {
+        if (!mth_u64_mul(elems, shape[i], &elems))
+            return MTH_ERR_OVERFLOW;
+    }
+    if (!mth_u64_mul(elems, mth_dtype_info(dtype)->bits, &bits))
+        return MTH_ERR_OVERFLOW;
+    if (bits % 8 != 0)
+        return MTH_ERR_FORMAT;
+    *n_elems = elems;
+    *n_bytes = bits / 8;
+    return MTH_OK;
+}
+
+/* Is name the last of the parts of a dotted name, or all of it? */
+static bool ends_in(const char *name, const char *part)
+{
+    size_t n_name = strlen(name), n_part = strlen(part);
+    return n_name >= n_part && strcmp(name + n_name - n_part, part) == 0 &&
+           (n_name == n_part || name[n_name - n_part - 1] == '.');
+}
+
+enum mth_role mth_role_of(const char *name, enum mth_dtype dtype)
+{
+    if (ends_in(name, "exp_avg"))
+        return MTH_ROLE_ADAM_M;
+    if (ends_in(name, "exp_avg_sq"))
+        return MTH_ROLE_ADAM_V;
+    if (ends_in(name, "step"))
+        return MTH_ROLE_STEP;
+    switch (dtype) {
+    case MTH_DTYPE_F6_E2M3:
+    case MTH_DTYPE_F6_E3M2:
+    case MTH_DTYPE_F4:
+        return MTH_ROLE_WEIGHT;
+    default:
+        return mth_dtype_info(dtype)->exponent_bits ? MTH_ROLE_WEIGHT : MTH_ROLE_OTHER;
+    }
+}
+
+static bool tensor_is_sound(const struct mth_region_map *map, const struct mth_tensor *tensor)
+{
+    uint64_t n_elems, n_bytes;
+    if (tensor->name >= map->n_text || tensor->dtype >= MTH_N_DTYPES || tensor->n_dims > MTH_MAX_DIMS ||
+        tensor->shape > map->n_dims || tensor->n_dims > map->n_dims - tensor->shape)
+        return false;
+    const uint64_t *shape = tensor->n_dims ? mth_tensor_shape(map, tensor) : NULL;
+    if (mth_shape_bytes((enum mth_dtype)tensor->dtype, shape, tensor->n_dims, &n_elems, &n_bytes) != MTH_OK ||
+        n_elems != tensor->n_elems)
+        return false;
+    if (tensor->region == MTH_NO_REGION)
+        return n_bytes == 0;
+    if (tensor->region >= map->n_regions)
+        return false;
+    const struct mth_region *region = &map->regions[tensor->region];
+    return tensor->offset_bytes <= region->n_bytes && n_bytes <= region->n_bytes - tensor->offset_bytes;
+}
+
 int mth_region_map_check(const struct mth_region_map *map)
 {
     uint64_t end = 0;
@@ -98,11 +162,10 @@ int mth_region_map_check(const struct mth_region_map *map)
     }
     if (end != map->n_bytes)
         return MTH_ERR_INTERNAL;
+    if (map->n_text && map->text[map->n_text - 1] != '\0')
+        return MTH_ERR_INTERNAL;
     for (size_t i = 0; i < map->n_tensors; i++) {
-        const struct mth_tensor *tensor = &map->tensors[i];
-        if (tensor->region == MTH_NO_REGION ? tensor->n_elems != 0 : tensor->region >= map->n_regions)
-            return MTH_ERR_INTERNAL;
-        if (tensor->region != MTH_NO_REGION && tensor->offset_bytes > map->regions[tensor->region].n_bytes)
+        if (!tensor_is_sound(map, &map->tensors[i]))
             return MTH_ERR_INTERNAL;
     }
     return MTH_OK;

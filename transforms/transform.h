@@ -1,9 +1,10 @@
 /*
  * The interface of a transform: elements -> one or more streams, and back, exactly, for every bit pattern.
  *
- * A transform is a static const struct mth_transform in a file of its own, named in transforms/transforms.def; a
- * plug-in exports one with the same shape. It has no state and never allocates. Any alignment is fine. What is
- * left of a run whose length is no multiple of the element's width goes unchanged to the end of the last stream.
+ * A transform is a static const struct mth_transform in a file of its own, named in
+ * transforms/transforms.def; a plug-in exports one with the same shape. It has no state and never allocates.
+ * Any alignment is fine. What is left of a run whose length is no multiple of the element's width goes
+ * unchanged to the end of the last stream.
  */
 #ifndef MTH_TRANSFORMS_TRANSFORM_H
 #define MTH_TRANSFORMS_TRANSFORM_H
@@ -23,7 +24,9 @@ struct mth_reference_slot {
     const char *summary; /* one line */
 };
 
-enum mth_stream_flags { MTH_STREAM_VARIABLE = 1u << 0 /* n_bytes is only a bound; the real size is stored */ };
+enum mth_stream_flags {
+    MTH_STREAM_VARIABLE = 1u << 0 /* n_bytes is only a bound; the real size is stored */
+};
 
 struct mth_stream_plan {
     struct mth_symbol_type type;
@@ -34,9 +37,9 @@ struct mth_stream_plan {
 
 struct mth_transform_job {
     const int64_t *options;
-    struct mth_symbol_type type; /* of the elements */
-    size_t n_bytes;              /* of the elements, tail included */
-    const struct mth_bytes *references; /* n_references of the descriptor, each n_bytes long */
+    struct mth_symbol_type type;         /* of the elements */
+    size_t n_bytes;                      /* of the elements, tail included */
+    const struct mth_bytes *references;  /* n_references of the descriptor, each n_bytes long */
     const struct mth_stream_plan *plans; /* what plan said */
     size_t n_streams;
 };
@@ -52,8 +55,8 @@ struct mth_transform {
     size_t n_references;
     size_t max_streams; /* 1: a filter; more: a spec may give each stream a branch of its own */
     /*
-     * Which streams come from n_bytes of elements of a type. Depends on nothing else, so that the decoder plans alike.
-     * Errors: MTH_ERR_UNSUPPORTED when the type does not fit (integers have no exponent).
+     * Which streams come from n_bytes of elements of a type. Depends on nothing else, so that the decoder
+     * plans alike. Errors: MTH_ERR_UNSUPPORTED when the type does not fit (integers have no exponent).
      */
     int (*plan)(const int64_t *options, const struct mth_symbol_type *type, size_t n_bytes,
                 struct mth_stream_plan plans[MTH_MAX_STREAMS], size_t *n_streams);
@@ -64,7 +67,8 @@ struct mth_transform {
     int (*forward)(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams);
     /*
      * Shape     streams[i]: fixed ones have exactly plans[i].n_bytes (the caller checks); dst: job->n_bytes
-     * Errors    MTH_ERR_CORRUPT when streams can not have come from forward. Every byte of dst is written on success.
+     * Errors    MTH_ERR_CORRUPT when streams can not have come from forward. Every byte of dst is written on
+     * success.
      */
     int (*inverse)(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst);
 };

@@ -41,11 +41,13 @@ const struct mth_transform *mth_transform_find(const char *name, size_t n_name)
 int mth_transform_register(const struct mth_transform *transform, struct mth_error *err)
 {
     if (transform->abi != MTH_TRANSFORM_ABI)
-        return mth_error_set(err, MTH_ERR_USAGE, "a plug-in transform has interface %u, this mithril speaks %d",
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "a plug-in transform has interface %u, this mithril speaks %d",
                              (unsigned)transform->abi, MTH_TRANSFORM_ABI);
     if (!transform->name || !transform->summary || transform->n_options > MTH_MAX_OPTIONS ||
         transform->n_references > MTH_MAX_REFERENCES || transform->max_streams == 0 ||
-        transform->max_streams > MTH_MAX_STREAMS || !transform->plan || !transform->forward || !transform->inverse)
+        transform->max_streams > MTH_MAX_STREAMS || !transform->plan || !transform->forward ||
+        !transform->inverse)
         return mth_error_set(err, MTH_ERR_USAGE, "plug-in transform %s is not as transform.h says",
                              transform->name ? transform->name : "without a name");
     if (mth_transform_find(transform->name, strlen(transform->name)))

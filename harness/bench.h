@@ -1,0 +1,210 @@
+/*
+ * The benchmark: cases (a checkpoint, maybe with its base), cells (a case and a pipeline), and what was measured.
+ * The method is written down in docs/measurement.md.
+ */
+#ifndef MTH_HARNESS_BENCH_H
+#define MTH_HARNESS_BENCH_H
+
+#include "harness/checkpoint_file.h"
+#include "harness/datasets.h"
+#include "harness/json_writer.h"
+#include "harness/options.h"
+#include "harness/statistics.h"
+#include "pipeline/mithril.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum mth_phase { MTH_PHASE_COMPRESS = 0, MTH_PHASE_DECOMPRESS, MTH_N_PHASES };
+
+enum mth_cell_flags {
+    MTH_CELL_IN_CACHE =
+        1u << 0, /* no room for a working set beyond the cache: supports no throughput verdict */
+    MTH_CELL_SHORT_SAMPLE = 1u << 1,     /* a sample lasted less than a millisecond */
+    MTH_CELL_SPREAD = 1u << 2,           /* the interval is wider than 5 % of the median on a side */
+    MTH_CELL_FEW_SAMPLES = 1u << 3,      /* fewer than five samples: the time budget of the cell was spent */
+    MTH_CELL_NONDETERMINISTIC = 1u << 4, /* a later pass made other bytes */
+    MTH_CELL_THREADS = 1u << 5           /* used more CPU time than the threads asked for could give */
+};
+
+/* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
+struct mth_phase_result {
+    double *samples_ns;
+    double *memcpy_ns; /* of the same rounds */
+    size_t n_samples;
+    struct mth_summary time; /* ns */
+    double cpu_ns;           /* median */
+    double setup_ns;
+    double pct_memcpy;
+    size_t heap_peak_bytes;
+    size_t copies; /* passes in a sample */
+    uint32_t flags;
+    char row_id[24];
+};
+
+struct mth_bench_case;
+
+struct mth_bench_cell {
+    struct mth_bench_case *parent;
+    const char *spec; /* as asked */
+    struct mth_pipeline *pipeline;
+    char *resolved; /* canonical text */
+    struct mth_frame_stats stats;
+    size_t stored_bytes;
+    double ratio;
+    bool unsupported; /* the spec has no meaning here: no base, for instance */
+    bool verified;
+    struct mth_error error; /* why not, when neither */
+    struct mth_phase_result phases[MTH_N_PHASES];
+    double *cpu_samples[MTH_N_PHASES];
+    double spent_ns;
+};
+
+struct mth_bench_case {
+    char *id;
+    const char *class_name;
+    char *path;
+    char *base_path; /* NULL without a base */
+    enum mth_dtype raw_dtype;
+    int64_t steps_apart;     /* 0: not known, or no base */
+    double lr;               /* negative: not known */
+    double fraction_changed; /* negative: not known */
+    char *run_id;            /* NULL: belongs to no run */
+    struct mth_bench_cell *cells;
+    size_t n_cells;
+    /* Known once it was measured. */
+    uint64_t raw_bytes;
+    size_t n_tensors;
+    const char *main_dtype; /* the dtype of most bytes */
+    double bound_ratio;
+    const char *bound_model;
+    double memcpy_gib_s;
+    struct mth_phase_result memcpy;
+    bool in_cache;
+};
+
+/* Checkpoints of a run in order; its ratio is measured for each spec of its pairs. */
+struct mth_bench_run {
+    char *id;
+    char **paths;
+    size_t n_paths;
+};
+
+/* The ratio of a whole run under one spec: the first checkpoint full, each other one against the one before. */
+struct mth_run_result {
+    const struct mth_bench_run *run;
+    const char *spec;
+    uint64_t raw_bytes;
+    uint64_t stored_bytes;
+    double ratio;
+    bool verified;
+    char row_id[24];
+};
+
+struct mth_bench_config {
+    size_t rounds;
+    double cell_seconds; /* after this much time a cell gets no more than three samples */
+    uint64_t seed;
+    size_t n_threads;
+    size_t chunk_bytes;
+    size_t llc_bytes;
+    bool quiet;
+    int argc;
+    char **argv;
+    const char *env_id;
+};
+
+struct mth_bench {
+    struct mth_bench_config config;
+    struct mth_bench_case *cases;
+    size_t n_cases;
+    struct mth_bench_run *runs;
+    size_t n_runs;
+    struct mth_run_result *run_results;
+    size_t n_run_results;
+    size_t next_row;
+};
+
+struct mth_verdict {
+    const char *target; /* "ratio", "throughput", "both", "memory", "bit_exact" */
+    const char *result; /* "PASS", "FAIL", "UNSUPPORTED" */
+    double value;
+    double threshold;
+    const struct mth_bench_case *scope;
+    const struct mth_bench_cell *cell; /* the evidence; NULL where there is none */
+    double run_ratio;                  /* of the whole run beside a pair's ratio; 0: none */
+    size_t run_checkpoints;
+    char reason[160];
+    char row_id[24];
+};
+
+/* ---- bench_plan.c: what to measure ---- */
+
+/*
+ * Fill cases, cells and runs from the operands (files, dataset ids, directories of step files) or from a matrix.
+ * Absent datasets are skipped with one line. Errors: one line each.
+ */
+int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
+                   const struct mth_manifest *manifest, struct mth_error *err);
+void mth_bench_free(struct mth_bench *bench);
+
+/* Builders, for the parts of the plan. Strings are copied. */
+int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *like,
+                       struct mth_bench_case **added);
+int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_error *err);
+int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths);
+
+/* ---- bench_matrix.c: a file of datasets and pipelines ---- */
+
+int mth_bench_plan_matrix(struct mth_bench *bench, const char *path, const struct mth_manifest *manifest,
+                          struct mth_error *err);
+/* Adds a dataset's entries (all of a dataset, or one) as cases. Errors: MTH_ERR_USAGE for an id that is none. */
+int mth_bench_add_dataset(struct mth_bench *bench, const char *id, const struct mth_manifest *manifest,
+                          const char *const *specs, size_t n_specs, struct mth_error *err);
+
+/* ---- bench_measure.c: measuring one case ---- */
+
+/* Called before each round; done counts samples. */
+typedef void mth_bench_progress(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds);
+
+/* Errors: a case that can not be loaded, or no memory. A cell that fails keeps its own error. */
+int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
+                      void *progress_arg, struct mth_error *err);
+
+/* ---- bench_runs.c ---- */
+
+int mth_bench_measure_runs(struct mth_bench *bench, struct mth_error *err);
+/* The result of a run under a spec, NULL when it was not measured. */
+const struct mth_run_result *mth_bench_run_result(const struct mth_bench *bench, const char *run_id,
+                                                  const char *spec);
+
+/* ---- verdicts.c ---- */
+
+enum { MTH_VERDICTS_PER_CASE = 5 };
+#define MTH_TARGET_RATIO  10.0
+#define MTH_TARGET_GIB_S  2.5
+#define MTH_TARGET_MEMORY 2.0
+
+/* The verdicts of one case, in the order of struct mth_verdict's comment. */
+void mth_verdicts_of(const struct mth_bench *bench, const struct mth_bench_case *at,
+                     struct mth_verdict verdicts[MTH_VERDICTS_PER_CASE]);
+
+/* Does every cell meet --require? Errors: MTH_ERR_USAGE for an expression that is none. */
+int mth_require_check(const struct mth_bench *bench, const char *expression, bool *met,
+                      struct mth_error *err);
+
+/* GiB/s of a phase at a time in ns; 0 for no time. */
+double mth_gib_s(uint64_t raw_bytes, double ns);
+
+/* ---- bench_rows.c ---- */
+
+/* Gives every row its id. Call once, when all is measured. */
+void mth_bench_number_rows(struct mth_bench *bench);
+int mth_bench_write_rows(const struct mth_bench *bench, const char *env_row, FILE *out);
+
+/* ---- bench_table.c ---- */
+
+void mth_bench_print_case(const struct mth_bench *bench, const struct mth_bench_case *at, FILE *out);
+void mth_bench_print_verdicts(const struct mth_bench *bench, FILE *out);
+
+#endif

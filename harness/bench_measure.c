@@ -1,0 +1,500 @@
+/*
+ * Measuring a case: rounds over all its cells and memcpy, in a seeded random order.
+ *
+ * The checkpoint lies in a ring of copies that together are four times the last-level cache, touched before the
+ * first sample. A sample is some passes over neighbouring copies, each pass from one copy of the input to a frame of
+ * its own, or back. Before every sample the caches are swept, so that each pass is a cold one. After every decoding
+ * sample all that it restored, into poisoned buffers, is compared with the original by its XXH3-128.
+ */
+#include "harness/bench.h"
+
+#include "base/checked.h"
+#include "base/hash.h"
+#include "base/pool.h"
+#include "harness/bounds.h"
+#include "harness/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MIN_SAMPLES = 3, POISON = 0xa5 };
+
+static const double sample_goal_ns = 10e6; /* long beside the timer, short beside a round */
+
+/* Buffers in a ring: copies of the input and of its base, room for frames and for what is restored. */
+struct ring {
+    size_t n_slots;
+    size_t raw_bytes, base_bytes, frame_bytes;
+    uint8_t *raw, *base, *frames, *restored;
+    uint8_t *sweep;
+    size_t sweep_bytes;
+    size_t cursor;
+};
+
+/* A cell while it is measured. */
+struct live {
+    struct mth_bench_cell *cell;
+    struct mth_memory *memory[MTH_N_PHASES];
+    struct mth_coder *coder[MTH_N_PHASES];
+    uint64_t frame_hash;
+    size_t copies[MTH_N_PHASES];
+    size_t *frame_bytes; /* of each slot */
+};
+
+struct measuring {
+    struct mth_bench *bench;
+    struct mth_bench_case *at;
+    struct mth_loaded input;
+    struct mth_loaded base;
+    struct mth_digest digest;
+    struct ring ring;
+    struct mth_pool *pool;
+    struct live *live;
+    size_t *frame_bytes; /* scratch shared by all cells, one per slot */
+};
+
+static uint8_t *slot(uint8_t *first, size_t bytes, size_t index)
+{
+    return first + index * bytes;
+}
+
+static void ring_free(struct ring *ring)
+{
+    free(ring->raw);
+    free(ring->base);
+    free(ring->frames);
+    free(ring->restored);
+    free(ring->sweep);
+}
+
+/* A buffer whose pages are all there. */
+static uint8_t *touched(size_t n, size_t bytes)
+{
+    size_t total;
+    if (!mth_size_mul(n, bytes, &total))
+        return NULL;
+    uint8_t *buffer = malloc(total + 1);
+    if (buffer)
+        memset(buffer, POISON, total + 1);
+    return buffer;
+}
+
+/* How many copies make four caches, as far as half of the machine's free memory goes. */
+static size_t count_slots(const struct mth_bench *bench, const struct ring *ring, bool *in_cache)
+{
+    size_t wanted = 4 * bench->config.llc_bytes;
+    size_t raw = mth_size_max(ring->raw_bytes, 1);
+    size_t n = wanted / raw + 1;
+    size_t per_slot = ring->raw_bytes * 2 + ring->base_bytes + ring->frame_bytes + 1;
+    long pages = sysconf(_SC_AVPHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    size_t available = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)1 << 30;
+    size_t most = mth_size_max(available / 2 / per_slot, 1);
+    *in_cache = bench->config.llc_bytes == 0 || n > most;
+    return mth_size_min(n, most);
+}
+
+static int ring_build(struct measuring *m)
+{
+    struct ring *ring = &m->ring;
+    ring->raw_bytes = m->input.bytes.n_bytes;
+    ring->base_bytes = m->base.bytes.n_bytes;
+    ring->n_slots = count_slots(m->bench, ring, &m->at->in_cache);
+    ring->sweep_bytes = 2 * m->bench->config.llc_bytes;
+    ring->raw = touched(ring->n_slots, ring->raw_bytes);
+    ring->base = touched(ring->n_slots, ring->base_bytes);
+    ring->frames = touched(ring->n_slots, ring->frame_bytes);
+    ring->restored = touched(ring->n_slots, ring->raw_bytes);
+    ring->sweep = touched(1, ring->sweep_bytes);
+    m->frame_bytes = calloc(ring->n_slots, sizeof *m->frame_bytes);
+    if (!ring->raw || !ring->base || !ring->frames || !ring->restored || !ring->sweep || !m->frame_bytes)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < ring->n_slots; i++) {
+        if (ring->raw_bytes)
+            memcpy(slot(ring->raw, ring->raw_bytes, i), m->input.bytes.data, ring->raw_bytes);
+        if (ring->base_bytes)
+            memcpy(slot(ring->base, ring->base_bytes, i), m->base.bytes.data, ring->base_bytes);
+    }
+    return MTH_OK;
+}
+
+/* Pushes everything else out of the caches. */
+static void sweep(struct ring *ring)
+{
+    volatile uint8_t *bytes = ring->sweep;
+    for (size_t i = 0; i < ring->sweep_bytes; i += 64)
+        bytes[i]++;
+}
+
+/* The next n slots; a sample never wraps around, so it may begin again at the front. */
+static size_t take_slots(struct ring *ring, size_t n)
+{
+    if (ring->cursor + n > ring->n_slots)
+        ring->cursor = 0;
+    size_t first = ring->cursor;
+    ring->cursor += n;
+    return first;
+}
+
+static int fail_cell(struct mth_bench_cell *cell, const struct mth_error *err)
+{
+    cell->verified = false;
+    cell->error = *err;
+    return err->status;
+}
+
+static int encode_slot(struct measuring *m, struct live *live, size_t i, size_t *n_bytes)
+{
+    struct ring *ring = &m->ring;
+    struct mth_error err = {0};
+    struct mth_checkpoint input = {slot(ring->raw, ring->raw_bytes, i), &m->input.map};
+    struct mth_checkpoint base = {slot(ring->base, ring->base_bytes, i), &m->base.map};
+    int status = mth_coder_encode(live->coder[MTH_PHASE_COMPRESS], live->cell->pipeline, &input,
+                                  m->at->base_path ? &base : NULL, slot(ring->frames, ring->frame_bytes, i),
+                                  ring->frame_bytes, n_bytes, &live->cell->stats, &err);
+    return status ? fail_cell(live->cell, &err) : MTH_OK;
+}
+
+static int decode_slot(struct measuring *m, struct live *live, size_t i, size_t n_bytes)
+{
+    struct ring *ring = &m->ring;
+    struct mth_error err = {0};
+    struct mth_bytes frame = {slot(ring->frames, ring->frame_bytes, i), n_bytes};
+    struct mth_bytes base = {slot(ring->base, ring->base_bytes, i), ring->base_bytes};
+    int status = mth_coder_decode(live->coder[MTH_PHASE_DECOMPRESS], frame, m->at->base_path ? &base : NULL,
+                                  slot(ring->restored, ring->raw_bytes, i), ring->raw_bytes, &err);
+    return status ? fail_cell(live->cell, &err) : MTH_OK;
+}
+
+static int check_slot(struct measuring *m, struct live *live, size_t i)
+{
+    struct mth_digest digest = mth_hash128(slot(m->ring.restored, m->ring.raw_bytes, i), m->ring.raw_bytes);
+    struct mth_error err;
+    if (mth_digest_equal(&digest, &m->digest))
+        return MTH_OK;
+    mth_error_set(&err, MTH_ERR_CHECKSUM, "what was restored is not the original");
+    return fail_cell(live->cell, &err);
+}
+
+static void add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns, uint64_t cpu_ns,
+                       size_t copies, double memcpy_ns)
+{
+    struct mth_phase_result *result = &cell->phases[phase];
+    result->samples_ns[result->n_samples] = (double)wall_ns / (double)copies;
+    result->memcpy_ns[result->n_samples] = memcpy_ns;
+    cell->cpu_samples[phase][result->n_samples] = (double)cpu_ns / (double)copies;
+    result->n_samples++;
+    result->copies = copies;
+    cell->spent_ns += (double)wall_ns;
+    if (wall_ns < 1000000)
+        result->flags |= MTH_CELL_SHORT_SAMPLE;
+}
+
+/* One sample of each phase. */
+static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
+{
+    struct ring *ring = &m->ring;
+    size_t n_encode = live->copies[MTH_PHASE_COMPRESS], n_decode = live->copies[MTH_PHASE_DECOMPRESS];
+    size_t n = mth_size_max(n_encode, n_decode);
+    size_t first = take_slots(ring, n);
+    int status = MTH_OK;
+
+    sweep(ring);
+    uint64_t cpu = mth_clock_cpu_ns(), begin = mth_clock_ns();
+    for (size_t i = 0; !status && i < n_encode; i++)
+        status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
+    uint64_t wall = mth_clock_ns() - begin;
+    cpu = mth_clock_cpu_ns() - cpu;
+    if (status)
+        return status;
+    add_sample(live->cell, MTH_PHASE_COMPRESS, wall, cpu, n_encode, memcpy_ns);
+
+    for (size_t i = n_encode; !status && i < n_decode; i++)
+        status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
+    for (size_t i = 0; !status && i < n; i++) {
+        const uint8_t *frame = slot(ring->frames, ring->frame_bytes, first + i);
+        if (m->frame_bytes[first + i] != live->cell->stored_bytes ||
+            mth_hash64(frame, live->cell->stored_bytes, 0) != live->frame_hash)
+            live->cell->phases[MTH_PHASE_COMPRESS].flags |= MTH_CELL_NONDETERMINISTIC;
+    }
+    if (status)
+        return status;
+    memset(slot(ring->restored, ring->raw_bytes, first), POISON, n_decode * ring->raw_bytes);
+    sweep(ring);
+    cpu = mth_clock_cpu_ns();
+    begin = mth_clock_ns();
+    for (size_t i = 0; !status && i < n_decode; i++)
+        status = decode_slot(m, live, first + i, m->frame_bytes[first + i]);
+    wall = mth_clock_ns() - begin;
+    cpu = mth_clock_cpu_ns() - cpu;
+    if (status)
+        return status;
+    add_sample(live->cell, MTH_PHASE_DECOMPRESS, wall, cpu, n_decode, memcpy_ns);
+    for (size_t i = 0; !status && i < n_decode; i++)
+        status = check_slot(m, live, first + i);
+    return status;
+}
+
+struct copy_run {
+    const uint8_t *from;
+    uint8_t *to;
+    size_t n_bytes;
+    size_t n_threads;
+};
+
+static void copy_work(void *arg, size_t worker)
+{
+    const struct copy_run *run = arg;
+    size_t share = run->n_bytes / run->n_threads;
+    size_t at = worker * share;
+    size_t n = worker + 1 == run->n_threads ? run->n_bytes - at : share;
+    memcpy(run->to + at, run->from + at, n);
+}
+
+/* One sample of memcpy over the same buffers, on as many threads. Nanoseconds for one copy of the checkpoint. */
+static double sample_memcpy(struct measuring *m)
+{
+    struct ring *ring = &m->ring;
+    struct mth_phase_result *result = &m->at->memcpy;
+    size_t n = result->copies;
+    size_t first = take_slots(ring, n);
+    struct copy_run run = {.from = slot(ring->raw, ring->raw_bytes, first),
+                           .to = slot(ring->restored, ring->raw_bytes, first),
+                           .n_bytes = n * ring->raw_bytes,
+                           .n_threads = m->bench->config.n_threads};
+    sweep(ring);
+    uint64_t begin = mth_clock_ns();
+    mth_pool_run(m->pool, copy_work, &run);
+    double ns = (double)(mth_clock_ns() - begin) / (double)n;
+    result->samples_ns[result->n_samples++] = ns;
+    return ns;
+}
+
+static size_t copies_for(double pass_ns, size_t n_slots)
+{
+    double n = pass_ns > 0 ? sample_goal_ns / pass_ns + 1 : (double)n_slots;
+    return n < (double)n_slots ? (size_t)n : n_slots;
+}
+
+/* Set-up, and one pass each way with fresh coders: verifies, warms up, and tells how long a sample should be. */
+static int prepare_cell(struct measuring *m, struct live *live)
+{
+    struct mth_bench_cell *cell = live->cell;
+    struct mth_error err = {0};
+    double first_ns[MTH_N_PHASES];
+    size_t rounds = m->bench->config.rounds;
+
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
+        cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
+        cell->cpu_samples[p] = calloc(rounds, sizeof(double));
+        live->memory[p] = mth_memory_create(0);
+        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->cpu_samples[p] ||
+            !live->memory[p])
+            return MTH_ERR_NO_MEMORY;
+        struct mth_coder_config config = {.n_threads = m->bench->config.n_threads,
+                                          .chunk_bytes = m->bench->config.chunk_bytes,
+                                          .memory = live->memory[p]};
+        uint64_t begin = mth_clock_ns();
+        int status = mth_coder_create(&config, &live->coder[p], &err);
+        if (status)
+            return fail_cell(cell, &err);
+        cell->phases[p].setup_ns = (double)(mth_clock_ns() - begin);
+    }
+    memset(m->ring.restored, POISON, m->ring.raw_bytes);
+    uint64_t begin = mth_clock_ns();
+    int status = encode_slot(m, live, 0, &cell->stored_bytes);
+    uint64_t middle = mth_clock_ns();
+    if (!status)
+        status = decode_slot(m, live, 0, cell->stored_bytes);
+    uint64_t end = mth_clock_ns();
+    if (!status)
+        status = check_slot(m, live, 0);
+    if (status)
+        return status;
+    live->frame_hash = mth_hash64(m->ring.frames, cell->stored_bytes, 0);
+    first_ns[MTH_PHASE_COMPRESS] = (double)(middle - begin);
+    first_ns[MTH_PHASE_DECOMPRESS] = (double)(end - middle);
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        /* The first pass also makes codec states; what it takes beyond a later one is set-up (see finish_cell). */
+        cell->phases[p].setup_ns += first_ns[p];
+        live->copies[p] = copies_for(first_ns[p], m->ring.n_slots);
+    }
+    cell->ratio = cell->stored_bytes ? (double)m->ring.raw_bytes / (double)cell->stored_bytes : 0;
+    cell->verified = true;
+    return MTH_OK;
+}
+
+static void finish_cell(struct measuring *m, struct live *live)
+{
+    struct mth_bench_cell *cell = live->cell;
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        struct mth_phase_result *result = &cell->phases[p];
+        size_t n = result->n_samples;
+        if (live->memory[p])
+            result->heap_peak_bytes = mth_memory_peak(live->memory[p]);
+        if (!cell->verified || n == 0)
+            continue;
+        mth_summarise(result->samples_ns, n, m->bench->config.seed, &result->time);
+        result->cpu_ns = mth_median(cell->cpu_samples[p], n);
+        result->setup_ns =
+            result->setup_ns > result->time.median ? result->setup_ns - result->time.median : 0;
+        double *share = cell->cpu_samples[p]; /* not needed any more */
+        for (size_t i = 0; i < n; i++)
+            share[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
+        result->pct_memcpy = mth_median(share, n);
+        if (m->at->in_cache)
+            result->flags |= MTH_CELL_IN_CACHE;
+        if (n < 5)
+            result->flags |= MTH_CELL_FEW_SAMPLES;
+        if (result->time.ci_hi > 1.05 * result->time.median ||
+            result->time.ci_lo < 0.95 * result->time.median)
+            result->flags |= MTH_CELL_SPREAD;
+        if (result->cpu_ns > 1.1 * (double)m->bench->config.n_threads * result->time.median)
+            result->flags |= MTH_CELL_THREADS;
+    }
+}
+
+static void close_cell(struct live *live)
+{
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        mth_coder_destroy(live->coder[p]);
+        mth_memory_destroy(live->memory[p]);
+    }
+}
+
+static int prepare_memcpy(struct measuring *m)
+{
+    struct mth_phase_result *result = &m->at->memcpy;
+    result->samples_ns = calloc(m->bench->config.rounds, sizeof(double));
+    if (!result->samples_ns)
+        return MTH_ERR_NO_MEMORY;
+    result->copies = 1;
+    double first_ns = sample_memcpy(m);
+    result->n_samples = 0;
+    result->copies = copies_for(first_ns, m->ring.n_slots);
+    return MTH_OK;
+}
+
+/* A cell that has used up its time is content with three samples. */
+static bool wants_sample(const struct measuring *m, const struct mth_bench_cell *cell)
+{
+    return cell->verified && (cell->phases[MTH_PHASE_DECOMPRESS].n_samples < MIN_SAMPLES ||
+                              cell->spent_ns < m->bench->config.cell_seconds * 1e9);
+}
+
+static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *progress_arg)
+{
+    struct mth_bench_case *at = m->at;
+    uint64_t random = m->bench->config.seed;
+    size_t *order = calloc(at->n_cells + 1, sizeof *order);
+    if (!order)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t round = 0; round < m->bench->config.rounds; round++) {
+        if (progress)
+            progress(progress_arg, at, round, m->bench->config.rounds);
+        double memcpy_ns = sample_memcpy(m);
+        mth_random_shuffle(&random, order, at->n_cells);
+        for (size_t i = 0; i < at->n_cells; i++) {
+            struct live *live = &m->live[order[i]];
+            if (wants_sample(m, live->cell))
+                sample_cell(m, live, memcpy_ns);
+        }
+    }
+    free(order);
+    mth_summarise(at->memcpy.samples_ns, at->memcpy.n_samples, m->bench->config.seed, &at->memcpy.time);
+    at->memcpy_gib_s = mth_gib_s(at->raw_bytes, at->memcpy.time.median);
+    return MTH_OK;
+}
+
+/* The dtype that most bytes have, for the headline. */
+static const char *main_dtype(const struct mth_region_map *map)
+{
+    uint64_t bytes[MTH_N_DTYPES] = {0};
+    size_t best = MTH_DTYPE_OPAQUE;
+    for (size_t i = 0; i < map->n_regions; i++)
+        bytes[map->regions[i].dtype] += map->regions[i].n_bytes;
+    for (size_t d = 0; d < MTH_N_DTYPES; d++) {
+        if (bytes[d] > bytes[best])
+            best = d;
+    }
+    return mth_dtype_info((enum mth_dtype)best)->name;
+}
+
+static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_error *err)
+{
+    struct mth_bench_case *at = m->at;
+    struct mth_bound bound = {0};
+    int status = mth_loaded_open(at->path, at->raw_dtype, memory, &m->input, err);
+    if (!status && at->base_path)
+        status = mth_loaded_open(at->base_path, at->raw_dtype, memory, &m->base, err);
+    if (!status)
+        status = mth_bound_compute(&m->input.checkpoint, at->base_path ? &m->base.checkpoint : NULL, &bound);
+    if (status)
+        return status;
+    m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
+    at->raw_bytes = m->input.bytes.n_bytes;
+    at->n_tensors = m->input.map.n_tensors;
+    at->main_dtype = main_dtype(&m->input.map);
+    at->bound_model = bound.model;
+    at->bound_ratio = bound.ratio;
+    return MTH_OK;
+}
+
+/* Everything a frame may need: the bound, the same for every coder with this chunk size. */
+static int frame_room(struct measuring *m, struct mth_memory *memory, struct mth_error *err)
+{
+    struct mth_coder *coder;
+    struct mth_coder_config config = {
+        .n_threads = 1, .chunk_bytes = m->bench->config.chunk_bytes, .memory = memory};
+    int status = mth_coder_create(&config, &coder, err);
+    if (status)
+        return status;
+    status = mth_coder_bound(coder, &m->input.checkpoint, &m->ring.frame_bytes);
+    mth_coder_destroy(coder);
+    return status;
+}
+
+int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
+                      void *progress_arg, struct mth_error *err)
+{
+    struct measuring m = {.bench = bench, .at = at};
+    struct mth_memory *memory = mth_memory_create(0);
+    m.live = calloc(at->n_cells + 1, sizeof *m.live);
+    int status = memory && m.live ? MTH_OK : MTH_ERR_NO_MEMORY;
+    *err = (struct mth_error){0};
+    if (!status)
+        status = load_case(&m, memory, err);
+    if (!status)
+        status = frame_room(&m, memory, err);
+    if (!status)
+        status = ring_build(&m);
+    if (!status)
+        status = mth_pool_create(bench->config.n_threads, &m.pool);
+    if (!status)
+        status = prepare_memcpy(&m);
+    for (size_t i = 0; !status && i < at->n_cells; i++) {
+        m.live[i].cell = &at->cells[i];
+        if (!at->cells[i].unsupported && prepare_cell(&m, &m.live[i]) == MTH_ERR_NO_MEMORY)
+            status = MTH_ERR_NO_MEMORY;
+    }
+    if (!status)
+        status = run_rounds(&m, progress, progress_arg);
+    for (size_t i = 0; m.live && i < at->n_cells; i++) {
+        if (!status)
+            finish_cell(&m, &m.live[i]);
+        close_cell(&m.live[i]);
+    }
+    mth_pool_destroy(m.pool);
+    ring_free(&m.ring);
+    free(m.frame_bytes);
+    free(m.live);
+    if (m.base.memory)
+        mth_loaded_close(&m.base);
+    if (m.input.memory)
+        mth_loaded_close(&m.input);
+    mth_memory_destroy(memory);
+    if (status && !err->status)
+        mth_error_set(err, status, "%s: %s", at->path, mth_status_text(status));
+    return status;
+}

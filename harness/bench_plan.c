@@ -1,0 +1,228 @@
+/* What to measure: cases, cells and runs from files, dataset ids, directories of step files; see bench.h. */
+#include "harness/bench.h"
+
+#include "harness/step_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* For a file of one's own and no --pipeline: the common ground, then our presets. */
+static const char *const default_specs[] = {"store", "zstd:level=3", "lz4", "seed", "balanced"};
+enum { N_DEFAULT_SPECS = sizeof default_specs / sizeof default_specs[0] };
+
+static char *copy_text(const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t n = strlen(text) + 1;
+    char *copy = malloc(n);
+    if (copy)
+        memcpy(copy, text, n);
+    return copy;
+}
+
+int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *like,
+                       struct mth_bench_case **added)
+{
+    struct mth_bench_case *grown = realloc(bench->cases, (bench->n_cases + 1) * sizeof *grown);
+    if (!grown)
+        return MTH_ERR_NO_MEMORY;
+    bench->cases = grown;
+    struct mth_bench_case *fresh = &grown[bench->n_cases];
+    *fresh = *like;
+    fresh->id = copy_text(like->id);
+    fresh->path = copy_text(like->path);
+    fresh->base_path = copy_text(like->base_path);
+    fresh->run_id = copy_text(like->run_id);
+    fresh->cells = NULL;
+    fresh->n_cells = 0;
+    bench->n_cases++;
+    *added = fresh;
+    bool whole =
+        fresh->id && fresh->path && !fresh->base_path == !like->base_path && !fresh->run_id == !like->run_id;
+    return whole ? MTH_OK : MTH_ERR_NO_MEMORY;
+}
+
+int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_error *err)
+{
+    for (size_t i = 0; i < to->n_cells; i++) {
+        if (strcmp(to->cells[i].spec, spec) == 0)
+            return MTH_OK;
+    }
+    struct mth_bench_cell *grown = realloc(to->cells, (to->n_cells + 1) * sizeof *grown);
+    if (!grown)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
+    to->cells = grown;
+    struct mth_bench_cell *cell = &grown[to->n_cells];
+    *cell = (struct mth_bench_cell){.spec = spec};
+    int status = mth_pipeline_parse(spec, to->base_path != NULL, &cell->pipeline, err);
+    if (status == MTH_ERR_UNSUPPORTED) {
+        cell->unsupported = true;
+        cell->error = *err;
+    } else if (status) {
+        return status;
+    } else if (mth_pipeline_needs_base(cell->pipeline) && !to->base_path) {
+        cell->unsupported = true;
+        mth_error_set(&cell->error, MTH_ERR_UNSUPPORTED, "codes against a base, and there is none");
+    }
+    cell->resolved = copy_text(cell->pipeline ? mth_pipeline_text(cell->pipeline) : spec);
+    to->n_cells++;
+    return cell->resolved ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
+}
+
+int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths)
+{
+    for (size_t i = 0; i < bench->n_runs; i++) {
+        if (strcmp(bench->runs[i].id, id) == 0)
+            return MTH_OK;
+    }
+    struct mth_bench_run *grown = realloc(bench->runs, (bench->n_runs + 1) * sizeof *grown);
+    if (!grown)
+        return MTH_ERR_NO_MEMORY;
+    bench->runs = grown;
+    struct mth_bench_run *run = &grown[bench->n_runs];
+    run->n_paths = 0;
+    run->id = copy_text(id);
+    run->paths = calloc(n_paths + 1, sizeof *run->paths);
+    bench->n_runs++;
+    if (!run->id || !run->paths)
+        return MTH_ERR_NO_MEMORY;
+    for (; run->n_paths < n_paths; run->n_paths++) {
+        run->paths[run->n_paths] = copy_text(paths[run->n_paths]);
+        if (!run->paths[run->n_paths])
+            return MTH_ERR_NO_MEMORY;
+    }
+    return MTH_OK;
+}
+
+static void free_cell(struct mth_bench_cell *cell)
+{
+    mth_pipeline_destroy(cell->pipeline);
+    free(cell->resolved);
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        free(cell->phases[p].samples_ns);
+        free(cell->phases[p].memcpy_ns);
+        free(cell->cpu_samples[p]);
+    }
+}
+
+void mth_bench_free(struct mth_bench *bench)
+{
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        struct mth_bench_case *at = &bench->cases[c];
+        for (size_t i = 0; i < at->n_cells; i++)
+            free_cell(&at->cells[i]);
+        free(at->cells);
+        free(at->memcpy.samples_ns);
+        free(at->id);
+        free(at->path);
+        free(at->base_path);
+        free(at->run_id);
+    }
+    for (size_t r = 0; r < bench->n_runs; r++) {
+        for (size_t i = 0; i < bench->runs[r].n_paths; i++)
+            free(bench->runs[r].paths[i]);
+        free(bench->runs[r].paths);
+        free(bench->runs[r].id);
+    }
+    free(bench->cases);
+    free(bench->runs);
+    free(bench->run_results);
+}
+
+struct spec_list {
+    const char *const *items;
+    size_t n_items;
+};
+
+static int add_case_with(struct mth_bench *bench, const struct mth_bench_case *like, struct spec_list specs,
+                         struct mth_error *err)
+{
+    struct mth_bench_case *added;
+    int status = mth_bench_add_case(bench, like, &added);
+    if (status)
+        return mth_error_set(err, status, "no memory for a case");
+    for (size_t i = 0; !status && i < specs.n_items; i++)
+        status = mth_bench_add_cell(added, specs.items[i], err);
+    return status;
+}
+
+/* Step files in step order: the first alone, each other one against the one before, and the whole as a run. */
+static int add_directory(struct mth_bench *bench, const char *directory, struct spec_list specs,
+                         struct mth_error *err)
+{
+    struct mth_step_files files;
+    int status = mth_step_files_list(directory, &files, err);
+    if (status)
+        return status;
+    const char **paths = calloc(files.n_items, sizeof *paths);
+    if (!paths)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the steps of %s", directory);
+    for (size_t i = 0; !status && i < files.n_items; i++) {
+        struct mth_bench_case like = {.id = files.items[i].path,
+                                      .class_name = "user",
+                                      .path = files.items[i].path,
+                                      .raw_dtype = MTH_N_DTYPES,
+                                      .lr = -1,
+                                      .fraction_changed = -1};
+        paths[i] = files.items[i].path;
+        if (i > 0) {
+            like.base_path = files.items[i - 1].path;
+            like.steps_apart = (int64_t)(files.items[i].step - files.items[i - 1].step);
+            like.run_id = (char *)(uintptr_t)directory;
+        }
+        status = add_case_with(bench, &like, specs, err);
+    }
+    if (!status && files.n_items > 1 && mth_bench_add_run(bench, directory, paths, files.n_items))
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
+    free(paths);
+    mth_step_files_free(&files);
+    return status;
+}
+
+static int add_operand(struct mth_bench *bench, const char *operand, const struct mth_options *options,
+                       const struct mth_manifest *manifest, struct spec_list specs, struct mth_error *err)
+{
+    struct stat st;
+    bool exists = stat(operand, &st) == 0;
+    bool directory = exists && S_ISDIR(st.st_mode);
+    if (!directory && !exists && manifest &&
+        (mth_manifest_entry_find(manifest, operand) || mth_manifest_dataset_find(manifest, operand)))
+        return mth_bench_add_dataset(bench, operand, manifest, specs.items, specs.n_items, err);
+    if (directory && options->base)
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "%s: the step files of a directory are each other's bases; leave out --base",
+                             operand);
+    if (directory)
+        return add_directory(bench, operand, specs, err);
+    struct mth_bench_case like = {.id = (char *)(uintptr_t)operand,
+                                  .class_name = "user",
+                                  .path = (char *)(uintptr_t)operand,
+                                  .base_path = (char *)(uintptr_t)options->base,
+                                  .raw_dtype = options->dtype,
+                                  .lr = -1,
+                                  .fraction_changed = -1};
+    return add_case_with(bench, &like, specs, err);
+}
+
+int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
+                   const struct mth_manifest *manifest, struct mth_error *err)
+{
+    struct spec_list specs = {default_specs, N_DEFAULT_SPECS};
+    if (options->pipelines.n_items)
+        specs = (struct spec_list){options->pipelines.items, options->pipelines.n_items};
+    int status = MTH_OK;
+    if (options->matrix)
+        status = mth_bench_plan_matrix(bench, options->matrix, manifest, err);
+    for (size_t i = 0; !status && i < options->operands.n_items; i++)
+        status = add_operand(bench, options->operands.items[i], options, manifest, specs, err);
+    if (!status && bench->n_cases == 0)
+        status = mth_error_set(err, MTH_ERR_NOT_FOUND, "nothing to measure: none of the datasets is present");
+    /* Cases have found their places; now cells may point at them. */
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++)
+            bench->cases[c].cells[i].parent = &bench->cases[c];
+    }
+    return status;
+}

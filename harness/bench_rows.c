@@ -1,0 +1,302 @@
+/* Result rows as JSON Lines; the schema is in docs/rows.md and only grows. */
+#include "harness/bench.h"
+
+#include "harness/env.h"
+
+#include <string.h>
+
+enum { SCHEMA = 1 };
+
+static const char *const phase_names[MTH_N_PHASES] = {"compress", "decompress"};
+
+static const struct {
+    uint32_t flag;
+    const char *name;
+} flag_names[] = {
+    {MTH_CELL_IN_CACHE, "in_cache"},     {MTH_CELL_SHORT_SAMPLE, "short_sample"},
+    {MTH_CELL_SPREAD, "spread"},         {MTH_CELL_FEW_SAMPLES, "few_samples"},
+    {MTH_CELL_THREADS, "extra_threads"}, {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
+};
+
+static void number(struct mth_bench *bench, char row_id[24])
+{
+    snprintf(row_id, 24, "%.8s-%zu", bench->config.env_id, ++bench->next_row);
+}
+
+void mth_bench_number_rows(struct mth_bench *bench)
+{
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        number(bench, bench->cases[c].memcpy.row_id);
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
+            for (size_t p = 0; p < MTH_N_PHASES; p++)
+                number(bench, bench->cases[c].cells[i].phases[p].row_id);
+        }
+    }
+    for (size_t i = 0; i < bench->n_run_results; i++)
+        number(bench, bench->run_results[i].row_id);
+}
+
+static void put_real_or_null(struct mth_json_writer *w, const char *key, double value, bool known)
+{
+    if (known)
+        mth_json_real(w, key, value);
+    else
+        mth_json_null(w, key);
+}
+
+static void begin_row(struct mth_json_writer *w, const struct mth_bench *bench, const char *kind,
+                      const char *row_id)
+{
+    mth_json_writer_reset(w);
+    mth_json_begin_object(w, NULL);
+    mth_json_int(w, "schema", SCHEMA);
+    mth_json_string(w, "kind", kind);
+    mth_json_string(w, "row_id", row_id);
+    mth_json_string(w, "env_id", bench->config.env_id);
+}
+
+static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
+{
+    bool pair = at->base_path != NULL;
+    mth_json_string(w, "dataset", at->id);
+    mth_json_string(w, "class", at->class_name);
+    mth_json_string(w, "base", at->base_path);
+    if (pair && at->steps_apart > 0)
+        mth_json_int(w, "steps_apart", at->steps_apart);
+    else
+        mth_json_null(w, "steps_apart");
+    put_real_or_null(w, "lr", at->lr, pair && at->lr >= 0);
+    put_real_or_null(w, "fraction_changed", at->fraction_changed, pair && at->fraction_changed >= 0);
+    mth_json_string(w, "run_id", at->run_id);
+    mth_json_string(w, "dtype", at->main_dtype);
+}
+
+static void put_times(struct mth_json_writer *w, const struct mth_phase_result *result, bool with_memcpy)
+{
+    mth_json_begin_array(w, "samples_ns");
+    for (size_t i = 0; i < result->n_samples; i++)
+        mth_json_real(w, NULL, result->samples_ns[i]);
+    mth_json_end(w);
+    if (with_memcpy) {
+        mth_json_begin_array(w, "memcpy_ns");
+        for (size_t i = 0; i < result->n_samples; i++)
+            mth_json_real(w, NULL, result->memcpy_ns[i]);
+        mth_json_end(w);
+    }
+    bool known = result->n_samples > 0;
+    put_real_or_null(w, "median_ns", result->time.median, known);
+    put_real_or_null(w, "mad_ns", result->time.mad, known);
+    put_real_or_null(w, "ci_lo_ns", result->time.ci_lo, known);
+    put_real_or_null(w, "ci_hi_ns", result->time.ci_hi, known);
+    mth_json_uint(w, "passes_per_sample", result->copies);
+}
+
+/* The arguments that measure this cell again: those of this run, its datasets and pipelines replaced by the cell's. */
+static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
+                     const struct mth_bench_case *at, const char *spec)
+{
+    char text[64];
+    bool user = strcmp(at->class_name, "user") == 0;
+    mth_json_begin_array(w, "argv");
+    mth_json_string(w, NULL, "mithril");
+    mth_json_string(w, NULL, "bench");
+    mth_json_string(w, NULL, user ? at->path : at->id);
+    mth_json_string(w, NULL, "--pipeline");
+    mth_json_string(w, NULL, spec);
+    if (user && at->base_path) {
+        mth_json_string(w, NULL, "--base");
+        mth_json_string(w, NULL, at->base_path);
+    }
+    if (user && at->raw_dtype != MTH_N_DTYPES) {
+        mth_json_string(w, NULL, "--dtype");
+        mth_json_string(w, NULL, mth_dtype_info(at->raw_dtype)->name);
+    }
+    const struct {
+        const char *name;
+        unsigned long long value;
+    } numbers[] = {
+        {"--threads", bench->config.n_threads},
+        {"--rounds", bench->config.rounds},
+        {"--seed", bench->config.seed},
+        {"--chunk", bench->config.chunk_bytes},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (numbers[i].value == 0)
+            continue;
+        mth_json_string(w, NULL, numbers[i].name);
+        snprintf(text, sizeof text, "%llu", numbers[i].value);
+        mth_json_string(w, NULL, text);
+    }
+    mth_json_string(w, NULL, "--seconds");
+    snprintf(text, sizeof text, "%g", bench->config.cell_seconds);
+    mth_json_string(w, NULL, text);
+    mth_json_end(w);
+}
+
+static void put_flags(struct mth_json_writer *w, uint32_t flags)
+{
+    mth_json_begin_array(w, "flags");
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
+        if (flags & flag_names[i].flag)
+            mth_json_string(w, NULL, flag_names[i].name);
+    }
+    mth_json_end(w);
+}
+
+static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
+                     const struct mth_bench_case *at, const struct mth_bench_cell *cell, size_t phase)
+{
+    const struct mth_phase_result *result = &cell->phases[phase];
+    bool timed = cell->verified && result->n_samples > 0;
+    begin_row(w, bench, "cell", result->row_id);
+    put_case(w, at);
+    mth_json_string(w, "spec", cell->spec);
+    mth_json_string(w, "spec_resolved", cell->resolved);
+    mth_json_string(w, "phase", phase_names[phase]);
+    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "raw_bytes", at->raw_bytes);
+    if (cell->verified)
+        mth_json_uint(w, "stored_bytes", cell->stored_bytes);
+    else
+        mth_json_null(w, "stored_bytes");
+    put_real_or_null(w, "ratio", cell->ratio, cell->verified);
+    put_real_or_null(w, "bound_ratio", at->bound_ratio, at->bound_ratio > 0);
+    mth_json_string(w, "bound_model", at->bound_model);
+    put_times(w, result, true);
+    put_real_or_null(w, "setup_ns", result->setup_ns, timed);
+    put_real_or_null(w, "cpu_ns", result->cpu_ns, timed);
+    put_real_or_null(w, "gib_s", mth_gib_s(at->raw_bytes, result->time.median), timed);
+    put_real_or_null(w, "gib_s_lo", mth_gib_s(at->raw_bytes, result->time.ci_hi), timed);
+    put_real_or_null(w, "gib_s_hi", mth_gib_s(at->raw_bytes, result->time.ci_lo), timed);
+    put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
+    put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
+    mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
+    mth_json_uint(w, "n_chunks", cell->stats.n_chunks);
+    mth_json_uint(w, "payload_bytes", cell->stats.payload_bytes);
+    mth_json_string(w, "kernel", "portable");
+    put_flags(w, result->flags);
+    mth_json_bool(w, "verified", cell->verified);
+    mth_json_bool(w, "unsupported", cell->unsupported);
+    mth_json_string(w, "error", cell->verified ? NULL : cell->error.text);
+    put_argv(w, bench, at, cell->spec);
+    mth_json_end(w);
+}
+
+static void put_baseline(struct mth_json_writer *w, const struct mth_bench *bench,
+                         const struct mth_bench_case *at)
+{
+    begin_row(w, bench, "baseline", at->memcpy.row_id);
+    put_case(w, at);
+    mth_json_string(w, "what", "memcpy");
+    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "raw_bytes", at->raw_bytes);
+    put_times(w, &at->memcpy, false);
+    mth_json_real(w, "gib_s", at->memcpy_gib_s);
+    put_flags(w, at->in_cache ? MTH_CELL_IN_CACHE : 0);
+    mth_json_end(w);
+}
+
+static void put_run(struct mth_json_writer *w, const struct mth_bench *bench,
+                    const struct mth_run_result *result)
+{
+    begin_row(w, bench, "run", result->row_id);
+    mth_json_string(w, "run_id", result->run->id);
+    mth_json_string(w, "spec", result->spec);
+    mth_json_uint(w, "n_checkpoints", result->run->n_paths);
+    mth_json_uint(w, "raw_bytes", result->raw_bytes);
+    mth_json_uint(w, "stored_bytes", result->stored_bytes);
+    mth_json_real(w, "ratio", result->ratio);
+    mth_json_bool(w, "verified", result->verified);
+    mth_json_end(w);
+}
+
+static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench,
+                        const struct mth_verdict *verdict, const char *row_id)
+{
+    const struct mth_bench_case *at = verdict->scope;
+    char scope[256];
+    snprintf(scope, sizeof scope, "%s (%s), %zu thread%s%s", at->id, at->class_name, bench->config.n_threads,
+             bench->config.n_threads == 1 ? "" : "s", at->base_path ? ", against a base" : ", alone");
+    begin_row(w, bench, "verdict", row_id);
+    mth_json_string(w, "target", verdict->target);
+    mth_json_string(w, "result", verdict->result);
+    mth_json_real(w, "value", verdict->value);
+    mth_json_real(w, "threshold", verdict->threshold);
+    mth_json_string(w, "scope", scope);
+    put_case(w, at);
+    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_string(w, "spec", verdict->cell ? verdict->cell->spec : NULL);
+    mth_json_string(w, "reason", verdict->reason[0] ? verdict->reason : NULL);
+    put_real_or_null(w, "bound_ratio", at->bound_ratio, at->bound_ratio > 0);
+    mth_json_string(w, "bound_model", at->bound_model);
+    put_real_or_null(w, "run_ratio", verdict->run_ratio, verdict->run_ratio > 0);
+    if (verdict->run_ratio > 0)
+        mth_json_uint(w, "run_checkpoints", verdict->run_checkpoints);
+    else
+        mth_json_null(w, "run_checkpoints");
+    mth_json_begin_array(w, "evidence");
+    if (verdict->cell) {
+        mth_json_string(w, NULL, verdict->cell->phases[MTH_PHASE_COMPRESS].row_id);
+        mth_json_string(w, NULL, verdict->cell->phases[MTH_PHASE_DECOMPRESS].row_id);
+    } else {
+        for (size_t i = 0; i < at->n_cells; i++)
+            mth_json_string(w, NULL, at->cells[i].phases[MTH_PHASE_DECOMPRESS].row_id);
+    }
+    const struct mth_run_result *run = verdict->cell && verdict->run_ratio > 0
+                                           ? mth_bench_run_result(bench, at->run_id, verdict->cell->spec)
+                                           : NULL;
+    if (run)
+        mth_json_string(w, NULL, run->row_id);
+    mth_json_end(w);
+    mth_json_end(w);
+}
+
+static int flush(struct mth_json_writer *w, FILE *out)
+{
+    const char *text;
+    size_t n_bytes;
+    int status = mth_json_writer_text(w, &text, &n_bytes);
+    if (!status && fwrite(text, 1, n_bytes, out) != n_bytes)
+        status = MTH_ERR_IO;
+    return status;
+}
+
+static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
+                      const struct mth_bench_case *at, FILE *out)
+{
+    put_baseline(w, bench, at);
+    int status = flush(w, out);
+    for (size_t i = 0; !status && i < at->n_cells; i++) {
+        for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
+            put_cell(w, bench, at, &at->cells[i], p);
+            status = flush(w, out);
+        }
+    }
+    return status;
+}
+
+int mth_bench_write_rows(const struct mth_bench *bench, const char *env_row, FILE *out)
+{
+    struct mth_json_writer w;
+    size_t n_verdicts = 0;
+    int status = fputs(env_row, out) < 0 ? MTH_ERR_IO : MTH_OK;
+    mth_json_writer_init(&w);
+    for (size_t c = 0; !status && c < bench->n_cases; c++)
+        status = write_case(&w, bench, &bench->cases[c], out);
+    for (size_t i = 0; !status && i < bench->n_run_results; i++) {
+        put_run(&w, bench, &bench->run_results[i]);
+        status = flush(&w, out);
+    }
+    for (size_t c = 0; !status && c < bench->n_cases; c++) {
+        struct mth_verdict verdicts[MTH_VERDICTS_PER_CASE];
+        mth_verdicts_of(bench, &bench->cases[c], verdicts);
+        for (size_t i = 0; !status && i < MTH_VERDICTS_PER_CASE; i++) {
+            char row_id[24];
+            snprintf(row_id, sizeof row_id, "%.8s-v%zu", bench->config.env_id, ++n_verdicts);
+            put_verdict(&w, bench, &verdicts[i], row_id);
+            status = flush(&w, out);
+        }
+    }
+    mth_json_writer_free(&w);
+    return status;
+}

@@ -1,0 +1,108 @@
+/* Order-0 bounds; see bounds.h. */
+#include "harness/bounds.h"
+
+#include "formats/region_match.h"
+#include "harness/entropy.h"
+
+#include <math.h>
+
+/* Regions with a counterpart in the base and those without are pooled apart. */
+struct pools {
+    struct mth_entropy_counter *alone[MTH_N_DTYPES];
+    struct mth_entropy_counter *paired[MTH_N_DTYPES];
+    uint64_t tail_bytes; /* behind the last whole lane of a region */
+};
+
+static void pools_free(struct pools *pools)
+{
+    for (size_t i = 0; i < MTH_N_DTYPES; i++) {
+        mth_entropy_counter_destroy(pools->alone[i]);
+        mth_entropy_counter_destroy(pools->paired[i]);
+    }
+}
+
+static unsigned parts_alone(enum mth_dtype dtype)
+{
+    return mth_dtype_info(dtype)->exponent_bits ? MTH_ENTROPY_EXPONENT : MTH_ENTROPY_PLANES;
+}
+
+static int count_region(struct pools *pools, const struct mth_region *region, const uint8_t *data,
+                        const uint8_t *base, struct mth_memory *memory)
+{
+    struct mth_entropy_counter **counter =
+        base ? &pools->paired[region->dtype] : &pools->alone[region->dtype];
+    if (!*counter)
+        *counter = mth_entropy_counter_create(region->dtype,
+                                              base ? MTH_ENTROPY_XOR : parts_alone(region->dtype), memory);
+    if (!*counter)
+        return MTH_ERR_NO_MEMORY;
+    mth_entropy_count(*counter, data, base, (size_t)region->n_bytes);
+    pools->tail_bytes += region->n_bytes % mth_dtype_lane_bytes(region->dtype);
+    return MTH_OK;
+}
+
+static double bits_alone(const struct mth_entropy_counter *counter, enum mth_dtype dtype)
+{
+    struct mth_entropy entropy;
+    mth_entropy_result(counter, &entropy);
+    const struct mth_dtype_info *info = mth_dtype_info(dtype);
+    double bits = 0;
+    if (info->exponent_bits)
+        bits = entropy.exponent + info->lane_bits - info->exponent_bits;
+    for (size_t i = 0; i < entropy.n_planes; i++)
+        bits += entropy.planes[i];
+    return bits * (double)entropy.n_lanes;
+}
+
+static double bits_paired(const struct mth_entropy_counter *counter)
+{
+    struct mth_entropy entropy;
+    mth_entropy_result(counter, &entropy);
+    double bits = 0;
+    for (size_t i = 0; i < entropy.n_planes; i++)
+        bits += entropy.xor_planes[i];
+    return bits * (double)entropy.n_lanes;
+}
+
+static double ratio_of(uint64_t raw_bytes, double bits)
+{
+    if (raw_bytes == 0)
+        return 1;
+    return bits > 0 ? (double)raw_bytes * 8 / bits : INFINITY;
+}
+
+int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                      struct mth_bound *out)
+{
+    const struct mth_region_map *map = input->map;
+    struct pools pools = {0};
+    uint64_t *base_offsets = NULL;
+    int status = MTH_OK;
+    if (base) {
+        base_offsets = mth_memory_calloc(map->memory, map->n_regions, sizeof *base_offsets);
+        status = base_offsets ? mth_region_match(map, base->map, base_offsets) : MTH_ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (region->dtype == MTH_DTYPE_OPAQUE)
+            continue;
+        bool paired = base && base_offsets[i] != MTH_NO_MATCH;
+        status = count_region(&pools, region, input->data + region->offset,
+                              paired ? base->data + base_offsets[i] : NULL, map->memory);
+    }
+    if (!status) {
+        double bits = 8.0 * (double)pools.tail_bytes;
+        for (int dtype = 0; dtype < MTH_N_DTYPES; dtype++) {
+            if (pools.alone[dtype])
+                bits += bits_alone(pools.alone[dtype], (enum mth_dtype)dtype);
+            if (pools.paired[dtype])
+                bits += bits_paired(pools.paired[dtype]);
+        }
+        *out = (struct mth_bound){.model = base ? "order0-xor-bytes" : "order0-exponent",
+                                  .ratio = ratio_of(map->n_bytes, bits),
+                                  .bits = bits};
+    }
+    mth_memory_free(map->memory, base_offsets);
+    pools_free(&pools);
+    return status;
+}

@@ -1,0 +1,47 @@
+/* A checkpoint file in memory, with its map: what every command that reads checkpoints starts from. */
+#ifndef MTH_HARNESS_CHECKPOINT_FILE_H
+#define MTH_HARNESS_CHECKPOINT_FILE_H
+
+#include "base/bytes.h"
+#include "base/dtype.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "formats/region_map.h"
+#include "pipeline/mithril.h"
+
+#include <stdbool.h>
+
+/* checkpoint.map points to map: a struct mth_loaded stays where it was filled. */
+struct mth_loaded {
+    struct mth_checkpoint checkpoint;
+    struct mth_region_map map;
+    struct mth_buffer bytes;
+    struct mth_memory *memory;
+};
+
+/*
+ * Read a checkpoint whole and map it.
+ *
+ * Shape     raw_dtype: of a file that is to be taken as raw elements, MTH_N_DTYPES for one that describes
+ * itself; path is borrowed by nothing Errors    those of reading a file; MTH_ERR_FORMAT, MTH_ERR_TRUNCATED,
+ * ... with file, tensor and offset. Nothing is then to be freed. Cost      the file, and its map, on the
+ * account
+ */
+int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
+                    struct mth_loaded *loaded, struct mth_error *err);
+
+/*
+ * The same for a file that may be anything: one that no format claims is a single opaque region, and
+ * is_opaque says so. A file that a format claims and that breaks its rules is still an error.
+ */
+int mth_loaded_open_any(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
+                        struct mth_loaded *loaded, bool *is_opaque, struct mth_error *err);
+
+/* Map bytes that were read already, as mth_loaded_open does. Takes over bytes, which lie on the account, also
+ * on an error. */
+int mth_loaded_map(const char *name, struct mth_buffer bytes, enum mth_dtype raw_dtype,
+                   struct mth_memory *memory, struct mth_loaded *loaded, struct mth_error *err);
+
+void mth_loaded_close(struct mth_loaded *loaded);
+
+#endif

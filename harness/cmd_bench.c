@@ -1,0 +1,216 @@
+/* `mithril bench`: strategies over checkpoints, every cell verified, and verdicts on the targets. */
+#include "harness/command.h"
+
+#include "base/file.h"
+#include "base/pool.h"
+#include "harness/bench.h"
+#include "harness/env.h"
+#include "harness/progress.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_ROUNDS = 9 };
+#define DEFAULT_CELL_SECONDS 1.5
+
+static const struct mth_command_line command = {
+    .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
+    .summary = "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
+               "restored\n"
+               "and compared, and the verdicts on the targets, each with its scope.\n\n"
+               "  FILE       a checkpoint of one's own; --base makes it a pair\n"
+               "  DATASET    an id of the manifest: a dataset, or one entry of it (`mithril datasets`)\n"
+               "  DIRECTORY  step files: the first alone, each other one against the one before it",
+    .notes =
+        "--rounds is the most samples a cell gets (default 9); --seconds the time after which a cell gets no "
+        "more\n"
+        "than three (default 1.5). --require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
+        "Rows are described in docs/rows.md, the method in docs/measurement.md.",
+    .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
+             MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
+             MTH_TAKES_ROUNDS | MTH_TAKES_REQUIRE | MTH_TAKES_QUIET,
+    .max_operands = SIZE_MAX,
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+struct bench_progress {
+    struct mth_progress progress;
+    const struct mth_bench *bench;
+    size_t n_done; /* cells of the cases before */
+    size_t n_total;
+};
+
+static void show_round(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds)
+{
+    struct bench_progress *p = arg;
+    char label[128];
+    if (interrupted) {
+        /* Nothing has been written yet: there is nothing to clean up. */
+        mth_progress_end(&p->progress);
+        fprintf(stderr, "mithril: interrupted; nothing was written\n");
+        exit(MTH_EXIT_INTERRUPTED);
+    }
+    snprintf(label, sizeof label, "%.80s: %zu pipelines", at->id, at->n_cells);
+    mth_progress_show(&p->progress, p->n_done * n_rounds + round * at->n_cells, p->n_total * n_rounds, label);
+}
+
+static int measure_all(struct mth_bench *bench, bool quiet, struct mth_error *err)
+{
+    struct bench_progress progress = {.bench = bench};
+    int status = MTH_OK;
+    for (size_t c = 0; c < bench->n_cases; c++)
+        progress.n_total += bench->cases[c].n_cells;
+    mth_progress_begin(&progress.progress, quiet);
+    for (size_t c = 0; !status && c < bench->n_cases; c++) {
+        status = mth_bench_measure(bench, &bench->cases[c], show_round, &progress, err);
+        progress.n_done += bench->cases[c].n_cells;
+    }
+    if (!status)
+        status = mth_bench_measure_runs(bench, err);
+    mth_progress_end(&progress.progress);
+    return status;
+}
+
+/* Rows go to a file whole or not at all; "-" is standard output. */
+static int write_rows(const struct mth_bench *bench, const char *path, struct mth_error *err)
+{
+    struct mth_json_writer env;
+    const char *env_row;
+    size_t n_env, n_text = 0;
+    char *text = NULL;
+    FILE *memory = open_memstream(&text, &n_text);
+    if (!memory)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the rows");
+    mth_json_writer_init(&env);
+    mth_env_row(&env, NULL);
+    int status = mth_json_writer_text(&env, &env_row, &n_env);
+    if (!status)
+        status = mth_bench_write_rows(bench, env_row, memory);
+    if (fclose(memory) != 0 && !status)
+        status = MTH_ERR_NO_MEMORY;
+    mth_json_writer_free(&env);
+    if (status)
+        mth_error_set(err, status, "cannot make the rows: %s", mth_status_text(status));
+    else if (strcmp(path, "-") != 0)
+        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+    else if (fwrite(text, 1, n_text, stdout) != n_text || fflush(stdout) != 0)
+        status = mth_error_set(err, MTH_ERR_IO, "cannot write to standard output");
+    free(text);
+    return status;
+}
+
+static void print_all(const struct mth_bench *bench, FILE *out)
+{
+    for (size_t c = 0; c < bench->n_cases; c++)
+        mth_bench_print_case(bench, &bench->cases[c], out);
+    mth_bench_print_verdicts(bench, out);
+}
+
+static void count_cells(const struct mth_bench *bench, size_t *n_verified, size_t *n_failed)
+{
+    *n_verified = 0;
+    *n_failed = 0;
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
+            *n_verified += bench->cases[c].cells[i].verified;
+            *n_failed += !bench->cases[c].cells[i].verified && !bench->cases[c].cells[i].unsupported;
+        }
+    }
+    for (size_t i = 0; i < bench->n_run_results; i++)
+        *n_failed += !bench->run_results[i].verified;
+}
+
+/* Rows, table, verdicts, and what the shell is told. */
+static int conclude(struct mth_bench *bench, const struct mth_options *options, struct mth_error *err)
+{
+    size_t n_verified, n_failed;
+    bool met = true;
+    /* The table gives way to rows on standard output. */
+    FILE *out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    mth_bench_number_rows(bench);
+    if (options->json) {
+        int status = write_rows(bench, options->json, err);
+        if (status)
+            return mth_command_fail(err);
+    }
+    print_all(bench, out);
+    count_cells(bench, &n_verified, &n_failed);
+    fprintf(out, "\n%zu cells verified, %zu failed", n_verified, n_failed);
+    if (options->json && out == stdout)
+        fprintf(out, "; rows: %s", options->json);
+    fprintf(out, "\n");
+    if (n_failed) {
+        mth_error_set(err, MTH_ERR_CHECKSUM, "%zu cells did not restore their checkpoint", n_failed);
+        return mth_command_fail(err);
+    }
+    if (options->require && mth_require_check(bench, options->require, &met, err))
+        return mth_command_fail(err);
+    if (!met) {
+        fprintf(stderr, "mithril: not every cell meets --require '%s'\n", options->require);
+        return MTH_EXIT_REGRESSION;
+    }
+    return MTH_EXIT_OK;
+}
+
+static int load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
+                         struct mth_error *err)
+{
+    const char *path = options->manifest ? options->manifest : mth_manifest_default_path();
+    *manifest = NULL;
+    int status = mth_manifest_load(path, manifest, err);
+    /* Away from the repository there is no manifest, and a file of one's own needs none. */
+    if (status == MTH_ERR_NOT_FOUND && !options->manifest && !options->matrix)
+        return MTH_OK;
+    return status;
+}
+
+int mth_cmd_bench(int argc, char **argv)
+{
+    struct mth_options options;
+    struct mth_manifest *manifest = NULL;
+    struct mth_error err = {0};
+    char env_id[MTH_ENV_ID_BYTES];
+    int code;
+
+    if (!mth_options_parse(&command, argc, argv, &options, &code))
+        return code;
+    if (options.operands.n_items == 0 && !options.matrix) {
+        fprintf(stderr, "mithril: bench needs a FILE, DATASET or DIRECTORY, or --matrix FILE\n");
+        mth_options_free(&options);
+        return MTH_EXIT_USAGE;
+    }
+    mth_env_id(env_id);
+    struct mth_bench bench = {
+        .config = {.rounds = options.rounds ? options.rounds : DEFAULT_ROUNDS,
+                   .cell_seconds = options.seconds >= 0 ? options.seconds : DEFAULT_CELL_SECONDS,
+                   .seed = options.has_seed ? options.seed : 1,
+                   .n_threads = options.threads ? options.threads : 1,
+                   .chunk_bytes = options.chunk_bytes,
+                   .llc_bytes = mth_env_llc_bytes(),
+                   .quiet = options.quiet,
+                   .env_id = env_id}};
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    int status = load_manifest(&options, &manifest, &err);
+    if (!status)
+        status = mth_bench_plan(&bench, &options, manifest, &err);
+    if (!status && options.require) { /* a wrong expression is told before the measuring, not after */
+        bool met;
+        status = mth_require_check(&bench, options.require, &met, &err);
+    }
+    if (!status)
+        status = measure_all(&bench, options.quiet, &err);
+    code = status ? mth_command_fail(&err) : conclude(&bench, &options, &err);
+    mth_bench_free(&bench);
+    mth_manifest_free(manifest);
+    mth_options_free(&options);
+    return code;
+}

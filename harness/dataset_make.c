@@ -1,0 +1,80 @@
+/* Generating a dataset; see dataset_get.h. */
+#include "harness/dataset_get.h"
+
+#include "base/file.h"
+#include "datasets/small_model.h"
+#include "harness/file_digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int verify(const struct mth_dataset_file *file, struct mth_error *err)
+{
+    struct mth_file_digest digest;
+    int status = mth_file_digest(file->path, false, &digest, err);
+    return status ? status : mth_file_digest_compare(&digest, file, file->path, err);
+}
+
+static bool all_right(const struct mth_dataset *dataset)
+{
+    for (size_t i = 0; i < dataset->n_files; i++)
+        if (verify(&dataset->files[i], NULL))
+            return false;
+    return true;
+}
+
+int mth_dataset_make_parent(const char *path, struct mth_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return MTH_OK;
+    size_t n = (size_t)(slash - path);
+    char *directory = malloc(n + 1);
+    if (!directory)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    memcpy(directory, path, n);
+    directory[n] = '\0';
+    int status = mth_file_make_directory(directory, err);
+    free(directory);
+    return status;
+}
+
+/* The small model's files: raw where the manifest gives a dtype, safetensors else. */
+static int make_small_model(const struct mth_dataset_file *file, struct mth_error *err)
+{
+    bool raw = file->raw_dtype != MTH_N_DTYPES;
+    return mth_small_model_write(raw ? file->path : NULL, raw ? NULL : file->path, err);
+}
+
+int mth_dataset_make(const struct mth_dataset *dataset, bool force,
+                     const struct mth_dataset_reporter *reporter, struct mth_error *err)
+{
+    if (dataset->source != MTH_SOURCE_GENERATED)
+        return mth_error_set(err, MTH_ERR_USAGE, "%s is not generated (its source is %s)", dataset->id,
+                             mth_dataset_source_name(dataset->source));
+    if (strcmp(dataset->generator, "small-model") != 0)
+        return mth_error_set(err, MTH_ERR_UNSUPPORTED, "%s: no generator is called '%s'", dataset->id,
+                             dataset->generator);
+    char line[256];
+    if (!force && all_right(dataset)) {
+        snprintf(line, sizeof line, "%s: already there", dataset->id);
+        reporter->report(reporter->arg, line);
+        return MTH_OK;
+    }
+    for (size_t i = 0; i < dataset->n_files; i++) {
+        const struct mth_dataset_file *file = &dataset->files[i];
+        int status = mth_dataset_make_parent(file->path, err);
+        if (!status)
+            status = make_small_model(file, err);
+        if (!status && (status = verify(file, err)))
+            unlink(file->path);
+        if (status)
+            return status;
+        snprintf(line, sizeof line, "%s: wrote %s, %llu bytes", dataset->id, file->path,
+                 (unsigned long long)file->n_bytes);
+        reporter->report(reporter->arg, line);
+    }
+    return MTH_OK;
+}

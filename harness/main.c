@@ -1,0 +1,67 @@
+/* The program `mithril`: finds the command and runs it. */
+#include "harness/command.h"
+
+#include "base/option.h"
+#include "pipeline/mithril.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"bench", "measure pipelines on checkpoints, verify every cell, judge the targets", mth_cmd_bench},
+    {"datasets", "what there is to measure: list, make, fetch, check", mth_cmd_datasets},
+};
+enum { MTH_N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+    fprintf(
+        out,
+        "usage: mithril COMMAND [ARGUMENT...]\n\nLossless compression of PyTorch checkpoints, measured.\n\n");
+    for (size_t i = 0; i < MTH_N_COMMANDS; i++)
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\n`mithril COMMAND -h` explains a command; `mithril --version` prints the version.\n");
+}
+
+static int unknown_command(const char *name)
+{
+    size_t nearest = 0, nearest_distance = SIZE_MAX;
+    for (size_t i = 0; i < MTH_N_COMMANDS; i++) {
+        size_t distance = mth_edit_distance(name, strlen(name), commands[i].name);
+        if (distance < nearest_distance) {
+            nearest_distance = distance;
+            nearest = i;
+        }
+    }
+    struct mth_error err;
+    mth_error_set(&err, MTH_ERR_USAGE,
+                  "no command is called '%s'; did you mean '%s'? (mithril -h lists them)", name,
+                  commands[nearest].name);
+    return mth_command_fail(&err);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return MTH_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return MTH_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("mithril %s\n", MTH_VERSION);
+        return MTH_EXIT_OK;
+    }
+    for (size_t i = 0; i < MTH_N_COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown_command(name);
+}

@@ -1,0 +1,457 @@
+/* The table of all options and its parser; see options.h. */
+#include "harness/options.h"
+
+#include "base/checked.h"
+#include "base/option.h"
+#include "harness/command.h"
+#include "pipeline/mithril.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parser {
+    const struct mth_command_line *command;
+    const char *name; /* of the command */
+    struct mth_options *options;
+    struct mth_words plugins;
+    struct mth_words definitions;
+    bool over; /* help or the version was asked for */
+    struct mth_error err;
+};
+
+struct option_row {
+    const char *name; /* long, without dashes */
+    char letter;      /* short, or 0 */
+    uint32_t takes;   /* 0: every command */
+    const char *value;
+    const char *help;
+    int (*set)(struct parser *parser, const struct option_row *row, const char *value);
+    size_t field; /* of struct mth_options, for the setters that only store */
+};
+
+static int set_text(struct parser *parser, const struct option_row *row, const char *value)
+{
+    const char **field = (const char **)(void *)((char *)parser->options + row->field);
+    if (*field)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice", row->name);
+    *field = value;
+    return MTH_OK;
+}
+
+static int set_flag(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)value;
+    *(bool *)(void *)((char *)parser->options + row->field) = true;
+    return MTH_OK;
+}
+
+static int parse_unsigned(struct parser *parser, const struct option_row *row, const char *value,
+                          uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    uintmax_t number = isdigit((unsigned char)value[0]) ? strtoumax(value, &end, 10) : 0;
+    if (!end || *end != '\0' || errno != 0 || number < min || number > max)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                             "--%s %s: must be a whole number, %" PRIu64 " to %" PRIu64, row->name, value,
+                             min, max);
+    *out = number;
+    return MTH_OK;
+}
+
+static int set_threads(struct parser *parser, const struct option_row *row, const char *value)
+{
+    uint64_t number = 0;
+    int status = parse_unsigned(parser, row, value, 1, 4096, &number);
+    if (status == MTH_OK)
+        parser->options->threads = (size_t)number;
+    return status;
+}
+
+static int set_rounds(struct parser *parser, const struct option_row *row, const char *value)
+{
+    uint64_t number = 0;
+    int status = parse_unsigned(parser, row, value, 1, 1000000, &number);
+    if (status == MTH_OK)
+        parser->options->rounds = (size_t)number;
+    return status;
+}
+
+static int set_seed(struct parser *parser, const struct option_row *row, const char *value)
+{
+    int status = parse_unsigned(parser, row, value, 0, UINT64_MAX, &parser->options->seed);
+    if (status == MTH_OK)
+        parser->options->has_seed = true;
+    return status;
+}
+
+static int set_seconds(struct parser *parser, const struct option_row *row, const char *value)
+{
+    char *end = NULL;
+    double number = isdigit((unsigned char)value[0]) ? strtod(value, &end) : -1;
+    if (!end || *end != '\0' || !isfinite(number) || number > 1e6)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                             "--%s %s: must be a number of seconds, 0 to 1000000", row->name, value);
+    parser->options->seconds = number;
+    return MTH_OK;
+}
+
+static int set_dtype(struct parser *parser, const struct option_row *row, const char *value)
+{
+    parser->options->dtype = mth_dtype_find(value, strlen(value));
+    if (parser->options->dtype != MTH_N_DTYPES)
+        return MTH_OK;
+    char known[256] = "";
+    size_t used = 0;
+    for (int i = 1; i < MTH_N_DTYPES && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, " %s",
+                                 mth_dtype_info((enum mth_dtype)i)->name);
+    return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: no such type; there are%s", row->name, value,
+                         known);
+}
+
+static int set_chunk(struct parser *parser, const struct option_row *row, const char *value)
+{
+    size_t n_bytes;
+    int status = mth_size_parse(value, &n_bytes, &parser->err);
+    if (status != MTH_OK)
+        return status;
+    if (n_bytes < (size_t)4 << 10 || n_bytes > (size_t)1 << 30 || (n_bytes & (n_bytes - 1)) != 0)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be a power of two, 4KiB to 1GiB",
+                             row->name, value);
+    parser->options->chunk_bytes = n_bytes;
+    return MTH_OK;
+}
+
+/* Each array has room for every argument there is; see mth_options_parse. */
+static int add_pipeline(struct parser *parser, const struct option_row *row, const char *value)
+{
+    struct mth_words *words = &parser->options->pipelines;
+    if (words->n_items > 0 && !(parser->command->takes & MTH_TAKES_PIPELINES))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice; %s takes one", row->name,
+                             parser->name);
+    words->items[words->n_items++] = value;
+    return MTH_OK;
+}
+
+static int add_plugin(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)row;
+    parser->plugins.items[parser->plugins.n_items++] = value;
+    return MTH_OK;
+}
+
+static int add_definition(struct parser *parser, const struct option_row *row, const char *value)
+{
+    if (!strchr(value, '='))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be NAME=SPEC", row->name, value);
+    parser->definitions.items[parser->definitions.n_items++] = value;
+    return MTH_OK;
+}
+
+static int show_help(struct parser *parser, const struct option_row *row, const char *value);
+
+static int show_version(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)row, (void)value;
+    printf("mithril %s\n", MTH_VERSION);
+    parser->over = true;
+    return MTH_OK;
+}
+
+#define TEXT(field) set_text, offsetof(struct mth_options, field)
+#define FLAG(field) set_flag, offsetof(struct mth_options, field)
+
+/* In the order in which help prints them. */
+static const struct option_row option_rows[] = {
+    {"pipeline", 'p', MTH_TAKES_PIPELINE | MTH_TAKES_PIPELINES, "SPEC",
+     "pipeline or preset; `mithril list` shows all", add_pipeline, 0},
+    {"base", 'b', MTH_TAKES_BASE, "FILE", "the earlier checkpoint that this one is coded against",
+     TEXT(base)},
+    {"threads", 't', MTH_TAKES_THREADS, "N", "threads to use (default: all processors; in bench: 1)",
+     set_threads, 0},
+    {"output", 'o', MTH_TAKES_OUTPUT, "PATH", "where to write", TEXT(output)},
+    {"force", 'f', MTH_TAKES_FORCE, NULL, "overwrite what is there", FLAG(force)},
+    {"name", 'n', MTH_TAKES_NAME, "TENSOR", "only this tensor", TEXT(name)},
+    {"dtype", 0, MTH_TAKES_DTYPE, "TYPE", "read files as raw elements of this type (bf16, f32, ...)",
+     set_dtype, 0},
+    {"json", 0, MTH_TAKES_JSON, "FILE", "write the result as JSON; - for standard output", TEXT(json)},
+    {"manifest", 0, MTH_TAKES_MANIFEST, "FILE", "manifest of the datasets (default: datasets/manifest.json)",
+     TEXT(manifest)},
+    {"matrix", 0, MTH_TAKES_MATRIX, "FILE", "run the cells that this file lists", TEXT(matrix)},
+    {"rounds", 0, MTH_TAKES_ROUNDS, "N", "rounds to measure", set_rounds, 0},
+    {"seconds", 0, MTH_TAKES_ROUNDS, "S", "time to spend on measuring", set_seconds, 0},
+    {"seed", 0, MTH_TAKES_ROUNDS, "N", "seed of the order of cells", set_seed, 0},
+    {"require", 0, MTH_TAKES_REQUIRE, "EXPR", "end with 3 unless this holds: 'ratio>=10,gib_s>=2.5'",
+     TEXT(require)},
+    {"chunk", 0, MTH_TAKES_CHUNK, "SIZE", "what is coded on its own, a power of two (default: 1MiB)",
+     set_chunk, 0},
+    {"markdown", 0, MTH_TAKES_REPORTS, "FILE", "write the tables as Markdown", TEXT(markdown)},
+    {"csv", 0, MTH_TAKES_REPORTS, "FILE", "write every cell as a line of CSV", TEXT(csv)},
+    {"figure", 0, MTH_TAKES_REPORTS, "FILE", "draw ratio against throughput with gnuplot (.svg, .pdf, .png)",
+     TEXT(figure)},
+    {"status", 0, MTH_TAKES_REPORTS, "FILE", "write the project's status: each criterion, and what proves it",
+     TEXT(status)},
+    {"hyperfine", 0, MTH_TAKES_HYPERFINE, "FILE", "turn hyperfine's JSON into rows of kind e2e",
+     TEXT(hyperfine)},
+    {"plugin", 0, MTH_TAKES_EXTENSIONS, "FILE", "load codecs and transforms from a shared object", add_plugin,
+     0},
+    {"define", 0, MTH_TAKES_EXTENSIONS, "NAME=SPEC", "give a spec a name for this run", add_definition, 0},
+    {"quiet", 'q', MTH_TAKES_QUIET, NULL, "print nothing but results and errors", FLAG(quiet)},
+    {"help", 'h', 0, NULL, "this text", show_help, 0},
+    {"version", 0, 0, NULL, "print the version", show_version, 0},
+};
+enum { N_OPTION_ROWS = sizeof option_rows / sizeof option_rows[0] };
+
+#undef TEXT
+#undef FLAG
+
+static bool is_taken(const struct parser *parser, const struct option_row *row)
+{
+    return row->takes == 0 || (row->takes & parser->command->takes) != 0;
+}
+
+static int show_help(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)row, (void)value;
+    const struct mth_command_line *command = parser->command;
+    printf("usage: mithril %s\n\n%s\n\n", command->usage, command->summary);
+    for (size_t i = 0; i < N_OPTION_ROWS; i++) {
+        const struct option_row *r = &option_rows[i];
+        if (!is_taken(parser, r))
+            continue;
+        char left[48];
+        char letter[4] = {'-', r->letter, ',', '\0'};
+        bool repeats = r->set == add_plugin || r->set == add_definition ||
+                       (r->set == add_pipeline && (command->takes & MTH_TAKES_PIPELINES));
+        snprintf(left, sizeof left, "%3s --%s%s%s", r->letter ? letter : "", r->name, r->value ? " " : "",
+                 r->value ? r->value : "");
+        printf("  %-24s %s%s\n", left, r->help, repeats ? "; may be repeated" : "");
+    }
+    if (command->notes)
+        printf("\n%s\n", command->notes);
+    parser->over = true;
+    return MTH_OK;
+}
+
+/* A name (n bytes) that this command has no option for. */
+static int unknown_long(struct parser *parser, const char *name, size_t n_name)
+{
+    const struct option_row *nearest = NULL;
+    size_t nearest_distance = SIZE_MAX;
+    for (size_t i = 0; i < N_OPTION_ROWS; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (strlen(row->name) == n_name && memcmp(row->name, name, n_name) == 0)
+            return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                                 "%s does not take --%s (mithril %s -h lists what it takes)", parser->name,
+                                 row->name, parser->name);
+        size_t distance = is_taken(parser, row) ? mth_edit_distance(name, n_name, row->name) : SIZE_MAX;
+        if (distance < nearest_distance) {
+            nearest_distance = distance;
+            nearest = row;
+        }
+    }
+    return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                         "%s has no option --%.*s; did you mean --%s? (mithril %s -h lists them)",
+                         parser->name, (int)mth_size_min(n_name, 80), name, nearest->name, parser->name);
+}
+
+static int unknown_letter(struct parser *parser, char letter)
+{
+    for (size_t i = 0; i < N_OPTION_ROWS; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (row->letter == letter)
+            return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                                 "%s does not take -%c (mithril %s -h lists what it takes)", parser->name,
+                                 letter, parser->name);
+        if (is_taken(parser, row) && row->name[0] == tolower((unsigned char)letter))
+            return mth_error_set(&parser->err, MTH_ERR_USAGE,
+                                 "%s has no option -%c; did you mean --%s? (mithril %s -h lists them)",
+                                 parser->name, letter, row->name, parser->name);
+    }
+    return mth_error_set(&parser->err, MTH_ERR_USAGE, "%s has no option -%c (mithril %s -h lists them)",
+                         parser->name, letter, parser->name);
+}
+
+/* next is the following argument, or NULL; *used is set when it was taken as the value. */
+static int parse_long(struct parser *parser, const char *text, const char *next, bool *used)
+{
+    const char *equals = strchr(text, '=');
+    size_t n_name = equals ? (size_t)(equals - text) : strlen(text);
+    for (size_t i = 0; i < N_OPTION_ROWS; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!is_taken(parser, row) || strlen(row->name) != n_name || memcmp(row->name, text, n_name) != 0)
+            continue;
+        if (!row->value) {
+            if (equals)
+                return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s takes no value", row->name);
+            return row->set(parser, row, NULL);
+        }
+        *used = !equals;
+        const char *value = equals ? equals + 1 : next;
+        if (!value)
+            return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s needs a value: --%s %s", row->name,
+                                 row->name, row->value);
+        return row->set(parser, row, value);
+    }
+    return unknown_long(parser, text, n_name);
+}
+
+/* Letters that need no value may share a dash; a value may follow its letter at once. */
+static int parse_letters(struct parser *parser, const char *letters, const char *next, bool *used)
+{
+    for (const char *p = letters; *p && !parser->over; p++) {
+        const struct option_row *row = NULL;
+        for (size_t i = 0; i < N_OPTION_ROWS && !row; i++)
+            if (option_rows[i].letter == *p && is_taken(parser, &option_rows[i]))
+                row = &option_rows[i];
+        if (!row)
+            return unknown_letter(parser, *p);
+        if (!row->value) {
+            int status = row->set(parser, row, NULL);
+            if (status != MTH_OK)
+                return status;
+            continue;
+        }
+        *used = p[1] == '\0';
+        const char *value = p[1] ? p + 1 : next;
+        if (!value)
+            return mth_error_set(&parser->err, MTH_ERR_USAGE, "-%c needs a value: -%c %s", *p, *p,
+                                 row->value);
+        return row->set(parser, row, value);
+    }
+    return MTH_OK;
+}
+
+static int parse_arguments(struct parser *parser, int argc, char **argv)
+{
+    struct mth_words *operands = &parser->options->operands;
+    bool only_operands = false;
+    for (int i = 1; i < argc && !parser->over; i++) {
+        const char *arg = argv[i];
+        if (only_operands || arg[0] != '-' || arg[1] == '\0') {
+            operands->items[operands->n_items++] = arg;
+            continue;
+        }
+        if (strcmp(arg, "--") == 0) {
+            only_operands = true;
+            continue;
+        }
+        bool used = false;
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        int status = arg[1] == '-' ? parse_long(parser, arg + 2, next, &used)
+                                   : parse_letters(parser, arg + 1, next, &used);
+        if (status != MTH_OK)
+            return status;
+        i += used;
+    }
+    if (parser->over)
+        return MTH_OK;
+    if (operands->n_items < parser->command->min_operands)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "something is missing: mithril %s",
+                             parser->command->usage);
+    if (operands->n_items > parser->command->max_operands)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "'%s' is one too many: mithril %s",
+                             operands->items[parser->command->max_operands], parser->command->usage);
+    return MTH_OK;
+}
+
+/* In this order, so that definitions may use what plug-ins bring. */
+static int extend(struct parser *parser)
+{
+    for (size_t i = 0; i < parser->plugins.n_items; i++) {
+        int status = mth_plugin_load(parser->plugins.items[i], &parser->err);
+        if (status != MTH_OK)
+            return status;
+    }
+    for (size_t i = 0; i < parser->definitions.n_items; i++) {
+        const char *text = parser->definitions.items[i];
+        const char *equals = strchr(text, '=');
+        char name[64];
+        size_t n_name = (size_t)(equals - text);
+        if (n_name >= sizeof name)
+            return mth_error_set(&parser->err, MTH_ERR_USAGE, "--define %s: the name is too long", text);
+        memcpy(name, text, n_name);
+        name[n_name] = '\0';
+        int status = mth_spec_define(name, equals + 1, &parser->err);
+        if (status != MTH_OK)
+            return status;
+    }
+    return MTH_OK;
+}
+
+bool mth_options_parse(const struct mth_command_line *command, int argc, char **argv,
+                       struct mth_options *options, int *exit_code)
+{
+    *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1};
+    struct parser parser = {.command = command, .name = argv[0], .options = options};
+    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &parser.plugins,
+                                  &parser.definitions};
+    enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
+    size_t n_args = (size_t)argc;
+    /* One block for the four, owned by the first. */
+    const char **block = calloc(N_ARRAYS * n_args, sizeof *block);
+    int status;
+    if (!block) {
+        status = mth_error_set(&parser.err, MTH_ERR_NO_MEMORY, "no memory for the arguments");
+        goto fail;
+    }
+    for (size_t i = 0; i < N_ARRAYS; i++)
+        arrays[i]->items = block + i * n_args;
+    status = parse_arguments(&parser, argc, argv);
+    if (status == MTH_OK && !parser.over)
+        status = extend(&parser);
+    if (status == MTH_OK && !parser.over)
+        return true;
+fail:
+    mth_options_free(options);
+    *exit_code = status == MTH_OK ? MTH_EXIT_OK : mth_command_fail(&parser.err);
+    return false;
+}
+
+void mth_options_free(struct mth_options *options)
+{
+    free((void *)options->operands.items);
+    options->operands.items = NULL;
+}
+
+int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"KiB", UINT64_C(1) << 10},
+        {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30},
+        {"TiB", UINT64_C(1) << 40},
+        {"KB", 1000},
+        {"MB", 1000000},
+        {"GB", 1000000000},
+        {"TB", 1000000000000},
+    };
+    char *end = NULL;
+    errno = 0;
+    uintmax_t number = isdigit((unsigned char)text[0]) ? strtoumax(text, &end, 10) : 0;
+    if (!end)
+        return mth_error_set(err, MTH_ERR_USAGE, "'%s' is not a size such as 65536, 64KiB or 1MB", text);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].name) != 0)
+            continue;
+        uint64_t total;
+        if (errno != 0 || !mth_u64_mul(number, units[i].bytes, &total) || !mth_u64_to_size(total, n_bytes))
+            return mth_error_set(err, MTH_ERR_USAGE, "'%s' is more than this machine can address", text);
+        return MTH_OK;
+    }
+    return mth_error_set(err, MTH_ERR_USAGE,
+                         "'%s' has no unit we know: KiB, MiB, GiB are binary, KB, MB, GB are decimal", text);
+}

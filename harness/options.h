@@ -1,0 +1,97 @@
+/*
+ * The command line: one table of options for all commands, so that an option means the same everywhere.
+ *
+ * A command says as data which options it takes; parsing, help and errors follow from that.
+ */
+#ifndef MTH_HARNESS_OPTIONS_H
+#define MTH_HARNESS_OPTIONS_H
+
+#include "base/dtype.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a command takes; -h and --version come with every command. */
+enum mth_takes {
+    MTH_TAKES_PIPELINE = 1 << 0,   /* -p, --pipeline SPEC */
+    MTH_TAKES_PIPELINES = 1 << 1,  /* the same, any number of times */
+    MTH_TAKES_BASE = 1 << 2,       /* -b, --base FILE */
+    MTH_TAKES_THREADS = 1 << 3,    /* -t, --threads N */
+    MTH_TAKES_OUTPUT = 1 << 4,     /* -o, --output FILE */
+    MTH_TAKES_FORCE = 1 << 5,      /* -f, --force */
+    MTH_TAKES_NAME = 1 << 6,       /* -n, --name TENSOR */
+    MTH_TAKES_DTYPE = 1 << 7,      /* --dtype TYPE */
+    MTH_TAKES_JSON = 1 << 8,       /* --json FILE */
+    MTH_TAKES_EXTENSIONS = 1 << 9, /* --plugin FILE, --define NAME=SPEC */
+    MTH_TAKES_CHUNK = 1 << 10,     /* --chunk SIZE */
+    MTH_TAKES_MANIFEST = 1 << 11,  /* --manifest FILE */
+    MTH_TAKES_MATRIX = 1 << 12,    /* --matrix FILE */
+    MTH_TAKES_ROUNDS = 1 << 13,    /* --rounds N, --seconds S, --seed N */
+    MTH_TAKES_REQUIRE = 1 << 14,   /* --require EXPR */
+    MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status FILE */
+    MTH_TAKES_HYPERFINE = 1 << 16, /* --hyperfine FILE */
+    MTH_TAKES_QUIET = 1 << 17      /* -q, --quiet */
+};
+
+struct mth_command_line {
+    const char *usage;   /* what follows "usage: mithril ", one line */
+    const char *summary; /* what the command does, lines without the last newline */
+    const char *notes;   /* printed behind the options, or NULL */
+    uint32_t takes;      /* enum mth_takes */
+    size_t min_operands;
+    size_t max_operands; /* SIZE_MAX for any number */
+};
+
+/* Borrowed from argv. */
+struct mth_words {
+    const char **items;
+    size_t n_items;
+};
+
+/* What was asked for; NULL, 0 and false where nothing was, unless said otherwise. */
+struct mth_options {
+    struct mth_words operands;
+    struct mth_words pipelines;
+    const char *base;
+    const char *output;
+    const char *name;
+    const char *json;
+    const char *manifest;
+    const char *matrix;
+    const char *require;
+    const char *markdown;
+    const char *csv;
+    const char *figure;
+    const char *status;
+    const char *hyperfine;
+    enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
+    size_t threads;       /* 1 .. 4096 */
+    size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB */
+    size_t rounds;
+    double seconds; /* -1 when not given */
+    uint64_t seed;
+    bool has_seed;
+    bool force;
+    bool quiet;
+};
+
+/*
+ * Parse a command's arguments, load the plug-ins and define the specs they name.
+ *
+ * Shape     argv[0] is the command's name; options and operands in any order, `--` ends the options
+ * Errors    false when the command is over: help or the version was printed (exit_code 0), or one line said
+ * what is wrong (exit_code is what to return). Nothing is then to be freed.
+ */
+bool mth_options_parse(const struct mth_command_line *command, int argc, char **argv,
+                       struct mth_options *options, int *exit_code);
+void mth_options_free(struct mth_options *options);
+
+/*
+ * A size such as 4096, 64KiB, 1 MB: binary units KiB, MiB, GiB, TiB; decimal ones KB, MB, GB, TB; B.
+ * Errors: MTH_ERR_USAGE, which names the right units.
+ */
+int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* Text for people: names that may be hostile, sizes with their units, and JSON results that go where --json says. */
+#ifndef MTH_HARNESS_TEXT_H
+#define MTH_HARNESS_TEXT_H
+
+#include "base/status.h"
+#include "harness/json_writer.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MTH_TEXT_BYTES = 128 };
+
+/*
+ * A name as at most n_columns printable ASCII characters: what a terminal could obey becomes '?', and of a name that
+ * is too long the end is kept, behind "..", because that is where tensor names differ.
+ *
+ * Shape     out: MTH_TEXT_BYTES; n_columns 3 .. MTH_TEXT_BYTES - 1; returns out
+ * Example   "model.layers.10.weight", 12 -> "...10.weight"
+ */
+const char *mth_text_name(const char *name, size_t n_columns, char out[MTH_TEXT_BYTES]);
+
+/* "853688 B", "833.7 KiB", "1.50 GiB". Returns out. */
+const char *mth_text_size(uint64_t n_bytes, char out[MTH_TEXT_BYTES]);
+
+/* Write what a writer holds to a file, whole or not at all, or to standard output for "-". Frees the writer. */
+int mth_text_put_json(struct mth_json_writer *writer, const char *path, struct mth_error *err);
+
+#endif

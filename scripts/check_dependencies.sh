@@ -1,0 +1,178 @@
+#!/bin/sh
+# Check the rules that a compiler does not: who may include whom, who may read clocks and print, what every folder tells.
+# usage: check_dependencies.sh [ROOT]      (default: the tree this script lies in)
+#
+# 1 layers    base <- codecs, transforms, formats <- pipeline <- harness, datasets; no include goes the other way
+# 2 libraries the header of a third-party library is included by one file of the tree (cmocka's by every test)
+# 3 clocks    only harness/, datasets/, tests/, examples/ read clocks or print
+# 4 readmes   every folder has a README.md that names each of its files on a line, and none that is not there
+# 5 size      no file over 4 MiB, 16 MiB in all
+# 6 leftovers no words that put work off
+# One line a violation, as FILE:LINE: what is wrong. Exit status 1 when there is any.
+set -eu
+
+cd "${1:-$(dirname "$0")/..}"
+violations=$(mktemp)
+trap 'rm -f "$violations"' EXIT
+
+# What is or may be committed; without git (an unpacked archive), what is not built or fetched.
+list_files() {
+    if git rev-parse --git-dir >/dev/null 2>&1 && [ -z "$(git rev-parse --show-prefix)" ]; then
+        git ls-files --cached --others --exclude-standard
+    else
+        find . \( -name .git -o -path ./build -o -path ./fixtures -o -name __pycache__ \) -prune -o -type f -print | sed 's|^\./||'
+    fi | while IFS= read -r file; do
+        [ ! -f "$file" ] || printf '%s\n' "$file"
+    done | sort
+}
+files=$(list_files)
+matching() { printf '%s\n' "$files" | grep -E "$1" || true; }
+
+c_files=$(matching '^(base|codecs|transforms|formats|pipeline|harness|datasets|tests|examples)/.*\.(c|h|def)$')
+
+# Rules 1 to 3, on the code without its comments and strings.
+check_code() {
+    # shellcheck disable=SC2086 # no name of ours has a space
+    awk '
+        BEGIN {
+            split("base:base;codecs:base codecs;transforms:base transforms;formats:base formats;" \
+                  "pipeline:base codecs transforms formats pipeline;" \
+                  "harness:base codecs transforms formats pipeline harness datasets;" \
+                  "datasets:base codecs transforms formats pipeline harness datasets", rows, ";")
+            for (i in rows) {
+                split(rows[i], row, ":")
+                n = split(row[2], words, " ")
+                for (j = 1; j <= n; j++) may[row[1], words[j]] = 1
+                layered[row[1]] = 1
+            }
+            # C11, POSIX, Linux, and what comes with the compiler.
+            n = split("assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg " \
+                      "stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype " \
+                      "aio cpio dirent dlfcn fcntl fmtmsg fnmatch ftw glob grp iconv langinfo libgen monetary mqueue ndbm net/if " \
+                      "netdb netinet/in netinet/tcp arpa/inet nl_types poll pthread pwd regex sched search semaphore spawn " \
+                      "strings stropts syslog tar termios ulimit unistd utime utmpx wordexp " \
+                      "immintrin x86intrin emmintrin cpuid arm_neon arm_sve", words, " ")
+            for (i = 1; i <= n; i++) standard[words[i] ".h"] = 1
+            word = "(^|[^A-Za-z0-9_])"
+            banned = word "(clock_gettime|gettimeofday|timespec_get|time|clock|times|getrusage|__rdtscp?|printf|fprintf|vprintf|" \
+                     "vfprintf|dprintf|vdprintf|puts|fputs|putchar|putc|fputc|perror) *\\(|" word "(stdout|stderr|STDOUT_FILENO|" \
+                     "STDERR_FILENO)([^A-Za-z0-9_]|$)"
+        }
+        function violation(text) { print FILENAME ":" FNR ": " text }
+        # The line without comments and without what stands in quotes.
+        function bare(line,    out, c, two, i, quote) {
+            out = ""
+            quote = ""
+            for (i = 1; i <= length(line); i++) {
+                c = substr(line, i, 1)
+                two = substr(line, i, 2)
+                if (in_comment) {
+                    if (two == "*/") { in_comment = 0; i++ }
+                } else if (quote != "") {
+                    if (c == "\\") i++
+                    else if (c == quote) quote = ""
+                } else if (two == "/*") {
+                    in_comment = 1
+                    i++
+                } else if (two == "//") {
+                    break
+                } else if (c == "\"" || c == "\047") {
+                    quote = c
+                } else {
+                    out = out c
+                }
+            }
+            return out
+        }
+        FNR == 1 {
+            in_comment = 0
+            layer = FILENAME
+            sub(/\/.*/, "", layer)
+        }
+        !in_comment && /^[ \t]*#[ \t]*include[ \t]*"/ {
+            name = $0
+            sub(/^[^"]*"/, "", name)
+            sub(/".*/, "", name)
+            from = name
+            sub(/\/.*/, "", from)
+            if (layer in layered && name != "config.h" && !((layer, from) in may))
+                violation(layer "/ may not include \"" name "\"")
+        }
+        !in_comment && /^[ \t]*#[ \t]*include[ \t]*</ {
+            name = $0
+            sub(/^[^<]*</, "", name)
+            sub(/>.*/, "", name)
+            ours = layer == "examples" && name ~ /^mithril/
+            tests = layer == "tests" && name == "cmocka.h"
+            if (!(name in standard) && name !~ /^(sys|linux|asm|sanitizer)\// && !ours && !tests) {
+                if (name in owner && owner[name] != FILENAME)
+                    violation("<" name "> is included by " owner[name] " already; one file of the tree owns a library")
+                owner[name] = FILENAME
+            }
+        }
+        {
+            code = bare($0)
+            if (layer ~ /^(base|codecs|transforms|formats|pipeline)$/ && match(code, banned)) {
+                what = substr(code, RSTART, RLENGTH)
+                gsub(/^[^A-Za-z0-9_]|[^A-Za-z0-9_]+$/, "", what)
+                violation(what ": only harness/ reads clocks and prints")
+            }
+        }' $c_files
+}
+
+# Rule 4: a file is named, between backquotes, in the README.md of its folder, or of one above with the path from there.
+named_in_readmes() {
+    file=$1
+    folder=$(dirname "$file")
+    while [ "$folder" != . ]; do
+        if [ -f "$folder/README.md" ] && grep -qF "\`${file#"$folder/"}\`" "$folder/README.md"; then return 0; fi
+        folder=$(dirname "$folder")
+    done
+    return 1
+}
+
+check_readmes() {
+    for folder in $(matching / | cut -d / -f 1 | sort -u | grep -v '^\.'); do
+        [ -f "$folder/README.md" ] || echo "$folder/README.md:1: missing; every folder opens with one line a file"
+    done
+    for file in $(matching '^[^.][^/]*/.*\.(c|h|def|sh|py|tsv|map)$'); do
+        [ -f "${file%%/*}/README.md" ] || continue
+        named_in_readmes "$file" || echo "$file:1: not named (as \`$(basename "$file")\`) in $(dirname "$file")/README.md"
+    done
+    # Lists and tables of files: "- `name.c`" and "| `name.c` |".
+    for readme in $(matching '^[^.][^/]*/.*README\.md$'); do
+        # shellcheck disable=SC2016 # backquotes of Markdown
+        grep -noE '^([-*]|\|) `[A-Za-z0-9_./-]+\.(c|h|def|sh|py|tsv|map)`' "$readme" | while IFS=: read -r line text; do
+            name=${text#*\`}
+            name=${name%\`}
+            [ -e "$(dirname "$readme")/$name" ] || echo "$readme:$line: names $name, which is not there"
+        done
+    done
+}
+
+check_sizes() {
+    # shellcheck disable=SC2086
+    printf '%s\n' "$files" | tr '\n' '\0' | xargs -0 wc -c | awk '
+        $2 == "total" && NF == 2 { next }
+        { total += $1; if ($1 > 4194304) print $2 ":1: " $1 " bytes; no file is larger than 4 MiB" }
+        END { if (total > 16777216) print ".:1: " total " bytes in all; 16 MiB is the limit" }'
+}
+
+check_leftovers() {
+    # In two pieces, so that this line is not found.
+    # shellcheck disable=SC2046
+    grep -nwE 'TO''DO|FIX''ME|X''XX' $(matching '\.(c|h|def|sh|py|mk|json)$|^Makefile$|^\.ci/') /dev/null |
+        sed -E 's/^([^:]*:[0-9]*):.*/\1: put off instead of done/' || true
+}
+
+{
+    check_code
+    check_readmes
+    check_sizes
+    check_leftovers
+} >"$violations"
+if [ -s "$violations" ]; then
+    cat "$violations"
+    echo "check_dependencies: $(wc -l <"$violations") violations"
+    exit 1
+fi

@@ -1,0 +1,363 @@
+/*
+ * exponent-split: the exponents of floats to one stream, their signs with their mantissas to another.
+ *
+ * Exponents of trained weights take few values and signs and mantissas are near random, so that a coder for
+ * each field beats one for the whole. Exponents get bytes (two for f64's 11 bits), signs with mantissas are
+ * packed without gaps: eight of them fill as many bytes as one has bits.
+ */
+#include "transforms/lane.h"
+#include "transforms/transform.h"
+
+#include <stdbool.h>
+
+enum {
+    STREAM_EXPONENT,
+    STREAM_SIGN_MANTISSA,
+    N_STREAMS,
+    GROUP_ELEMS = 8,      /* the packing repeats */
+    BLOCK_BYTES = 1 << 13 /* elements that a kernel goes over twice, while they are in L1 */
+};
+
+/*
+ * The kernels take a format as constants: lane_bits of an element, of them mantissa_bits the lowest, one sign
+ * the highest, exponent between. Each is inlined into a function per format, where its shifts and masks are
+ * immediate.
+ */
+
+/* low_bits, all set, at the start of every lane of 2, 4, .. 64 bits of a word. */
+MTH_ALWAYS_INLINE uint64_t repeat_mask(unsigned low_bits, unsigned lane_bits)
+{
+    uint64_t mask = ((uint64_t)1 << low_bits) - 1;
+    if (lane_bits <= 8)
+        mask |= mask << 8;
+    if (lane_bits <= 16)
+        mask |= mask << 16;
+    if (lane_bits <= 32)
+        mask |= mask << 32;
+    return mask;
+}
+
+/* Move the low `bits` of every lane of a word, the rest being zero, together: pairs of lanes, pairs of pairs
+ * .. */
+MTH_ALWAYS_INLINE uint64_t gather_lanes(uint64_t x, unsigned lane_bits, unsigned bits)
+{
+#define GATHER(lane)                                  \
+    if (lane_bits <= lane) {                          \
+        unsigned b = bits * (lane / lane_bits);       \
+        uint64_t low = repeat_mask(b, 2 * lane);      \
+        x = (x & low) | (x >> (lane - b) & low << b); \
+    }
+    GATHER(8)
+    GATHER(16)
+    GATHER(32)
+#undef GATHER
+    return x;
+}
+
+/* The inverse: fields that lie without gaps in the low bits of x, all above being zero, to the low bits of
+ * lanes. */
+MTH_ALWAYS_INLINE uint64_t scatter_lanes(uint64_t x, unsigned lane_bits, unsigned bits)
+{
+#define SCATTER(lane)                                 \
+    if (lane_bits <= lane) {                          \
+        unsigned b = bits * (lane / lane_bits);       \
+        uint64_t low = repeat_mask(b, 2 * lane);      \
+        x = (x & low) | (x & low << b) << (lane - b); \
+    }
+    SCATTER(32)
+    SCATTER(16)
+    SCATTER(8)
+#undef SCATTER
+    return x;
+}
+
+/*
+ * Pack signs with mantissas of eight elements.
+ *
+ * Shape     src: lane_bits bytes; out: 1 + mantissa_bits bytes
+ * Example   f16, 1.0 (00 3c) and -1.5 (00 be), then six zeros -> 00 00 30 00 00 00 00 00 00 00 00: 0, then
+ * 11000000000
+ */
+MTH_ALWAYS_INLINE void pack_group(const uint8_t *src, uint8_t *out, unsigned lane_bits,
+                                  unsigned mantissa_bits)
+{
+    unsigned bits = 1 + mantissa_bits, n_words = lane_bits / 8, word_bits = 64 / lane_bits * bits;
+    uint64_t mantissa_mask = repeat_mask(mantissa_bits, lane_bits);
+    uint64_t sign_mask = repeat_mask(1, lane_bits) << mantissa_bits;
+    uint64_t pending = 0;
+    unsigned n_pending = 0;
+    for (unsigned w = 0; w < n_words; w++) {
+        uint64_t x = mth_lane_load64(src + 8 * w);
+        x = (x & mantissa_mask) | (x >> (lane_bits - bits) & sign_mask);
+        x = gather_lanes(x, lane_bits, bits);
+        pending |= x << n_pending;
+        if (n_pending + word_bits >= 64) {
+            mth_lane_store64(out, pending);
+            out += 8;
+            pending = x >> (64 - n_pending);
+            n_pending += word_bits - 64;
+        } else {
+            n_pending += word_bits;
+        }
+    }
+    mth_lane_store_part(out, pending, n_pending / 8);
+}
+
+/* The inverse: dst gets eight elements whose exponents are zero. */
+MTH_ALWAYS_INLINE void unpack_group(const uint8_t *in, uint8_t *dst, unsigned lane_bits,
+                                    unsigned mantissa_bits)
+{
+    unsigned bits = 1 + mantissa_bits, n_words = lane_bits / 8, word_bits = 64 / lane_bits * bits;
+    uint64_t word_mask = ((uint64_t)1 << word_bits) - 1;
+    uint64_t mantissa_mask = repeat_mask(mantissa_bits, lane_bits);
+    uint64_t sign_mask = repeat_mask(1, lane_bits) << mantissa_bits;
+    for (unsigned w = 0; w < n_words; w++) {
+        /* Word w starts within a byte, at most 7 + 53 bits before its end: a load of 8 bytes has all of it.
+         */
+        unsigned first_byte = w * word_bits / 8;
+        unsigned n_load = bits - first_byte < 8 ? bits - first_byte : 8;
+        uint64_t x = mth_lane_load_part(in + first_byte, n_load) >> (w * word_bits % 8) & word_mask;
+        x = scatter_lanes(x, lane_bits, bits);
+        mth_lane_store64(dst + 8 * w, (x & mantissa_mask) | (x & sign_mask) << (lane_bits - bits));
+    }
+}
+
+/* The last n < 8 elements: as a group with zeros behind, of which only the bytes that hold something are
+ * written. */
+MTH_ALWAYS_INLINE void pack_rest(const uint8_t *src, size_t n, uint8_t *out, unsigned lane_bits,
+                                 unsigned mantissa_bits)
+{
+    uint8_t elems[GROUP_ELEMS * 8] = {0}, packed[64];
+    memcpy(elems, src, n * (lane_bits / 8));
+    pack_group(elems, packed, lane_bits, mantissa_bits);
+    memcpy(out, packed, (n * (1 + mantissa_bits) + 7) / 8);
+}
+
+/* False when the unused bits of the last byte are not zero: they would be elements behind the last. */
+MTH_ALWAYS_INLINE bool unpack_rest(const uint8_t *in, size_t n, uint8_t *dst, unsigned lane_bits,
+                                   unsigned mantissa_bits)
+{
+    uint8_t elems[GROUP_ELEMS * 8], packed[64] = {0}, unused = 0;
+    size_t n_used = n * (lane_bits / 8);
+    memcpy(packed, in, (n * (1 + mantissa_bits) + 7) / 8);
+    unpack_group(packed, elems, lane_bits, mantissa_bits);
+    memcpy(dst, elems, n_used);
+    for (size_t i = n_used; i < lane_bits; i++)
+        unused |= elems[i];
+    return unused == 0;
+}
+
+/* Exponents alone, and back into elements that have none yet. Loops over lanes, which compilers vectorise. */
+#define DEFINE_EXPONENT_LOOPS(lane, container)                                                      \
+    MTH_ALWAYS_INLINE void take_exponents##lane(const uint8_t *restrict src, size_t n,              \
+                                                uint8_t *restrict exponent, unsigned exponent_bits, \
+                                                unsigned mantissa_bits)                             \
+    {                                                                                               \
+        const uint##lane##_t mask = (uint##lane##_t)(((uint##lane##_t)1 << exponent_bits) - 1);     \
+        for (size_t i = 0; i < n; i++) {                                                            \
+            uint##lane##_t x = mth_lane_load##lane(src + i * (lane / 8));                           \
+            mth_lane_store##container(exponent + i * (container / 8),                               \
+                                      (uint##container##_t)(x >> mantissa_bits & mask));            \
+        }                                                                                           \
+    }                                                                                               \
+    MTH_ALWAYS_INLINE void put_exponents##lane(const uint8_t *restrict exponent, size_t n,          \
+                                               uint8_t *restrict dst, unsigned exponent_bits,       \
+                                               unsigned mantissa_bits)                              \
+    {                                                                                               \
+        const uint##lane##_t mask = (uint##lane##_t)(((uint##lane##_t)1 << exponent_bits) - 1);     \
+        for (size_t i = 0; i < n; i++) {                                                            \
+            uint##lane##_t e = mth_lane_load##container(exponent + i * (container / 8)) & mask;     \
+            uint##lane##_t x = mth_lane_load##lane(dst + i * (lane / 8));                           \
+            mth_lane_store##lane(dst + i * (lane / 8), (uint##lane##_t)(x | e << mantissa_bits));   \
+        }                                                                                           \
+    }
+
+DEFINE_EXPONENT_LOOPS(8, 8)
+DEFINE_EXPONENT_LOOPS(16, 8)
+DEFINE_EXPONENT_LOOPS(32, 8)
+DEFINE_EXPONENT_LOOPS(64, 16)
+
+/* True when no exponent has a bit above its field. */
+MTH_ALWAYS_INLINE bool exponents_fit(const uint8_t *exponent, size_t n, unsigned exponent_bits)
+{
+    if (exponent_bits == 8)
+        return true;
+    unsigned seen = 0;
+    if (exponent_bits < 8) {
+        for (size_t i = 0; i < n; i++)
+            seen |= exponent[i];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            seen |= mth_lane_load16(exponent + 2 * i);
+    }
+    return seen >> exponent_bits == 0;
+}
+
+/* A format's kernels. A block of elements is read for its mantissas and, while still in L1, for its
+ * exponents. */
+#define DEFINE_FORMAT(format, lane, exponent_bits, mantissa_bits)                                           \
+    static void split_##format(const uint8_t *restrict src, size_t n, uint8_t *restrict exponent,           \
+                               uint8_t *restrict sign_mantissa)                                             \
+    {                                                                                                       \
+        enum {                                                                                              \
+            BLOCK = BLOCK_BYTES / (lane / 8),                                                               \
+            EXPONENT = (exponent_bits + 7) / 8,                                                             \
+            PACKED = 1 + mantissa_bits                                                                      \
+        };                                                                                                  \
+        for (size_t at = 0; at < n; at += BLOCK) {                                                          \
+            const uint8_t *block = src + at * (lane / 8);                                                   \
+            size_t n_block = n - at < BLOCK ? n - at : BLOCK, n_groups = n_block / GROUP_ELEMS;             \
+            uint8_t *packed = sign_mantissa + at / GROUP_ELEMS * PACKED;                                    \
+            for (size_t g = 0; g < n_groups; g++)                                                           \
+                pack_group(block + g * lane, packed + g * PACKED, lane, mantissa_bits);                     \
+            if (n_block % GROUP_ELEMS)                                                                      \
+                pack_rest(block + n_groups * lane, n_block % GROUP_ELEMS, packed + n_groups * PACKED, lane, \
+                          mantissa_bits);                                                                   \
+            take_exponents##lane(block, n_block, exponent + at * EXPONENT, exponent_bits, mantissa_bits);   \
+        }                                                                                                   \
+    }                                                                                                       \
+    static int join_##format(const uint8_t *restrict exponent, const uint8_t *restrict sign_mantissa,       \
+                             size_t n, uint8_t *restrict dst)                                               \
+    {                                                                                                       \
+        enum {                                                                                              \
+            BLOCK = BLOCK_BYTES / (lane / 8),                                                               \
+            EXPONENT = (exponent_bits + 7) / 8,                                                             \
+            PACKED = 1 + mantissa_bits                                                                      \
+        };                                                                                                  \
+        bool valid = true;                                                                                  \
+        for (size_t at = 0; at < n; at += BLOCK) {                                                          \
+            uint8_t *block = dst + at * (lane / 8);                                                         \
+            size_t n_block = n - at < BLOCK ? n - at : BLOCK, n_groups = n_block / GROUP_ELEMS;             \
+            const uint8_t *packed = sign_mantissa + at / GROUP_ELEMS * PACKED;                              \
+            for (size_t g = 0; g < n_groups; g++)                                                           \
+                unpack_group(packed + g * PACKED, block + g * lane, lane, mantissa_bits);                   \
+            if (n_block % GROUP_ELEMS)                                                                      \
+                valid &= unpack_rest(packed + n_groups * PACKED, n_block % GROUP_ELEMS,                     \
+                                     block + n_groups * lane, lane, mantissa_bits);                         \
+            valid &= exponents_fit(exponent + at * EXPONENT, n_block, exponent_bits);                       \
+            put_exponents##lane(exponent + at * EXPONENT, n_block, block, exponent_bits, mantissa_bits);    \
+        }                                                                                                   \
+        return valid ? MTH_OK : MTH_ERR_CORRUPT;                                                            \
+    }
+
+DEFINE_FORMAT(e4m3, 8, 4, 3)
+DEFINE_FORMAT(e5m2, 8, 5, 2)
+DEFINE_FORMAT(f16, 16, 5, 10)
+DEFINE_FORMAT(f32, 32, 8, 23)
+DEFINE_FORMAT(f64, 64, 11, 52)
+
+/*
+ * bf16 alone needs no packing: both fields fill a byte, and one loop over lanes does both.
+ *
+ * Example   80 3f (1.0), 40 c0 (-3.0) -> exponent 7f 80, sign with mantissa 00 c0
+ */
+static void split_bf16(const uint8_t *restrict src, size_t n, uint8_t *restrict exponent,
+                       uint8_t *restrict sign_mantissa)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t x = mth_lane_load16(src + 2 * i);
+        exponent[i] = (uint8_t)(x >> 7);
+        sign_mantissa[i] = (uint8_t)((x >> 8 & 0x80) | (x & 0x7f));
+    }
+}
+
+static int join_bf16(const uint8_t *restrict exponent, const uint8_t *restrict sign_mantissa, size_t n,
+                     uint8_t *restrict dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned e = exponent[i], s = sign_mantissa[i];
+        mth_lane_store16(dst + 2 * i, (uint16_t)((s & 0x80) << 8 | e << 7 | (s & 0x7f)));
+    }
+    return MTH_OK;
+}
+
+struct format {
+    unsigned lane_bits, exponent_bits, mantissa_bits;
+    void (*split)(const uint8_t *restrict src, size_t n, uint8_t *restrict exponent,
+                  uint8_t *restrict sign_mantissa);
+    int (*join)(const uint8_t *restrict exponent, const uint8_t *restrict sign_mantissa, size_t n,
+                uint8_t *restrict dst);
+};
+
+static const struct format formats[] = {
+    {8, 4, 3, split_e4m3, join_e4m3}, {8, 5, 2, split_e5m2, join_e5m2}, {16, 8, 7, split_bf16, join_bf16},
+    {16, 5, 10, split_f16, join_f16}, {32, 8, 23, split_f32, join_f32}, {64, 11, 52, split_f64, join_f64},
+};
+
+/* The format of a type by its fields, NULL when it has none or its symbols are not whole elements. */
+static const struct format *format_of(const struct mth_symbol_type *type)
+{
+    const struct mth_dtype_info *info = mth_dtype_info(type->dtype);
+    if (type->symbol_bits != info->lane_bits || type->container_bits != info->lane_bits)
+        return NULL;
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (formats[i].lane_bits == info->lane_bits && formats[i].exponent_bits == info->exponent_bits &&
+            formats[i].mantissa_bits == info->mantissa_bits)
+            return &formats[i];
+    }
+    return NULL;
+}
+
+static int plan(const int64_t *values, const struct mth_symbol_type *type, size_t n_bytes,
+                struct mth_stream_plan plans[MTH_MAX_STREAMS], size_t *n_streams)
+{
+    (void)values;
+    const struct format *format = format_of(type);
+    if (!format)
+        return MTH_ERR_UNSUPPORTED;
+    size_t n = n_bytes / (format->lane_bits / 8), n_tail = n_bytes % (format->lane_bits / 8);
+    uint8_t packed_bits = (uint8_t)(1 + format->mantissa_bits);
+    struct mth_symbol_type exponent =
+        mth_symbol_type_of(format->exponent_bits > 8 ? MTH_DTYPE_U16 : MTH_DTYPE_U8);
+    exponent.symbol_bits = (uint8_t)format->exponent_bits;
+    struct mth_symbol_type sign_mantissa = {MTH_DTYPE_OPAQUE, packed_bits, packed_bits};
+    plans[STREAM_EXPONENT] =
+        (struct mth_stream_plan){.type = exponent, .n_symbols = n, .n_bytes = mth_symbol_bytes(&exponent, n)};
+    plans[STREAM_SIGN_MANTISSA] = (struct mth_stream_plan){
+        .type = sign_mantissa, .n_symbols = n, .n_bytes = mth_symbol_bytes(&sign_mantissa, n) + n_tail};
+    *n_streams = N_STREAMS;
+    return MTH_OK;
+}
+
+/* The tail follows the packed symbols, and what it continues lies behind the last whole element. */
+static size_t tail_bytes(const struct mth_transform_job *job)
+{
+    return job->n_bytes % (job->type.container_bits / 8u);
+}
+
+static int forward(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams)
+{
+    size_t n_tail = tail_bytes(job);
+    for (size_t s = 0; s < N_STREAMS; s++)
+        streams[s].n_bytes = job->plans[s].n_bytes;
+    format_of(&job->type)
+        ->split(src, job->plans[STREAM_EXPONENT].n_symbols, streams[STREAM_EXPONENT].data,
+                streams[STREAM_SIGN_MANTISSA].data);
+    if (n_tail)
+        memcpy(streams[STREAM_SIGN_MANTISSA].data + streams[STREAM_SIGN_MANTISSA].n_bytes - n_tail,
+               src + job->n_bytes - n_tail, n_tail);
+    return MTH_OK;
+}
+
+static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
+{
+    size_t n_tail = tail_bytes(job);
+    if (n_tail)
+        memcpy(dst + job->n_bytes - n_tail,
+               streams[STREAM_SIGN_MANTISSA].data + job->plans[STREAM_SIGN_MANTISSA].n_bytes - n_tail,
+               n_tail);
+    return format_of(&job->type)
+        ->join(streams[STREAM_EXPONENT].data, streams[STREAM_SIGN_MANTISSA].data,
+               job->plans[STREAM_EXPONENT].n_symbols, dst);
+}
+
+const struct mth_transform mth_transform_exponent_split = {
+    .abi = MTH_TRANSFORM_ABI,
+    .wire_version = 1,
+    .name = "exponent-split",
+    .summary = "exponents of floats to one stream, signs with mantissas, packed, to another",
+    .max_streams = N_STREAMS,
+    .plan = plan,
+    .forward = forward,
+    .inverse = inverse,
+};
