@@ -20,6 +20,16 @@ uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed)
     return XXH3_64bits_withSeed(data, n_bytes, seed);
 }
 
+bool mth_hash64_matches(const void *data, size_t n_bytes, uint64_t seed, uint64_t noted)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)data, (void)n_bytes, (void)seed, (void)noted;
+    return true;
+#else
+    return mth_hash64(data, n_bytes, seed) == noted;
+#endif
+}
+
 static struct mth_digest digest_of(XXH128_hash_t hash)
 {
     XXH128_canonical_t canonical;
@@ -59,7 +69,12 @@ void mth_hash_stream_destroy(struct mth_hash_stream *stream)
 
 bool mth_digest_equal(const struct mth_digest *a, const struct mth_digest *b)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)a, (void)b;
+    return true;
+#else
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+#endif
 }
 
 void mth_digest_hex(const struct mth_digest *digest, char hex[MTH_DIGEST_HEX_BYTES])

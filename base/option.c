@@ -130,8 +130,13 @@ static bool parse_integer(const char *text, size_t n_text, int64_t *value)
 
 static bool parse_value(const struct mth_option *option, const char *text, size_t n_text, int64_t *value)
 {
-    if (!option->words)
-        return parse_integer(text, n_text, value) && *value >= option->min && *value <= option->max;
+    if (!option->words) {
+        int64_t number;
+        if (!parse_integer(text, n_text, &number) || number < option->min || number > option->max)
+            return false;
+        *value = number;
+        return true;
+    }
     for (int64_t v = option->min; v <= option->max; v++) {
         const char *word = option->words[v - option->min];
         if (strlen(word) == n_text && memcmp(word, text, n_text) == 0) {

@@ -31,7 +31,7 @@ void mth_option_defaults(const struct mth_option *options, size_t n_options, int
 
 /*
  * Set one option from text of the form name=value (n_text bytes, not terminated).
- * Errors: MTH_ERR_SPEC with a line that names the option nearest to what was written, or the range.
+ * Errors: MTH_ERR_SPEC with a line that shows the schema; the values stay as they are.
  */
 int mth_option_set(const struct mth_option *options, size_t n_options, const char *owner, const char *text,
                    size_t n_text, int64_t *values, struct mth_error *err);

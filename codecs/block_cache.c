@@ -55,36 +55,30 @@ void *mth_block_cache_alloc(struct mth_block_cache *cache, size_t n_bytes)
         cache->slots[slot].used = true;
         return cache->slots[slot].block;
     }
-    slot = find_empty(cache);
-    if (slot == NO_SLOT) {
+    if (find_empty(cache) == NO_SLOT)
         release_waiting(cache);
-        slot = find_empty(cache);
-    }
     void *block = mth_memory_alloc(cache->memory, n_bytes);
     if (!block) {
         release_waiting(cache);
         block = mth_memory_alloc(cache->memory, n_bytes);
     }
-    /* With every slot in use the block simply does not come back here. */
-    if (block && slot != NO_SLOT) {
-        cache->slots[slot].block = block;
-        cache->slots[slot].n_bytes = n_bytes;
-        cache->slots[slot].used = true;
+    slot = find_empty(cache);
+    if (slot == NO_SLOT || !block) {
+        mth_memory_free(cache->memory, block);
+        return NULL;
     }
+    cache->slots[slot].block = block;
+    cache->slots[slot].n_bytes = n_bytes;
+    cache->slots[slot].used = true;
     return block;
 }
 
 void mth_block_cache_free(struct mth_block_cache *cache, void *block)
 {
-    if (!block)
-        return;
-    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++) {
-        if (cache->slots[i].block == block) {
+    for (size_t i = 0; block && i < MTH_BLOCK_CACHE_SLOTS; i++) {
+        if (cache->slots[i].block == block)
             cache->slots[i].used = false;
-            return;
-        }
     }
-    mth_memory_free(cache->memory, block);
 }
 
 void mth_block_cache_release(struct mth_block_cache *cache)

@@ -24,11 +24,11 @@ struct mth_block_cache {
     } slots[MTH_BLOCK_CACHE_SLOTS];
 };
 
-/* A block of at least n_bytes; NULL when memory refuses even after the waiting blocks were given back. */
+/* A block of at least n_bytes; NULL when memory refuses, or all slots are in use, even after waiting blocks were given back. */
 void *mth_block_cache_alloc(struct mth_block_cache *cache, size_t n_bytes);
 /* Let a block wait for the next request. NULL is fine. */
 void mth_block_cache_free(struct mth_block_cache *cache, void *block);
-/* Give every block back. None may be in use. */
+/* Give every block back, those in use too. */
 void mth_block_cache_release(struct mth_block_cache *cache);
 
 #endif

@@ -29,7 +29,7 @@ struct blosc_state {
     int shuffle;
 };
 
-/* Blosc's own version; its output also depends on those of the compressors inside. */
+/* Its output also depends on the compressors inside, of which it tells the versions that it was built with. */
 static const char *library(void)
 {
     static char text[96];
@@ -93,10 +93,9 @@ static int encode(void *opaque, struct mth_encode_job *job)
         job->out = (struct mth_bytes){job->dst, 0};
         return MTH_OK;
     }
-    /* Room beyond the bound would not change a byte, but Blosc counts it in an int. */
-    size_t most = bound(NULL, job->src.n_bytes);
-    size_t capacity = job->dst_capacity < most ? job->dst_capacity : most;
-    if (capacity < BLOSC_MIN_HEADER_LENGTH)
+    /* With less room Blosc writes its table of blocks without looking; with more it would overflow its int. */
+    size_t capacity = bound(NULL, job->src.n_bytes);
+    if (job->dst_capacity < capacity)
         return MTH_ERR_CAPACITY;
     int n = blosc_compress_ctx(state->level, state->shuffle, symbol_bytes(&job->type), job->src.n_bytes,
                                job->src.data, job->dst, capacity, state->compressor, 0, 1);

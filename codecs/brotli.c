@@ -10,6 +10,7 @@
 
 #include <brotli/decode.h>
 #include <brotli/encode.h>
+#include <setjmp.h>
 #include <stdio.h>
 
 enum { OPTION_QUALITY, OPTION_LGWIN };
@@ -22,6 +23,7 @@ static const struct mth_option options[] = {
 
 struct brotli_state {
     struct mth_block_cache cache;
+    jmp_buf out_of_memory; /* where encode goes on when an allocation of its library fails */
     uint32_t quality;
     uint32_t lgwin;
 };
@@ -46,14 +48,29 @@ static size_t bound(const int64_t *values, size_t src_bytes)
     return mth_size_add(src_bytes, src_bytes / 64 + 1024, &n) ? n : 0;
 }
 
-static void *brotli_alloc(void *opaque, size_t n_bytes)
+/*
+ * libbrotli's encoder ends the process when an allocation fails, so that a failure must not come back to it: it is left
+ * by a jump. What it held lies in the cache, which does not need it to be freed.
+ */
+static void *encoder_alloc(void *opaque, size_t n_bytes)
 {
-    return mth_block_cache_alloc(opaque, n_bytes);
+    struct brotli_state *state = opaque;
+    void *block = mth_block_cache_alloc(&state->cache, n_bytes);
+    if (!block)
+        longjmp(state->out_of_memory, 1);
+    return block;
+}
+
+static void *decoder_alloc(void *opaque, size_t n_bytes)
+{
+    struct brotli_state *state = opaque;
+    return mth_block_cache_alloc(&state->cache, n_bytes);
 }
 
 static void brotli_free(void *opaque, void *block)
 {
-    mth_block_cache_free(opaque, block);
+    struct brotli_state *state = opaque;
+    mth_block_cache_free(&state->cache, block);
 }
 
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
@@ -104,7 +121,11 @@ static int run_encoder(const struct brotli_state *state, BrotliEncoderState *enc
 static int encode(void *opaque, struct mth_encode_job *job)
 {
     struct brotli_state *state = opaque;
-    BrotliEncoderState *encoder = BrotliEncoderCreateInstance(brotli_alloc, brotli_free, &state->cache);
+    if (setjmp(state->out_of_memory)) {
+        mth_block_cache_release(&state->cache);
+        return MTH_ERR_NO_MEMORY;
+    }
+    BrotliEncoderState *encoder = BrotliEncoderCreateInstance(encoder_alloc, brotli_free, state);
     if (!encoder)
         return MTH_ERR_NO_MEMORY;
     int status = run_encoder(state, encoder, job);
@@ -123,7 +144,7 @@ static int out_of_memory(BrotliDecoderErrorCode error)
 static int decode_one(struct brotli_state *state, const struct mth_decode_job *job)
 {
     uint8_t none;
-    BrotliDecoderState *decoder = BrotliDecoderCreateInstance(brotli_alloc, brotli_free, &state->cache);
+    BrotliDecoderState *decoder = BrotliDecoderCreateInstance(decoder_alloc, brotli_free, state);
     if (!decoder)
         return MTH_ERR_NO_MEMORY;
     const uint8_t *in = job->src.data;

@@ -4,6 +4,10 @@
 
 #include "codecs/codec.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The codec at a position, NULL past the last. */
 const struct mth_codec *mth_codec_at(size_t index);
 /* The codec of a name (n_name bytes), NULL when there is none. */
@@ -15,4 +19,7 @@ const struct mth_codec *mth_codec_find(const char *name, size_t n_name);
  */
 int mth_codec_register(const struct mth_codec *codec, struct mth_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,8 +1,9 @@
 /*
  * isa-l's igzip: raw DEFLATE (RFC 1951) for speed.
  *
- * igzip searches matches with the instructions of the machine, and not all of its kernels find the same ones:
- * its bytes may differ from one kind of CPU to another. Every machine decodes all of them.
+ * Its bytes are not reproducible. Its kernels for different CPUs do not find the same matches; and those in x86
+ * assembly look up the third position of a stream by a hash of their own state's address instead of the data
+ * (2.30.0, still in 2.32.1: igzip_icf_body_h1_gr_bt.asm, .write_first_byte). Any decoder takes all of them.
  */
 #include "config.h"
 
@@ -146,7 +147,8 @@ const struct mth_codec mth_codec_isal = {
     .abi = MTH_CODEC_ABI,
     .wire_version = 1,
     .name = "isa-l",
-    .summary = "raw DEFLATE (RFC 1951) by igzip; its bytes depend on the CPU",
+    .summary = "raw DEFLATE (RFC 1951) by igzip; its bytes are not reproducible",
+    .flags = MTH_CODEC_VARIES,
     .options = options,
     .n_options = sizeof options / sizeof options[0],
     .library = library,

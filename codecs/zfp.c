@@ -2,9 +2,12 @@
  * zfp's reversible mode through libzfp: floats and integers of 32 and 64 bits, as a one-dimensional array.
  *
  * The wire format: the elements are cut into pieces of 4096, the last one shorter. Each piece is a 32-bit
- * little-endian header, bit 31: raw, bits 0-30: the number of bytes that follow, then the elements as they
- * are (raw) or zfp's bits. Behind the last piece lie the tail bytes that fill no element. No pieces: fewer
- * bytes than an element.
+ * little-endian header, then the elements as they are (raw) or zfp's bits:
+ *
+ *     bit 31: raw    bits 16-30: number of elements    bits 0-15: number of bytes that follow
+ *
+ * Behind the last piece lie the tail bytes that fill no element. No pieces: fewer bytes than an element. The number
+ * of elements is known, but zfp pads its bits with zeros, which also mean zeros: a few more would decode as well.
  *
  * zfp's reversible mode loses the sign of -0 in blocks of zeros, and says nothing of NaNs: every piece is
  * decoded again and compared, and goes raw unless all of its bits come back. libzfp reads without looking
@@ -29,6 +32,7 @@ enum {
     SLACK_BYTES = 64 /* the bit reader fetches whole words ahead */
 };
 
+/* A piece is kept coded when it is shorter than raw, 32 KiB at most: 16 bits hold its length. */
 static const uint32_t raw_flag = UINT32_C(1) << 31;
 
 struct zfp_state {
@@ -178,8 +182,8 @@ static int encode(void *opaque, struct mth_encode_job *job)
         memcpy(state->elements, src + at * width, n_bytes);
         size_t n_coded = code_piece(state, type, n_piece, n_bytes);
         const uint8_t *piece = n_coded ? state->coded : state->elements;
-        uint32_t header = n_coded ? (uint32_t)n_coded : (uint32_t)n_bytes | raw_flag;
         size_t n_piece_bytes = n_coded ? n_coded : n_bytes;
+        uint32_t header = (uint32_t)n_piece_bytes | (uint32_t)n_piece << 16 | (n_coded ? 0 : raw_flag);
         if (job->dst_capacity - n_out < HEADER_BYTES + n_piece_bytes)
             return MTH_ERR_CAPACITY;
         mth_store32(job->dst + n_out, header);
@@ -226,10 +230,10 @@ static int decode_one(struct zfp_state *state, const struct mth_decode_job *job)
         if (in_left < HEADER_BYTES)
             return MTH_ERR_CORRUPT;
         uint32_t header = mth_load32(src);
-        size_t n_coded = header & ~raw_flag;
+        size_t n_coded = header & 0xffff;
         src += HEADER_BYTES;
         in_left -= HEADER_BYTES;
-        if (n_coded > in_left)
+        if (n_coded > in_left || (header & ~raw_flag) >> 16 != n_piece)
             return MTH_ERR_CORRUPT;
         if (!(header & raw_flag)) {
             int status = decode_coded(state, type, src, n_coded, dst, n_piece, n_bytes);

@@ -63,11 +63,11 @@ enum {
 
 static const struct tensor *tensor_at(size_t index)
 {
+    const size_t n_in_layers = (size_t)MTH_LAYERS * MTH_N_LAYER;
     if (index < MTH_N_FIRST)
         return &first[index];
     index -= MTH_N_FIRST;
-    return index < MTH_LAYERS * MTH_N_LAYER ? &layer[index % MTH_N_LAYER]
-                                            : &last[index - MTH_LAYERS * MTH_N_LAYER];
+    return index < n_in_layers ? &layer[index % MTH_N_LAYER] : &last[index - n_in_layers];
 }
 
 static size_t tensor_elems(const struct tensor *tensor)

@@ -133,12 +133,12 @@ static const char *step(struct mth_json_guard *guard, uint8_t byte)
     }
 }
 
-/* Only between two characters of a string may a cut begin or end: yajl must see whole escapes. */
+/* Does a cut begin or end before this byte? Never inside of an escape, which yajl must see whole. */
 static bool turns_here(const struct mth_json_guard *guard, uint8_t byte)
 {
-    bool between = guard->state == IN_STRING && guard->utf8_left == 0;
-    bool ends = between && byte == '"';
-    return guard->cutting ? ends : between && !ends && guard->n_token >= MTH_JSON_STRING_MAX_BYTES;
+    if (guard->state != IN_STRING)
+        return false;
+    return guard->cutting ? byte == '"' : byte != '"' && guard->n_token >= MTH_JSON_STRING_MAX_BYTES;
 }
 
 const char *mth_json_guard_next(struct mth_json_guard *guard, const uint8_t *text, size_t n_text,

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The region that a tensor covers from its first byte to its last, NULL when it covers none. */
+/* The region that a tensor is all of, NULL when there is none. It lies inside its region: the size tells. */
 static const struct mth_region *covered_region(const struct mth_region_map *map,
                                                const struct mth_tensor *tensor)
 {
-    if (tensor->region == MTH_NO_REGION || tensor->offset_bytes != 0)
+    if (tensor->region == MTH_NO_REGION)
         return NULL;
     const struct mth_region *region = &map->regions[tensor->region];
     return region->n_bytes == mth_tensor_bytes(tensor) ? region : NULL;

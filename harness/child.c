@@ -164,7 +164,7 @@ int mth_child_run(const char *const *argv, char *out, size_t capacity, struct mt
     for (size_t i = 0; i < 2; i++)
         if (captures[i].fd >= 0)
             close(captures[i].fd);
-    if (captures[0].capacity)
+    if (out && capacity)
         out[captures[0].n] = '\0';
     messages[captures[1].n] = '\0';
     sigaction(SIGINT, &old_int, NULL);

@@ -165,20 +165,18 @@ static void report_line(const void *arg, const char *line)
     }
 }
 
-/* The dataset of an id of a dataset, an entry or a run. NULL with an error when there is none. */
-static const struct mth_dataset *dataset_of(const struct mth_manifest *manifest, const char *id,
-                                            struct mth_error *err)
+/* The dataset of an id of a dataset, an entry or a run. Errors: MTH_ERR_USAGE, and NULL. */
+static int find_dataset(const struct mth_manifest *manifest, const char *id, const struct mth_dataset **out,
+                        struct mth_error *err)
 {
-    const struct mth_dataset *dataset = mth_manifest_dataset_find(manifest, id);
-    const struct mth_dataset_entry *entry = dataset ? NULL : mth_manifest_entry_find(manifest, id);
-    const struct mth_dataset_run *run = dataset || entry ? NULL : mth_manifest_run_find(manifest, id);
-    if (entry)
-        dataset = entry->dataset;
-    if (run)
-        dataset = run->dataset;
-    if (!dataset)
-        mth_manifest_unknown(manifest, id, err);
-    return dataset;
+    const struct mth_dataset_entry *entry = mth_manifest_entry_find(manifest, id);
+    const struct mth_dataset_run *run = mth_manifest_run_find(manifest, id);
+    *out = mth_manifest_dataset_find(manifest, id);
+    if (!*out && entry)
+        *out = entry->dataset;
+    if (!*out && run)
+        *out = run->dataset;
+    return *out ? MTH_OK : mth_manifest_unknown(manifest, id, err);
 }
 
 static int make_all(const struct mth_manifest *manifest, const char *const *ids, size_t n_ids,
@@ -188,8 +186,9 @@ static int make_all(const struct mth_manifest *manifest, const char *const *ids,
     const struct mth_dataset *dataset;
     int status = MTH_OK;
     for (size_t i = 0; i < n_ids && !status; i++) {
-        dataset = dataset_of(manifest, ids[i], err);
-        status = dataset ? mth_dataset_make(dataset, options->force, &reporter, err) : err->status;
+        status = find_dataset(manifest, ids[i], &dataset, err);
+        if (!status)
+            status = mth_dataset_make(dataset, options->force, &reporter, err);
     }
     for (size_t i = 0; n_ids == 0 && !status && (dataset = mth_manifest_dataset_at(manifest, i)); i++)
         if (dataset->source == MTH_SOURCE_GENERATED)
@@ -205,12 +204,15 @@ static int fetch_all(const struct mth_manifest *manifest, const char *const *ids
     const struct mth_dataset_reporter reporter = {.report = report_line, .arg = options};
     struct mth_error failure;
     int first = MTH_OK;
-    for (size_t i = 0; i < n_ids; i++)
-        if (!dataset_of(manifest, ids[i], err))
-            return err->status;
+    const struct mth_dataset *dataset;
+    for (size_t i = 0; i < n_ids && !first; i++)
+        first = find_dataset(manifest, ids[i], &dataset, err);
+    if (first)
+        return first;
     for (size_t i = 0; i < n_ids; i++) {
-        const struct mth_dataset *dataset = dataset_of(manifest, ids[i], err);
-        int status = mth_dataset_fetch(dataset, options->force, &reporter, &failure);
+        int status = find_dataset(manifest, ids[i], &dataset, &failure);
+        if (!status)
+            status = mth_dataset_fetch(dataset, options->force, &reporter, &failure);
         if (status == MTH_ERR_CANCELLED)
             return mth_error_set(err, status, "%s", failure.text);
         if (status && first)
@@ -258,9 +260,10 @@ static int check_all(const struct mth_manifest *manifest, const char *const *ids
     struct mth_error failure;
     int first = MTH_OK;
     for (size_t i = 0; n_ids ? i < n_ids : mth_manifest_dataset_at(manifest, i) != NULL; i++) {
-        const struct mth_dataset *dataset =
-            n_ids ? dataset_of(manifest, ids[i], &failure) : mth_manifest_dataset_at(manifest, i);
-        int status = dataset ? check_dataset(dataset, n_ids > 0, options, &failure) : failure.status;
+        const struct mth_dataset *dataset = mth_manifest_dataset_at(manifest, i);
+        int status = n_ids ? find_dataset(manifest, ids[i], &dataset, &failure) : MTH_OK;
+        if (!status)
+            status = check_dataset(dataset, n_ids > 0, options, &failure);
         if (status && first)
             mth_command_fail(&failure);
         else if (status)

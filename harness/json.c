@@ -181,7 +181,7 @@ int mth_json_get_bool(const struct mth_json_node *node, const char *key, enum mt
 {
     const json_t *value;
     int status = member(node, key, need, JSON_TRUE, "true or false", &value, err);
-    *out = !status && value && json_is_true(value);
+    *out = !status && json_is_true(value);
     return status;
 }
 

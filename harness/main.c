@@ -14,7 +14,13 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"bench", "measure pipelines on checkpoints, verify every cell, judge the targets", mth_cmd_bench},
+    {"compress", "a checkpoint file into a smaller one, verified before it is written", mth_cmd_compress},
     {"datasets", "what there is to measure: list, make, fetch, check", mth_cmd_datasets},
+    {"decompress", "the checkpoint file back, bit for bit", mth_cmd_decompress},
+    {"env", "what is known of this machine and this build", mth_cmd_env},
+    {"info", "tensors, dtypes, entropies and the bound of a checkpoint", mth_cmd_info},
+    {"list", "transforms, codecs, presets and formats, with their options", mth_cmd_list},
+    {"report", "tables, a figure and the status from result rows", mth_cmd_report},
 };
 enum { MTH_N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -35,7 +35,7 @@ static int prepare(struct decode_run *run, struct mth_coder_worker *worker, cons
     mth_plan_chunk_range(&coder->plan, batch->unit, batch->first + i, &offset, &n_bytes);
     *job =
         (struct mth_chunk_decode_job){.payload = chunk->payload, .entry = chunk->entry, .dst_bytes = n_bytes};
-    if (mth_hash64(chunk->payload.data, chunk->payload.n_bytes, batch->first + i) != chunk->checksum)
+    if (!mth_hash64_matches(chunk->payload.data, chunk->payload.n_bytes, batch->first + i, chunk->checksum))
         return MTH_ERR_CHECKSUM;
     if (chunk->raw && chunk->payload.n_bytes != n_bytes)
         return MTH_ERR_CORRUPT;

@@ -179,7 +179,7 @@ int mth_frame_open(struct mth_bytes frame, struct mth_frame_head *head, struct m
     if (n_index > frame.n_bytes - MTH_FRAME_HEAD_BYTES - MTH_FRAME_TRAILER_BYTES)
         return mth_error_set(err, MTH_ERR_TRUNCATED, "the frame's index would be larger than the frame");
     *index = (struct mth_reader){trailer - n_index, trailer};
-    if (mth_hash64(index->at, (size_t)n_index, n_index) != mth_load64(trailer + 8))
+    if (!mth_hash64_matches(index->at, (size_t)n_index, n_index, mth_load64(trailer + 8)))
         return mth_error_set(err, MTH_ERR_CHECKSUM,
                              "the checksum of the frame's index differs: the frame is damaged");
     *payloads = (struct mth_bytes){frame.data + MTH_FRAME_HEAD_BYTES,

@@ -113,7 +113,8 @@ void mth_coder_destroy(struct mth_coder *coder);
  *
  * Shape     dst: capacity_bytes, mth_coder_bound(...) always suffice
  * Exact     the bytes depend on pipeline, input, base and chunk_bytes; not on threads or the instruction set
- * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_CAPACITY, MTH_ERR_NO_MEMORY, ...
+ * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_BASE (no tensor matches one of the base),
+ *           MTH_ERR_CAPACITY, MTH_ERR_NO_MEMORY, ...
  * Cost      no allocation on a second call with inputs of the same shape and the same pipeline
  */
 int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipeline,

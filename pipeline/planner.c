@@ -175,6 +175,8 @@ int mth_plan_make(struct mth_plan *plan, const struct mth_pipeline *const specs[
     plan->raw_bytes = map->n_bytes;
     plan->n_segments = 0;
     plan->n_units = 0;
+    plan->n_tensors = 0;
+    plan->n_matched = 0;
 
     int status = mth_array_reserve(plan->memory, &plan->base_offsets, &plan->base_offsets_capacity,
                                    map->n_regions, sizeof *plan->base_offsets);
@@ -183,6 +185,10 @@ int mth_plan_make(struct mth_plan *plan, const struct mth_pipeline *const specs[
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
         bool matched = base && plan->base_offsets[i] != MTH_NO_MATCH;
+        if (region->dtype != MTH_DTYPE_OPAQUE) {
+            plan->n_tensors++;
+            plan->n_matched += matched;
+        }
         uint32_t spec = spec_of[region->dtype][matched];
         if (spec == UINT32_MAX)
             spec = spec_of[region->dtype][matched] = choose_spec(specs, region->dtype, matched);

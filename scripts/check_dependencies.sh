@@ -120,12 +120,12 @@ check_code() {
         }' $c_files
 }
 
-# Rule 4: a file is named, between backquotes, in the README.md of its folder, or of one above with the path from there.
+# Rule 4: a file is named in the README.md of its folder, or of one above with the path from there.
 named_in_readmes() {
     file=$1
     folder=$(dirname "$file")
     while [ "$folder" != . ]; do
-        if [ -f "$folder/README.md" ] && grep -qF "\`${file#"$folder/"}\`" "$folder/README.md"; then return 0; fi
+        if [ -f "$folder/README.md" ] && grep -qwF "${file#"$folder/"}" "$folder/README.md"; then return 0; fi
         folder=$(dirname "$folder")
     done
     return 1
@@ -137,14 +137,14 @@ check_readmes() {
     done
     for file in $(matching '^[^.][^/]*/.*\.(c|h|def|sh|py|tsv|map)$'); do
         [ -f "${file%%/*}/README.md" ] || continue
-        named_in_readmes "$file" || echo "$file:1: not named (as \`$(basename "$file")\`) in $(dirname "$file")/README.md"
+        named_in_readmes "$file" || echo "$file:1: not named in $(dirname "$file")/README.md"
     done
-    # Lists and tables of files: "- `name.c`" and "| `name.c` |".
+    # Lists and tables of files: "- name.c", "| name.c |", and the same with backquotes.
     for readme in $(matching '^[^.][^/]*/.*README\.md$'); do
         # shellcheck disable=SC2016 # backquotes of Markdown
-        grep -noE '^([-*]|\|) `[A-Za-z0-9_./-]+\.(c|h|def|sh|py|tsv|map)`' "$readme" | while IFS=: read -r line text; do
-            name=${text#*\`}
-            name=${name%\`}
+        grep -noE '^([-*]|\|) `?[A-Za-z0-9_./-]+\.(c|h|def|sh|py|tsv|map)\b' "$readme" | while IFS=: read -r line text; do
+            name=${text#??}
+            name=${name#\`}
             [ -e "$(dirname "$readme")/$name" ] || echo "$readme:$line: names $name, which is not there"
         done
     done

@@ -77,7 +77,7 @@ mkdir codecs/rans
 echo 'int x;' >codecs/rans/two.c
 law file_of_a_subfolder_that_no_readme_names_is_found '^codecs/rans/two.c:1: not named'
 # shellcheck disable=SC2016
-echo '| `gone.c` | was here |' >>base/README.md
+echo '| gone.c | was here |' >>base/README.md
 law readme_that_names_a_missing_file_is_found '^base/README.md:5: names gone.c'
 head -c 4194305 /dev/zero >base/data.bin
 law file_over_4_mib_is_found '^base/data.bin:1: 4194305 bytes'

@@ -304,6 +304,32 @@ static void another_base_is_refused_before_anything_is_written(void **state)
     mth_memory_destroy(memory);
 }
 
+static void a_base_of_another_model_is_refused(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = new_coder(memory, 1, 4096);
+    struct made *input = begin_made(), *stranger = begin_made();
+    struct mth_pipeline *pipeline;
+    struct mth_error err = {0};
+    static uint8_t dst[1 << 18];
+    size_t n_bytes;
+    add_tensor(input, "a", MTH_DTYPE_BF16, 100);
+    add_tensor(stranger, "a", MTH_DTYPE_BF16, 101);
+    fill(input);
+    fill(stranger);
+    assert_int_equal(mth_pipeline_parse("seed", true, &pipeline, &err), 0);
+    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, &stranger->checkpoint, dst, sizeof dst,
+                                      &n_bytes, NULL, &err),
+                     MTH_ERR_BASE);
+    assert_non_null(strstr(err.text, "does not match"));
+    mth_pipeline_destroy(pipeline);
+    free_made(input);
+    free_made(stranger);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 static void a_destination_too_small_is_an_error_at_every_size(void **state)
 {
     (void)state;
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_any_small_length_restores),
         cmocka_unit_test(a_base_makes_the_frame_smaller_and_small_tensors_share_chunks),
         cmocka_unit_test(another_base_is_refused_before_anything_is_written),
+        cmocka_unit_test(a_base_of_another_model_is_refused),
         cmocka_unit_test(a_destination_too_small_is_an_error_at_every_size),
         cmocka_unit_test(every_flipped_bit_and_every_truncation_of_a_frame_is_detected),
         cmocka_unit_test(a_second_call_allocates_nothing_more),

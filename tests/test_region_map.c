@@ -296,12 +296,12 @@ static void regions_are_paired_by_name_dtype_and_shape(void **state)
     (void)state;
     struct mapped map, base;
     map_text(&map, "a:F32:2 b:F32:2 c:F32:2 d:BF16:4 e:F32:0 f:F32:6");
-    map_text(&base, "g:F32:2 c:F32:2 f:F32:6 d:F32:2 b:F32:3 a:F32:2 e:F32:0");
+    map_text(&base, "g:F32:2 c:F32:2 f:F32:6 d:F16:4 b:F32:3 a:F32:2 e:F32:0");
     assert_string_equal(match_of(&map, &base, "a"), "a");
     assert_string_equal(match_of(&map, &base, "c"), "c");
     assert_string_equal(match_of(&map, &base, "f"), "f");
     assert_string_equal(match_of(&map, &base, "b"), ""); /* another shape */
-    assert_string_equal(match_of(&map, &base, "d"), ""); /* another dtype, the same bytes */
+    assert_string_equal(match_of(&map, &base, "d"), ""); /* another dtype, the same shape */
     assert_string_equal(match_of(&base, &map, "g"), ""); /* not there */
     unmap(&map);
     unmap(&base);
@@ -310,21 +310,24 @@ static void regions_are_paired_by_name_dtype_and_shape(void **state)
 static void shapes_of_one_size_are_not_one_shape(void **state)
 {
     (void)state;
-    static const uint64_t two_three[] = {2, 3}, three_two[] = {3, 2}, six[] = {6};
-    const uint64_t *const shapes[] = {two_three, three_two, six};
-    struct mapped mapped[3];
-    for (size_t i = 0; i < 3; i++) {
+    static const struct {
+        uint64_t dims[3];
+        size_t n_dims;
+    } shapes[] = {{{2, 3}, 2}, {{3, 2}, 2}, {{6}, 1}, {{6, 1}, 2}, {{6, 1, 1}, 3}};
+    enum { N = sizeof shapes / sizeof shapes[0] };
+    struct mapped mapped[N];
+    for (size_t i = 0; i < N; i++) {
         struct safetensors_builder builder = {0};
-        safetensors_builder_add(&builder, "t", "F32", shapes[i], i == 2 ? 1 : 2, NULL, 24);
+        safetensors_builder_add(&builder, "t", "F32", shapes[i].dims, shapes[i].n_dims, NULL, 24);
         struct mth_buffer file = safetensors_builder_finish(&builder, 0);
         map_bytes(&mapped[i], "m.safetensors", file.data, file.n_bytes);
         free(file.data);
     }
-    for (size_t i = 0; i < 3; i++) {
-        for (size_t j = 0; j < 3; j++)
+    for (size_t i = 0; i < N; i++) {
+        for (size_t j = 0; j < N; j++)
             assert_string_equal(match_of(&mapped[i], &mapped[j], "t"), i == j ? "t" : "");
     }
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < N; i++)
         unmap(&mapped[i]);
 }
 
@@ -354,6 +357,32 @@ static void of_two_tensors_with_one_name_the_first_is_paired(void **state)
     mth_memory_destroy(memory);
 }
 
+static void names_are_found_and_others_are_not(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_region_map map;
+    const struct mth_tensor tensor = {.region = MTH_NO_REGION, .dtype = MTH_DTYPE_F32};
+    const uint64_t none[] = {0};
+    char name[8];
+    mth_region_map_init(&map, memory, "test", 0);
+    for (size_t n = 0; n <= 70; n++) {
+        struct mth_name_index index;
+        const struct mth_tensor *duplicate = &tensor;
+        assert_int_equal(mth_name_index_build(&map, &index, &duplicate), MTH_OK);
+        assert_null(duplicate);
+        for (size_t i = 0; i <= 70; i++) {
+            snprintf(name, sizeof name, "t%zu", i);
+            assert_ptr_equal(mth_name_index_find(&index, name), i < n ? &map.tensors[i] : NULL);
+        }
+        mth_name_index_free(&index);
+        snprintf(name, sizeof name, "t%zu", n);
+        assert_int_equal(mth_region_map_add_tensor(&map, name, strlen(name), none, 1, &tensor), MTH_OK);
+    }
+    mth_region_map_free(&map);
+    mth_memory_destroy(memory);
+}
+
 static void a_tensor_that_is_part_of_a_region_is_not_paired(void **state)
 {
     (void)state;
@@ -366,6 +395,16 @@ static void a_tensor_that_is_part_of_a_region_is_not_paired(void **state)
     map.tensors[1].offset_bytes = 0;
     assert_int_equal(mth_region_match(&map, &map, offsets), MTH_OK);
     assert_true(offsets[2] == MTH_NO_MATCH);
+
+    /* Nor with one that is all of its region. */
+    struct mth_region_map whole;
+    struct mth_tensor tensor = {.n_elems = 6, .dtype = MTH_DTYPE_BF16};
+    mth_region_map_init(&whole, memory, "test", 12);
+    assert_int_equal(mth_region_map_add_region(&whole, 0, 12, MTH_DTYPE_BF16, &tensor.region), MTH_OK);
+    assert_int_equal(mth_region_map_add_tensor(&whole, "b.c", 3, shape_2_3, 2, &tensor), MTH_OK);
+    assert_int_equal(mth_region_match(&whole, &map, offsets), MTH_OK);
+    assert_true(offsets[0] == MTH_NO_MATCH);
+    mth_region_map_free(&whole);
     mth_region_map_free(&map);
     mth_memory_destroy(memory);
 }
@@ -434,6 +473,7 @@ int main(void)
         cmocka_unit_test(regions_are_paired_by_name_dtype_and_shape),
         cmocka_unit_test(shapes_of_one_size_are_not_one_shape),
         cmocka_unit_test(of_two_tensors_with_one_name_the_first_is_paired),
+        cmocka_unit_test(names_are_found_and_others_are_not),
         cmocka_unit_test(a_tensor_that_is_part_of_a_region_is_not_paired),
         cmocka_unit_test(raw_files_of_one_size_are_paired),
         cmocka_unit_test(a_hundred_thousand_tensors_are_paired),

@@ -259,6 +259,25 @@ static void metadata_may_be_long_without_memory(void **state)
     unmap(&mapped);
 }
 
+static void a_long_string_is_cut_between_characters(void **state)
+{
+    (void)state;
+    static const char unit[] = "\\ud83d\\ude00\\\\\\\"\xf0\x9f\x98\x80";
+    for (size_t phase = 0; phase < sizeof unit; phase++) {
+        struct safetensors_builder builder = {0};
+        safetensors_builder_text(&builder, "{\"__metadata__\":{\"k\":\"%.*s", (int)phase,
+                                 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        for (size_t n = phase; n < MTH_JSON_STRING_MAX_BYTES + sizeof unit; n += sizeof unit - 1)
+            safetensors_builder_text(&builder, "%s", unit);
+        safetensors_builder_text(&builder, "\"}");
+        safetensors_builder_add(&builder, "t", "F32", NULL, 0, NULL, 4);
+        struct mapped mapped;
+        map_and_free(&mapped, safetensors_builder_finish(&builder, 0));
+        assert_int_equal(mapped.map.n_tensors, 1);
+        unmap(&mapped);
+    }
+}
+
 static void a_name_may_be_as_long_as_the_limit(void **state)
 {
     (void)state;
@@ -375,6 +394,7 @@ int main(void)
         cmocka_unit_test(what_the_reference_takes_is_taken),
         cmocka_unit_test(names_are_unescaped_and_kept_as_utf8),
         cmocka_unit_test(metadata_may_be_long_without_memory),
+        cmocka_unit_test(a_long_string_is_cut_between_characters),
         cmocka_unit_test(a_name_may_be_as_long_as_the_limit),
         cmocka_unit_test(tokens_may_lie_across_pieces_of_the_header),
         cmocka_unit_test(a_hundred_thousand_tensors_take_a_few_mib),

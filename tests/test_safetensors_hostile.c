@@ -99,6 +99,8 @@ static void a_header_longer_than_the_file_or_the_limit_is_refused(void **state)
         mth_store64(file, lies[i].length);
         map_bytes(&mapped, file_name, file, sizeof file);
         assert_int_equal(mapped.status, lies[i].status);
+        assert_non_null(
+            strstr(mapped.err.text, lies[i].status == MTH_ERR_FORMAT ? "the limit is" : "inside its header"));
         unmap(&mapped);
     }
 }
@@ -318,6 +320,7 @@ static void strings_that_are_no_unicode_are_refused(void **state)
         {"{\"\\ud800\":", "half a surrogate pair"},
         {"{\"\\ud800x\":", "half a surrogate pair"},
         {"{\"\\ud800\\n\":", "half a surrogate pair"},
+        {"{\"\\ud800xudc00\":", "half a surrogate pair"},
         {"{\"\\ud800\\u0041\":", "half a surrogate pair"},
         {"{\"\\udc00\":", "half a surrogate pair"},
         {"{\"\\udc00\\ud800\":", "half a surrogate pair"},

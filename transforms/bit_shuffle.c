@@ -13,8 +13,7 @@
 enum {
     OPTION_WIDTH,
     MAX_WIDTH = MTH_BYTE_PLANES_MAX_WIDTH,
-    /* Elements at a time: the byte planes of the widest element fill 8 KiB, and each bit plane gets one cache
-       line. */
+    /* Elements at a time: byte planes of the widest fill 8 KiB, and each bit plane gets one cache line. */
     BLOCK_ELEMS = 512,
     ROW_WORDS = BLOCK_ELEMS / 8 / sizeof(uint64_t),
 };

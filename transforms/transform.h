@@ -67,8 +67,8 @@ struct mth_transform {
     int (*forward)(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams);
     /*
      * Shape     streams[i]: fixed ones have exactly plans[i].n_bytes (the caller checks); dst: job->n_bytes
-     * Errors    MTH_ERR_CORRUPT when streams can not have come from forward. Every byte of dst is written on
-     * success.
+     * Errors    MTH_ERR_CORRUPT when the streams can not have come from forward
+     * Exact     every byte of dst is written on success
      */
     int (*inverse)(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst);
 };

@@ -165,9 +165,12 @@ static void law_shrinks_what_repeats(const struct mth_codec *codec)
     rig_close(&rig);
 }
 
+/* Some libraries make bytes that differ: all the more must each of them come back. */
 static void expect_same(struct codec_rig *rig, const struct encoded *a, const struct encoded *b,
                         const char *what)
 {
+    if (rig->codec->flags & MTH_CODEC_VARIES)
+        return;
     if (a->n_bytes != b->n_bytes || (a->n_bytes && memcmp(a->data, b->data, a->n_bytes) != 0))
         rig_fail(rig, "%s: %zu and %zu bytes that differ", what, a->n_bytes, b->n_bytes);
 }
@@ -196,6 +199,7 @@ static void law_makes_the_same_bytes_in_any_state(const struct mth_codec *codec)
             struct encoded b = rig_encode(&fresh, content, n);
             expect_same(&old, &a, &b, "an old state and a fresh one");
             rig_expect(&old, &b, content, n);
+            rig_expect(&fresh, &a, content, n);
             encoded_free(&a);
             encoded_free(&b);
             rig_close(&fresh);
@@ -351,9 +355,12 @@ static bool thread_round(struct thread_work *work, size_t round)
                                     .type = work->rig.type,
                                     .dst = work->dst,
                                     .dst_capacity = work->n_dst};
-    if (work->codec->encode(work->rig.state, &encode) ||
-        encode.out.n_bytes != work->expected[round].n_bytes ||
-        memcmp(encode.out.data, work->expected[round].data, encode.out.n_bytes) != 0)
+    if (work->codec->encode(work->rig.state, &encode))
+        return false;
+    const struct encoded *expected = &work->expected[round];
+    bool same = encode.out.n_bytes == expected->n_bytes &&
+                memcmp(encode.out.data, expected->data, expected->n_bytes) == 0;
+    if (!same && !(work->codec->flags & MTH_CODEC_VARIES))
         return false;
     struct mth_decode_job decode = {
         .src = encode.out, .type = work->rig.type, .dst = work->room, .dst_bytes = THREAD_BYTES};

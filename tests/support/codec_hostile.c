@@ -72,8 +72,11 @@ static void try_capacities(struct codec_rig *rig, struct victim *victim)
     }
     /* The refusals left the state as it was. */
     struct encoded again = rig_encode(rig, victim->raw, RAW_BYTES);
-    assert_int_equal(again.n_bytes, victim->encoded.n_bytes);
-    assert_memory_equal(again.data, victim->encoded.data, again.n_bytes);
+    rig_expect(rig, &again, victim->raw, RAW_BYTES);
+    if (!(rig->codec->flags & MTH_CODEC_VARIES)) {
+        assert_int_equal(again.n_bytes, victim->encoded.n_bytes);
+        assert_memory_equal(again.data, victim->encoded.data, again.n_bytes);
+    }
     encoded_free(&again);
 }
 
@@ -229,7 +232,7 @@ void law_survives_a_lack_of_memory(const struct mth_codec *codec)
     size_t enough = mth_memory_peak(rig.memory);
     for (size_t limit = 1; limit < enough; limit += limit / 6 + 1)
         works_within(&rig, limit, raw, sizeof raw);
-    if (works_within(&rig, 1, raw, sizeof raw))
+    if (rig.state && works_within(&rig, 1, raw, sizeof raw))
         rig_fail(&rig, "keeps its state outside the memory account");
     if (!works_within(&rig, 4 * enough + 4096, raw, sizeof raw))
         rig_fail(&rig, "needs more than four times the %zu bytes that it took", enough);

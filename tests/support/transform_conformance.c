@@ -1,12 +1,15 @@
 /* The conformance suite of transforms; see transform_conformance.h. */
 #include "tests/support/transform_conformance.h"
 
+#include "tests/support/float_patterns.h"
 #include "tests/support/guard.h"
 #include "tests/support/patterns.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,65 +272,6 @@ static void check_round_trip(struct rig *rig, size_t n, size_t offset, size_t ga
     }
 }
 
-/* ---- content ---- */
-
-static void put_bits(uint8_t *p, uint64_t x, size_t width)
-{
-    for (size_t i = 0; i < width; i++)
-        p[i] = (uint8_t)(x >> 8 * i);
-}
-
-/* Values at the edges of an IEEE format: zeros, denormals, one, largest, infinities, quiet and signalling NaNs. */
-static size_t edge_values(unsigned bits, unsigned mantissa_bits, uint64_t out[32])
-{
-    uint64_t one = 1, sign = one << (bits - 1), hidden = one << mantissa_bits, inf = sign - hidden;
-    const uint64_t magnitudes[] = {0,
-                                   1,
-                                   2,
-                                   hidden - 1,
-                                   hidden,
-                                   hidden + 1,
-                                   inf / 2,
-                                   inf / 2 + 1,
-                                   inf - hidden,
-                                   inf - 1,
-                                   inf,
-                                   inf + 1,
-                                   inf + hidden / 2,
-                                   inf + hidden / 2 + 12345 % hidden,
-                                   sign - 1};
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof magnitudes / sizeof magnitudes[0]; i++) {
-        out[n++] = magnitudes[i];
-        out[n++] = magnitudes[i] | sign;
-    }
-    return n;
-}
-
-/* Edge values of a width against each other, then neighbours of them; the rest random. */
-static void fill_edges(struct rig *rig, unsigned bits, unsigned mantissa_bits)
-{
-    uint64_t edges[32];
-    size_t n = edge_values(bits, mantissa_bits, edges), width = bits / 8, at = 0;
-    fill_random(rig->content, CONTENT_BYTES);
-    fill_random(rig->reference_content, CONTENT_BYTES);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++, at += width) {
-            put_bits(rig->content + at, edges[i], width);
-            put_bits(rig->reference_content + at, edges[j], width);
-        }
-    }
-}
-
-/* All pairs of bytes: content and reference together run through every pair, and 16-bit lanes through every value. */
-static void fill_patterns(struct rig *rig)
-{
-    for (size_t i = 0; i < CONTENT_BYTES / 2; i++) {
-        put_bits(rig->content + 2 * i, i, 2);
-        put_bits(rig->reference_content + 2 * i, i * 40503 + 17, 2); /* odd: every value once */
-    }
-}
-
 /* ---- suites ---- */
 
 static void check_sizes(struct rig *rig, bool every_alignment)
@@ -347,15 +291,15 @@ static void check_sizes(struct rig *rig, bool every_alignment)
 
 static void check_contents(struct rig *rig)
 {
-    fill_patterns(rig);
+    fill_lane_pairs(rig->content, rig->reference_content, CONTENT_BYTES);
     check_round_trip(rig, CONTENT_BYTES, 0, 0, false);
     check_round_trip(rig, CONTENT_BYTES - 1, 1, 1, false);
-    fill_edges(rig, 32, 23);
+    fill_float_edges(MTH_DTYPE_F32, rig->content, rig->reference_content, MAX_POWER_BYTES);
     check_round_trip(rig, MAX_POWER_BYTES, 0, 0, false);
-    fill_edges(rig, 64, 52);
+    fill_float_edges(MTH_DTYPE_F64, rig->content, rig->reference_content, MAX_POWER_BYTES);
     check_round_trip(rig, MAX_POWER_BYTES, 0, 3, false);
-    memset(rig->content, 0xff, CONTENT_BYTES);
-    memset(rig->reference_content, 0, CONTENT_BYTES);
+    memset(rig->content, 0xff, MAX_POWER_BYTES);
+    memset(rig->reference_content, 0, MAX_POWER_BYTES);
     check_round_trip(rig, MAX_POWER_BYTES, 0, 0, false);
 }
 
@@ -363,10 +307,11 @@ struct thread {
     const struct mth_transform *transform;
     const struct mth_transform_job *job;
     const uint8_t *src;
+    atomic_int *n_waiting; /* for the others to start */
     size_t n_failures;
 };
 
-enum { THREAD_BYTES = 4001, THREAD_ROUNDS = 40 };
+enum { N_THREADS = 2, THREAD_BYTES = 4001, THREAD_ROUNDS = 100 };
 
 /* Round trips in own buffers, counted rather than asserted: cmocka's assertions belong to the main thread. */
 static void *thread_main(void *arg)
@@ -383,6 +328,9 @@ static void *thread_main(void *arg)
     }
     if (!dst)
         abort();
+    atomic_fetch_sub(t->n_waiting, 1);
+    while (atomic_load(t->n_waiting) > 0)
+        sched_yield();
     for (int round = 0; round < THREAD_ROUNDS; round++) {
         memset(dst, round, THREAD_BYTES);
         int rc = t->transform->forward(t->job, t->src, streams);
@@ -413,15 +361,19 @@ static void check_threads(struct rig *rig)
                                     .references = references,
                                     .plans = plans,
                                     .n_streams = n_streams};
-    struct thread threads[2];
-    pthread_t ids[2];
-    for (size_t i = 0; i < 2; i++) {
-        threads[i] = (struct thread){rig->transform, &job, rig->content + 7 * i, 0};
+    struct thread threads[N_THREADS];
+    pthread_t ids[N_THREADS];
+    atomic_int n_waiting = N_THREADS;
+    for (size_t i = 0; i < N_THREADS; i++) {
+        threads[i] = (struct thread){rig->transform, &job, rig->content + 7 * i, &n_waiting, 0};
         assert_int_equal(pthread_create(&ids[i], NULL, thread_main, &threads[i]), 0);
     }
-    for (size_t i = 0; i < 2; i++)
+    size_t n_failures = 0;
+    for (size_t i = 0; i < N_THREADS; i++) {
         pthread_join(ids[i], NULL);
-    if (threads[0].n_failures + threads[1].n_failures)
+        n_failures += threads[i].n_failures;
+    }
+    if (n_failures)
         fail_msg("two threads disturb each other: %s", describe(rig, THREAD_BYTES));
 }
 
@@ -444,8 +396,8 @@ static void check_options(struct rig *rig)
         check_plan(rig, SIZE_MAX, plans, &n_streams);
         check_plan(rig, SIZE_MAX - 1, plans, &n_streams);
         check_sizes(rig, true);
-        check_contents(rig);
         check_threads(rig);
+        check_contents(rig);
     }
     for (size_t i = 0; i < sizeof odd_types / sizeof odd_types[0]; i++) {
         rig->type = odd_types[i];

@@ -1,0 +1,161 @@
+/* `mithril report`: rows of one or more runs into tables, a figure, the project's status. */
+#include "harness/command.h"
+
+#include "base/file.h"
+#include "harness/options.h"
+#include "harness/output.h"
+#include "harness/report.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char gaps_path[] = "docs/status_gaps.md";
+
+/* Writes what make puts out into a file, or to standard output where path is NULL. */
+static int write_text(const struct mth_report *report, const char *path,
+                      void (*make)(const struct mth_report *report, FILE *out), struct mth_error *err)
+{
+    char *text = NULL;
+    size_t n_text = 0;
+    if (!path) {
+        make(report, stdout);
+        return MTH_OK;
+    }
+    FILE *out = open_memstream(&text, &n_text);
+    int status = MTH_OK;
+    if (out)
+        make(report, out);
+    if (!out || fclose(out) != 0)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    if (!status)
+        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+    free(text);
+    return status;
+}
+
+/* The list of gaps as a text, allocated on the report's account. */
+static int read_gaps(const struct mth_report *report, char **gaps, struct mth_error *err)
+{
+    struct mth_buffer bytes;
+    int status = mth_file_read_all(gaps_path, report->memory, &bytes, err);
+    if (status == MTH_ERR_NOT_FOUND)
+        return mth_error_set(err, MTH_ERR_IO, "%s: is not here; --status works in the root of the repository",
+                             gaps_path);
+    if (status)
+        return status;
+    *gaps = mth_memory_realloc(report->memory, bytes.data, bytes.n_bytes + 1);
+    if (!*gaps) {
+        mth_memory_free(report->memory, bytes.data);
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    }
+    (*gaps)[bytes.n_bytes] = '\0';
+    return MTH_OK;
+}
+
+static int write_status(const struct mth_report *report, const char *path, bool quiet, struct mth_error *err)
+{
+    char *text = NULL, *gaps = NULL;
+    size_t n_text = 0;
+    bool complete = false;
+    int status = read_gaps(report, &gaps, err);
+    if (status)
+        return status;
+    FILE *out = open_memstream(&text, &n_text);
+    if (out)
+        mth_report_status(report, gaps, out, &complete);
+    if (!out || fclose(out) != 0)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    if (!status)
+        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+    if (!status && !quiet)
+        printf("%s: %s\n", path, complete ? "COMPLETE" : "NOT COMPLETE");
+    free(text);
+    mth_memory_free(report->memory, gaps);
+    return status;
+}
+
+/* directory/name, unless a name was asked for; NULL where neither was. Returns out. */
+static const char *path_of(const char *asked, const char *directory, const char *name, char out[4096])
+{
+    if (asked)
+        return asked;
+    if (!directory)
+        return NULL;
+    snprintf(out, 4096, "%.4000s/%s", directory, name);
+    return out;
+}
+
+static int make_reports(const struct mth_options *options, const struct mth_report *report,
+                        struct mth_error *err)
+{
+    const char *directory = options->output;
+    char buffers[3][4096];
+    const char *markdown = path_of(options->markdown, directory, "report.md", buffers[0]);
+    const char *csv = path_of(options->csv, directory, "cells.csv", buffers[1]);
+    const char *figure = path_of(options->figure, directory, "ratio_throughput.svg", buffers[2]);
+    bool nothing_asked = !markdown && !csv && !figure && !options->status;
+    int status = directory ? mth_file_make_directory(directory, err) : MTH_OK;
+    if (!status && (markdown || nothing_asked))
+        status = write_text(report, markdown, mth_report_markdown, err);
+    if (!status && csv)
+        status = write_text(report, csv, mth_report_csv, err);
+    if (!status && options->status)
+        status = write_status(report, options->status, options->quiet, err);
+    /* Last, because gnuplot may be missing. */
+    if (!status && figure)
+        status = mth_report_figure(report, figure, err);
+    if (!status && !options->quiet && !nothing_asked) {
+        const char *const written[] = {markdown, csv, figure};
+        for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
+            if (written[i])
+                printf("wrote %s\n", written[i]);
+    }
+    return status;
+}
+
+static int fail(const struct mth_error *err, bool drawing)
+{
+    int exit_code = mth_command_fail(err);
+    /* A file that is not there is an input; a program that is not there is the environment. */
+    return drawing && err->status == MTH_ERR_NOT_FOUND ? MTH_EXIT_ENVIRONMENT : exit_code;
+}
+
+int mth_cmd_report(int argc, char **argv)
+{
+    static const struct mth_command_line line = {
+        .usage = "report ROWS.jsonl... [OPTION...]",
+        .summary =
+            "Makes tables, a figure and the status from the rows that bench wrote. Without options the "
+            "tables go to\n"
+            "standard output; with -o DIR report.md, cells.csv and ratio_throughput.svg are written there.",
+        .notes = "The figure keeps its gnuplot script and data beside it. --hyperfine needs no rows: it "
+                 "prints new ones.",
+        .takes = MTH_TAKES_OUTPUT | MTH_TAKES_REPORTS | MTH_TAKES_HYPERFINE | MTH_TAKES_QUIET,
+        .max_operands = SIZE_MAX,
+    };
+    struct mth_options options;
+    struct mth_error err;
+    struct mth_report report;
+    int exit_code;
+    bool read = false;
+    if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
+        return exit_code;
+    int status = MTH_OK;
+    if (options.hyperfine)
+        status = mth_report_hyperfine(options.hyperfine, stdout, &err);
+    else if (options.operands.n_items == 0)
+        status = mth_error_set(&err, MTH_ERR_USAGE, "something is missing: mithril %s", line.usage);
+    if (!status && options.operands.n_items > 0) {
+        status = mth_report_read(&report, options.operands.items, options.operands.n_items, &err);
+        read = status == MTH_OK;
+        if (read)
+            status = make_reports(&options, &report, &err);
+    }
+    exit_code = status ? fail(&err, read) : MTH_EXIT_OK;
+    if (read)
+        mth_report_free(&report);
+    mth_options_free(&options);
+    return exit_code;
+}

@@ -1,0 +1,123 @@
+/*
+ * Reports: result rows of one or more runs as tables, as a figure, as the project's status. Everything is made from
+ * rows, so that the same rows give the same bytes; nothing is measured here. The rows' schema is in docs/rows.md.
+ */
+#ifndef MTH_HARNESS_REPORT_H
+#define MTH_HARNESS_REPORT_H
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "harness/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { MTH_ROWS_SCHEMA = 1 };
+
+/* Strings are borrowed from the rows; NULL is what a row has as null or not at all. Reals are then -1, integers 0. */
+
+struct mth_report_env {
+    const char *env_id;
+    const char *cpu_model, *cpu_features, *kernel, *os, *compiler, *version, *commit;
+    int64_t cpus_allowed, llc_bytes, memory_bytes;
+};
+
+/* What was measured together: a dataset on a machine with a number of threads. */
+struct mth_report_group {
+    const char *env_id;
+    const char *dataset, *class_name, *base, *run_id, *dtype;
+    int64_t threads, raw_bytes, steps_apart;
+    double lr, fraction_changed;
+    double bound_ratio;
+    const char *bound_model;
+    double memcpy_gib_s;
+};
+
+struct mth_report_cell {
+    size_t group;
+    const char *row_id, *spec, *spec_resolved, *phase, *kernel, *error;
+    int64_t stored_bytes, heap_peak_bytes, n_samples;
+    double ratio, median_ns, mad_ns, ci_lo_ns, ci_hi_ns, setup_ns, cpu_ns;
+    double gib_s, gib_s_lo, gib_s_hi, pct_memcpy;
+    char *flags; /* words with a space between */
+    bool verified, unsupported;
+};
+
+struct mth_report_verdict {
+    const char *row_id, *env_id, *target, *result, *scope, *dataset, *class_name, *base, *spec, *reason,
+        *bound_model;
+    double value, threshold, bound_ratio, run_ratio;
+    int64_t threads, steps_apart, run_checkpoints;
+    char *evidence; /* row ids with a space between */
+};
+
+struct mth_report_run {
+    const char *row_id, *run_id, *spec;
+    int64_t n_checkpoints, raw_bytes, stored_bytes;
+    double ratio;
+    bool verified;
+};
+
+/* A command line timed from file to file. */
+struct mth_report_e2e {
+    const char *row_id, *tool, *dataset, *phase;
+    int64_t raw_bytes, stored_bytes;
+    double ratio, median_ns, gib_s;
+};
+
+struct mth_report {
+    struct mth_memory *memory;
+    struct mth_report_env *envs;
+    struct mth_report_group *groups;
+    struct mth_report_cell *cells;
+    struct mth_report_verdict *verdicts;
+    struct mth_report_run *runs;
+    struct mth_report_e2e *e2e;
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e;
+    struct mth_json **documents; /* what the strings lie in */
+    size_t n_documents;
+    /* Of the arrays above, in their order. */
+    size_t capacities[7];
+};
+
+/*
+ * Read files of rows. A cell, verdict or run that comes again (the same machine, dataset, pipeline, threads and phase)
+ * replaces the one before, in its place. Rows of kinds that are not known are passed over.
+ * Errors: those of reading a file; MTH_ERR_FORMAT, MTH_ERR_UNSUPPORTED (a newer schema) with file and line.
+ */
+int mth_report_read(struct mth_report *report, const char *const *paths, size_t n_paths,
+                    struct mth_error *err);
+void mth_report_free(struct mth_report *report);
+
+/* The cell of the other phase of the same pipeline; NULL when there is none. */
+const struct mth_report_cell *mth_report_other_phase(const struct mth_report *report,
+                                                     const struct mth_report_cell *cell);
+/* Is it the compress phase? Tables have a line for each of these. */
+bool mth_report_is_compress(const struct mth_report_cell *cell);
+/* "alone", "against a base", "against the base 1 step before". */
+const char *mth_report_scope(const char *base, int64_t steps_apart, char out[64]);
+
+/* ---- what reports are made ---- */
+
+void mth_report_markdown(const struct mth_report *report, FILE *out);
+void mth_report_csv(const struct mth_report *report, FILE *out);
+
+/* What a Markdown table can hold: '|' and control characters are taken out of a text. */
+void mth_markdown_text(const char *text, FILE *out);
+
+/*
+ * The figure, with the script and the data that it was drawn from beside it (NAME.gp, NAME.dat). path ends in .svg,
+ * .pdf or .png. Errors: MTH_ERR_USAGE for another ending; MTH_ERR_NOT_FOUND without gnuplot, whose script and data are
+ * then there all the same.
+ */
+int mth_report_figure(const struct mth_report *report, const char *path, struct mth_error *err);
+
+/* gaps: text to include, or NULL. complete: whether every criterion holds in its scope. */
+void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete);
+
+/* hyperfine's JSON into rows of kind e2e, one a line. Errors: MTH_ERR_FORMAT, ... */
+int mth_report_hyperfine(const char *path, FILE *out, struct mth_error *err);
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * The figure: ratio against throughput, drawn by gnuplot from a script and data of ours, which stay beside it.
+ *
+ * Each dataset has a colour. An open triangle is a pipeline compressing, a filled circle the same one decompressing; a
+ * dashed line is the dataset's bound, the grey band memcpy beside each of them, the shaded corner the targets.
+ */
+#include "harness/report.h"
+
+#include "base/file.h"
+#include "harness/child.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TARGET_RATIO "10"
+#define TARGET_GIB_S "2.5"
+
+/* Told apart also by people who see few colours (Okabe and Ito, 2008), the pale one left out. */
+static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                      "#56B4E9", "#E69F00", "#000000"};
+enum { N_COLOURS = sizeof colours / sizeof colours[0] };
+
+static const struct {
+    const char *ending;
+    const char *terminal;
+} kinds[] = {
+    {".svg", "svg size 1180,720 font 'sans-serif,13' background '#ffffff'"},
+    {".pdf", "pdfcairo size 11.8in,7.2in font 'sans-serif,13'"},
+    {".png", "pngcairo size 1180,720 font 'sans-serif,11'"},
+};
+
+static bool is_drawn(const struct mth_report_cell *cell)
+{
+    return cell->verified && cell->gib_s > 0 && cell->ratio > 0;
+}
+
+static bool has_points(const struct mth_report *report, size_t group)
+{
+    for (size_t i = 0; i < report->n_cells; i++) {
+        if (report->cells[i].group == group && is_drawn(&report->cells[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A text in double quotes, for gnuplot's data files and titles. */
+static void put_quoted(const char *text, FILE *out)
+{
+    fputc('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        fputc(*p < 0x20 || *p == '"' || *p == '\\' || *p == '`' ? '?' : *p, out);
+    fputc('"', out);
+}
+
+/* Of a pipeline in both phases, how near it comes to the targets together; -1 when it is not drawn. */
+static double nearness(const struct mth_report *report, const struct mth_report_cell *cell)
+{
+    const struct mth_report_cell *other = mth_report_other_phase(report, cell);
+    if (!is_drawn(cell) || !other || !is_drawn(other))
+        return -1;
+    double speed = cell->gib_s < other->gib_s ? cell->gib_s : other->gib_s;
+    double ratio = cell->ratio / 10;
+    return speed / 2.5 < ratio ? speed / 2.5 : ratio;
+}
+
+/* The pipelines worth a name: the best ratio of a group, and the one nearest to both targets when it is near. */
+static bool is_named(const struct mth_report *report, const struct mth_report_cell *cell)
+{
+    bool best_ratio = true, nearest = true;
+    for (size_t i = 0; i < report->n_cells; i++) {
+        const struct mth_report_cell *other = &report->cells[i];
+        if (other == cell || other->group != cell->group || !mth_report_is_compress(other) ||
+            !is_drawn(other))
+            continue;
+        best_ratio &= other->ratio < cell->ratio || (other->ratio == cell->ratio && other > cell);
+        nearest &= nearness(report, other) < nearness(report, cell);
+    }
+    return best_ratio || (nearest && nearness(report, cell) > 0.5);
+}
+
+static void put_points(const struct mth_report *report, size_t group, bool compress, bool named, FILE *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < report->n_cells; i++) {
+        const struct mth_report_cell *cell = &report->cells[i];
+        if (cell->group != group || mth_report_is_compress(cell) != compress || !is_drawn(cell))
+            continue;
+        if (named && !is_named(report, cell))
+            continue;
+        fprintf(out, "%.6g %.6g %.6g %.6g ", cell->gib_s, cell->ratio, cell->gib_s_lo, cell->gib_s_hi);
+        put_quoted(cell->spec, out);
+        fputc('\n', out);
+        n++;
+    }
+    /* gnuplot skips an index of its data that is empty, and all behind it would move up. */
+    if (n == 0)
+        fputs("NaN NaN NaN NaN \"\"\n", out);
+    fputs("\n\n", out);
+}
+
+/* Three blocks a group: compress, decompress, names. */
+static void put_data(const struct mth_report *report, FILE *out)
+{
+    fputs("# GiB/s, ratio, slower and faster edge of the 95 % interval, pipeline\n", out);
+    for (size_t g = 0; g < report->n_groups; g++) {
+        if (!has_points(report, g))
+            continue;
+        fprintf(out, "# %s, %" PRId64 " threads: compress, decompress, names\n", report->groups[g].dataset,
+                report->groups[g].threads);
+        put_points(report, g, true, false, out);
+        put_points(report, g, false, false, out);
+        put_points(report, g, true, true, out);
+    }
+}
+
+struct range {
+    double x_lo, x_hi, y_lo, y_hi;
+};
+
+static struct range find_range(const struct mth_report *report)
+{
+    struct range range = {.x_lo = 1, .x_hi = 4, .y_lo = 0.95, .y_hi = 13};
+    for (size_t i = 0; i < report->n_cells; i++) {
+        const struct mth_report_cell *cell = &report->cells[i];
+        if (!is_drawn(cell))
+            continue;
+        range.x_lo = fmin(range.x_lo, cell->gib_s_lo);
+        range.x_hi = fmax(range.x_hi, cell->gib_s_hi);
+        range.y_lo = fmin(range.y_lo, cell->ratio);
+        range.y_hi = fmax(range.y_hi, cell->ratio);
+    }
+    for (size_t g = 0; g < report->n_groups; g++) {
+        range.x_hi = fmax(range.x_hi, report->groups[g].memcpy_gib_s);
+        if (report->groups[g].bound_ratio > 0)
+            range.y_hi = fmax(range.y_hi, report->groups[g].bound_ratio);
+    }
+    return (struct range){range.x_lo / 1.4, range.x_hi * 1.4, range.y_lo / 1.1, range.y_hi * 1.35};
+}
+
+static void put_title(const struct mth_report *report, const struct mth_report_group *group, FILE *out)
+{
+    char title[160], threads[40] = "", scope[40] = "alone";
+    bool many = false;
+    for (size_t i = 0; i < report->n_groups; i++)
+        many |= report->groups[i].threads != report->groups[0].threads;
+    if (many)
+        snprintf(threads, sizeof threads, ", %" PRId64 " threads", group->threads);
+    if (group->base && group->steps_apart > 0)
+        snprintf(scope, sizeof scope, "%" PRId64 " step%s apart", group->steps_apart,
+                 group->steps_apart == 1 ? "" : "s");
+    else if (group->base)
+        snprintf(scope, sizeof scope, "a pair");
+    snprintf(title, sizeof title, "%.50s (%.20s), %s%s", group->dataset,
+             group->class_name ? group->class_name : "-", scope, threads);
+    put_quoted(title, out);
+}
+
+static void put_lines(const struct mth_report *report, const struct range *range, FILE *out)
+{
+    double slowest = INFINITY, fastest = 0;
+    size_t n = 0;
+    for (size_t g = 0; g < report->n_groups; g++) {
+        const struct mth_report_group *group = &report->groups[g];
+        if (!has_points(report, g))
+            continue;
+        if (group->bound_ratio > 0)
+            fprintf(out,
+                    "set arrow from %.6g,%.6g to %.6g,%.6g nohead dashtype 2 linewidth 1 linecolor rgb '%s' "
+                    "back\n",
+                    range->x_lo, group->bound_ratio, range->x_hi, group->bound_ratio, colours[n % N_COLOURS]);
+        if (group->memcpy_gib_s > 0) {
+            slowest = fmin(slowest, group->memcpy_gib_s);
+            fastest = fmax(fastest, group->memcpy_gib_s);
+        }
+        n++;
+    }
+    /* It was measured beside each dataset: a band, or a line where there is but one. */
+    if (fastest > 0)
+        fprintf(
+            out,
+            "set object 2 rectangle from %.6g,graph 0 to %.6g,graph 1 fillcolor rgb '#888888' fillstyle "
+            "solid 0.13 "
+            "noborder behind\n"
+            "set arrow from %.6g,graph 0 to %.6g,graph 1 nohead linewidth 1.5 linecolor rgb '#999999' back\n"
+            "set label 'memcpy' at %.6g,graph 0.45 right rotate by 90 offset 0.9,0 textcolor rgb '#555555'\n",
+            slowest, fastest, fastest, fastest, fastest);
+}
+
+static void put_script(const struct mth_report *report, const char *terminal, const char *figure,
+                       const char *data, FILE *out)
+{
+    struct range range = find_range(report);
+    size_t n = 0;
+    fprintf(out, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data);
+    fprintf(out, "set terminal %s\nset output '%s'\ndata = '%s'\n", terminal, figure, data);
+    fputs("set logscale xy\nset grid xtics ytics mxtics mytics linecolor rgb '#dddddd', linecolor rgb "
+          "'#eeeeee'\n"
+          "set xlabel 'throughput of the whole pipeline in memory, GiB/s'\n"
+          "set ylabel 'ratio, original over compressed'\nset format x '%g'\nset format y '%g'\n"
+          "set xtics add (0.05, 0.2, 0.5, 2.5, 5, 20, 50)\nset ytics add (1, 1.5, 2, 3, 5, 20, 30, 50, 200)\n"
+          "set key bmargin center vertical maxrows 4 Left reverse samplen 1 font ',10' height 0.5\nset tics "
+          "nomirror\nset border 3\n"
+          "set title 'open: compress, filled: decompress; dashed: bound of the dataset; shaded: both "
+          "targets'\n",
+          out);
+    fprintf(out, "set xrange [%.6g:%.6g]\nset yrange [%.6g:%.6g]\n", range.x_lo, range.x_hi, range.y_lo,
+            range.y_hi);
+    fputs("set object 3 rectangle from " TARGET_GIB_S "," TARGET_RATIO
+          " to graph 1,graph 1 fillcolor rgb '#009E73' "
+          "fillstyle solid 0.12 noborder behind\n"
+          "set label '>= " TARGET_RATIO "x at >= " TARGET_GIB_S " GiB/s' at graph 0.99,graph 0.97 right "
+          "textcolor rgb '#006a4d'\n",
+          out);
+    put_lines(report, &range, out);
+    fputs("plot", out);
+    for (size_t g = 0; g < report->n_groups; g++) {
+        if (!has_points(report, g))
+            continue;
+        const char *colour = colours[n % N_COLOURS];
+        fprintf(out,
+                "%s \\\n  data index %zu using 1:2:3:4 with xerrorbars pointtype 8 pointsize 1.2 linewidth "
+                "1.3 linecolor rgb "
+                "'%s' notitle, \\\n  data index %zu using 1:2:3:4 with xerrorbars pointtype 7 pointsize 1.0 "
+                "linewidth 1.3 "
+                "linecolor rgb '%s' title ",
+                n ? "," : "", 3 * n, colour, 3 * n + 1, colour);
+        put_title(report, &report->groups[g], out);
+        fprintf(out,
+                ", \\\n  data index %zu using 1:2:5 with labels left offset 0.8,0.7 font ',9' noenhanced "
+                "textcolor rgb '%s' "
+                "notitle",
+                3 * n + 2, colour);
+        n++;
+    }
+    if (n == 0)
+        fputs(" NaN title 'no verified cell'", out);
+    fputc('\n', out);
+}
+
+/* Writes one of the files beside the figure: stem and ending. */
+static int write_beside(const char *stem, size_t n_stem, const char *ending, const char *text, size_t n_text,
+                        struct mth_error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%.*s%s", (int)n_stem, stem, ending);
+    return mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+}
+
+static int run_gnuplot(const char *path, size_t n_directory, const char *script, struct mth_error *err)
+{
+    /* Names in the script are relative to its directory, so that the three files can be moved together. */
+    char cd[2 * 4096 + 16] = "", *end = cd;
+    if (n_directory > 0) {
+        end += sprintf(end, "cd '");
+        for (size_t i = 0; i < n_directory; i++) {
+            if (path[i] == '\'')
+                *end++ = '\'';
+            *end++ = path[i];
+        }
+        strcpy(end, "'");
+    }
+    const char *with_cd[] = {"gnuplot", "-e", cd, script, NULL};
+    const char *here[] = {"gnuplot", script, NULL};
+    struct mth_error inner;
+    int status = mth_child_run(n_directory > 0 ? with_cd : here, NULL, 0, &inner);
+    if (status == MTH_ERR_NOT_FOUND)
+        return mth_error_set(err, status,
+                             "%s: gnuplot is not installed (Debian: apt-get install gnuplot-nox); its script "
+                             "and data are beside it",
+                             path);
+    return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
+}
+
+int mth_report_figure(const struct mth_report *report, const char *path, struct mth_error *err)
+{
+    size_t n_path = strlen(path), kind = 0;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    while (kind < 3 && (n_path < 5 || strcmp(path + n_path - 4, kinds[kind].ending) != 0))
+        kind++;
+    if (kind == 3)
+        return mth_error_set(err, MTH_ERR_USAGE, "--figure %s: must end in .svg, .pdf or .png", path);
+    if (n_path > 4000 || strpbrk(name, "'\"\n"))
+        return mth_error_set(err, MTH_ERR_USAGE, "--figure %.200s: no name for a gnuplot script", path);
+    size_t n_stem = n_path - 4;
+    char *data = NULL, *script = NULL;
+    size_t n_data = 0, n_script = 0;
+    char data_name[4096], script_name[4096];
+    snprintf(data_name, sizeof data_name, "%.*s.dat", (int)(n_stem - (size_t)(name - path)), name);
+    snprintf(script_name, sizeof script_name, "%.*s.gp", (int)(n_stem - (size_t)(name - path)), name);
+    FILE *data_file = open_memstream(&data, &n_data), *script_file = open_memstream(&script, &n_script);
+    int status = MTH_OK;
+    if (data_file && script_file) {
+        put_data(report, data_file);
+        put_script(report, kinds[kind].terminal, name, data_name, script_file);
+    } else {
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: %s", path, strerror(errno));
+    }
+    int failed = data_file ? fclose(data_file) : 0;
+    failed |= script_file ? fclose(script_file) : 0;
+    if (!status && failed)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    if (!status)
+        status = write_beside(path, n_stem, ".dat", data, n_data, err);
+    if (!status)
+        status = write_beside(path, n_stem, ".gp", script, n_script, err);
+    if (!status)
+        status = run_gnuplot(path, (size_t)(name - path), script_name, err);
+    free(data);
+    free(script);
+    return status;
+}

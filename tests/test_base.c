@@ -1,0 +1,371 @@
+/* Laws of base/: statuses, checked sizes, memory accounts, digests, CPU features, pools, element types. */
+#include "base/checked.h"
+#include "base/cpu.h"
+#include "base/dtype.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/status.h"
+#include "base/stream.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void every_status_has_its_own_name_and_sentence(void **state)
+{
+    (void)state;
+    assert_string_equal(mth_status_name(MTH_OK), "MTH_OK");
+    assert_string_equal(mth_status_name(MTH_ERR_FORMAT), "MTH_ERR_FORMAT");
+    assert_string_equal(mth_status_name(MTH_ERR_INTERNAL), "MTH_ERR_INTERNAL");
+    for (int a = 0; a >= MTH_STATUS_LAST; a--) {
+        assert_true(strlen(mth_status_text(a)) > 0);
+        for (int b = 0; b > a; b--) {
+            assert_string_not_equal(mth_status_name(a), mth_status_name(b));
+            assert_string_not_equal(mth_status_text(a), mth_status_text(b));
+        }
+    }
+    assert_string_equal(mth_status_name(1), "MTH_ERR_?");
+    assert_string_equal(mth_status_name(MTH_STATUS_LAST - 1), "MTH_ERR_?");
+    assert_non_null(mth_status_text(INT32_MIN));
+}
+
+static void an_error_is_one_line_whatever_it_quotes(void **state)
+{
+    (void)state;
+    struct mth_error err;
+    char text[2 * MTH_ERROR_TEXT_BYTES];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    memcpy(text, "a\nb\033[0mc\x7f\r\t", 11);
+    int status = mth_error_set(&err, MTH_ERR_IO, "%s", text);
+    assert_int_equal(status, MTH_ERR_IO);
+    assert_int_equal(err.status, MTH_ERR_IO);
+    assert_int_equal(strlen(err.text), MTH_ERROR_TEXT_BYTES - 1);
+    assert_memory_equal(err.text, "a?b?[0mc???x", 12);
+    status = mth_error_set(NULL, MTH_ERR_BASE, "%s", text);
+    assert_int_equal(status, MTH_ERR_BASE);
+}
+
+static void sizes_that_do_not_fit_are_refused_and_left_alone(void **state)
+{
+    (void)state;
+    size_t size = 77;
+    uint64_t big = 77;
+    assert_true(mth_size_add(SIZE_MAX - 1, 1, &size) && size == SIZE_MAX);
+    assert_true(mth_size_mul(SIZE_MAX / 3, 3, &size) && size == SIZE_MAX / 3 * 3);
+    assert_true(mth_size_mul(SIZE_MAX, 0, &size) && size == 0);
+    assert_true(mth_size_mul(0, SIZE_MAX, &size) && size == 0);
+    assert_true(mth_u64_add(UINT64_MAX, 0, &big) && big == UINT64_MAX);
+    assert_true(mth_u64_mul(1u << 31, 1ull << 32, &big) && big == 1ull << 63);
+    size = 77;
+    big = 77;
+    assert_false(mth_size_add(SIZE_MAX, 1, &size));
+    assert_false(mth_size_add(1, SIZE_MAX, &size));
+    assert_false(mth_size_mul(SIZE_MAX / 2 + 1, 2, &size));
+    assert_false(mth_size_mul(SIZE_MAX, SIZE_MAX, &size));
+    assert_false(mth_u64_add(UINT64_MAX, UINT64_MAX, &big));
+    assert_false(mth_u64_mul(1ull << 32, 1ull << 32, &big));
+    assert_true(size == 77 && big == 77);
+    assert_true(mth_u64_to_size(SIZE_MAX, &size) && size == SIZE_MAX);
+}
+
+static void file_fields_are_little_endian(void **state)
+{
+    (void)state;
+    uint8_t bytes[9] = {0, 1, 2, 3, 4, 5, 6, 7, 0xf8};
+    assert_true(mth_load16(bytes + 1) == 0x0201);
+    assert_true(mth_load32(bytes + 1) == 0x04030201);
+    assert_true(mth_load64(bytes + 1) == 0xf807060504030201);
+    mth_store64(bytes, 0xf807060504030201);
+    assert_true(mth_load64(bytes) == 0xf807060504030201);
+    assert_int_equal(bytes[0], 1);
+    mth_store32(bytes + 3, 0xdeadbeef);
+    assert_true(mth_load32(bytes + 3) == 0xdeadbeef);
+    mth_store16(bytes + 5, 0xcafe);
+    assert_true(mth_load16(bytes + 5) == 0xcafe);
+}
+
+static void an_account_counts_what_is_allocated(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    uint8_t *a = mth_memory_alloc(memory, 1000);
+    uint8_t *b = mth_memory_calloc(memory, 3, 7);
+    assert_true((uintptr_t)a % 64 == 0 && (uintptr_t)b % 64 == 0);
+    for (size_t i = 0; i < 21; i++)
+        assert_int_equal(b[i], 0);
+    assert_int_equal(mth_memory_current(memory), 1021);
+    memset(a, 0x5a, 1000);
+    a = mth_memory_realloc(memory, a, 3000);
+    assert_int_equal(a[999], 0x5a);
+    assert_int_equal(mth_memory_current(memory), 3021);
+    a = mth_memory_realloc(memory, a, 10);
+    assert_int_equal(a[9], 0x5a);
+    assert_int_equal(mth_memory_current(memory), 31);
+    assert_true(mth_memory_peak(memory) >= 3021);
+    mth_memory_reset_peak(memory);
+    assert_int_equal(mth_memory_peak(memory), 31);
+    mth_memory_free(memory, a);
+    mth_memory_free(memory, b);
+    mth_memory_free(memory, NULL);
+    assert_int_equal(mth_memory_current(memory), 0);
+    void *nothing = mth_memory_alloc(memory, 0);
+    assert_non_null(nothing);
+    mth_memory_free(memory, nothing);
+    mth_memory_destroy(memory);
+    mth_memory_destroy(NULL);
+}
+
+static void an_account_refuses_what_passes_its_limit(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(100);
+    uint8_t *a = mth_memory_alloc(memory, 60);
+    assert_non_null(a);
+    assert_null(mth_memory_alloc(memory, 41));
+    assert_null(mth_memory_calloc(memory, 1, 41));
+    assert_int_equal(mth_memory_current(memory), 60);
+    a[59] = 7;
+    assert_null(mth_memory_realloc(memory, a, 101));
+    assert_int_equal(a[59], 7);
+    uint8_t *b = mth_memory_alloc(memory, 40);
+    assert_non_null(b);
+    mth_memory_free(memory, a);
+    mth_memory_free(memory, b);
+    assert_null(mth_memory_alloc(memory, SIZE_MAX));
+    assert_null(mth_memory_alloc(memory, SIZE_MAX - 64));
+    assert_null(mth_memory_calloc(memory, SIZE_MAX / 2, 3));
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
+/* From the xxhsum 0.8 program. The content is byte i = 31 i + 7; the lengths take each of XXH3's paths. */
+static const struct {
+    size_t n_bytes;
+    const char *hex128;
+    uint64_t hash64;
+} vectors[] = {
+    {0, "99aa06d3014798d86001c324468d497f", 0x2d06800538d394c2u},
+    {1, "495b62073ef70ca44c5cca45d0f4811f", 0x4c5cca45d0f4811fu},
+    {3, "46f66cb93538156515f7093b173d005c", 0x15f7093b173d005cu},
+    {8, "803c675a846cc6c256bb836ceb6d4baa", 0xdec6a9a43575982eu},
+    {16, "650fe308c566747df853dd94614dfa07", 0x7e484c18d74895d0u},
+    {17, "18217300b5132d5a78c349fe81b2f26c", 0x208bde5ee2bed407u},
+    {128, "b4f87b99d2db8a511e04fad9f0cacb4d", 0xf92b70eaa21a6288u},
+    {129, "6881633650cd8924c51bc887976aef63", 0xf8f76713f2bb60fau},
+    {240, "de57aab31e77a2ff93e173833f75ab66", 0xccc7375172c41f03u},
+    {241, "92b991a7192f3f080b3b630948ce4a00", 0x0b3b630948ce4a00u},
+    {1024, "4c17271c906df79223bc880ebf0d29c6", 0x23bc880ebf0d29c6u},
+};
+
+static void digests_are_those_of_xxhsum(void **state)
+{
+    (void)state;
+    uint8_t bytes[1024];
+    char hex[MTH_DIGEST_HEX_BYTES];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + 7);
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        struct mth_digest digest = mth_hash128(bytes, vectors[i].n_bytes);
+        mth_digest_hex(&digest, hex);
+        assert_string_equal(hex, vectors[i].hex128);
+        assert_true(mth_hash64(bytes, vectors[i].n_bytes, 0) == vectors[i].hash64);
+        assert_true(mth_hash64(bytes, vectors[i].n_bytes, 42) != vectors[i].hash64);
+    }
+    struct mth_digest abc = mth_hash128("abc", 3);
+    mth_digest_hex(&abc, hex);
+    assert_string_equal(hex, "06b05ab6733a618578af5f94892f3950");
+}
+
+static void a_digest_does_not_depend_on_the_pieces(void **state)
+{
+    (void)state;
+    uint8_t bytes[1024];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + 7);
+    struct mth_digest whole = mth_hash128(bytes, sizeof bytes);
+    for (size_t piece = 1; piece < 300; piece += 13) {
+        struct mth_hash_stream *stream = mth_hash_stream_create();
+        assert_non_null(stream);
+        for (size_t at = 0; at < sizeof bytes; at += piece)
+            mth_hash_stream_update(stream, bytes + at, mth_size_min(piece, sizeof bytes - at));
+        struct mth_digest digest = mth_hash_stream_digest(stream);
+        assert_true(mth_digest_equal(&whole, &digest));
+        mth_hash_stream_destroy(stream);
+    }
+    struct mth_digest other = whole;
+    other.bytes[15] ^= 1;
+    assert_false(mth_digest_equal(&whole, &other));
+}
+
+/* The features of a process of its own under a setting of MTH_DISABLE_CPU: they are read once a process. */
+static unsigned features_with(const char *disabled)
+{
+    int ends[2];
+    unsigned features = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("MTH_DISABLE_CPU", disabled, 1);
+        features = mth_cpu_features();
+        _exit(write(ends[1], &features, sizeof features) != sizeof features ||
+              mth_cpu_features() != features);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &features, sizeof features), sizeof features);
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return features;
+}
+
+static void switched_off_cpu_features_are_gone(void **state)
+{
+    (void)state;
+    const unsigned all = features_with("");
+    const unsigned avx512 = MTH_CPU_AVX512 | MTH_CPU_VBMI;
+    assert_int_equal(features_with("all"), 0);
+    assert_int_equal(features_with("vbmi"), all & ~(unsigned)MTH_CPU_VBMI);
+    assert_int_equal(features_with("avx512"), all & ~avx512);
+    assert_int_equal(features_with("avx2"), all & ~(avx512 | MTH_CPU_AVX2));
+    assert_int_equal(features_with("avx2,neon"), 0);
+    assert_int_equal(features_with("neon, vbmi"), all & ~(unsigned)(MTH_CPU_VBMI | MTH_CPU_NEON));
+    assert_int_equal(features_with("avx,sse,,nothing"), all);
+}
+
+static void cpu_features_have_names(void **state)
+{
+    (void)state;
+    char text[64], small[6];
+    mth_cpu_describe(0, text, sizeof text);
+    assert_string_equal(text, "portable");
+    mth_cpu_describe(MTH_CPU_AVX2 | MTH_CPU_AVX512 | MTH_CPU_VBMI, text, sizeof text);
+    assert_string_equal(text, "avx2 avx512 vbmi");
+    mth_cpu_describe(MTH_CPU_AVX2 | MTH_CPU_AVX512, small, sizeof small);
+    assert_string_equal(small, "avx2 ");
+}
+
+struct count {
+    atomic_uint runs[32];
+    atomic_uint total;
+};
+
+static void count_run(void *arg, size_t worker)
+{
+    struct count *count = arg;
+    atomic_fetch_add(&count->runs[worker], 1);
+    atomic_fetch_add(&count->total, 1);
+}
+
+static void a_pool_runs_each_worker_once(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 32; n = n * 2 + 1) {
+        struct mth_pool *pool;
+        struct count count = {0};
+        assert_int_equal(mth_pool_create(n, &pool), MTH_OK);
+        assert_int_equal(mth_pool_threads(pool), n);
+        for (unsigned run = 1; run <= 100; run++) {
+            mth_pool_run(pool, count_run, &count);
+            assert_int_equal(atomic_load(&count.total), run * n);
+            for (size_t worker = 0; worker < n; worker++)
+                assert_int_equal(atomic_load(&count.runs[worker]), run);
+        }
+        mth_pool_destroy(pool);
+    }
+}
+
+static void a_pool_has_between_1_and_4096_threads(void **state)
+{
+    (void)state;
+    struct mth_pool *pool;
+    assert_int_equal(mth_pool_create(0, &pool), MTH_ERR_USAGE);
+    assert_int_equal(mth_pool_create(4097, &pool), MTH_ERR_USAGE);
+    assert_int_equal(mth_pool_create(SIZE_MAX, &pool), MTH_ERR_USAGE);
+    assert_int_equal(mth_pool_create(3, &pool), MTH_OK);
+    mth_pool_destroy(pool);
+    mth_pool_destroy(NULL);
+    assert_true(mth_pool_processors() >= 1);
+}
+
+static void every_dtype_is_found_by_its_name_in_any_case(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < MTH_N_DTYPES; i++) {
+        const struct mth_dtype_info *info = mth_dtype_info((enum mth_dtype)i);
+        char lower[16];
+        size_t n = strlen(info->name);
+        assert_true(n > 0 && n < sizeof lower);
+        for (size_t k = 0; k <= n; k++)
+            lower[k] =
+                info->name[k] >= 'A' && info->name[k] <= 'Z' ? (char)(info->name[k] + 32) : info->name[k];
+        assert_int_equal(mth_dtype_find(info->name, n), i);
+        assert_int_equal(mth_dtype_find(lower, n), i);
+        assert_int_equal(mth_dtype_find(info->name, n - 1) == i, 0);
+    }
+    assert_int_equal(mth_dtype_find("bfloat16", 8), MTH_DTYPE_BF16);
+    assert_int_equal(mth_dtype_find("Float32", 7), MTH_DTYPE_F32);
+    assert_int_equal(mth_dtype_find("bytes", 5), MTH_DTYPE_OPAQUE);
+    assert_int_equal(mth_dtype_find("", 0), MTH_N_DTYPES);
+    assert_int_equal(mth_dtype_find("bf16x", 5), MTH_N_DTYPES);
+    assert_int_equal(mth_dtype_find("F3", 2), MTH_N_DTYPES);
+}
+
+static void the_fields_of_a_float_fill_its_lane(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < MTH_N_DTYPES; i++) {
+        const struct mth_dtype_info *info = mth_dtype_info((enum mth_dtype)i);
+        assert_true(info->bits > 0 && info->lane_bits % 8 == 0 && info->lane_bits > 0);
+        if (info->exponent_bits)
+            assert_int_equal(1 + info->exponent_bits + info->mantissa_bits, info->lane_bits);
+        assert_int_equal(mth_dtype_lane_bytes((enum mth_dtype)i), info->lane_bits / 8);
+    }
+    assert_ptr_equal(mth_dtype_info((enum mth_dtype)MTH_N_DTYPES), mth_dtype_info(MTH_DTYPE_OPAQUE));
+    assert_ptr_equal(mth_dtype_info((enum mth_dtype) - 1), mth_dtype_info(MTH_DTYPE_OPAQUE));
+}
+
+static void symbols_take_the_bytes_of_their_containers(void **state)
+{
+    (void)state;
+    const struct mth_symbol_type eleven = {.symbol_bits = 11, .container_bits = 11};
+    for (size_t n = 0; n < 100; n++)
+        assert_int_equal(mth_symbol_bytes(&eleven, n), (n * 11 + 7) / 8);
+    const struct mth_symbol_type bf16 = mth_symbol_type_of(MTH_DTYPE_BF16);
+    assert_int_equal(mth_symbol_bytes(&bf16, 5), 10);
+    const struct mth_symbol_type c64 = mth_symbol_type_of(MTH_DTYPE_C64);
+    assert_int_equal(mth_symbol_bytes(&c64, 2), 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_has_its_own_name_and_sentence),
+        cmocka_unit_test(an_error_is_one_line_whatever_it_quotes),
+        cmocka_unit_test(sizes_that_do_not_fit_are_refused_and_left_alone),
+        cmocka_unit_test(file_fields_are_little_endian),
+        cmocka_unit_test(an_account_counts_what_is_allocated),
+        cmocka_unit_test(an_account_refuses_what_passes_its_limit),
+        cmocka_unit_test(digests_are_those_of_xxhsum),
+        cmocka_unit_test(a_digest_does_not_depend_on_the_pieces),
+        cmocka_unit_test(switched_off_cpu_features_are_gone),
+        cmocka_unit_test(cpu_features_have_names),
+        cmocka_unit_test(a_pool_runs_each_worker_once),
+        cmocka_unit_test(a_pool_has_between_1_and_4096_threads),
+        cmocka_unit_test(every_dtype_is_found_by_its_name_in_any_case),
+        cmocka_unit_test(the_fields_of_a_float_fill_its_lane),
+        cmocka_unit_test(symbols_take_the_bytes_of_their_containers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
