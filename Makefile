@@ -33,13 +33,17 @@ else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
 OUTER := clean help deps bench test test-large asan fuzz fuzz-replay lint format format-check check-dependencies
+ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
+# One at a time: two makes in one BUILD would get in each other's way.
+.NOTPARALLEL:
+endif
 ifneq ($(filter-out $(OUTER),$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/config.mk
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 MTH_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -ffp-contract=off $(WARNINGS) -I. -I$(BUILD)
-COMPILE = $(CC) $(MTH_CFLAGS) $(CONFIG_CFLAGS) $(OPT) $(WERROR) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
+COMPILE = $(CC) $(MTH_CFLAGS) $(CONFIG_CFLAGS) $(OPT) $(WERROR) $(SANITIZE) $(LOCAL_FLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(SANITIZE) $(LDFLAGS)
 # `make V=1` shows the commands.
 SAY := @$(if $(V),:,printf '  %-5s %s\n')
@@ -110,7 +114,7 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
 	$(Q)$(LINK) -shared -o $@ $<
 
 # Examples include <mithril.h>, as a program outside the tree does.
-$(BUILD)/obj/examples/%.o: private CPPFLAGS += -Ipipeline
+$(BUILD)/obj/examples/%.o: private LOCAL_FLAGS := -Ipipeline
 $(EXAMPLES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libmithril.a
 	@mkdir -p $(@D)
 	$(SAY) LINK $@

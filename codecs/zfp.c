@@ -9,9 +9,9 @@
  * Behind the last piece lie the tail bytes that fill no element. No pieces: fewer bytes than an element. The number
  * of elements is known, but zfp pads its bits with zeros, which also mean zeros: a few more would decode as well.
  *
- * zfp's reversible mode loses the sign of -0 in blocks of zeros, and says nothing of NaNs: every piece is
- * decoded again and compared, and goes raw unless all of its bits come back. libzfp reads without looking
- * where its input ends, so that it is given a copy in a buffer as large as zfp's longest stream.
+ * That every bit comes back is not taken on trust, since zfp computes with floats: every piece is decoded again and
+ * compared, and goes raw when it differs. libzfp reads without looking where its input ends, so that it is given a copy
+ * in a buffer as large as zfp's longest stream.
  */
 #include "config.h"
 

@@ -99,10 +99,10 @@ static const char *after_backslash(struct mth_json_guard *guard, uint8_t byte)
 /* One byte on. Strings are checked whole, because yajl may not see all of them. */
 static const char *step(struct mth_json_guard *guard, uint8_t byte)
 {
-    if (guard->utf8_left > 0)
-        return utf8_next(guard, byte);
     if (guard->state != OUTSIDE)
         guard->n_token++;
+    if (guard->utf8_left > 0)
+        return utf8_next(guard, byte);
     switch (guard->state) {
     case OUTSIDE: {
         const char *why = outside(guard, byte);

@@ -17,6 +17,8 @@ void mth_region_map_free(struct mth_region_map *map)
     mth_memory_free(map->memory, map->tensors);
     mth_memory_free(map->memory, map->text);
     mth_memory_free(map->memory, map->dims);
+    mth_memory_free(map->memory, map->derived);
+    mth_memory_free(map->memory, map->params);
     mth_region_map_init(map, map->memory, map->format, 0);
 }
 
@@ -59,11 +61,13 @@ int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint6
     return MTH_OK;
 }
 
-int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name,
-                              const uint64_t *shape, size_t n_dims, const struct mth_tensor *tensor)
+int mth_region_map_add_view(struct mth_region_map *map, const char *name, size_t n_name,
+                            const uint64_t *shape, const uint64_t *strides, size_t n_dims,
+                            const struct mth_tensor *tensor)
 {
     if (n_dims > MTH_MAX_DIMS)
         return MTH_ERR_LIMIT;
+    size_t n_entries = strides ? 2 * n_dims : n_dims;
     void *tensors = map->tensors, *text = map->text, *dims = map->dims;
     int status = reserve(map, &tensors, &map->tensors_capacity, map->n_tensors, 1, sizeof *map->tensors);
     map->tensors = tensors;
@@ -71,7 +75,7 @@ int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size
         status = reserve(map, &text, &map->text_capacity, map->n_text, n_name + 1, 1);
     map->text = text;
     if (!status)
-        status = reserve(map, &dims, &map->dims_capacity, map->n_dims, n_dims, sizeof *map->dims);
+        status = reserve(map, &dims, &map->dims_capacity, map->n_dims, n_entries, sizeof *map->dims);
     map->dims = dims;
     if (status)
         return status;
@@ -80,15 +84,35 @@ int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size
     *added = *tensor;
     added->name = (uint32_t)map->n_text;
     added->shape = (uint32_t)map->n_dims;
-    added->n_dims = (uint16_t)n_dims;
+    added->n_dims = (uint8_t)n_dims;
+    if (strides)
+        added->flags |= MTH_TENSOR_STRIDED;
     if (n_name)
         memcpy(map->text + map->n_text, name, n_name);
     map->text[map->n_text + n_name] = '\0';
     map->n_text += n_name + 1;
     if (n_dims)
         memcpy(map->dims + map->n_dims, shape, n_dims * sizeof *shape);
-    map->n_dims += n_dims;
+    if (n_dims && strides)
+        memcpy(map->dims + map->n_dims + n_dims, strides, n_dims * sizeof *strides);
+    map->n_dims += n_entries;
     return MTH_OK;
+}
+
+int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name,
+                              const uint64_t *shape, size_t n_dims, const struct mth_tensor *tensor)
+{
+    return mth_region_map_add_view(map, name, n_name, shape, NULL, n_dims, tensor);
+}
+
+int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region)
+{
+    void *array = map->derived;
+    int status = reserve(map, &array, &map->derived_capacity, map->n_derived, 1, sizeof *map->derived);
+    map->derived = array;
+    if (!status)
+        map->derived[map->n_derived++] = (struct mth_derived){.offset = offset, .region = region};
+    return status;
 }
 
 int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, uint64_t *n_elems,
@@ -106,6 +130,36 @@ int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, 
     *n_elems = elems;
     *n_bytes = bits / 8;
     return MTH_OK;
+}
+
+int mth_view_span_bytes(enum mth_dtype dtype, const uint64_t *shape, const uint64_t *strides, size_t n_dims,
+                        uint64_t *n_bytes)
+{
+    unsigned bits = mth_dtype_info(dtype)->bits;
+    uint64_t last = 0, step;
+    if (bits % 8 != 0)
+        return MTH_ERR_FORMAT;
+    *n_bytes = 0;
+    for (size_t i = 0; i < n_dims; i++) {
+        if (shape[i] == 0)
+            return MTH_OK;
+    }
+    for (size_t i = 0; i < n_dims; i++) {
+        if (!mth_u64_mul(shape[i] - 1, strides[i], &step) || !mth_u64_add(last, step, &last))
+            return MTH_ERR_OVERFLOW;
+    }
+    return mth_u64_add(last, 1, &last) && mth_u64_mul(last, bits / 8, n_bytes) ? MTH_OK : MTH_ERR_OVERFLOW;
+}
+
+uint64_t mth_tensor_span_bytes(const struct mth_region_map *map, const struct mth_tensor *tensor)
+{
+    const uint64_t *strides = mth_tensor_strides(map, tensor);
+    uint64_t n_bytes = 0;
+    if (!strides)
+        return mth_tensor_bytes(tensor);
+    (void)mth_view_span_bytes((enum mth_dtype)tensor->dtype, mth_tensor_shape(map, tensor), strides,
+                              tensor->n_dims, &n_bytes);
+    return n_bytes;
 }
 
 /* Is name the last of the parts of a dotted name, or all of it? */
@@ -138,11 +192,18 @@ static bool tensor_is_sound(const struct mth_region_map *map, const struct mth_t
 {
     uint64_t n_elems, n_bytes;
     if (tensor->name >= map->n_text || tensor->dtype >= MTH_N_DTYPES || tensor->n_dims > MTH_MAX_DIMS ||
-        tensor->shape > map->n_dims || tensor->n_dims > map->n_dims - tensor->shape)
+        tensor->shape > map->n_dims)
+        return false;
+    bool is_strided = tensor->flags & MTH_TENSOR_STRIDED;
+    if ((size_t)tensor->n_dims << is_strided > map->n_dims - tensor->shape)
         return false;
     const uint64_t *shape = tensor->n_dims ? mth_tensor_shape(map, tensor) : NULL;
     if (mth_shape_bytes((enum mth_dtype)tensor->dtype, shape, tensor->n_dims, &n_elems, &n_bytes) != MTH_OK ||
         n_elems != tensor->n_elems)
+        return false;
+    if (is_strided &&
+        mth_view_span_bytes((enum mth_dtype)tensor->dtype, shape, mth_tensor_strides(map, tensor),
+                            tensor->n_dims, &n_bytes) != MTH_OK)
         return false;
     if (tensor->region == MTH_NO_REGION)
         return n_bytes == 0;
@@ -150,6 +211,24 @@ static bool tensor_is_sound(const struct mth_region_map *map, const struct mth_t
         return false;
     const struct mth_region *region = &map->regions[tensor->region];
     return tensor->offset_bytes <= region->n_bytes && n_bytes <= region->n_bytes - tensor->offset_bytes;
+}
+
+/* Four bytes inside one opaque region, and a region that they follow from. */
+static bool derived_is_sound(const struct mth_region_map *map, const struct mth_derived *derived)
+{
+    size_t low = 0, high = map->n_regions;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (map->regions[middle].offset <= derived->offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || derived->region >= map->n_regions)
+        return false;
+    const struct mth_region *region = &map->regions[low - 1];
+    return region->dtype == MTH_DTYPE_OPAQUE && region->n_bytes >= 4 &&
+           derived->offset - region->offset <= region->n_bytes - 4;
 }
 
 int mth_region_map_check(const struct mth_region_map *map)
@@ -166,6 +245,12 @@ int mth_region_map_check(const struct mth_region_map *map)
         return MTH_ERR_INTERNAL;
     for (size_t i = 0; i < map->n_tensors; i++) {
         if (!tensor_is_sound(map, &map->tensors[i]))
+            return MTH_ERR_INTERNAL;
+        if (map->params && map->params[i] != MTH_NO_TENSOR && map->params[i] >= map->n_tensors)
+            return MTH_ERR_INTERNAL;
+    }
+    for (size_t i = 0; i < map->n_derived; i++) {
+        if (!derived_is_sound(map, &map->derived[i]))
             return MTH_ERR_INTERNAL;
     }
     return MTH_OK;

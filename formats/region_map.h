@@ -22,27 +22,47 @@ extern "C" {
 /* As many as PyTorch and NumPy allow. */
 enum { MTH_MAX_DIMS = 64 };
 
+enum {
+    MTH_REGION_BIG_ENDIAN = 1 /* its elements are stored with the high byte first */
+};
+
 /* Ranges in file order, without gap or overlap, none empty. */
 struct mth_region {
     uint64_t offset;
     uint64_t n_bytes;
     enum mth_dtype dtype; /* MTH_DTYPE_OPAQUE for what is no tensor */
+    uint32_t flags;       /* MTH_REGION_... */
 };
 
 enum mth_role { MTH_ROLE_OTHER = 0, MTH_ROLE_WEIGHT, MTH_ROLE_ADAM_M, MTH_ROLE_ADAM_V, MTH_ROLE_STEP };
 
-enum { MTH_NO_REGION = UINT32_MAX };
+enum { MTH_NO_REGION = UINT32_MAX, MTH_NO_TENSOR = UINT32_MAX };
 
-/* A named tensor: a contiguous, row-major view on one region. */
+enum {
+    MTH_TENSOR_STRIDED = 1,    /* not contiguous and row-major: it has strides; see mth_tensor_strides */
+    MTH_TENSOR_CONJUGATED = 2, /* what is stored is the conjugate of its value */
+    MTH_TENSOR_NEGATED = 4     /* what is stored is the negative of its value */
+};
+
+/* A named tensor: a view on one region, contiguous and row-major unless it is flagged. Views may overlap. */
 struct mth_tensor {
     uint32_t name;         /* in the map's text pool; see mth_tensor_name */
     uint32_t region;       /* MTH_NO_REGION for a tensor without bytes */
     uint64_t offset_bytes; /* in the region */
     uint64_t n_elems;
-    uint32_t shape; /* first of n_dims entries in the map's dims pool */
-    uint16_t n_dims;
+    uint32_t
+        shape; /* first of n_dims entries in the map's dims pool; as many strides follow if it has them */
+    uint8_t n_dims;
+    uint8_t flags; /* MTH_TENSOR_... */
     uint8_t dtype; /* enum mth_dtype */
     uint8_t role;  /* enum mth_role */
+};
+
+/* Four bytes of an opaque region that follow from others: the CRC-32 of a region, little-endian, as zip files keep it.
+ * The file says so; nobody has compared them. */
+struct mth_derived {
+    uint64_t offset; /* in the file */
+    uint32_t region;
 };
 
 struct mth_region_map {
@@ -57,8 +77,12 @@ struct mth_region_map {
     size_t n_text;
     uint64_t *dims;
     size_t n_dims;
-    /* Capacities of the four arrays above, for the builders. */
-    size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity;
+    struct mth_derived *derived;
+    size_t n_derived;
+    uint32_t
+        *params; /* for each tensor the parameter it is an optimizer's state of; NULL when none is known */
+    /* Capacities of the first five arrays above, for the builders. */
+    size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity;
 };
 
 /* An empty map on an account. */
@@ -72,10 +96,16 @@ int mth_region_map_add_region(struct mth_region_map *map, uint64_t offset, uint6
                               enum mth_dtype dtype, uint32_t *index);
 int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size_t n_name,
                               const uint64_t *shape, size_t n_dims, const struct mth_tensor *tensor);
+/* As above for a tensor that may have strides, in elements; NULL for one that is contiguous. The flag follows. */
+int mth_region_map_add_view(struct mth_region_map *map, const char *name, size_t n_name,
+                            const uint64_t *shape, const uint64_t *strides, size_t n_dims,
+                            const struct mth_tensor *tensor);
+int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region);
 
 /*
  * Checks what this header promises: regions tile [0, n_bytes), tensors have a name, a shape and a dtype and
- * lie inside their regions. Errors: MTH_ERR_INTERNAL. Cost: linear.
+ * lie inside their regions, derived bytes lie in opaque ones. Errors: MTH_ERR_INTERNAL. Cost: linear, and a binary
+ * search for each derived field.
  */
 int mth_region_map_check(const struct mth_region_map *map);
 
@@ -89,7 +119,16 @@ int mth_region_map_check(const struct mth_region_map *map);
 int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, uint64_t *n_elems,
                     uint64_t *n_bytes);
 
-/* Bytes of a tensor of a map. */
+/*
+ * Bytes from the first element of a view to behind its last.
+ *
+ * Shape     shape and strides (in elements) of n_dims each; a dtype whose elements fill whole bytes
+ * Errors    MTH_ERR_OVERFLOW; MTH_ERR_FORMAT for elements below a byte
+ */
+int mth_view_span_bytes(enum mth_dtype dtype, const uint64_t *shape, const uint64_t *strides, size_t n_dims,
+                        uint64_t *n_bytes);
+
+/* Bytes that a tensor's elements take when they are laid out one behind the other. */
 static inline uint64_t mth_tensor_bytes(const struct mth_tensor *tensor)
 {
     unsigned bits = mth_dtype_info((enum mth_dtype)tensor->dtype)->bits;
@@ -109,6 +148,25 @@ static inline const uint64_t *mth_tensor_shape(const struct mth_region_map *map,
                                                const struct mth_tensor *tensor)
 {
     return map->dims + tensor->shape;
+}
+
+/* Strides in elements, NULL for a tensor that is contiguous and row-major. */
+static inline const uint64_t *mth_tensor_strides(const struct mth_region_map *map,
+                                                 const struct mth_tensor *tensor)
+{
+    return tensor->flags & MTH_TENSOR_STRIDED ? map->dims + tensor->shape + tensor->n_dims : NULL;
+}
+
+/* Bytes of a tensor's region from its first element to behind its last: mth_tensor_bytes of a contiguous one, more
+ * or (where elements overlap) fewer of a strided one. */
+uint64_t mth_tensor_span_bytes(const struct mth_region_map *map, const struct mth_tensor *tensor);
+
+/* The parameter that a tensor of an optimizer's state belongs to, NULL where the file does not tell. */
+static inline const struct mth_tensor *mth_tensor_param(const struct mth_region_map *map,
+                                                        const struct mth_tensor *tensor)
+{
+    uint32_t param = map->params ? map->params[tensor - map->tensors] : (uint32_t)MTH_NO_TENSOR;
+    return param == MTH_NO_TENSOR ? NULL : &map->tensors[param];
 }
 
 /* The tensor of a name, NULL when there is none. Cost: linear. */

@@ -6,22 +6,26 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The region that a tensor is all of, NULL when there is none. It lies inside its region: the size tells. */
+/* The region that a tensor spans, NULL when there is none. It lies inside its region: the size tells. */
 static const struct mth_region *covered_region(const struct mth_region_map *map,
                                                const struct mth_tensor *tensor)
 {
     if (tensor->region == MTH_NO_REGION)
         return NULL;
     const struct mth_region *region = &map->regions[tensor->region];
-    return region->n_bytes == mth_tensor_bytes(tensor) ? region : NULL;
+    return region->n_bytes == mth_tensor_span_bytes(map, tensor) ? region : NULL;
 }
 
 static bool same_kind(const struct mth_region_map *map, const struct mth_tensor *tensor,
                       const struct mth_region_map *base, const struct mth_tensor *other)
 {
+    /* Strides lie behind the shape, so that one comparison covers both. */
+    size_t n_entries = (size_t)tensor->n_dims << (mth_tensor_strides(map, tensor) != NULL);
     return tensor->dtype == other->dtype && tensor->n_dims == other->n_dims &&
-           (tensor->n_dims == 0 || memcmp(mth_tensor_shape(map, tensor), mth_tensor_shape(base, other),
-                                          tensor->n_dims * sizeof *map->dims) == 0);
+           tensor->flags == other->flags &&
+           map->regions[tensor->region].flags == base->regions[other->region].flags &&
+           (n_entries == 0 || memcmp(mth_tensor_shape(map, tensor), mth_tensor_shape(base, other),
+                                     n_entries * sizeof *map->dims) == 0);
 }
 
 int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,

@@ -114,7 +114,7 @@ static int collect_tensor(struct mth_info *info, struct mth_info_tensor *row, st
     mth_entropy_counter_reset(counter);
     mth_entropy_count(counter, info->input->bytes.data + region->offset + tensor->offset_bytes,
                       row->matched ? info->base->bytes.data + base_offset + tensor->offset_bytes : NULL,
-                      (size_t)mth_tensor_bytes(tensor));
+                      (size_t)mth_tensor_span_bytes(&info->input->map, tensor));
     mth_entropy_result(counter, &row->entropy);
     return MTH_OK;
 }

@@ -122,7 +122,7 @@ static bool has_codec(const char *name)
     return mth_codec_find(name, strlen(name)) != NULL;
 }
 
-/* zfp itself loses some of these: -0 among zeros, NaNs beside numbers. */
+/* What a coder that computes with floats may lose: -0 among zeros, NaNs beside numbers, denormals. */
 static void zfp_gives_every_bit_pattern_back(void **state)
 {
     (void)state;

@@ -293,6 +293,22 @@ static void a_name_may_be_as_long_as_the_limit(void **state)
     unmap(&mapped);
 }
 
+static void metadata_in_long_characters_takes_no_more(void **state)
+{
+    (void)state;
+    /* 60,000 bytes in 20,000 characters with escapes, across two pieces. */
+    struct safetensors_builder builder = {0};
+    safetensors_builder_text(&builder, "{%*s\"__metadata__\":{\"k\":\"", 40000, "");
+    for (size_t i = 0; i < 20000; i++)
+        safetensors_builder_text(&builder, "\xe2\x82\xac%s", i % 100 ? "" : "\\t");
+    safetensors_builder_text(&builder, "\"}");
+    safetensors_builder_add(&builder, "t", "F32", NULL, 0, NULL, 4);
+    struct mapped mapped;
+    map_and_free(&mapped, safetensors_builder_finish(&builder, 0));
+    assert_int_equal(mapped.map.n_tensors, 1);
+    unmap(&mapped);
+}
+
 static void tokens_may_lie_across_pieces_of_the_header(void **state)
 {
     (void)state;
@@ -396,6 +412,7 @@ int main(void)
         cmocka_unit_test(metadata_may_be_long_without_memory),
         cmocka_unit_test(a_long_string_is_cut_between_characters),
         cmocka_unit_test(a_name_may_be_as_long_as_the_limit),
+        cmocka_unit_test(metadata_in_long_characters_takes_no_more),
         cmocka_unit_test(tokens_may_lie_across_pieces_of_the_header),
         cmocka_unit_test(a_hundred_thousand_tensors_take_a_few_mib),
         cmocka_unit_test(a_file_and_its_bytes_in_memory_map_alike),

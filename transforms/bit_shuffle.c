@@ -43,7 +43,7 @@ static int plan(const int64_t *values, const struct mth_symbol_type *type, size_
 
 /*
  * Swap the bits of b under the mask with the bits of a that lie d higher.
- * Words are only bundles of bytes here: no bit crosses from one to the next, so that byte order does not matter.
+ * Words are only bundles of bytes: no bit crosses from one to the next, so that byte order does not matter.
  */
 MTH_ALWAYS_INLINE void swap_bits(uint64_t *a, uint64_t *b, unsigned d, uint64_t mask)
 {
@@ -56,8 +56,8 @@ MTH_ALWAYS_INLINE void swap_bits(uint64_t *a, uint64_t *b, unsigned d, uint64_t 
  * Transpose 8 x 8 bits at every column: bit k of rows[i] and bit i of rows[k] change places. Its own inverse.
  *
  * Shape     rows: 8 rows of ROW_WORDS words, in place
- * Source    Warren, Hacker's Delight, 2nd edition, 7-3: swap 4 x 4 blocks across the diagonal, then 2 x 2 blocks in
- *           those, then bits; differs in that the rows are long, so that a word does eight columns
+ * Source    Warren, Hacker's Delight, 2nd edition, 7-3: swap 4 x 4 blocks across the diagonal, then 2 x 2
+ *           blocks in those, then bits; differs in that the rows are long, so that a word does eight columns
  * Example   first bytes 01 01 01 01 01 01 01 01 -> ff 00 00 00 00 00 00 00
  */
 static void transpose_bits(uint64_t rows[8][ROW_WORDS])

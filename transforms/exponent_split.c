@@ -24,7 +24,7 @@ enum {
  * immediate.
  */
 
-/* low_bits, all set, at the start of every lane of 2, 4, .. 64 bits of a word. */
+/* A word whose every lane (of 8, 16, 32 or 64 bits) has its low_bits set. */
 MTH_ALWAYS_INLINE uint64_t repeat_mask(unsigned low_bits, unsigned lane_bits)
 {
     uint64_t mask = ((uint64_t)1 << low_bits) - 1;
@@ -37,8 +37,7 @@ MTH_ALWAYS_INLINE uint64_t repeat_mask(unsigned low_bits, unsigned lane_bits)
     return mask;
 }
 
-/* Move the low `bits` of every lane of a word, the rest being zero, together: pairs of lanes, pairs of pairs
- * .. */
+/* Move the low `bits` of every lane of a word, the rest being zero, together: in pairs, pairs of pairs .. */
 MTH_ALWAYS_INLINE uint64_t gather_lanes(uint64_t x, unsigned lane_bits, unsigned bits)
 {
 #define GATHER(lane)                                  \
@@ -54,8 +53,7 @@ MTH_ALWAYS_INLINE uint64_t gather_lanes(uint64_t x, unsigned lane_bits, unsigned
     return x;
 }
 
-/* The inverse: fields that lie without gaps in the low bits of x, all above being zero, to the low bits of
- * lanes. */
+/* The inverse: fields without gaps at the bottom of x, all above them zero, to the low bits of lanes. */
 MTH_ALWAYS_INLINE uint64_t scatter_lanes(uint64_t x, unsigned lane_bits, unsigned bits)
 {
 #define SCATTER(lane)                                 \

@@ -1,0 +1,102 @@
+/* Running the program; see program.h. */
+#include "tests/support/program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MAX_ARGUMENTS = 32 };
+
+/* The absolute path of the program, which stays valid after a change of directory. */
+static char *find_program(void)
+{
+    const char *asked = getenv("MITHRIL");
+    char here[2048] = "", beside[2048];
+    if (!asked) {
+        ssize_t n = readlink("/proc/self/exe", beside, sizeof beside - 16);
+        if (n <= 0)
+            fail_msg("MITHRIL is not set");
+        beside[n] = '\0';
+        strcpy(strrchr(beside, '/'), "/../mithril");
+        asked = beside;
+    }
+    if (asked[0] != '/')
+        assert_non_null(getcwd(here, sizeof here - 1));
+    size_t n_path = strlen(here) + strlen(asked) + 2;
+    char *path = malloc(n_path);
+    assert_non_null(path);
+    snprintf(path, n_path, "%s%s%s", here, here[0] ? "/" : "", asked);
+    if (access(path, X_OK) != 0)
+        fail_msg("%s: the program is not there", path);
+    return path;
+}
+
+static char *read_back(FILE *file)
+{
+    size_t n = 0, capacity = 4096;
+    char *text = malloc(capacity + 1);
+    assert_non_null(text);
+    rewind(file);
+    for (size_t got; (got = fread(text + n, 1, capacity - n, file)) > 0;) {
+        n += got;
+        if (n == capacity) {
+            capacity *= 2;
+            text = realloc(text, capacity + 1);
+            assert_non_null(text);
+        }
+    }
+    text[n] = '\0';
+    fclose(file);
+    return text;
+}
+
+struct program_result program_run(const char *directory, const char *const *arguments)
+{
+    char *argv[MAX_ARGUMENTS + 2] = {find_program()};
+    for (size_t i = 0; arguments[i]; i++) {
+        assert_true(i < MAX_ARGUMENTS);
+        argv[i + 1] = (char *)(uintptr_t)arguments[i];
+    }
+    FILE *out = tmpfile(), *err = tmpfile();
+    assert_non_null(out);
+    assert_non_null(err);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (directory && chdir(directory) != 0)
+            _exit(127);
+        dup2(fileno(out), STDOUT_FILENO);
+        dup2(fileno(err), STDERR_FILENO);
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    free(argv[0]);
+    return (struct program_result){.exit_code =
+                                       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                                   .out = read_back(out),
+                                   .err = read_back(err)};
+}
+
+void program_result_free(struct program_result *result)
+{
+    free(result->out);
+    free(result->err);
+    *result = (struct program_result){0};
+}
+
+size_t program_lines(const char *text)
+{
+    size_t n = 0;
+    for (const char *p = text; *p; p++)
+        n += *p == '\n' || p[1] == '\0';
+    return n;
+}

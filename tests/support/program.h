@@ -1,0 +1,23 @@
+/* Running the program `mithril` as its users do: arguments in, exit code and what it printed out. */
+#ifndef MTH_TESTS_PROGRAM_H
+#define MTH_TESTS_PROGRAM_H
+
+#include <stddef.h>
+
+struct program_result {
+    int exit_code; /* 128 + the signal that ended it */
+    char *out;     /* standard output, NUL-terminated */
+    char *err;     /* standard error */
+};
+
+/*
+ * Run mithril in a directory (NULL: this one) with a NULL-terminated list of arguments, the program's name left out.
+ * The program is $MITHRIL, or the one beside the directory of the test programs. Ends the test when it can not be run.
+ */
+struct program_result program_run(const char *directory, const char *const *arguments);
+void program_result_free(struct program_result *result);
+
+/* Lines of a text; a last one without a newline counts. */
+size_t program_lines(const char *text);
+
+#endif
