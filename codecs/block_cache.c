@@ -5,10 +5,7 @@
 
 enum { NO_SLOT = MTH_BLOCK_CACHE_SLOTS };
 
-/*
- * Sizes are rounded up to eight steps an octave, at most 1/8 more: requests of about the same size share a block, and
- * since only equal sizes do, a stream that asks for what the one before asked for finds all of it, in any order.
- */
+/* Sizes are rounded up by at most 1/8, so that requests of about the same size share a block. */
 static size_t rounded(size_t n_bytes)
 {
     size_t step = 64;
@@ -18,14 +15,28 @@ static size_t rounded(size_t n_bytes)
     return mth_size_add(n_bytes, step - 1, &n) ? n - n % step : n_bytes;
 }
 
-/* A waiting block of a size. */
+static bool waits(const struct mth_block_cache *cache, size_t slot)
+{
+    return cache->slots[slot].block && !cache->slots[slot].used;
+}
+
 static size_t find_waiting(const struct mth_block_cache *cache, size_t n_bytes)
 {
     for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++) {
-        if (cache->slots[i].block && !cache->slots[i].used && cache->slots[i].n_bytes == n_bytes)
+        if (waits(cache, i) && cache->slots[i].n_bytes == n_bytes)
             return i;
     }
     return NO_SLOT;
+}
+
+static size_t find_largest_waiting(const struct mth_block_cache *cache)
+{
+    size_t best = NO_SLOT;
+    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++) {
+        if (waits(cache, i) && (best == NO_SLOT || cache->slots[i].n_bytes > cache->slots[best].n_bytes))
+            best = i;
+    }
+    return best;
 }
 
 static size_t find_empty(const struct mth_block_cache *cache)
@@ -37,14 +48,46 @@ static size_t find_empty(const struct mth_block_cache *cache)
     return NO_SLOT;
 }
 
-static void release_waiting(struct mth_block_cache *cache)
+/* Give the largest block that waits back; false when none does. */
+static bool release_largest(struct mth_block_cache *cache)
 {
-    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++) {
-        if (cache->slots[i].used)
-            continue;
-        mth_memory_free(cache->memory, cache->slots[i].block);
-        cache->slots[i].block = NULL;
+    size_t slot = find_largest_waiting(cache);
+    if (slot == NO_SLOT)
+        return false;
+    mth_memory_free(cache->memory, cache->slots[slot].block);
+    cache->slots[slot].block = NULL;
+    cache->waiting_bytes -= cache->slots[slot].n_bytes;
+    return true;
+}
+
+static void *use(struct mth_block_cache *cache, size_t slot)
+{
+    cache->slots[slot].used = true;
+    cache->used_bytes += cache->slots[slot].n_bytes;
+    cache->most_bytes = mth_size_max(cache->most_bytes, cache->used_bytes);
+    return cache->slots[slot].block;
+}
+
+/* An eighth above the most that was in use at once: a small block for the end of a stream must not cost a large one. */
+static size_t limit_bytes(const struct mth_block_cache *cache)
+{
+    return cache->most_bytes + cache->most_bytes / 8 + 4096;
+}
+
+/* A new block, for which blocks that wait make room: in the slots, in the most that was in use, in the account. */
+static void *allocate(struct mth_block_cache *cache, size_t n_bytes)
+{
+    while (find_empty(cache) == NO_SLOT && release_largest(cache)) {
     }
+    while (cache->used_bytes + cache->waiting_bytes + n_bytes > limit_bytes(cache) &&
+           release_largest(cache)) {
+    }
+    if (find_empty(cache) == NO_SLOT)
+        return NULL;
+    void *block = mth_memory_alloc(cache->memory, n_bytes);
+    while (!block && release_largest(cache))
+        block = mth_memory_alloc(cache->memory, n_bytes);
+    return block;
 }
 
 void *mth_block_cache_alloc(struct mth_block_cache *cache, size_t n_bytes)
@@ -52,38 +95,35 @@ void *mth_block_cache_alloc(struct mth_block_cache *cache, size_t n_bytes)
     n_bytes = rounded(n_bytes);
     size_t slot = find_waiting(cache, n_bytes);
     if (slot != NO_SLOT) {
-        cache->slots[slot].used = true;
-        return cache->slots[slot].block;
+        cache->waiting_bytes -= n_bytes;
+        return use(cache, slot);
     }
-    if (find_empty(cache) == NO_SLOT)
-        release_waiting(cache);
-    void *block = mth_memory_alloc(cache->memory, n_bytes);
-    if (!block) {
-        release_waiting(cache);
-        block = mth_memory_alloc(cache->memory, n_bytes);
-    }
-    slot = find_empty(cache);
-    if (slot == NO_SLOT || !block) {
-        mth_memory_free(cache->memory, block);
+    void *block = allocate(cache, n_bytes);
+    if (!block)
         return NULL;
-    }
+    slot = find_empty(cache);
     cache->slots[slot].block = block;
     cache->slots[slot].n_bytes = n_bytes;
-    cache->slots[slot].used = true;
-    return block;
+    return use(cache, slot);
 }
 
 void mth_block_cache_free(struct mth_block_cache *cache, void *block)
 {
     for (size_t i = 0; block && i < MTH_BLOCK_CACHE_SLOTS; i++) {
-        if (cache->slots[i].block == block)
-            cache->slots[i].used = false;
+        if (cache->slots[i].block != block || !cache->slots[i].used)
+            continue;
+        cache->slots[i].used = false;
+        cache->used_bytes -= cache->slots[i].n_bytes;
+        cache->waiting_bytes += cache->slots[i].n_bytes;
     }
 }
 
 void mth_block_cache_release(struct mth_block_cache *cache)
 {
-    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++)
-        cache->slots[i].used = false;
-    release_waiting(cache);
+    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++) {
+        if (cache->slots[i].block)
+            mth_block_cache_free(cache, cache->slots[i].block);
+    }
+    while (release_largest(cache)) {
+    }
 }

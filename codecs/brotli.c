@@ -22,7 +22,9 @@ static const struct mth_option options[] = {
 };
 
 struct brotli_state {
-    struct mth_block_cache cache;
+    struct mth_memory *memory;
+    struct mth_block_cache encoder; /* apart, so that neither side takes the blocks of the other */
+    struct mth_block_cache decoder;
     jmp_buf out_of_memory; /* where encode goes on when an allocation of its library fails */
     uint32_t quality;
     uint32_t lgwin;
@@ -55,7 +57,7 @@ static size_t bound(const int64_t *values, size_t src_bytes)
 static void *encoder_alloc(void *opaque, size_t n_bytes)
 {
     struct brotli_state *state = opaque;
-    void *block = mth_block_cache_alloc(&state->cache, n_bytes);
+    void *block = mth_block_cache_alloc(&state->encoder, n_bytes);
     if (!block)
         longjmp(state->out_of_memory, 1);
     return block;
@@ -64,13 +66,19 @@ static void *encoder_alloc(void *opaque, size_t n_bytes)
 static void *decoder_alloc(void *opaque, size_t n_bytes)
 {
     struct brotli_state *state = opaque;
-    return mth_block_cache_alloc(&state->cache, n_bytes);
+    return mth_block_cache_alloc(&state->decoder, n_bytes);
 }
 
-static void brotli_free(void *opaque, void *block)
+static void encoder_free(void *opaque, void *block)
 {
     struct brotli_state *state = opaque;
-    mth_block_cache_free(&state->cache, block);
+    mth_block_cache_free(&state->encoder, block);
+}
+
+static void decoder_free(void *opaque, void *block)
+{
+    struct brotli_state *state = opaque;
+    mth_block_cache_free(&state->decoder, block);
 }
 
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
@@ -79,7 +87,7 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     struct brotli_state *state = mth_memory_calloc(memory, 1, sizeof *state);
     if (!state)
         return MTH_ERR_NO_MEMORY;
-    state->cache.memory = memory;
+    state->memory = state->encoder.memory = state->decoder.memory = memory;
     state->quality = (uint32_t)values[OPTION_QUALITY];
     state->lgwin = (uint32_t)values[OPTION_LGWIN];
     *out = state;
@@ -91,8 +99,9 @@ static void destroy(void *opaque)
     struct brotli_state *state = opaque;
     if (!state)
         return;
-    mth_block_cache_release(&state->cache);
-    mth_memory_free(state->cache.memory, state);
+    mth_block_cache_release(&state->encoder);
+    mth_block_cache_release(&state->decoder);
+    mth_memory_free(state->memory, state);
 }
 
 static int run_encoder(const struct brotli_state *state, BrotliEncoderState *encoder,
@@ -122,10 +131,10 @@ static int encode(void *opaque, struct mth_encode_job *job)
 {
     struct brotli_state *state = opaque;
     if (setjmp(state->out_of_memory)) {
-        mth_block_cache_release(&state->cache);
+        mth_block_cache_release(&state->encoder);
         return MTH_ERR_NO_MEMORY;
     }
-    BrotliEncoderState *encoder = BrotliEncoderCreateInstance(encoder_alloc, brotli_free, state);
+    BrotliEncoderState *encoder = BrotliEncoderCreateInstance(encoder_alloc, encoder_free, state);
     if (!encoder)
         return MTH_ERR_NO_MEMORY;
     int status = run_encoder(state, encoder, job);
@@ -144,7 +153,7 @@ static int out_of_memory(BrotliDecoderErrorCode error)
 static int decode_one(struct brotli_state *state, const struct mth_decode_job *job)
 {
     uint8_t none;
-    BrotliDecoderState *decoder = BrotliDecoderCreateInstance(decoder_alloc, brotli_free, state);
+    BrotliDecoderState *decoder = BrotliDecoderCreateInstance(decoder_alloc, decoder_free, state);
     if (!decoder)
         return MTH_ERR_NO_MEMORY;
     const uint8_t *in = job->src.data;

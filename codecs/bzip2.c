@@ -16,7 +16,9 @@ static const struct mth_option options[] = {
 };
 
 struct bzip2_state {
-    struct mth_block_cache cache;
+    struct mth_memory *memory;
+    struct mth_block_cache encoder; /* apart, so that neither side takes the blocks of the other */
+    struct mth_block_cache decoder;
     int level;
 };
 
@@ -59,7 +61,7 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     struct bzip2_state *state = mth_memory_calloc(memory, 1, sizeof *state);
     if (!state)
         return MTH_ERR_NO_MEMORY;
-    state->cache.memory = memory;
+    state->memory = state->encoder.memory = state->decoder.memory = memory;
     state->level = (int)values[OPTION_LEVEL];
     *out = state;
     return MTH_OK;
@@ -70,8 +72,9 @@ static void destroy(void *opaque)
     struct bzip2_state *state = opaque;
     if (!state)
         return;
-    mth_block_cache_release(&state->cache);
-    mth_memory_free(state->cache.memory, state);
+    mth_block_cache_release(&state->encoder);
+    mth_block_cache_release(&state->decoder);
+    mth_memory_free(state->memory, state);
 }
 
 /* What an unsigned can count of n bytes. */
@@ -103,7 +106,7 @@ static int encode(void *opaque, struct mth_encode_job *job)
 {
     struct bzip2_state *state = opaque;
     uint8_t none = 0;
-    bz_stream bz = {.bzalloc = bzip2_alloc, .bzfree = bzip2_free, .opaque = &state->cache};
+    bz_stream bz = {.bzalloc = bzip2_alloc, .bzfree = bzip2_free, .opaque = &state->encoder};
     int status = BZ2_bzCompressInit(&bz, state->level, 0, 0);
     if (status != BZ_OK)
         return status == BZ_MEM_ERROR ? MTH_ERR_NO_MEMORY : MTH_ERR_LIBRARY;
@@ -141,7 +144,7 @@ static int run_decoder(bz_stream *bz, size_t in_left, size_t out_left)
 static int decode_one(struct bzip2_state *state, const struct mth_decode_job *job)
 {
     uint8_t none = 0;
-    bz_stream bz = {.bzalloc = bzip2_alloc, .bzfree = bzip2_free, .opaque = &state->cache};
+    bz_stream bz = {.bzalloc = bzip2_alloc, .bzfree = bzip2_free, .opaque = &state->decoder};
     int status = BZ2_bzDecompressInit(&bz, 0, 0);
     if (status != BZ_OK)
         return status == BZ_MEM_ERROR ? MTH_ERR_NO_MEMORY : MTH_ERR_LIBRARY;

@@ -22,8 +22,11 @@ static const struct mth_option options[] = {
 };
 
 struct xz_state {
-    struct mth_block_cache cache;
-    lzma_allocator allocator;
+    struct mth_memory *memory;
+    struct mth_block_cache encoder; /* apart, so that neither side takes the blocks of the other */
+    struct mth_block_cache decoder;
+    lzma_allocator encoder_allocator;
+    lzma_allocator decoder_allocator;
     lzma_options_lzma lzma;
 };
 
@@ -56,8 +59,9 @@ static void destroy(void *opaque)
     struct xz_state *state = opaque;
     if (!state)
         return;
-    mth_block_cache_release(&state->cache);
-    mth_memory_free(state->cache.memory, state);
+    mth_block_cache_release(&state->encoder);
+    mth_block_cache_release(&state->decoder);
+    mth_memory_free(state->memory, state);
 }
 
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
@@ -66,8 +70,9 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     struct xz_state *state = mth_memory_calloc(memory, 1, sizeof *state);
     if (!state)
         return MTH_ERR_NO_MEMORY;
-    state->cache.memory = memory;
-    state->allocator = (lzma_allocator){xz_alloc, xz_free, &state->cache};
+    state->memory = state->encoder.memory = state->decoder.memory = memory;
+    state->encoder_allocator = (lzma_allocator){xz_alloc, xz_free, &state->encoder};
+    state->decoder_allocator = (lzma_allocator){xz_alloc, xz_free, &state->decoder};
     uint32_t preset = (uint32_t)values[OPTION_LEVEL] | (values[OPTION_EXTREME] ? LZMA_PRESET_EXTREME : 0);
     if (lzma_lzma_preset(&state->lzma, preset)) {
         destroy(state);
@@ -93,8 +98,9 @@ static int encode(void *opaque, struct mth_encode_job *job)
     lzma.dict_size = dictionary_bytes(lzma.dict_size, job->src.n_bytes);
     lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &lzma}, {LZMA_VLI_UNKNOWN, NULL}};
     size_t n = 0;
-    lzma_ret status = lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, &state->allocator, job->src.data,
-                                                job->src.n_bytes, job->dst, &n, job->dst_capacity);
+    lzma_ret status =
+        lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, &state->encoder_allocator, job->src.data,
+                                  job->src.n_bytes, job->dst, &n, job->dst_capacity);
     switch (status) {
     case LZMA_OK:
         job->out = (struct mth_bytes){job->dst, n};
@@ -125,9 +131,9 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
         struct mth_decode_job *job = &jobs[i];
         uint64_t limit = memory_limit(state, job->dst_bytes);
         size_t n_in = 0, n_out = 0;
-        lzma_ret status =
-            lzma_stream_buffer_decode(&limit, 0, &state->allocator, job->src.data, &n_in, job->src.n_bytes,
-                                      job->dst_bytes ? job->dst : &none, &n_out, job->dst_bytes);
+        lzma_ret status = lzma_stream_buffer_decode(
+            &limit, 0, &state->decoder_allocator, job->src.data, &n_in, job->src.n_bytes,
+            job->dst_bytes ? job->dst : &none, &n_out, job->dst_bytes);
         if (status == LZMA_MEM_ERROR)
             return MTH_ERR_NO_MEMORY;
         if (status != LZMA_OK || n_in != job->src.n_bytes || n_out != job->dst_bytes)

@@ -23,8 +23,11 @@ static const char *print_ratio(double ratio, char out[16])
     return out;
 }
 
+/* Ends the line; eight planes get one of their own. */
 static void print_planes(const double *planes, size_t n_planes)
 {
+    if (n_planes > 4)
+        printf("\n%68s", "");
     for (size_t i = 0; i < n_planes; i++)
         printf(" %.3f", planes[i]);
     printf("\n");
@@ -130,11 +133,11 @@ static void print_info(const struct mth_info *info, const char *path, const char
 {
     const struct mth_region_map *map = &info->input->map;
     char name[MTH_TEXT_BYTES], size[MTH_TEXT_BYTES], ratio[16];
-    printf("%s: %s, %" PRIu64 " bytes (%s), %zu tensors; bound %s (%s)\n", mth_text_name(path, 48, name),
-           map->format, map->n_bytes, mth_text_size(map->n_bytes, size), map->n_tensors,
-           print_ratio(info->bound.ratio, ratio), info->bound.model);
+    printf("%s: %s, %" PRIu64 " bytes (%s), %zu tensors\n", mth_text_name(path, 48, name), map->format,
+           map->n_bytes, mth_text_size(map->n_bytes, size), map->n_tensors);
     printf(
-        "entropies are of order 0, in bits an element; exponents are pooled over the tensors of a dtype\n");
+        "bound %s (%s); entropies are of order 0, in bits an element, pooled over the tensors of a dtype\n",
+        print_ratio(info->bound.ratio, ratio), info->bound.model);
     print_dtypes(info);
     if (info->base)
         print_pairs(info, base_path);

@@ -2,6 +2,7 @@
 #include "harness/command.h"
 
 #include "base/option.h"
+#include "harness/output.h"
 #include "pipeline/mithril.h"
 
 #include <stddef.h>
@@ -51,6 +52,16 @@ static int unknown_command(const char *name)
     return mth_command_fail(&err);
 }
 
+/* A result that could not be printed, to a full disk for instance, is a failure. */
+static int finish(int exit_code)
+{
+    struct mth_error err;
+    if (mth_output_finish(&err) == MTH_OK)
+        return exit_code;
+    int failed = mth_command_fail(&err);
+    return exit_code == MTH_EXIT_OK ? failed : exit_code;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -68,6 +79,6 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < MTH_N_COMMANDS; i++)
         if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
     return unknown_command(name);
 }

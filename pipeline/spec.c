@@ -200,7 +200,7 @@ static int parse_transform(struct parser *parser, const struct mth_transform *tr
     parser->at++;
     if (transform->max_streams > 1)
         return parse_branches(parser, node, transform->name, depth);
-    size_t child;
+    size_t child = 0;
     status = parse_chain(parser, depth, &child);
     node->children[0] = (uint8_t)child;
     node->n_children = 1;

@@ -120,13 +120,15 @@ check_code() {
         }' $c_files
 }
 
-# Rule 4: a file is named in the README.md of its folder, or of one above with the path from there; name.[ch] names two.
+# Rule 4: a file is named in the README.md of its folder, or of one above with the path from there; `name.[ch]` and
+# `name.c`, `.h` name two.
 named_in_readmes() {
     file=$1
     folder=$(dirname "$file")
     while [ "$folder" != . ]; do
         name=${file#"$folder/"}
-        if [ -f "$folder/README.md" ] && grep -qwF -e "$name" -e "${name%.[ch]}.[ch]" "$folder/README.md"; then return 0; fi
+        if [ -f "$folder/README.md" ] && grep -qwF -e "$name" -e "${name%.[ch]}.[ch]" \
+            -e "${name%.h}.c\`, \`.h\`" "$folder/README.md"; then return 0; fi
         folder=$(dirname "$folder")
     done
     return 1

@@ -181,6 +181,9 @@ static void digests_are_those_of_xxhsum(void **state)
         assert_true(mth_hash64(bytes, vectors[i].n_bytes, 0) == vectors[i].hash64);
         assert_true(mth_hash64(bytes, vectors[i].n_bytes, 42) != vectors[i].hash64);
     }
+    assert_true(mth_hash64_matches("abc", 3, 0, 0x78af5f94892f3950u));
+    assert_false(mth_hash64_matches("abd", 3, 0, 0x78af5f94892f3950u));
+    assert_false(mth_hash64_matches("abc", 3, 1, 0x78af5f94892f3950u));
     struct mth_digest abc = mth_hash128("abc", 3);
     mth_digest_hex(&abc, hex);
     assert_string_equal(hex, "06b05ab6733a618578af5f94892f3950");

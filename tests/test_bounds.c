@@ -28,9 +28,10 @@ static int create_memory(void **state)
 static int destroy_memory(void **state)
 {
     (void)state;
-    size_t left = mth_memory_current(memory);
+    if (mth_memory_current(memory) != 0)
+        return -1;
     mth_memory_destroy(memory);
-    return left == 0 ? 0 : -1;
+    return 0;
 }
 
 static bool within(double value, double expected, double tolerance)

@@ -3,6 +3,7 @@
  * about single ones. A test's name is codec and law: "lz4 round_trips_every_small_size". With arguments, only tests
  * whose name contains the first one are run.
  */
+#include "codecs/block_cache.h"
 #include "codecs/codec_registry.h"
 #include "pipeline/mithril.h"
 #include "tests/support/codec_conformance.h"
@@ -194,7 +195,58 @@ static void codecs_refuse_what_their_library_can_not_count(void **state)
     }
 }
 
+static void block_cache_reuses_blocks_of_a_size(void **state)
+{
+    (void)state;
+    struct mth_block_cache cache = {.memory = mth_memory_create(0)};
+    assert_non_null(cache.memory);
+    void *a = mth_block_cache_alloc(&cache, 10000), *b = mth_block_cache_alloc(&cache, 500);
+    assert_true(a && b && a != b);
+    mth_block_cache_free(&cache, a);
+    assert_ptr_equal(mth_block_cache_alloc(&cache, 9999), a);
+    mth_block_cache_free(&cache, b);
+    assert_ptr_equal(mth_block_cache_alloc(&cache, 500), b);
+    /* Blocks in use are given back too. */
+    mth_block_cache_release(&cache);
+    assert_int_equal(mth_memory_current(cache.memory), 0);
+    mth_memory_destroy(cache.memory);
+}
+
+/* One block of each size in turn: what waits must not add up. */
+static void block_cache_holds_little_more_than_was_in_use(void **state)
+{
+    (void)state;
+    enum { MOST_BYTES = 1 << 20 };
+    struct mth_block_cache cache = {.memory = mth_memory_create(0)};
+    assert_non_null(cache.memory);
+    for (size_t n = MOST_BYTES; n > 100; n -= n / 7) {
+        void *block = mth_block_cache_alloc(&cache, n);
+        assert_non_null(block);
+        memset(block, 0x5a, n);
+        mth_block_cache_free(&cache, block);
+        assert_true(mth_memory_current(cache.memory) <= MOST_BYTES + MOST_BYTES / 8 + 4096);
+    }
+    mth_block_cache_release(&cache);
+    mth_memory_destroy(cache.memory);
+}
+
+static void block_cache_refuses_more_blocks_than_it_can_remember(void **state)
+{
+    (void)state;
+    struct mth_block_cache cache = {.memory = mth_memory_create(0)};
+    assert_non_null(cache.memory);
+    for (size_t i = 0; i < MTH_BLOCK_CACHE_SLOTS; i++)
+        assert_non_null(mth_block_cache_alloc(&cache, 100 * i));
+    assert_null(mth_block_cache_alloc(&cache, 1));
+    mth_block_cache_release(&cache);
+    assert_int_equal(mth_memory_current(cache.memory), 0);
+    mth_memory_destroy(cache.memory);
+}
+
 static const struct CMUnitTest single[] = {
+    cmocka_unit_test(block_cache_reuses_blocks_of_a_size),
+    cmocka_unit_test(block_cache_holds_little_more_than_was_in_use),
+    cmocka_unit_test(block_cache_refuses_more_blocks_than_it_can_remember),
     cmocka_unit_test(zstd_finds_the_reference),
     cmocka_unit_test(xz_takes_memory_for_its_stream_not_for_its_preset),
     cmocka_unit_test(xz_refuses_a_dictionary_larger_than_the_stream),

@@ -112,8 +112,8 @@ static void check_finds_every_broken_promise(void **state)
     BROKEN(map.tensors[1].offset_bytes, uint64_t, 13);
     BROKEN(map.tensors[1].offset_bytes, uint64_t, UINT64_MAX);
     BROKEN(map.tensors[0].n_elems, uint64_t, 5);
-    BROKEN(map.tensors[0].n_dims, uint16_t, 1);
-    BROKEN(map.tensors[1].n_dims, uint16_t, 3);
+    BROKEN(map.tensors[0].n_dims, uint8_t, 1);
+    BROKEN(map.tensors[1].n_dims, uint8_t, 3);
     BROKEN(map.tensors[0].shape, uint32_t, 5);
     BROKEN(map.tensors[0].shape, uint32_t, UINT32_MAX);
     BROKEN(map.tensors[0].name, uint32_t, 6);

@@ -252,8 +252,8 @@ static void law_works_with_one_side(const struct mth_codec *codec)
     rig_close(&rig);
 }
 
-/* Encoding and decoding a stream again takes no memory that the first time did not take. */
-static void law_needs_no_more_memory_the_second_time(const struct mth_codec *codec)
+/* Encoding and decoding a stream again and again takes no more memory than at first. */
+static void law_needs_no_more_memory_as_it_goes(const struct mth_codec *codec)
 {
     struct codec_rig rig;
     for (size_t set = 0; set < rig_n_sets(codec); set++) {
@@ -261,12 +261,13 @@ static void law_needs_no_more_memory_the_second_time(const struct mth_codec *cod
             continue;
         pattern_fill(PATTERN_EXPONENT, 1, content, 30000);
         rig_round_trip(&rig, content, 30000);
-        size_t before = mth_memory_current(rig.memory);
-        mth_memory_reset_peak(rig.memory);
         rig_round_trip(&rig, content, 30000);
-        if (mth_memory_current(rig.memory) != before || mth_memory_peak(rig.memory) != before)
-            rig_fail(&rig, "held %zu bytes, then %zu, at most %zu", before, mth_memory_current(rig.memory),
-                     mth_memory_peak(rig.memory));
+        size_t before = mth_memory_peak(rig.memory);
+        mth_memory_reset_peak(rig.memory);
+        for (size_t i = 0; i < 3; i++)
+            rig_round_trip(&rig, content, 30000);
+        if (mth_memory_peak(rig.memory) > before)
+            rig_fail(&rig, "took %zu bytes, then %zu", before, mth_memory_peak(rig.memory));
         rig_close(&rig);
     }
 }
@@ -434,7 +435,7 @@ const struct conformance_law conformance_laws[] = {
     {"makes_the_same_bytes_in_any_state", NULL, law_makes_the_same_bytes_in_any_state},
     {"makes_the_same_bytes_in_more_room", NULL, law_makes_the_same_bytes_in_more_room},
     {"works_with_one_side", NULL, law_works_with_one_side},
-    {"needs_no_more_memory_the_second_time", NULL, law_needs_no_more_memory_the_second_time},
+    {"needs_no_more_memory_as_it_goes", NULL, law_needs_no_more_memory_as_it_goes},
     {"decodes_a_batch_as_one_by_one", NULL, law_decodes_a_batch_as_one_by_one},
     {"works_on_two_threads_at_once", NULL, law_works_on_two_threads_at_once},
     {"refuses_every_smaller_capacity", NULL, law_refuses_every_smaller_capacity},

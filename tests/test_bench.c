@@ -1,0 +1,409 @@
+/*
+ * Laws of `mithril bench`: every cell verified, rows that hold together, verdicts that follow from them, and bad input
+ * refused with one line and the exit code of the design. Runs the program; no law depends on how fast it is.
+ */
+#include "harness/json.h"
+#include "tests/support/program.h"
+#include "tests/support/safetensors_builder.h"
+#include "tests/support/temp_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TINY "datasets/tiny-gpt/"
+
+static struct program_result run(const char *const *arguments)
+{
+    return program_run(NULL, arguments);
+}
+
+/* A row's string, "" when it is null. */
+static const char *text_of(const struct mth_json_node *row, const char *key)
+{
+    struct mth_error err;
+    const char *text = NULL;
+    if (mth_json_get_string(row, key, MTH_JSON_OPTIONAL, &text, &err))
+        fail_msg("%s", err.text);
+    return text ? text : "";
+}
+
+static double number_of(const struct mth_json_node *row, const char *key)
+{
+    struct mth_error err;
+    double value;
+    if (mth_json_get_real(row, key, MTH_JSON_REQUIRED, -1e300, 1e300, &value, &err))
+        fail_msg("%s", err.text);
+    return value;
+}
+
+typedef void check_row(const struct mth_json_node *row, void *arg);
+
+/* Calls check for every line of a rows file. */
+static void for_rows(const char *rows, check_row *check, void *arg)
+{
+    for (const char *line = rows; *line;) {
+        const char *end = strchr(line, '\n');
+        struct mth_json *json;
+        struct mth_error err;
+        assert_non_null(end);
+        if (mth_json_parse("rows", line, (size_t)(end - line), &json, &err))
+            fail_msg("%s", err.text);
+        struct mth_json_node root = mth_json_root(json, "rows");
+        check(&root, arg);
+        mth_json_free(json);
+        line = end + 1;
+    }
+}
+
+/* Measures with a few rounds and gives the rows; the caller frees them. */
+static char *measure(const char *operand, const char *const *specs, const char *base)
+{
+    char *directory = temp_dir_create();
+    char path[4096];
+    const char *arguments[32] = {"bench", operand, "--rounds", "3", "--seconds", "0", "-q", "--json", path};
+    size_t n = 9;
+    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
+    if (base) {
+        arguments[n++] = "--base";
+        arguments[n++] = base;
+    }
+    for (size_t i = 0; specs[i]; i++) {
+        arguments[n++] = "-p";
+        arguments[n++] = specs[i];
+    }
+    struct program_result result = run(arguments);
+    if (result.exit_code != 0)
+        fail_msg("exit %d: %s", result.exit_code, result.err);
+    assert_int_equal(program_lines(result.err), 0);
+    for (const char *line = result.out; *line;) {
+        size_t width = strcspn(line, "\n");
+        assert_in_range(width, 0, 120);
+        line += width + (line[width] == '\n');
+    }
+    char *rows = temp_dir_read(directory, "rows.jsonl", NULL);
+    assert_non_null(rows);
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+    return rows;
+}
+
+struct seen {
+    size_t n_env, n_cells, n_baselines, n_runs, n_verdicts;
+    char ids[256][32];
+    size_t n_ids;
+};
+
+static void check_any(const struct mth_json_node *row, void *arg)
+{
+    struct seen *seen = arg;
+    const char *kind = text_of(row, "kind");
+    if (strcmp(kind, "env") == 0) {
+        seen->n_env++;
+        return;
+    }
+    assert_true(seen->n_ids < 256);
+    for (size_t i = 0; i < seen->n_ids; i++)
+        assert_string_not_equal(seen->ids[i], text_of(row, "row_id"));
+    snprintf(seen->ids[seen->n_ids++], 32, "%s", text_of(row, "row_id"));
+    seen->n_baselines += strcmp(kind, "baseline") == 0;
+    seen->n_runs += strcmp(kind, "run") == 0;
+    if (strcmp(kind, "cell") == 0) {
+        struct mth_json_node samples;
+        struct mth_error err;
+        size_t n_samples;
+        bool verified = false;
+        seen->n_cells++;
+        assert_int_equal(mth_json_get_bool(row, "verified", MTH_JSON_REQUIRED, &verified, &err), 0);
+        assert_true(verified);
+        assert_true(number_of(row, "ratio") == number_of(row, "raw_bytes") / number_of(row, "stored_bytes"));
+        assert_true(number_of(row, "payload_bytes") < number_of(row, "stored_bytes"));
+        assert_true(number_of(row, "ci_lo_ns") <= number_of(row, "median_ns"));
+        assert_true(number_of(row, "median_ns") <= number_of(row, "ci_hi_ns"));
+        assert_int_equal(mth_json_get_array(row, "samples_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err),
+                         0);
+        assert_int_equal(n_samples, 3);
+    }
+    if (strcmp(kind, "verdict") == 0) {
+        struct mth_json_node evidence;
+        struct mth_error err;
+        size_t n_evidence;
+        seen->n_verdicts++;
+        assert_int_equal(mth_json_get_array(row, "evidence", MTH_JSON_REQUIRED, &evidence, &n_evidence, &err),
+                         0);
+        for (size_t i = 0; i < n_evidence; i++) {
+            const char *id;
+            bool found = false;
+            assert_int_equal(mth_json_item_string(&evidence, i, &id, &err), 0);
+            for (size_t j = 0; j < seen->n_ids; j++)
+                found |= strcmp(seen->ids[j], id) == 0;
+            assert_true(found);
+        }
+    }
+}
+
+static void rows_hold_together(void **state)
+{
+    static const char *const specs[] = {"store", "seed", "balanced", NULL};
+    struct seen seen = {0};
+    (void)state;
+    char *rows = measure("tiny-gpt/finetune-1e-6", specs, NULL);
+    for_rows(rows, check_any, &seen);
+    assert_int_equal(seen.n_env, 1);
+    assert_int_equal(seen.n_baselines, 1);
+    assert_int_equal(seen.n_cells, 6);
+    assert_int_equal(seen.n_runs, 3);
+    assert_int_equal(seen.n_verdicts, 5);
+    free(rows);
+}
+
+struct wanted_verdict {
+    const char *target;
+    const char *result;
+    double value_lo, value_hi;
+    bool has_run;
+    size_t n_found;
+};
+
+static void check_verdict(const struct mth_json_node *row, void *arg)
+{
+    struct wanted_verdict *want = arg;
+    if (strcmp(text_of(row, "kind"), "verdict") != 0 || strcmp(text_of(row, "target"), want->target) != 0)
+        return;
+    want->n_found++;
+    assert_string_equal(text_of(row, "result"), want->result);
+    assert_true(number_of(row, "value") >= want->value_lo && number_of(row, "value") <= want->value_hi);
+    if (want->has_run) {
+        assert_true(number_of(row, "run_ratio") > 3 && number_of(row, "run_ratio") < 6);
+        assert_int_equal((int)number_of(row, "run_checkpoints"), 3);
+        assert_int_equal((int)number_of(row, "steps_apart"), 1);
+    } else {
+        assert_true(number_of(row, "bound_ratio") > 1.49 && number_of(row, "bound_ratio") < 1.52);
+    }
+}
+
+static void seed_on_one_trained_checkpoint_fails_10x_with_its_bound(void **state)
+{
+    static const char *const specs[] = {"seed", NULL};
+    struct wanted_verdict want = {"ratio", "FAIL", 1.36, 1.50, false, 0};
+    (void)state;
+    char *rows = measure("tiny-gpt", specs, NULL);
+    for_rows(rows, check_verdict, &want);
+    assert_int_equal(want.n_found, 1);
+    free(rows);
+}
+
+static void a_fine_tuning_pair_passes_10x_with_plain_xor_and_shows_its_run(void **state)
+{
+    static const char *const specs[] = {"delta-xor+zstd", "seed", NULL};
+    struct wanted_verdict want = {"ratio", "PASS", 10, 100, true, 0};
+    (void)state;
+    char *rows = measure("tiny-gpt/finetune-1e-6", specs, NULL);
+    for_rows(rows, check_verdict, &want);
+    assert_int_equal(want.n_found, 1);
+    free(rows);
+}
+
+static void synthetic_data_supports_no_verdict_on_a_target(void **state)
+{
+    static const char *const manifest =
+        "{\"schema\": 1, \"datasets\": [{\"id\": \"made\", \"class\": \"synthetic-random\", \"title\": "
+        "\"t\", "
+        "\"licence\": \"CC0-1.0\", \"source\": {\"kind\": \"local\"}, \"files\": [{\"path\": \"made.bin\", "
+        "\"dtype\": \"BF16\"}], \"checkpoints\": [{\"id\": \"made\", \"file\": \"made.bin\"}]}]}";
+    char *directory = temp_dir_create();
+    char path[4096];
+    static const char zeros[4000];
+    (void)state;
+    temp_dir_write(directory, "datasets/manifest.json", manifest, strlen(manifest));
+    temp_dir_write(directory, "made.bin", zeros, sizeof zeros);
+    snprintf(path, sizeof path, "%s/datasets/manifest.json", directory);
+    const char *const arguments[] = {"bench", "made",       "-p", "seed", "--rounds",
+                                     "3",     "--manifest", path, "-q",   NULL};
+    struct program_result result = run(arguments);
+    if (result.exit_code != 0)
+        fail_msg("%s", result.err);
+    assert_non_null(strstr(result.out, "UNSUPPORTED ratio"));
+    assert_non_null(strstr(result.out, "UNSUPPORTED throughput"));
+    assert_non_null(strstr(result.out, "synthetic data"));
+    assert_non_null(strstr(result.out, "PASS        bit_exact"));
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+}
+
+static void a_directory_pairs_its_steps_in_order(void **state)
+{
+    static const char *const arguments[] = {"bench", TINY "finetune-1e-5", "-p", "seed", "--rounds",
+                                            "3",     "--seconds",          "0",  "-q",   NULL};
+    (void)state;
+    struct program_result result = run(arguments);
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "against a base 1 step before"));
+    assert_non_null(strstr(result.out, "the whole run of 3 checkpoints"));
+    assert_non_null(strstr(result.out, "3 cells verified, 0 failed"));
+    program_result_free(&result);
+}
+
+static void the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads(void **state)
+{
+    const char *arguments[] = {"bench",     TINY "finetune-1e-5/finetune-1e-5-step-000100.safetensors",
+                               "-p",        "balanced",
+                               "--rounds",  "3",
+                               "--seconds", "0",
+                               "-q",        "--json",
+                               "-",         "-t",
+                               "1",         NULL};
+    (void)state;
+    struct program_result one = run(arguments);
+    arguments[12] = "3";
+    struct program_result three = run(arguments);
+    const char *a = strstr(one.out, "\"stored_bytes\":"), *b = strstr(three.out, "\"stored_bytes\":");
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_memory_equal(a, b, strcspn(a, ","));
+    program_result_free(&one);
+    program_result_free(&three);
+}
+
+static void assert_refused(const char *const *arguments, int exit_code, const char *mentions)
+{
+    struct program_result result = run(arguments);
+    if (result.exit_code != exit_code || program_lines(result.err) != 1 || !strstr(result.err, mentions))
+        fail_msg("%s %s: exit %d, not %d: %s", arguments[0], arguments[1], result.exit_code, exit_code,
+                 result.err);
+    assert_string_equal(result.out, "");
+    program_result_free(&result);
+}
+
+static void bad_input_gets_one_line_and_an_exit_code(void **state)
+{
+    static const uint8_t lies[] = "\x10\0\0\0\0\0\0\0{\"a\":{\"dtype\":1}}";
+    static const uint8_t huge[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
+    static const char unknown[] =
+        "\x3a\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"Q9\",\"shape\":[1],\"data_offsets\":[0,1]}}       x";
+    char *directory = temp_dir_create();
+    char bad[4][4096], rows[4096];
+    static const char *const names[4] = {"lies.safetensors", "huge.safetensors", "unknown.safetensors",
+                                         "empty.safetensors"};
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        snprintf(bad[i], sizeof bad[i], "%s/%s", directory, names[i]);
+    snprintf(rows, sizeof rows, "%s/rows.jsonl", directory);
+    temp_dir_write(directory, names[0], lies, sizeof lies - 1);
+    temp_dir_write(directory, names[1], huge, sizeof huge);
+    temp_dir_write(directory, names[2], unknown, sizeof unknown - 1);
+    temp_dir_write(directory, names[3], "", 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_refused((const char *const[]){"bench", bad[i], "-q", "--json", rows, NULL}, 2, names[i]);
+    assert_refused((const char *const[]){"bench", "no/such.safetensors", "-q", "--json", rows, NULL}, 6,
+                   "no/such");
+    assert_refused((const char *const[]){"bench", "docs", "-q", "--json", rows, NULL}, 6, "docs");
+    assert_int_equal(temp_dir_count(directory, "."), 4); /* nothing half-written */
+
+    const char *file = TINY "pretrain/pretrain-step-002000.safetensors";
+    const char *stranger = "fixtures/none.safetensors";
+    assert_refused((const char *const[]){"bench", file, "-p", "zstdd", NULL}, 1,
+                   "nearest is zstd with level=");
+    assert_refused((const char *const[]){"bench", file, "-p", "zstd:lvl=1", NULL}, 1, "level=-7..22");
+    assert_refused((const char *const[]){"bench", file, "--base", stranger, "-q", NULL}, 6,
+                   "none.safetensors");
+    assert_refused((const char *const[]){"bench", file, "--require", "speed>3", NULL}, 1, "gib_s");
+    assert_refused((const char *const[]){"bench", file, "--rounds", "0", NULL}, 1, "--rounds");
+    assert_refused((const char *const[]){"bench", file, "--bas", "x", NULL}, 1, "--base");
+    assert_refused((const char *const[]){"bench", NULL}, 1, "FILE");
+    temp_dir_destroy(directory);
+}
+
+static void a_base_of_another_model_fails_every_cell_that_needs_it(void **state)
+{
+    struct safetensors_builder builder = {0};
+    safetensors_builder_add(&builder, "other", "U8", (const uint64_t[]){1}, 1, "x", 1);
+    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
+    char *directory = temp_dir_create();
+    char path[4096];
+    (void)state;
+    temp_dir_write(directory, "other.safetensors", file.data, file.n_bytes);
+    free(file.data);
+    snprintf(path, sizeof path, "%s/other.safetensors", directory);
+    const char *const arguments[] = {"bench",    TINY "pretrain/pretrain-step-002000.safetensors",
+                                     "--base",   path,
+                                     "-p",       "seed",
+                                     "--rounds", "3",
+                                     "-q",       NULL};
+    struct program_result result = run(arguments);
+    assert_int_equal(result.exit_code, 2);
+    assert_int_equal(program_lines(result.err), 1);
+    assert_non_null(strstr(result.out, "base does not match"));
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+}
+
+static void an_unmet_requirement_exits_3_and_a_met_one_0(void **state)
+{
+    const char *arguments[] = {"bench",
+                               TINY "pretrain/pretrain-step-002000.safetensors",
+                               "-p",
+                               "seed",
+                               "--rounds",
+                               "3",
+                               "--seconds",
+                               "0",
+                               "-q",
+                               "--require",
+                               "ratio>=1.4,ratio<=1.42",
+                               NULL};
+    (void)state;
+    struct program_result result = run(arguments);
+    assert_int_equal(result.exit_code, 0);
+    program_result_free(&result);
+    arguments[10] = "ratio>=10";
+    result = run(arguments);
+    assert_int_equal(result.exit_code, 3);
+    assert_int_equal(program_lines(result.err), 1);
+    program_result_free(&result);
+}
+
+static void an_absent_dataset_is_skipped_with_one_line(void **state)
+{
+    static const char manifest[] = "{\"schema\": 1, \"datasets\": [{\"id\": \"away\", \"class\": \"user\", "
+                                   "\"title\": \"t\", \"licence\": \"CC0-1.0\", "
+                                   "\"source\": {\"kind\": \"local\"}, \"files\": [{\"path\": \"away.bin\", "
+                                   "\"dtype\": \"BF16\"}], \"checkpoints\": "
+                                   "[{\"id\": \"away\", \"file\": \"away.bin\"}]}]}";
+    char *directory = temp_dir_create();
+    char path[4096];
+    (void)state;
+    temp_dir_write(directory, "datasets/manifest.json", manifest, sizeof manifest - 1);
+    snprintf(path, sizeof path, "%s/datasets/manifest.json", directory);
+    const char *const arguments[] = {"bench", "away",       TINY "pretrain/pretrain-step-002000.safetensors",
+                                     "-p",    "store",      "--rounds",
+                                     "3",     "--manifest", path,
+                                     "-q",    NULL};
+    struct program_result result = run(arguments);
+    assert_int_equal(result.exit_code, 0);
+    assert_int_equal(program_lines(result.err), 1);
+    assert_non_null(strstr(result.err, "away"));
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_hold_together),
+        cmocka_unit_test(seed_on_one_trained_checkpoint_fails_10x_with_its_bound),
+        cmocka_unit_test(a_fine_tuning_pair_passes_10x_with_plain_xor_and_shows_its_run),
+        cmocka_unit_test(synthetic_data_supports_no_verdict_on_a_target),
+        cmocka_unit_test(a_directory_pairs_its_steps_in_order),
+        cmocka_unit_test(the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads),
+        cmocka_unit_test(bad_input_gets_one_line_and_an_exit_code),
+        cmocka_unit_test(a_base_of_another_model_fails_every_cell_that_needs_it),
+        cmocka_unit_test(an_unmet_requirement_exits_3_and_a_met_one_0),
+        cmocka_unit_test(an_absent_dataset_is_skipped_with_one_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
