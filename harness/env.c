@@ -92,7 +92,8 @@ static size_t read_caches(struct cache caches[MAX_CACHES])
         if (!first_line(path, line))
             continue;
         char *unit;
-        cache->n_bytes = strtoull(line, &unit, 10) << (*unit == 'K' ? 10 : *unit == 'M' ? 20 : 0);
+        cache->n_bytes = strtoull(line, &unit, 10);
+        cache->n_bytes <<= *unit == 'K' ? 10 : *unit == 'M' ? 20 : 0;
         n += cache->n_bytes > 0;
     }
     return n;

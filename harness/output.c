@@ -61,8 +61,12 @@ int mth_output_write(const char *path, struct mth_bytes content, struct mth_erro
     struct sigaction note = {.sa_handler = note_interrupt}, before[N_SIGNALS];
     struct mth_file_writer *writer;
     interrupted = 0;
-    for (size_t i = 0; i < N_SIGNALS; i++)
+    for (size_t i = 0; i < N_SIGNALS; i++) {
         sigaction(signals[i], &note, &before[i]);
+        /* Who starts us so that we do not hear a signal (nohup, a job in the background) means it. */
+        if (before[i].sa_handler == SIG_IGN)
+            sigaction(signals[i], &before[i], NULL);
+    }
     int status = mth_file_writer_open(path, &writer, err);
     if (!status) {
         status = write_pieces(writer, content, err);
