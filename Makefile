@@ -12,6 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
 MATRIX ?= datasets/default_matrix.json
 ROWS ?= $(BUILD)/bench/rows.jsonl
+REFERENCE_ROWS ?= results/rows.jsonl
 BENCH_ARGS ?=
 
 PREFIX ?= /usr/local
@@ -206,11 +207,17 @@ run-fuzz: $(FUZZERS)
 
 # ---- results ----
 
-$(ROWS):
-	+$(MAKE) bench
+# STATUS.md and the table of README.md, from the rows of the reference run.
+status: all
+	$(BUILD)/mithril report --status STATUS.md --readme README.md $(REFERENCE_ROWS)
 
-status: all $(ROWS)
-	$(BUILD)/mithril report --status STATUS.md $(ROWS)
+# A new reference run: measures, keeps the rows, makes tables, figure and status from them.
+results: all
+	@scripts/install_deps.sh report
+	+$(MAKE) bench
+	cp $(ROWS) $(REFERENCE_ROWS)
+	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
+	+$(MAKE) status
 
 # Writes the golden sizes and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
@@ -227,10 +234,10 @@ C_FILES = $(sort $(wildcard $(foreach d,base codecs transforms formats pipeline 
 SHELL_FILES = $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
 
 format:
-	$(CLANG_FORMAT) -i $(C_FILES)
+	@$(CLANG_FORMAT) -i $(C_FILES)
 
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
 check-dependencies:
 	scripts/check_dependencies.sh
@@ -289,7 +296,8 @@ help:
 #| make fuzz             search with libFuzzer, FUZZ_SECONDS a target; fuzz-replay runs the corpus with any compiler
 #| make lint             dependency rules, shellcheck, gcc and clang with -Werror, clang-tidy
 #| make format           clang-format; format-check only looks
-#| make status           STATUS.md from the rows of the last bench (ROWS=FILE)
+#| make status           STATUS.md and README's table from the rows of the reference run
+#| make results          a new reference run, its tables, figure and status
 #| make golden           write the golden files of the tests anew
 #| make hyperfine        time the command line
 #| make install          to PREFIX, under DESTDIR; uninstall takes it away
@@ -300,7 +308,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench test test-large asan fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay \
-	status golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

@@ -129,7 +129,8 @@ static bool read_id(const struct mth_pickle *pickle, uint32_t persistent, struct
     if (mth_pickle_kind(pickle, view) == MTH_PICKLE_TUPLE &&
         !mth_pickle_u64(pickle, mth_pickle_item(pickle, view, 1), &id->view_elems))
         return false;
-    return id->type && id->key && mth_pickle_u64(pickle, mth_pickle_item(pickle, tuple, 4), &id->n_elems);
+    return id->type && id->key && strlen(id->key) == id->n_key &&
+           mth_pickle_u64(pickle, mth_pickle_item(pickle, tuple, 4), &id->n_elems);
 }
 
 /* The slot of a key: the one that holds it, or the free one where it belongs. At least half of them are free. */

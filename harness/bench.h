@@ -109,9 +109,8 @@ struct mth_bench_config {
     size_t chunk_bytes;
     size_t llc_bytes;
     bool quiet;
-    int argc;
-    char **argv;
     const char *env_id;
+    char run_tag[9]; /* 8 hex digits, another in every run: rows of several runs may be merged */
 };
 
 struct mth_bench {

@@ -6,33 +6,21 @@
  * its own, or back. Before every sample the caches are swept, so that each pass is a cold one. After every decoding
  * sample all that it restored, into poisoned buffers, is compared with the original by its XXH3-128.
  */
-#define _DEFAULT_SOURCE /* madvise */
 #include "harness/bench.h"
 
 #include "base/checked.h"
 #include "base/hash.h"
 #include "base/pool.h"
+#include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-enum { MIN_SAMPLES = 3, POISON = 0xa5 };
+enum { MIN_SAMPLES = 3 };
 
 static const double sample_goal_ns = 10e6; /* long beside the timer, short beside a round */
-
-/* Buffers in a ring: copies of the input and of its base, room for frames and for what is restored. */
-struct ring {
-    size_t n_slots;
-    size_t raw_bytes, base_bytes, frame_bytes;
-    uint8_t *raw, *base, *frames, *restored;
-    uint8_t *sweep;
-    size_t sweep_bytes;
-    size_t cursor;
-};
 
 /* A cell while it is measured. */
 struct live {
@@ -50,100 +38,11 @@ struct measuring {
     struct mth_loaded input;
     struct mth_loaded base;
     struct mth_digest digest;
-    struct ring ring;
+    struct mth_ring ring;
     struct mth_pool *pool;
     struct live *live;
     size_t *frame_bytes; /* scratch shared by all cells, one per slot */
 };
-
-static uint8_t *slot(uint8_t *first, size_t bytes, size_t index)
-{
-    return first + index * bytes;
-}
-
-static void ring_free(struct ring *ring)
-{
-    free(ring->raw);
-    free(ring->base);
-    free(ring->frames);
-    free(ring->restored);
-    free(ring->sweep);
-}
-
-/*
- * A buffer whose pages are all there; large pages where the system grants them, so that what is measured is the
- * pipeline and not the translation of addresses. memcpy runs over the same buffers.
- */
-static uint8_t *touched(size_t n, size_t bytes)
-{
-    enum { LARGE_PAGE_BYTES = 2 << 20 };
-    size_t total;
-    void *buffer;
-    if (!mth_size_mul(n, bytes, &total) || !mth_size_add(total, 1, &total) ||
-        posix_memalign(&buffer, LARGE_PAGE_BYTES, total) != 0)
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    (void)madvise(buffer, total, MADV_HUGEPAGE); /* a wish: without it pages are small */
-#endif
-    memset(buffer, POISON, total);
-    return buffer;
-}
-
-/* How many copies make four caches, as far as half of the machine's free memory goes. */
-static size_t count_slots(const struct mth_bench *bench, const struct ring *ring, bool *in_cache)
-{
-    size_t wanted = 4 * bench->config.llc_bytes;
-    size_t raw = mth_size_max(ring->raw_bytes, 1);
-    size_t n = wanted / raw + 1;
-    size_t per_slot = ring->raw_bytes * 2 + ring->base_bytes + ring->frame_bytes + 1;
-    long pages = sysconf(_SC_AVPHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    size_t available = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)1 << 30;
-    size_t most = mth_size_max(available / 2 / per_slot, 1);
-    *in_cache = bench->config.llc_bytes == 0 || n > most;
-    return mth_size_min(n, most);
-}
-
-static int ring_build(struct measuring *m)
-{
-    struct ring *ring = &m->ring;
-    ring->raw_bytes = m->input.bytes.n_bytes;
-    ring->base_bytes = m->base.bytes.n_bytes;
-    ring->n_slots = count_slots(m->bench, ring, &m->at->in_cache);
-    ring->sweep_bytes = 2 * m->bench->config.llc_bytes;
-    ring->raw = touched(ring->n_slots, ring->raw_bytes);
-    ring->base = touched(ring->n_slots, ring->base_bytes);
-    ring->frames = touched(ring->n_slots, ring->frame_bytes);
-    ring->restored = touched(ring->n_slots, ring->raw_bytes);
-    ring->sweep = touched(1, ring->sweep_bytes);
-    m->frame_bytes = calloc(ring->n_slots, sizeof *m->frame_bytes);
-    if (!ring->raw || !ring->base || !ring->frames || !ring->restored || !ring->sweep || !m->frame_bytes)
-        return MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; i < ring->n_slots; i++) {
-        if (ring->raw_bytes)
-            memcpy(slot(ring->raw, ring->raw_bytes, i), m->input.bytes.data, ring->raw_bytes);
-        if (ring->base_bytes)
-            memcpy(slot(ring->base, ring->base_bytes, i), m->base.bytes.data, ring->base_bytes);
-    }
-    return MTH_OK;
-}
-
-/* Pushes everything else out of the caches. */
-static void sweep(struct ring *ring)
-{
-    volatile uint8_t *bytes = ring->sweep;
-    for (size_t i = 0; i < ring->sweep_bytes; i += 64)
-        bytes[i]++;
-}
-
-/* The next n slots; a sample never wraps around, so it may begin again at the front. */
-static size_t take_slots(struct ring *ring, size_t n)
-{
-    if (ring->cursor + n > ring->n_slots)
-        ring->cursor = 0;
-    size_t first = ring->cursor;
-    ring->cursor += n;
-    return first;
-}
 
 static int fail_cell(struct mth_bench_cell *cell, const struct mth_error *err)
 {
@@ -154,30 +53,32 @@ static int fail_cell(struct mth_bench_cell *cell, const struct mth_error *err)
 
 static int encode_slot(struct measuring *m, struct live *live, size_t i, size_t *n_bytes)
 {
-    struct ring *ring = &m->ring;
+    struct mth_ring *ring = &m->ring;
     struct mth_error err = {0};
-    struct mth_checkpoint input = {slot(ring->raw, ring->raw_bytes, i), &m->input.map};
-    struct mth_checkpoint base = {slot(ring->base, ring->base_bytes, i), &m->base.map};
-    int status = mth_coder_encode(live->coder[MTH_PHASE_COMPRESS], live->cell->pipeline, &input,
-                                  m->at->base_path ? &base : NULL, slot(ring->frames, ring->frame_bytes, i),
-                                  ring->frame_bytes, n_bytes, &live->cell->stats, &err);
+    struct mth_checkpoint input = {mth_ring_slot(ring->raw, ring->raw_bytes, i), &m->input.map};
+    struct mth_checkpoint base = {mth_ring_slot(ring->base, ring->base_bytes, i), &m->base.map};
+    int status =
+        mth_coder_encode(live->coder[MTH_PHASE_COMPRESS], live->cell->pipeline, &input,
+                         m->at->base_path ? &base : NULL, mth_ring_slot(ring->frames, ring->frame_bytes, i),
+                         ring->frame_bytes, n_bytes, &live->cell->stats, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
 static int decode_slot(struct measuring *m, struct live *live, size_t i, size_t n_bytes)
 {
-    struct ring *ring = &m->ring;
+    struct mth_ring *ring = &m->ring;
     struct mth_error err = {0};
-    struct mth_bytes frame = {slot(ring->frames, ring->frame_bytes, i), n_bytes};
-    struct mth_bytes base = {slot(ring->base, ring->base_bytes, i), ring->base_bytes};
+    struct mth_bytes frame = {mth_ring_slot(ring->frames, ring->frame_bytes, i), n_bytes};
+    struct mth_bytes base = {mth_ring_slot(ring->base, ring->base_bytes, i), ring->base_bytes};
     int status = mth_coder_decode(live->coder[MTH_PHASE_DECOMPRESS], frame, m->at->base_path ? &base : NULL,
-                                  slot(ring->restored, ring->raw_bytes, i), ring->raw_bytes, &err);
+                                  mth_ring_slot(ring->restored, ring->raw_bytes, i), ring->raw_bytes, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
 static int check_slot(struct measuring *m, struct live *live, size_t i)
 {
-    struct mth_digest digest = mth_hash128(slot(m->ring.restored, m->ring.raw_bytes, i), m->ring.raw_bytes);
+    struct mth_digest digest =
+        mth_hash128(mth_ring_slot(m->ring.restored, m->ring.raw_bytes, i), m->ring.raw_bytes);
     struct mth_error err;
     if (mth_digest_equal(&digest, &m->digest))
         return MTH_OK;
@@ -202,13 +103,13 @@ static void add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64
 /* One sample of each phase. */
 static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
 {
-    struct ring *ring = &m->ring;
+    struct mth_ring *ring = &m->ring;
     size_t n_encode = live->copies[MTH_PHASE_COMPRESS], n_decode = live->copies[MTH_PHASE_DECOMPRESS];
     size_t n = mth_size_max(n_encode, n_decode);
-    size_t first = take_slots(ring, n);
+    size_t first = mth_ring_take(ring, n);
     int status = MTH_OK;
 
-    sweep(ring);
+    mth_ring_sweep(ring);
     uint64_t cpu = mth_clock_cpu_ns(), begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_encode; i++)
         status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
@@ -221,15 +122,16 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     for (size_t i = n_encode; !status && i < n_decode; i++)
         status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
     for (size_t i = 0; !status && i < n; i++) {
-        const uint8_t *frame = slot(ring->frames, ring->frame_bytes, first + i);
+        const uint8_t *frame = mth_ring_slot(ring->frames, ring->frame_bytes, first + i);
         if (m->frame_bytes[first + i] != live->cell->stored_bytes ||
             mth_hash64(frame, live->cell->stored_bytes, 0) != live->frame_hash)
             live->cell->phases[MTH_PHASE_COMPRESS].flags |= MTH_CELL_NONDETERMINISTIC;
     }
     if (status)
         return status;
-    memset(slot(ring->restored, ring->raw_bytes, first), POISON, n_decode * ring->raw_bytes);
-    sweep(ring);
+    memset(mth_ring_slot(ring->restored, ring->raw_bytes, first), MTH_RING_POISON,
+           n_decode * ring->raw_bytes);
+    mth_ring_sweep(ring);
     cpu = mth_clock_cpu_ns();
     begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_decode; i++)
@@ -263,15 +165,15 @@ static void copy_work(void *arg, size_t worker)
 /* One sample of memcpy over the same buffers, on as many threads. Nanoseconds for one copy of the checkpoint. */
 static double sample_memcpy(struct measuring *m)
 {
-    struct ring *ring = &m->ring;
+    struct mth_ring *ring = &m->ring;
     struct mth_phase_result *result = &m->at->memcpy;
     size_t n = result->copies;
-    size_t first = take_slots(ring, n);
-    struct copy_run run = {.from = slot(ring->raw, ring->raw_bytes, first),
-                           .to = slot(ring->restored, ring->raw_bytes, first),
+    size_t first = mth_ring_take(ring, n);
+    struct copy_run run = {.from = mth_ring_slot(ring->raw, ring->raw_bytes, first),
+                           .to = mth_ring_slot(ring->restored, ring->raw_bytes, first),
                            .n_bytes = n * ring->raw_bytes,
                            .n_threads = m->bench->config.n_threads};
-    sweep(ring);
+    mth_ring_sweep(ring);
     uint64_t begin = mth_clock_ns();
     mth_pool_run(m->pool, copy_work, &run);
     double ns = (double)(mth_clock_ns() - begin) / (double)n;
@@ -310,7 +212,7 @@ static int prepare_cell(struct measuring *m, struct live *live)
             return fail_cell(cell, &err);
         cell->phases[p].setup_ns = (double)(mth_clock_ns() - begin);
     }
-    memset(m->ring.restored, POISON, m->ring.raw_bytes);
+    memset(m->ring.restored, MTH_RING_POISON, m->ring.raw_bytes);
     uint64_t begin = mth_clock_ns();
     int status = encode_slot(m, live, 0, &cell->stored_bytes);
     uint64_t middle = mth_clock_ns();
@@ -450,8 +352,8 @@ static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_
     return MTH_OK;
 }
 
-/* Everything a frame may need: the bound, the same for every coder with this chunk size. */
-static int frame_room(struct measuring *m, struct mth_memory *memory, struct mth_error *err)
+/* The ring, with room in every slot for any frame: the bound is the same for every coder with this chunk size. */
+static int build_ring(struct measuring *m, struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_coder *coder;
     struct mth_coder_config config = {
@@ -459,9 +361,16 @@ static int frame_room(struct measuring *m, struct mth_memory *memory, struct mth
     int status = mth_coder_create(&config, &coder, err);
     if (status)
         return status;
-    status = mth_coder_bound(coder, &m->input.checkpoint, &m->ring.frame_bytes);
+    size_t frame_bytes = 0;
+    status = mth_coder_bound(coder, &m->input.checkpoint, &frame_bytes);
     mth_coder_destroy(coder);
-    return status;
+    if (status)
+        return status;
+    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
+    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
+    status = mth_ring_build(&m->ring, input, base, frame_bytes, m->bench->config.llc_bytes, &m->at->in_cache);
+    m->frame_bytes = calloc(m->ring.n_slots + 1, sizeof *m->frame_bytes);
+    return status || m->frame_bytes ? status : MTH_ERR_NO_MEMORY;
 }
 
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
@@ -475,9 +384,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     if (!status)
         status = load_case(&m, memory, err);
     if (!status)
-        status = frame_room(&m, memory, err);
-    if (!status)
-        status = ring_build(&m);
+        status = build_ring(&m, memory, err);
     if (!status)
         status = mth_pool_create(bench->config.n_threads, &m.pool);
     if (!status)
@@ -495,7 +402,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         close_cell(&m.live[i]);
     }
     mth_pool_destroy(m.pool);
-    ring_free(&m.ring);
+    mth_ring_free(&m.ring);
     free(m.frame_bytes);
     free(m.live);
     if (m.base.memory)

@@ -20,7 +20,7 @@ static const struct {
 
 static void number(struct mth_bench *bench, char row_id[24])
 {
-    snprintf(row_id, 24, "%.8s-%zu", bench->config.env_id, ++bench->next_row);
+    snprintf(row_id, 24, "%.8s-%zu", bench->config.run_tag, ++bench->next_row);
 }
 
 void mth_bench_number_rows(struct mth_bench *bench)
@@ -171,6 +171,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
     mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
+    mth_json_uint(w, "chunk_bytes", bench->config.chunk_bytes);
     mth_json_uint(w, "n_chunks", cell->stats.n_chunks);
     mth_json_uint(w, "payload_bytes", cell->stats.payload_bytes);
     mth_json_string(w, "kernel", "portable");
@@ -225,6 +226,7 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
     mth_json_string(w, "scope", scope);
     put_case(w, at);
     mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "raw_bytes", at->raw_bytes);
     mth_json_string(w, "spec", verdict->cell ? verdict->cell->spec : NULL);
     mth_json_string(w, "reason", verdict->reason[0] ? verdict->reason : NULL);
     put_real_or_null(w, "bound_ratio", at->bound_ratio, at->bound_ratio > 0);
@@ -292,7 +294,7 @@ int mth_bench_write_rows(const struct mth_bench *bench, const char *env_row, FIL
         mth_verdicts_of(bench, &bench->cases[c], verdicts);
         for (size_t i = 0; !status && i < MTH_VERDICTS_PER_CASE; i++) {
             char row_id[24];
-            snprintf(row_id, sizeof row_id, "%.8s-v%zu", bench->config.env_id, ++n_verdicts);
+            snprintf(row_id, sizeof row_id, "%.8s-v%zu", bench->config.run_tag, ++n_verdicts);
             put_verdict(&w, bench, &verdicts[i], row_id);
             status = flush(&w, out);
         }

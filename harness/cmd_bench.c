@@ -2,14 +2,16 @@
 #include "harness/command.h"
 
 #include "base/file.h"
-#include "base/pool.h"
+#include "base/hash.h"
 #include "harness/bench.h"
+#include "harness/clock.h"
 #include "harness/env.h"
 #include "harness/progress.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEFAULT_ROUNDS = 9 };
 #define DEFAULT_CELL_SECONDS 1.5
@@ -193,10 +195,13 @@ int mth_cmd_bench(int argc, char **argv)
                    .cell_seconds = options.seconds >= 0 ? options.seconds : DEFAULT_CELL_SECONDS,
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
-                   .chunk_bytes = options.chunk_bytes,
+                   .chunk_bytes = options.chunk_bytes ? options.chunk_bytes : MTH_DEFAULT_CHUNK_BYTES,
                    .llc_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .env_id = env_id}};
+    uint64_t now[2] = {mth_clock_ns(), (uint64_t)getpid()};
+    snprintf(bench.config.run_tag, sizeof bench.config.run_tag, "%08x",
+             (unsigned)mth_hash64(now, sizeof now, 0));
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     int status = load_manifest(&options, &manifest, &err);

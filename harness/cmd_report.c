@@ -95,7 +95,7 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
     const char *markdown = path_of(options->markdown, directory, "report.md", buffers[0]);
     const char *csv = path_of(options->csv, directory, "cells.csv", buffers[1]);
     const char *figure = path_of(options->figure, directory, "ratio_throughput.svg", buffers[2]);
-    bool nothing_asked = !markdown && !csv && !figure && !options->status;
+    bool nothing_asked = !markdown && !csv && !figure && !options->status && !options->readme;
     int status = directory ? mth_file_make_directory(directory, err) : MTH_OK;
     if (!status && (markdown || nothing_asked))
         status = write_text(report, markdown, mth_report_markdown, err);
@@ -103,6 +103,8 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
         status = write_text(report, csv, mth_report_csv, err);
     if (!status && options->status)
         status = write_status(report, options->status, options->quiet, err);
+    if (!status && options->readme)
+        status = mth_report_readme(report, options->readme, err);
     /* Last, because gnuplot may be missing. */
     if (!status && figure)
         status = mth_report_figure(report, figure, err);

@@ -197,6 +197,7 @@ static const struct option_row option_rows[] = {
      TEXT(figure)},
     {"status", 0, MTH_TAKES_REPORTS, "FILE", "write the project's status: each criterion, and what proves it",
      TEXT(status)},
+    {"readme", 0, MTH_TAKES_REPORTS, "FILE", "make the table of verdicts in a README anew", TEXT(readme)},
     {"hyperfine", 0, MTH_TAKES_HYPERFINE, "FILE", "turn hyperfine's JSON into rows of kind e2e",
      TEXT(hyperfine)},
     {"plugin", 0, MTH_TAKES_EXTENSIONS, "FILE", "load codecs and transforms from a shared object", add_plugin,

@@ -30,7 +30,7 @@ enum mth_takes {
     MTH_TAKES_MATRIX = 1 << 12,    /* --matrix FILE */
     MTH_TAKES_ROUNDS = 1 << 13,    /* --rounds N, --seconds S, --seed N */
     MTH_TAKES_REQUIRE = 1 << 14,   /* --require EXPR */
-    MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status FILE */
+    MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status, --readme FILE */
     MTH_TAKES_HYPERFINE = 1 << 16, /* --hyperfine FILE */
     MTH_TAKES_QUIET = 1 << 17      /* -q, --quiet */
 };
@@ -65,6 +65,7 @@ struct mth_options {
     const char *csv;
     const char *figure;
     const char *status;
+    const char *readme;
     const char *hyperfine;
     enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
     size_t threads;       /* 1 .. 4096 */

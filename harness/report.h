@@ -117,6 +117,12 @@ int mth_report_figure(const struct mth_report *report, const char *path, struct 
 /* gaps: text to include, or NULL. complete: whether every criterion holds in its scope. */
 void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete);
 
+/*
+ * Makes the table of verdicts between the marker lines of a README anew. Errors: those of reading and writing it;
+ * MTH_ERR_FORMAT when the markers are not there.
+ */
+int mth_report_readme(const struct mth_report *report, const char *path, struct mth_error *err);
+
 /* hyperfine's JSON into rows of kind e2e, one a line. Errors: MTH_ERR_FORMAT, ... */
 int mth_report_hyperfine(const char *path, FILE *out, struct mth_error *err);
 

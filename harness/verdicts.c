@@ -115,12 +115,15 @@ static void judge_ratio(const struct mth_bench *bench, struct mth_verdict *verdi
     if (withheld(verdict, false))
         return;
     judge(verdict, verdict->value >= MTH_TARGET_RATIO);
-    if (verdict->value < MTH_TARGET_RATIO && at->bound_ratio < MTH_TARGET_RATIO)
-        snprintf(verdict->reason, sizeof verdict->reason,
-                 "out of reach for this model: its bound is %.3fx (%s)", at->bound_ratio, at->bound_model);
-    else if (verdict->value < MTH_TARGET_RATIO)
-        snprintf(verdict->reason, sizeof verdict->reason, "bound %.2fx (%s): room is left", at->bound_ratio,
-                 at->bound_model);
+    if (verdict->value >= MTH_TARGET_RATIO)
+        return;
+    const char *what = "room is left";
+    if (verdict->value > at->bound_ratio)
+        what = "this cell knows more than that model";
+    else if (at->bound_ratio < MTH_TARGET_RATIO)
+        what = "10x is out of reach for this model";
+    snprintf(verdict->reason, sizeof verdict->reason, "bound %.3fx (%s): %s", at->bound_ratio,
+             at->bound_model, what);
 }
 
 static void judge_throughput(struct mth_verdict *verdict)

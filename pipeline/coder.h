@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 enum {
-    MTH_DEFAULT_CHUNK_BYTES = 1 << 20,
     MTH_MIN_CHUNK_LOG2 = 12,
     MTH_MAX_CHUNK_LOG2 = 30,
     MTH_MAX_CACHED_SPECS = 32,

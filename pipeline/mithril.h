@@ -89,6 +89,8 @@ struct mth_checkpoint {
     const struct mth_region_map *map;
 };
 
+enum { MTH_DEFAULT_CHUNK_BYTES = 1 << 20 };
+
 struct mth_coder_config {
     size_t n_threads;          /* 1 .. 4096 */
     size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: 1 MiB */
