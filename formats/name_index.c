@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The slot of a name: the one that holds it, or the free one where it belongs. At least half of them are
@@ -50,4 +51,24 @@ const struct mth_tensor *mth_name_index_find(const struct mth_name_index *index,
 {
     uint32_t taken = *slot_of(index, name);
     return taken ? &index->map->tensors[taken - 1] : NULL;
+}
+
+int mth_name_index_make_unique(struct mth_region_map *map)
+{
+    struct mth_name_index index;
+    const struct mth_tensor *duplicate;
+    int status = mth_name_index_build(map, &index, &duplicate);
+    if (status)
+        return status;
+    for (size_t i = duplicate ? (size_t)(duplicate - map->tensors) : map->n_tensors;
+         i < map->n_tensors && !status; i++) {
+        const char *name = mth_tensor_name(map, &map->tensors[i]);
+        if (mth_name_index_find(&index, name) == &map->tensors[i])
+            continue;
+        char number[24];
+        int n_number = snprintf(number, sizeof number, "#%zu", i);
+        status = mth_region_map_rename(map, i, number, (size_t)n_number);
+    }
+    mth_name_index_free(&index);
+    return status;
 }

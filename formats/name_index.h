@@ -27,6 +27,12 @@ int mth_name_index_build(const struct mth_region_map *map, struct mth_name_index
                          const struct mth_tensor **duplicate);
 void mth_name_index_free(struct mth_name_index *index);
 
+/*
+ * Give each tensor of a map a name of its own: one whose name came before gets its number behind it ("a.b#17").
+ * Errors: MTH_ERR_NO_MEMORY, MTH_ERR_LIMIT. Cost: as for an index.
+ */
+int mth_name_index_make_unique(struct mth_region_map *map);
+
 /* The first tensor of a name, NULL when there is none. */
 const struct mth_tensor *mth_name_index_find(const struct mth_name_index *index, const char *name);
 

@@ -105,6 +105,22 @@ int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size
     return mth_region_map_add_view(map, name, n_name, shape, NULL, n_dims, tensor);
 }
 
+int mth_region_map_rename(struct mth_region_map *map, size_t tensor, const char *suffix, size_t n_suffix)
+{
+    size_t n_name = strlen(map->text + map->tensors[tensor].name);
+    void *text = map->text;
+    int status = reserve(map, &text, &map->text_capacity, map->n_text, n_name + n_suffix + 1, 1);
+    map->text = text;
+    if (status)
+        return status;
+    memcpy(map->text + map->n_text, map->text + map->tensors[tensor].name, n_name);
+    memcpy(map->text + map->n_text + n_name, suffix, n_suffix);
+    map->text[map->n_text + n_name + n_suffix] = '\0';
+    map->tensors[tensor].name = (uint32_t)map->n_text;
+    map->n_text += n_name + n_suffix + 1;
+    return MTH_OK;
+}
+
 int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region)
 {
     void *array = map->derived;
@@ -246,7 +262,7 @@ int mth_region_map_check(const struct mth_region_map *map)
     for (size_t i = 0; i < map->n_tensors; i++) {
         if (!tensor_is_sound(map, &map->tensors[i]))
             return MTH_ERR_INTERNAL;
-        if (map->params && map->params[i] != MTH_NO_TENSOR && map->params[i] >= map->n_tensors)
+        if (i < map->n_params && map->params[i] != MTH_NO_TENSOR && map->params[i] >= map->n_tensors)
             return MTH_ERR_INTERNAL;
     }
     for (size_t i = 0; i < map->n_derived; i++) {

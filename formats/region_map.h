@@ -81,6 +81,7 @@ struct mth_region_map {
     size_t n_derived;
     uint32_t
         *params; /* for each tensor the parameter it is an optimizer's state of; NULL when none is known */
+    size_t n_params;
     /* Capacities of the first five arrays above, for the builders. */
     size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity;
 };
@@ -100,6 +101,8 @@ int mth_region_map_add_tensor(struct mth_region_map *map, const char *name, size
 int mth_region_map_add_view(struct mth_region_map *map, const char *name, size_t n_name,
                             const uint64_t *shape, const uint64_t *strides, size_t n_dims,
                             const struct mth_tensor *tensor);
+/* Put n_suffix bytes behind the name of a tensor. */
+int mth_region_map_rename(struct mth_region_map *map, size_t tensor, const char *suffix, size_t n_suffix);
 int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region);
 
 /*
@@ -165,7 +168,8 @@ uint64_t mth_tensor_span_bytes(const struct mth_region_map *map, const struct mt
 static inline const struct mth_tensor *mth_tensor_param(const struct mth_region_map *map,
                                                         const struct mth_tensor *tensor)
 {
-    uint32_t param = map->params ? map->params[tensor - map->tensors] : (uint32_t)MTH_NO_TENSOR;
+    size_t index = (size_t)(tensor - map->tensors);
+    uint32_t param = index < map->n_params ? map->params[index] : (uint32_t)MTH_NO_TENSOR;
     return param == MTH_NO_TENSOR ? NULL : &map->tensors[param];
 }
 

@@ -254,8 +254,9 @@ int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipelin
         mth_plan_make(&coder->plan, pipelines, input->map, uses_base ? base->map : NULL, coder->chunk_bytes);
     /* A base of another model is a mistake that must not pass as a checkpoint coded alone. */
     if (!status && uses_base && coder->plan.n_tensors > 0 && coder->plan.n_matched == 0)
-        return mth_error_set(err, MTH_ERR_BASE,
-                             "the base does not match: no tensor has a counterpart of its name, dtype and shape there");
+        return mth_error_set(
+            err, MTH_ERR_BASE,
+            "the base does not match: no tensor has a counterpart of its name, dtype and shape there");
     if (!status && capacity_bytes < MTH_FRAME_HEAD_BYTES)
         status = MTH_ERR_CAPACITY;
     if (!status && uses_base) {

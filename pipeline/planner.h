@@ -46,8 +46,8 @@ struct mth_plan {
     struct mth_unit *units;
     size_t n_units, units_capacity;
     size_t n_chunks;
-    size_t n_tensors; /* regions that are no opaque bytes; only a plan that was made counts them */
-    size_t n_matched; /* those with a counterpart in the base */
+    size_t n_tensors;       /* regions that are no opaque bytes; only a plan that was made counts them */
+    size_t n_matched;       /* those with a counterpart in the base */
     uint64_t *base_offsets; /* scratch: one per region */
     size_t base_offsets_capacity;
     uint32_t *unit_of_segment; /* scratch */

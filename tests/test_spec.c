@@ -121,7 +121,8 @@ static void a_spec_of_any_length_ends_with_a_pipeline_or_an_error(void **state)
 {
     enum { N = 20000 };
     static char spec[N + 8];
-    static const char *const pieces[] = {"delta-xor+", "byte-group+", "zstd/", "/", "a", ":", "seed+", "byte-group:width=16+"};
+    static const char *const pieces[] = {"delta-xor+", "byte-group+", "zstd/", "/",
+                                         "a",          ":",           "seed+", "byte-group:width=16+"};
     (void)state;
     for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
         struct mth_pipeline *pipeline;
