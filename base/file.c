@@ -53,6 +53,8 @@ int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst,
         return mth_error_set(err, MTH_ERR_TRUNCATED, "%s: ends at byte %llu, %zu bytes are wanted at %llu",
                              source->name, (unsigned long long)source->n_bytes, n_bytes,
                              (unsigned long long)offset);
+    if (source->read)
+        return source->read(source->state, offset, dst, n_bytes, err);
     if (source->fd < 0) {
         if (n_bytes)
             memcpy(dst, source->memory + offset, n_bytes);

@@ -1,7 +1,7 @@
 /*
  * Files: reading at offsets in bounded pieces, and writing that is complete or did not happen.
  *
- * A struct mth_source is anything that can be read at an offset: a file, or bytes in memory.
+ * A struct mth_source is anything that can be read at an offset: a file, bytes in memory, or what a function gives.
  */
 #ifndef MTH_BASE_FILE_H
 #define MTH_BASE_FILE_H
@@ -20,8 +20,11 @@ extern "C" {
 struct mth_source {
     const char *name; /* for messages; borrowed */
     uint64_t n_bytes;
-    int fd;                /* -1 for memory */
-    const uint8_t *memory; /* NULL for a file */
+    int fd;                /* -1 for anything else */
+    const uint8_t *memory; /* NULL for anything else */
+    /* Where neither a file nor memory is read: called with ranges that lie inside, by several threads at once. */
+    int (*read)(void *state, uint64_t offset, void *dst, size_t n_bytes, struct mth_error *err);
+    void *state;
 };
 
 /*
