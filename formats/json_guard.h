@@ -46,7 +46,8 @@ struct mth_json_run {
  *
  * Shape     run->n_bytes >= 1 of text are done with; call again with what is left
  * Errors    what is wrong: invalid UTF-8, half a surrogate pair, an unknown escape, a control character, a
- * word too long; NULL when nothing is Cost      one pass, no allocation
+ *           word too long; NULL when nothing is
+ * Cost      one pass, no allocation
  */
 const char *mth_json_guard_next(struct mth_json_guard *guard, const uint8_t *text, size_t n_text,
                                 struct mth_json_run *run);

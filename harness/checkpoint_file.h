@@ -23,9 +23,10 @@ struct mth_loaded {
  * Read a checkpoint whole and map it.
  *
  * Shape     raw_dtype: of a file that is to be taken as raw elements, MTH_N_DTYPES for one that describes
- * itself; path is borrowed by nothing Errors    those of reading a file; MTH_ERR_FORMAT, MTH_ERR_TRUNCATED,
- * ... with file, tensor and offset. Nothing is then to be freed. Cost      the file, and its map, on the
- * account
+ *           itself; path is borrowed by nothing
+ * Errors    those of reading a file; MTH_ERR_FORMAT, MTH_ERR_TRUNCATED, ... with file, tensor and offset.
+ *           Nothing is then to be freed.
+ * Cost      the file, and its map, on the account
  */
 int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
                     struct mth_loaded *loaded, struct mth_error *err);
