@@ -101,6 +101,7 @@ static size_t read_caches(struct cache caches[MAX_CACHES])
 
 size_t mth_env_llc_bytes(void)
 {
+    enum { MOST_CACHE_BYTES = 64 << 20 };
     struct cache caches[MAX_CACHES];
     size_t n = read_caches(caches);
     const struct cache *last = NULL;
@@ -114,8 +115,9 @@ size_t mth_env_llc_bytes(void)
     static const int names[] = {_SC_LEVEL4_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE, _SC_LEVEL2_CACHE_SIZE};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         long n_bytes = sysconf(names[i]);
+        /* In a virtual machine this is what all sockets of the host have together; no one core reaches that much. */
         if (n_bytes > 0)
-            return (size_t)n_bytes;
+            return (size_t)n_bytes < MOST_CACHE_BYTES ? (size_t)n_bytes : (size_t)MOST_CACHE_BYTES;
     }
 #endif
     return 0;
