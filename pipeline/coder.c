@@ -3,7 +3,6 @@
 
 #include "base/checked.h"
 #include "base/hash.h"
-#include "pipeline/bundle.h"
 #include "pipeline/varint.h"
 
 #include <string.h>
@@ -14,8 +13,7 @@ static bool is_chunk_size(size_t n_bytes)
            (n_bytes & (n_bytes - 1)) == 0;
 }
 
-static int create(const struct mth_coder_config *config, bool has_pool, struct mth_coder **out,
-                  struct mth_error *err)
+int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
 {
     size_t chunk_bytes = config->chunk_bytes ? config->chunk_bytes : MTH_DEFAULT_CHUNK_BYTES;
     if (!is_chunk_size(chunk_bytes))
@@ -28,7 +26,7 @@ static int create(const struct mth_coder_config *config, bool has_pool, struct m
     coder->chunk_bytes = chunk_bytes;
     coder->n_threads = config->n_threads;
     mth_plan_init(&coder->plan, config->memory);
-    int status = has_pool ? mth_pool_create(config->n_threads, &coder->pool) : MTH_OK;
+    int status = mth_pool_create(config->n_threads, &coder->pool);
     if (!status) {
         coder->workers = mth_memory_calloc(config->memory, config->n_threads, sizeof *coder->workers);
         status = coder->workers ? MTH_OK : MTH_ERR_NO_MEMORY;
@@ -44,17 +42,6 @@ static int create(const struct mth_coder_config *config, bool has_pool, struct m
     }
     *out = coder;
     return MTH_OK;
-}
-
-int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
-{
-    return create(config, true, out, err);
-}
-
-int mth_coder_create_driven(const struct mth_coder_config *config, struct mth_coder **out,
-                            struct mth_error *err)
-{
-    return create(config, false, out, err);
 }
 
 static void empty_cache(struct mth_coder *coder)
@@ -89,9 +76,6 @@ void mth_coder_destroy(struct mth_coder *coder)
         }
         mth_memory_free(coder->memory, worker->payload);
     }
-    for (size_t i = 0; coder->bundle_workers && i < coder->n_threads; i++)
-        mth_bundle_worker_free(coder->memory, &coder->bundle_workers[i]);
-    mth_memory_free(coder->memory, coder->bundle_workers);
     mth_memory_free(coder->memory, coder->workers);
     mth_memory_free(coder->memory, coder->index.data);
     mth_memory_free(coder->memory, coder->leaves);
@@ -132,40 +116,6 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the states of a pipeline");
     *out = spec;
     return MTH_OK;
-}
-
-/* What stands in where the spec asked for does not fit a dtype: the rules, by enum mth_plan_spec. */
-static const char *const stand_ins[MTH_N_PLAN_SPECS] = {
-    [MTH_PLAN_WIDE] = "byte-group+zstd:level=3",
-    [MTH_PLAN_NARROW] = "zstd:level=3",
-};
-
-int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
-                              struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
-{
-    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
-    int status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED], err);
-    if (!status && pipeline->needs_base) {
-        struct mth_pipeline *alone;
-        int bad = mth_pipeline_without_references(pipeline, &alone);
-        if (bad == MTH_OK) {
-            status = mth_coder_take_spec(coder, alone->text, &specs[MTH_PLAN_ALONE], err);
-            mth_pipeline_destroy(alone);
-        } else if (bad != MTH_ERR_UNSUPPORTED) {
-            status = bad;
-        }
-    }
-    for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
-        struct mth_pipeline *stand_in;
-        if (!stand_ins[i])
-            continue;
-        status = mth_pipeline_parse(stand_ins[i], false, &stand_in, err);
-        if (status)
-            break;
-        status = mth_coder_take_spec(coder, stand_in->text, &specs[i], err);
-        mth_pipeline_destroy(stand_in);
-    }
-    return status;
 }
 
 /* Where bytes [offset, offset + n_bytes) of a unit begin in the file (or in the base) when one segment holds

@@ -50,15 +50,12 @@ struct mth_growing {
     size_t capacity;
 };
 
-struct mth_bundle_worker; /* bundle.h */
-
 struct mth_coder {
     struct mth_memory *memory;
     struct mth_pool *pool;
     size_t n_threads;
     size_t chunk_bytes;
     struct mth_coder_worker *workers;
-    struct mth_bundle_worker *bundle_workers; /* one per thread, when there is any */
     struct mth_coder_spec cache[MTH_MAX_CACHED_SPECS];
     size_t n_cached;
     struct mth_plan plan;
@@ -69,9 +66,6 @@ struct mth_coder {
     size_t leaves_capacity;
 };
 
-/* A coder whose n_threads workers are driven by threads of the caller's: it has no pool of its own. */
-int mth_coder_create_driven(const struct mth_coder_config *config, struct mth_coder **coder, struct mth_error *err);
-
 /*
  * The pipeline of a text and its states; kept for later calls. The cache is emptied when it is full, so only
  * the specs taken since the last mth_coder_trim_cache are sure to be there.
@@ -80,10 +74,6 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
                         struct mth_error *err);
 /* Makes room for n more specs. Call before a series of takes. */
 void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
-
-/* The pipelines that a plan for this one may use, by enum mth_plan_spec; MTH_PLAN_ALONE may stay NULL. */
-int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
-                              struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err);
 
 /* Frees the models of the last call. specs: those that mth_coder_models.spec counts in. */
 void mth_coder_free_models(struct mth_coder *coder);

@@ -5,6 +5,12 @@
 
 #include <string.h>
 
+/* What stands in where the spec asked for does not fit a dtype: the rules, by enum mth_plan_spec. */
+static const char *const stand_ins[MTH_N_PLAN_SPECS] = {
+    [MTH_PLAN_WIDE] = "byte-group+zstd:level=3",
+    [MTH_PLAN_NARROW] = "zstd:level=3",
+};
+
 /*
  * A run over the chunks. Threads take chunks in order and code them in any order; what they make is appended
  * in order: a thread waits for its turn, takes its place in the frame and notes the chunk in the index.
@@ -137,6 +143,34 @@ static void encode_work(void *arg, size_t worker_index)
     }
 }
 
+static int take_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                      struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
+{
+    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
+    int status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED], err);
+    if (!status && pipeline->needs_base) {
+        struct mth_pipeline *alone;
+        int bad = mth_pipeline_without_references(pipeline, &alone);
+        if (bad == MTH_OK) {
+            status = mth_coder_take_spec(coder, alone->text, &specs[MTH_PLAN_ALONE], err);
+            mth_pipeline_destroy(alone);
+        } else if (bad != MTH_ERR_UNSUPPORTED) {
+            status = bad;
+        }
+    }
+    for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
+        struct mth_pipeline *stand_in;
+        if (!stand_ins[i])
+            continue;
+        status = mth_pipeline_parse(stand_ins[i], false, &stand_in, err);
+        if (status)
+            break;
+        status = mth_coder_take_spec(coder, stand_in->text, &specs[i], err);
+        mth_pipeline_destroy(stand_in);
+    }
+    return status;
+}
+
 static int code_chunks(struct encode_run *run)
 {
     struct mth_coder *coder = run->coder;
@@ -211,7 +245,7 @@ int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipelin
 
     mth_coder_free_models(coder);
     coder->index.n_bytes = 0;
-    int status = mth_coder_take_plan_specs(coder, pipeline, run.specs, err);
+    int status = take_specs(coder, pipeline, run.specs, err);
     if (status)
         return status;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)

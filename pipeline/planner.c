@@ -59,8 +59,8 @@ int mth_plan_add_segment(struct mth_plan *plan, const struct mth_segment *segmen
 }
 
 /* The rules: what asked for, its form without references, or what stands in for it. */
-uint32_t mth_plan_choose_spec(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
-                              bool has_reference)
+static uint32_t choose_spec(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
+                            bool has_reference)
 {
     struct mth_symbol_type type = mth_symbol_type_of(dtype);
     if ((has_reference || !specs[MTH_PLAN_ASKED]->needs_base) &&
@@ -191,7 +191,7 @@ int mth_plan_make(struct mth_plan *plan, const struct mth_pipeline *const specs[
         }
         uint32_t spec = spec_of[region->dtype][matched];
         if (spec == UINT32_MAX)
-            spec = spec_of[region->dtype][matched] = mth_plan_choose_spec(specs, region->dtype, matched);
+            spec = spec_of[region->dtype][matched] = choose_spec(specs, region->dtype, matched);
         /* A stand-in never looks at a reference, so none is kept for it. */
         struct mth_unit kind = {.dtype = region->dtype,
                                 .spec = spec,

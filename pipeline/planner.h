@@ -64,10 +64,6 @@ void mth_plan_free(struct mth_plan *plan);
 int mth_plan_make(struct mth_plan *plan, const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS],
                   const struct mth_region_map *map, const struct mth_region_map *base, size_t chunk_bytes);
 
-/* The rules of docs/spec.md: the spec of a dtype's tensors, by enum mth_plan_spec. */
-uint32_t mth_plan_choose_spec(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
-                              bool has_reference);
-
 /* Unit and segment lists grow through these, also when a frame is read. Errors: MTH_ERR_NO_MEMORY. */
 int mth_plan_add_unit(struct mth_plan *plan, const struct mth_unit *unit);
 int mth_plan_add_segment(struct mth_plan *plan, const struct mth_segment *segment);
