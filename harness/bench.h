@@ -46,7 +46,7 @@ struct mth_bench_case;
 
 struct mth_bench_cell {
     struct mth_bench_case *parent;
-    const char *spec; /* as asked */
+    char *spec; /* as asked */
     struct mth_pipeline *pipeline;
     char *resolved; /* canonical text */
     struct mth_frame_stats stats;

@@ -10,7 +10,6 @@
 #include "harness/json.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_MATRIX_BYTES = 1 << 20, MAX_LIST = 256 };
@@ -95,20 +94,6 @@ static int read_list(const struct mth_json_node *group, const char *key, const c
     return status;
 }
 
-/* Specs outlive the document: cells point at them. */
-static int keep_specs(const char *specs[MAX_LIST], size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t n_bytes = strlen(specs[i]) + 1;
-        char *kept = malloc(n_bytes); /* lives as long as the process: a matrix is read once */
-        if (!kept)
-            return MTH_ERR_NO_MEMORY;
-        memcpy(kept, specs[i], n_bytes);
-        specs[i] = kept;
-    }
-    return MTH_OK;
-}
-
 static int plan_group(struct mth_bench *bench, const struct mth_json_node *group,
                       const struct mth_manifest *manifest, struct mth_error *err)
 {
@@ -120,8 +105,6 @@ static int plan_group(struct mth_bench *bench, const struct mth_json_node *group
         status = read_list(group, "datasets", datasets, &n_datasets, err);
     if (!status)
         status = read_list(group, "pipelines", specs, &n_specs, err);
-    if (!status && keep_specs(specs, n_specs))
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a matrix");
     for (size_t i = 0; !status && i < n_datasets; i++)
         status = mth_bench_add_dataset(bench, datasets[i], manifest, specs, n_specs, err);
     return status; /* NOLINT(clang-analyzer-unix.Malloc): the cells hold what keep_specs kept */

@@ -55,7 +55,10 @@ int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_e
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
     to->cells = grown;
     struct mth_bench_cell *cell = &grown[to->n_cells];
-    *cell = (struct mth_bench_cell){.spec = spec};
+    *cell = (struct mth_bench_cell){.spec = copy_text(spec)};
+    to->n_cells++;
+    if (!cell->spec)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
     int status = mth_pipeline_parse(spec, to->base_path != NULL, &cell->pipeline, err);
     if (status == MTH_ERR_UNSUPPORTED) {
         cell->unsupported = true;
@@ -67,7 +70,6 @@ int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_e
         mth_error_set(&cell->error, MTH_ERR_UNSUPPORTED, "codes against a base, and there is none");
     }
     cell->resolved = copy_text(cell->pipeline ? mth_pipeline_text(cell->pipeline) : spec);
-    to->n_cells++;
     return cell->resolved ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
 }
 
@@ -99,6 +101,7 @@ int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const
 static void free_cell(struct mth_bench_cell *cell)
 {
     mth_pipeline_destroy(cell->pipeline);
+    free(cell->spec);
     free(cell->resolved);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         free(cell->phases[p].samples_ns);
