@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum { DEFAULT_ROUNDS = 9 };
-#define DEFAULT_CELL_SECONDS 1.5
+#define DEFAULT_CELL_SECONDS 0.5
 
 static const struct mth_command_line command = {
     .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
@@ -27,7 +27,7 @@ static const struct mth_command_line command = {
     .notes =
         "--rounds is the most samples a cell gets (default 9); --seconds the time after which a cell gets no "
         "more\n"
-        "than three (default 1.5). --require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
+        "than three (default 0.5). --require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
