@@ -215,6 +215,7 @@ status: all
 results: all
 	@scripts/install_deps.sh report
 	+$(MAKE) bench
+	@mkdir -p $(dir $(REFERENCE_ROWS))
 	cp $(ROWS) $(REFERENCE_ROWS)
 	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
 	+$(MAKE) status
