@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* Append-only: frames store these numbers. */
+/* Append-only: containers store these numbers. */
 enum mth_dtype {
     MTH_DTYPE_OPAQUE = 0, /* bytes that are no tensor: headers, padding */
     MTH_DTYPE_BOOL = 1,

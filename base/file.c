@@ -1,14 +1,17 @@
 /* Reading at offsets and atomic writing; see file.h. */
+#define _GNU_SOURCE /* O_TMPFILE, on Linux alone */
 #include "base/file.h"
 
 #include "base/checked.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One system call moves at most this much, so that signals are noticed between them. */
@@ -108,8 +111,12 @@ int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_bu
 struct mth_file_writer {
     int fd;
     char *path;
-    char *temporary;
+    char *temporary; /* its name, a pattern while the file has none */
+    bool unnamed;
 };
+
+enum { SUFFIX_BYTES = 12, MAX_NAME_TRIES = 100 };
+static const char suffix[SUFFIX_BYTES] = ".tmp.XXXXXX";
 
 static void writer_free(struct mth_file_writer *writer)
 {
@@ -118,9 +125,56 @@ static void writer_free(struct mth_file_writer *writer)
     free(writer);
 }
 
+/* The directory of a path, allocated. */
+static char *directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    char *directory = malloc(n + 1);
+    if (!directory)
+        return NULL;
+    memcpy(directory, slash ? path : ".", n);
+    directory[n] = '\0';
+    return directory;
+}
+
+/* A file without a name where the output will be, -1 where that is not known. */
+static int open_unnamed(const char *path)
+{
+#if defined(O_TMPFILE) && defined(__linux__)
+    char *directory = directory_of(path);
+    /* Without /proc it could never be given a name. */
+    int fd = directory && access("/proc/self/fd", X_OK) == 0
+                 ? open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+                 : -1;
+    free(directory);
+    return fd;
+#else
+    (void)path;
+    return -1;
+#endif
+}
+
+/* Gives an unnamed file the temporary name, from which it is renamed over the output. */
+static int name_file(struct mth_file_writer *writer)
+{
+    char link[64];
+    size_t n_path = strlen(writer->path);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", writer->fd);
+    for (unsigned i = 0; i < MAX_NAME_TRIES; i++) {
+        snprintf(writer->temporary + n_path, SUFFIX_BYTES, ".tmp.%06u", ((unsigned)getpid() + i) % 1000000);
+        if (linkat(AT_FDCWD, link, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) == 0) {
+            writer->unnamed = false;
+            return 0;
+        }
+        if (errno != EEXIST)
+            return errno;
+    }
+    return EEXIST;
+}
+
 int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct mth_error *err)
 {
-    static const char suffix[] = ".tmp.XXXXXX";
     size_t n_path = strlen(path);
     struct stat st;
     /* A rename would put a file in the place of a device: of /dev/null, for one. */
@@ -140,13 +194,16 @@ int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct 
     memcpy(writer->path, path, n_path + 1);
     memcpy(writer->temporary, path, n_path);
     memcpy(writer->temporary + n_path, suffix, sizeof suffix);
-    writer->fd = mkstemp(writer->temporary);
+    writer->fd = open_unnamed(path);
+    writer->unnamed = writer->fd >= 0;
+    if (writer->fd < 0)
+        writer->fd = mkstemp(writer->temporary);
     if (writer->fd < 0) {
         int status = mth_error_set(err, MTH_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
         writer_free(writer);
         return status;
     }
-    /* mkstemp gives 0600; a new file gets what the umask grants. umask can only be read by setting it. */
+    /* It has 0600 so far; a new file gets what the umask grants. umask can only be read by setting it. */
     mode_t mask = umask(022);
     umask(mask);
     if (fchmod(writer->fd, 0666 & ~mask) != 0) {
@@ -155,6 +212,16 @@ int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct 
         return status;
     }
     *out = writer;
+    return MTH_OK;
+}
+
+int mth_file_writer_set_attributes(struct mth_file_writer *writer, uint32_t mode, int64_t mtime_s,
+                                   uint32_t mtime_ns, struct mth_error *err)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = mtime_s, .tv_nsec = mtime_ns}};
+    if (fchmod(writer->fd, mode & 0777) != 0 || futimens(writer->fd, times) != 0)
+        return mth_error_set(err, MTH_ERR_IO, "%s: cannot set its mode and time: %s", writer->path,
+                             strerror(errno));
     return MTH_OK;
 }
 
@@ -174,20 +241,28 @@ int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size
     return MTH_OK;
 }
 
+int mth_file_writer_write_at(struct mth_file_writer *writer, uint64_t offset, const void *data,
+                             size_t n_bytes, struct mth_error *err)
+{
+    const uint8_t *p = data;
+    while (n_bytes > 0) {
+        ssize_t put = pwrite(writer->fd, p, mth_size_min(n_bytes, MTH_IO_PIECE_BYTES), (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return mth_error_set(err, MTH_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
+        p += put;
+        offset += (uint64_t)put;
+        n_bytes -= (size_t)put;
+    }
+    return MTH_OK;
+}
+
 /* Makes a rename durable. File systems that can not sync a directory are not an error. */
 static void sync_directory_of(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *directory = NULL;
-    if (slash) {
-        size_t n = slash == path ? 1 : (size_t)(slash - path);
-        directory = malloc(n + 1);
-        if (!directory)
-            return;
-        memcpy(directory, path, n);
-        directory[n] = '\0';
-    }
-    int fd = open(directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *directory = directory_of(path);
+    int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     free(directory);
     if (fd >= 0) {
         (void)fsync(fd);
@@ -198,6 +273,8 @@ static void sync_directory_of(const char *path)
 int mth_file_writer_commit(struct mth_file_writer *writer, struct mth_error *err)
 {
     int failed = fsync(writer->fd) != 0 ? errno : 0;
+    if (!failed && writer->unnamed)
+        failed = name_file(writer);
     if (close(writer->fd) != 0 && !failed)
         failed = errno;
     writer->fd = -1;
@@ -219,7 +296,8 @@ void mth_file_writer_abort(struct mth_file_writer *writer)
         return;
     if (writer->fd >= 0)
         close(writer->fd);
-    unlink(writer->temporary);
+    if (!writer->unnamed)
+        unlink(writer->temporary);
     writer_free(writer);
 }
 

@@ -49,12 +49,19 @@ int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_bu
 
 /*
  * Write a file so that its name holds either what it held before or all of the new content: a temporary file
- * in the same directory, synced, renamed over the name, the directory synced.
+ * in the same directory, synced, renamed over the name, the directory synced. Where the system knows files without a
+ * name the temporary one has none until then, so that a process that is killed leaves nothing behind.
  */
 struct mth_file_writer;
 int mth_file_writer_open(const char *path, struct mth_file_writer **writer, struct mth_error *err);
 int mth_file_writer_write(struct mth_file_writer *writer, const void *data, size_t n_bytes,
                           struct mth_error *err);
+/* The same at an offset, by several threads at once; what nobody writes is zeros. */
+int mth_file_writer_write_at(struct mth_file_writer *writer, uint64_t offset, const void *data,
+                             size_t n_bytes, struct mth_error *err);
+/* Give the file these permission bits and this time of its last change. Call when everything is written. */
+int mth_file_writer_set_attributes(struct mth_file_writer *writer, uint32_t mode, int64_t mtime_s,
+                                   uint32_t mtime_ns, struct mth_error *err);
 /* Ends the writer, whatever comes back; on an error nothing is left behind. */
 int mth_file_writer_commit(struct mth_file_writer *writer, struct mth_error *err);
 void mth_file_writer_abort(struct mth_file_writer *writer);

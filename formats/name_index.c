@@ -67,7 +67,10 @@ int mth_name_index_make_unique(struct mth_region_map *map)
             continue;
         char number[24];
         int n_number = snprintf(number, sizeof number, "#%zu", i);
-        status = mth_region_map_rename(map, i, number, (size_t)n_number);
+        /* Again where that, too, is somebody's name. */
+        do {
+            status = mth_region_map_rename(map, i, number, (size_t)n_number);
+        } while (!status && mth_name_index_find(&index, mth_tensor_name(map, &map->tensors[i])));
     }
     mth_name_index_free(&index);
     return status;

@@ -229,22 +229,27 @@ static bool tensor_is_sound(const struct mth_region_map *map, const struct mth_t
     return tensor->offset_bytes <= region->n_bytes && n_bytes <= region->n_bytes - tensor->offset_bytes;
 }
 
-/* Four bytes inside one opaque region, and a region that they follow from. */
-static bool derived_is_sound(const struct mth_region_map *map, const struct mth_derived *derived)
+const struct mth_region *mth_region_map_region_at(const struct mth_region_map *map, uint64_t offset)
 {
     size_t low = 0, high = map->n_regions;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (map->regions[middle].offset <= derived->offset)
+        if (map->regions[middle].offset <= offset)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == 0 || derived->region >= map->n_regions)
-        return false;
-    const struct mth_region *region = &map->regions[low - 1];
-    return region->dtype == MTH_DTYPE_OPAQUE && region->n_bytes >= 4 &&
-           derived->offset - region->offset <= region->n_bytes - 4;
+    if (low == 0 || offset - map->regions[low - 1].offset >= map->regions[low - 1].n_bytes)
+        return NULL;
+    return &map->regions[low - 1];
+}
+
+/* Four bytes inside one opaque region, and a region that they follow from. */
+static bool derived_is_sound(const struct mth_region_map *map, const struct mth_derived *derived)
+{
+    const struct mth_region *region = mth_region_map_region_at(map, derived->offset);
+    return region && derived->region < map->n_regions && region->dtype == MTH_DTYPE_OPAQUE &&
+           region->n_bytes >= 4 && derived->offset - region->offset <= region->n_bytes - 4;
 }
 
 int mth_region_map_check(const struct mth_region_map *map)

@@ -173,6 +173,9 @@ static inline const struct mth_tensor *mth_tensor_param(const struct mth_region_
     return param == MTH_NO_TENSOR ? NULL : &map->tensors[param];
 }
 
+/* The region that holds a byte of the file, NULL behind its end. Cost: a binary search. */
+const struct mth_region *mth_region_map_region_at(const struct mth_region_map *map, uint64_t offset);
+
 /* The tensor of a name, NULL when there is none. Cost: linear. */
 const struct mth_tensor *mth_region_map_find(const struct mth_region_map *map, const char *name);
 

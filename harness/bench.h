@@ -49,7 +49,7 @@ struct mth_bench_cell {
     char *spec; /* as asked */
     struct mth_pipeline *pipeline;
     char *resolved; /* canonical text */
-    struct mth_frame_stats stats;
+    struct mth_container_stats stats;
     size_t stored_bytes;
     double ratio;
     bool unsupported; /* the spec has no meaning here: no base, for instance */

@@ -1,222 +1,194 @@
-/* `mithril compress`: a checkpoint into one frame, decoded again and compared before it is written. */
+/* `mithril compress`: checkpoint files into containers, each bundle restored and compared before it is written. */
 #include "harness/command.h"
 
 #include "base/pool.h"
-#include "harness/checkpoint_file.h"
-#include "harness/clock.h"
-#include "harness/frame_file.h"
-#include "harness/options.h"
+#include "harness/file_walk.h"
+#include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/stream_progress.h"
 #include "harness/text.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* What is not written by the decoder shows. */
-enum { POISON = 0xa5 };
+enum { ESTIMATE_BYTES = 32 << 20 };
 
 struct job {
     const struct mth_options *options;
-    const char *input_path;
-    char *output_path;
     struct mth_memory *memory;
-    struct mth_loaded input;
-    struct mth_loaded base;
+    struct mth_opened_chain chain;
     struct mth_pipeline *pipeline;
-    uint8_t *frame;
-    size_t frame_bytes;
-    uint64_t encode_ns;
-    uint64_t decode_ns;
+    struct mth_stream_config config;
 };
 
-static int load(struct job *job, struct mth_error *err)
+static double ratio_of(uint64_t n_raw, uint64_t n_stored)
 {
-    const struct mth_options *options = job->options;
-    bool input_opaque, base_opaque = false;
-    int status =
-        mth_loaded_open_any(job->input_path, options->dtype, job->memory, &job->input, &input_opaque, err);
-    if (!status && options->base)
-        status =
-            mth_loaded_open_any(options->base, options->dtype, job->memory, &job->base, &base_opaque, err);
-    if (status)
-        return status;
-    if (input_opaque || base_opaque)
-        fprintf(stderr,
-                "mithril: %s: no checkpoint format known here; taken as bytes without types (--dtype gives "
-                "one)\n",
-                input_opaque ? job->input_path : options->base);
-    return MTH_OK;
+    return n_stored ? (double)n_raw / (double)n_stored : 0;
 }
 
-static int create_coder(struct job *job, struct mth_coder **coder, struct mth_error *err)
+/* Where the lines for people go when standard output carries the container. */
+static FILE *talk(const struct job *job, const char *output)
 {
-    size_t n_threads = job->options->threads ? job->options->threads : mth_pool_processors();
-    struct mth_coder_config config = {
-        .n_threads = n_threads, .chunk_bytes = job->options->chunk_bytes, .memory = job->memory};
-    return mth_coder_create(&config, coder, err);
+    bool busy = strcmp(output, "-") == 0 || (job->options->json && strcmp(job->options->json, "-") == 0);
+    return job->options->quiet || (busy && strcmp(output, "-") != 0) ? NULL : busy ? stderr : stdout;
 }
 
-static int encode(struct job *job, struct mth_error *err)
+static void print_summary(const struct job *job, const char *output, const struct mth_container_stats *stats,
+                          uint64_t ns)
 {
-    struct mth_coder *coder = NULL;
-    size_t capacity;
-    int status = create_coder(job, &coder, err);
-    if (status)
-        return status;
-    const struct mth_checkpoint *base = job->options->base ? &job->base.checkpoint : NULL;
-    status = mth_coder_bound(coder, &job->input.checkpoint, &capacity);
-    if (status)
-        mth_error_set(err, status, "%s: too large for this machine", job->input_path);
-    if (!status && !(job->frame = mth_memory_alloc(job->memory, capacity)))
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for a frame of %zu bytes",
-                               job->input_path, capacity);
-    if (!status) {
-        struct mth_frame_stats stats;
-        uint64_t start = mth_clock_ns();
-        status = mth_coder_encode(coder, job->pipeline, &job->input.checkpoint, base, job->frame, capacity,
-                                  &job->frame_bytes, &stats, err);
-        job->encode_ns = mth_clock_ns() - start;
-    }
-    mth_coder_destroy(coder);
-    return status;
+    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES];
+    FILE *out = talk(job, output);
+    double seconds = (double)ns * 1e-9;
+    if (!out)
+        return;
+    fprintf(out, "%s: %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, peak %s%s\n",
+            mth_text_name(output, 40, name), (unsigned long long)stats->raw_bytes,
+            (unsigned long long)stats->stored_bytes, ratio_of(stats->raw_bytes, stats->stored_bytes),
+            seconds > 0 ? (double)stats->raw_bytes / (double)(1 << 30) / seconds : 0,
+            mth_text_size(mth_peak_resident_bytes(), peak), job->options->no_verify ? "" : ", verified");
 }
 
-/* Decodes with a coder that knows nothing of the encoding. */
-static int verify(struct job *job, struct mth_error *err)
+static int put_json(const struct job *job, const struct mth_opened *input, const char *output,
+                    const struct mth_container_stats *stats, uint64_t ns, struct mth_error *err)
 {
-    size_t n_bytes = job->input.bytes.n_bytes;
-    struct mth_coder *coder = NULL;
-    uint8_t *restored = mth_memory_alloc(job->memory, n_bytes);
-    if (!restored)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory to verify what was encoded",
-                             job->input_path);
-    memset(restored, POISON, n_bytes);
-    int status = create_coder(job, &coder, err);
-    if (!status) {
-        struct mth_bytes base = {job->base.bytes.data, job->base.bytes.n_bytes};
-        uint64_t start = mth_clock_ns();
-        status = mth_coder_decode(coder, (struct mth_bytes){job->frame, job->frame_bytes},
-                                  job->options->base ? &base : NULL, restored, n_bytes, err);
-        job->decode_ns = mth_clock_ns() - start;
-    }
-    if (!status && n_bytes && memcmp(restored, job->input.bytes.data, n_bytes) != 0)
-        status =
-            mth_error_set(err, MTH_ERR_CHECKSUM,
-                          "%s: does not restore to the same bytes; nothing was written", job->input_path);
-    mth_coder_destroy(coder);
-    mth_memory_free(job->memory, restored);
-    return status;
-}
-
-static double gib_s(size_t n_bytes, uint64_t ns)
-{
-    return ns ? (double)n_bytes / (double)(1 << 30) / ((double)ns * 1e-9) : 0;
-}
-
-static void print_summary(const struct job *job)
-{
-    size_t n_raw = job->input.bytes.n_bytes;
-    char name[MTH_TEXT_BYTES];
-    printf("%s: %zu -> %zu bytes, ratio %.3f, encoded at %.3f GiB/s, decoded at %.3f GiB/s, verified\n",
-           mth_text_name(job->output_path, 40, name), n_raw, job->frame_bytes,
-           (double)n_raw / (double)job->frame_bytes, gib_s(n_raw, job->encode_ns),
-           gib_s(n_raw, job->decode_ns));
-}
-
-static int put_json(const struct job *job, struct mth_error *err)
-{
-    size_t n_raw = job->input.bytes.n_bytes;
     struct mth_json_writer w;
     mth_json_writer_init(&w);
     mth_json_begin_object(&w, NULL);
     mth_json_string(&w, "kind", "compress");
     mth_json_int(&w, "schema", 1);
-    mth_json_string(&w, "input", job->input_path);
+    mth_json_string(&w, "input", input->path);
     mth_json_string(&w, "base", job->options->base);
-    mth_json_string(&w, "output", job->output_path);
-    mth_json_string(&w, "format", job->input.map.format);
+    mth_json_string(&w, "output", output);
+    mth_json_string(&w, "format", input->map.format);
     mth_json_string(&w, "spec_resolved", mth_pipeline_text(job->pipeline));
-    mth_json_uint(&w, "raw_bytes", n_raw);
-    mth_json_uint(&w, "stored_bytes", job->frame_bytes);
-    mth_json_real(&w, "ratio", (double)n_raw / (double)job->frame_bytes);
-    mth_json_uint(&w, "encode_ns", job->encode_ns);
-    mth_json_uint(&w, "decode_ns", job->decode_ns);
-    mth_json_bool(&w, "verified", true);
+    mth_json_uint(&w, "raw_bytes", stats->raw_bytes);
+    mth_json_uint(&w, "stored_bytes", stats->stored_bytes);
+    mth_json_real(&w, "ratio", ratio_of(stats->raw_bytes, stats->stored_bytes));
+    mth_json_uint(&w, "encode_ns", ns);
+    mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
+    mth_json_bool(&w, "verified", !job->options->no_verify);
     mth_json_end(&w);
     return mth_text_put_json(&w, job->options->json, err);
 }
 
-static int compress(struct job *job, struct mth_error *err)
+static int estimate(struct job *job, const struct mth_opened *input, struct mth_error *err)
 {
-    const struct mth_options *options = job->options;
-    const char *inputs[] = {job->input_path, options->base};
-    int status = mth_output_check(job->output_path, options->force, inputs, 2, err);
+    uint64_t n_stored;
+    char name[MTH_TEXT_BYTES];
+    int status =
+        mth_compress_estimate(job->pipeline, &input->source, &input->map, mth_opened_chain_base(&job->chain),
+                              &job->config, ESTIMATE_BYTES, &n_stored, err);
     if (!status)
-        status = mth_pipeline_parse(options->pipelines.n_items ? options->pipelines.items[0] : "balanced",
-                                    options->base != NULL, &job->pipeline, err);
-    if (!status)
-        status = load(job, err);
-    if (!status)
-        status = encode(job, err);
-    if (!status)
-        status = verify(job, err);
-    if (!status)
-        status = mth_output_write(job->output_path, (struct mth_bytes){job->frame, job->frame_bytes}, err);
-    if (status)
-        return status;
-    if (!options->quiet && !(options->json && strcmp(options->json, "-") == 0))
-        print_summary(job);
-    return options->json ? put_json(job, err) : MTH_OK;
+        printf("%s: %llu -> about %llu bytes, ratio about %.3f\n", mth_text_name(input->path, 40, name),
+               (unsigned long long)input->map.n_bytes, (unsigned long long)n_stored,
+               ratio_of(input->map.n_bytes, n_stored));
+    return status;
 }
 
-/* The output's name: as asked, or the input's with our suffix behind it. Allocated. */
-static char *output_name(const struct mth_options *options)
+static int compress(struct job *job, const struct mth_opened *input, const char *output_path,
+                    struct mth_error *err)
 {
-    const char *name = options->output ? options->output : options->operands.items[0];
-    size_t n = strlen(name);
-    char *path = malloc(n + sizeof MTH_FRAME_SUFFIX);
-    if (path) {
-        memcpy(path, name, n + 1);
-        if (!options->output)
-            memcpy(path + n, MTH_FRAME_SUFFIX, sizeof MTH_FRAME_SUFFIX);
-    }
-    return path;
+    struct mth_container_stats stats;
+    struct mth_output output;
+    struct mth_stream_bar bar;
+    struct mth_file_attributes attributes = mth_opened_attributes(input);
+    int status = mth_output_open(output_path, &output, err);
+    if (status)
+        return status;
+    mth_stream_bar_begin(&bar, input->path, job->options->quiet);
+    job->config.progress = mth_stream_bar_show;
+    job->config.progress_arg = &bar;
+    status = mth_compress(job->pipeline, &input->source, &input->map, mth_opened_chain_base(&job->chain),
+                          &attributes, &output.sink, &job->config, &stats, err);
+    if (status == MTH_ERR_CANCELLED)
+        mth_error_set(err, status, "interrupted, nothing was written");
+    status = mth_output_close(&output, status, &attributes, err);
+    uint64_t ns = mth_stream_bar_end(&bar);
+    if (status)
+        return status;
+    print_summary(job, output_path, &stats, ns);
+    return job->options->json ? put_json(job, input, output_path, &stats, ns, err) : MTH_OK;
+}
+
+/* A limit that the user set is another failure than a machine without memory. */
+static int name_limit(const struct job *job, int status, struct mth_error *err)
+{
+    if (status != MTH_ERR_NO_MEMORY || !job->options->memory_bytes)
+        return status;
+    return mth_error_set(err, MTH_ERR_LIMIT,
+                         "needs more than --memory allows (%zu bytes); fewer threads need less",
+                         job->options->memory_bytes);
+}
+
+static int do_file(void *arg, const char *input_path, const char *output_path, struct mth_error *err)
+{
+    struct job *job = arg;
+    const char *inputs[] = {input_path, job->options->base};
+    struct mth_opened input = {0};
+    struct mth_error why = {0};
+    bool is_opaque = false;
+    int status =
+        job->options->estimate ? MTH_OK : mth_output_check(output_path, job->options->force, inputs, 2, err);
+    if (!status)
+        status = mth_opened_open_file(&input, input_path, job->memory, err);
+    if (!status)
+        status = mth_opened_map_any(&input, job->options->dtype, &is_opaque, &why, err);
+    if (!status && is_opaque)
+        fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
+    if (!status)
+        status =
+            job->options->estimate ? estimate(job, &input, err) : compress(job, &input, output_path, err);
+    mth_opened_close(&input);
+    status = name_limit(job, status, err);
+    return status ? mth_opened_blame(input_path, err) : MTH_OK;
+}
+
+static int prepare(struct job *job, struct mth_error *err)
+{
+    const struct mth_options *options = job->options;
+    int status = mth_pipeline_parse(options->pipelines.n_items ? options->pipelines.items[0] : "balanced",
+                                    options->base != NULL, &job->pipeline, err);
+    if (!status)
+        status = mth_opened_chain_open(&job->chain, options, job->config.n_threads, job->memory, err);
+    if (!status && job->chain.links && !job->chain.links[0].has_map)
+        status = mth_opened_map(&job->chain.links[0], options->dtype, err);
+    return status;
 }
 
 int mth_cmd_compress(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "compress FILE [OPTION...]",
-        .summary = "Compresses a checkpoint into FILE" MTH_FRAME_SUFFIX
-                   ". Before that is written it is decoded again and compared, bit for bit.",
-        .notes =
-            "The default pipeline is balanced. Against a base (-b), the same base is needed to decompress.\n"
-            "The file holds a frame of version 0, an interim form that later versions may not read.",
-        .takes = MTH_TAKES_PIPELINE | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT |
-                 MTH_TAKES_FORCE | MTH_TAKES_DTYPE | MTH_TAKES_CHUNK | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS |
-                 MTH_TAKES_QUIET,
+        .usage = "compress FILE... [OPTION...]",
+        .summary = "Compresses checkpoints, each FILE into FILE" MTH_CONTAINER_SUFFIX
+                   ", and directories into directories. What is made is restored\n"
+                   "and compared, bit for bit, before it is written. - reads standard input, -o - writes "
+                   "standard output.",
+        .notes = "The default pipeline is balanced. Against a base (-b), the same base is needed to "
+                 "decompress; it may be\n"
+                 "a container, and where that needs a base of its own, another -b names it.",
+        .takes = MTH_TAKES_PIPELINE | MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT |
+                 MTH_TAKES_FORCE | MTH_TAKES_DTYPE | MTH_TAKES_CHUNK | MTH_TAKES_MEMORY | MTH_TAKES_ESTIMATE |
+                 MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,
-        .max_operands = 1,
+        .max_operands = SIZE_MAX,
     };
+    static const struct mth_naming naming = {.suffix = MTH_CONTAINER_SUFFIX, .adds = true};
     struct mth_options options;
-    struct mth_error err;
+    struct mth_error err = {0};
     int exit_code;
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
-    struct job job = {.options = &options,
-                      .input_path = options.operands.items[0],
-                      .output_path = output_name(&options),
-                      .memory = mth_memory_create(0)};
-    int status = job.output_path && job.memory ? compress(&job, &err)
-                                               : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    mth_memory_free(job.memory, job.frame);
-    mth_loaded_close(&job.input);
-    mth_loaded_close(&job.base);
+    struct job job = {.options = &options, .memory = mth_memory_create(options.memory_bytes)};
+    job.config =
+        (struct mth_stream_config){.n_threads = options.threads ? options.threads : mth_pool_processors(),
+                                   .chunk_bytes = options.chunk_bytes,
+                                   .memory = job.memory,
+                                   .verify = !options.no_verify};
+    int status = job.memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    exit_code = status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, &job);
+    mth_opened_chain_close(&job.chain);
     mth_pipeline_destroy(job.pipeline);
     mth_memory_destroy(job.memory);
-    free(job.output_path);
     mth_options_free(&options);
-    return status ? mth_command_fail(&err) : MTH_EXIT_OK;
+    return exit_code;
 }

@@ -1,156 +1,239 @@
-/* `mithril decompress`: a frame file back into the checkpoint it was made of. */
+/* `mithril decompress` and `mithril verify`: containers back into the files they were made of, or only checked. */
 #include "harness/command.h"
 
-#include "base/file.h"
 #include "base/pool.h"
-#include "harness/clock.h"
-#include "harness/frame_file.h"
-#include "harness/options.h"
+#include "harness/file_walk.h"
+#include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/stream_progress.h"
 #include "harness/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct job {
     const struct mth_options *options;
-    const char *input_path;
-    char *output_path;
     struct mth_memory *memory;
-    struct mth_buffer frame;
-    struct mth_buffer base;
-    uint8_t *restored;
-    size_t raw_bytes;
-    uint64_t decode_ns;
+    struct mth_opened_chain chain;
+    struct mth_stream_config config;
 };
 
-static int decode(struct job *job, struct mth_error *err)
+static void print_summary(const struct job *job, const char *output, const struct mth_container_stats *stats,
+                          uint64_t ns)
 {
+    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES];
     const struct mth_options *options = job->options;
-    struct mth_bytes frame = {job->frame.data, job->frame.n_bytes},
-                     base = {job->base.data, job->base.n_bytes};
-    struct mth_frame_file file;
-    struct mth_coder *coder = NULL;
-    struct mth_error inner;
-    int status = mth_frame_file_read(job->input_path, frame, &file, err);
-    if (status)
-        return status;
-    if (file.info.has_base && !options->base)
-        return mth_error_set(err, MTH_ERR_BASE, "%s: was coded against a base; -b FILE names it",
-                             job->input_path);
-    if (!file.info.has_base && options->base)
-        return mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b",
-                             job->input_path);
-    if (file.info.raw_bytes > SIZE_MAX ||
-        !(job->restored = mth_memory_alloc(job->memory, (size_t)file.info.raw_bytes)))
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for the %llu bytes it restores to",
-                             job->input_path, (unsigned long long)file.info.raw_bytes);
-    job->raw_bytes = (size_t)file.info.raw_bytes;
-    struct mth_coder_config config = {
-        .n_threads = options->threads ? options->threads : mth_pool_processors(), .memory = job->memory};
-    status = mth_coder_create(&config, &coder, &inner);
-    if (!status) {
-        uint64_t start = mth_clock_ns();
-        status = mth_coder_decode(coder, frame, options->base ? &base : NULL, job->restored, job->raw_bytes,
-                                  &inner);
-        job->decode_ns = mth_clock_ns() - start;
-    }
-    mth_coder_destroy(coder);
-    return status ? mth_error_set(err, status, "%s: %s", job->input_path, inner.text) : MTH_OK;
+    double seconds = (double)ns * 1e-9;
+    bool busy = strcmp(output, "-") == 0;
+    if (options->quiet || (!busy && options->json && strcmp(options->json, "-") == 0))
+        return;
+    fprintf(busy ? stderr : stdout, "%s: %llu -> %llu bytes, %.3f GiB/s, peak %s, digest verified\n",
+            mth_text_name(output, 60, name), (unsigned long long)stats->stored_bytes,
+            (unsigned long long)stats->raw_bytes,
+            seconds > 0 ? (double)stats->raw_bytes / (double)(1 << 30) / seconds : 0,
+            mth_text_size(mth_peak_resident_bytes(), peak));
 }
 
-static int put_json(const struct job *job, struct mth_error *err)
+static int put_json(const struct job *job, const char *kind, const char *input, const char *output,
+                    const struct mth_container_stats *stats, uint64_t ns, struct mth_error *err)
 {
     struct mth_json_writer w;
     mth_json_writer_init(&w);
     mth_json_begin_object(&w, NULL);
-    mth_json_string(&w, "kind", "decompress");
+    mth_json_string(&w, "kind", kind);
     mth_json_int(&w, "schema", 1);
-    mth_json_string(&w, "input", job->input_path);
+    mth_json_string(&w, "input", input);
     mth_json_string(&w, "base", job->options->base);
-    mth_json_string(&w, "output", job->output_path);
-    mth_json_uint(&w, "raw_bytes", job->raw_bytes);
-    mth_json_uint(&w, "stored_bytes", job->frame.n_bytes);
-    mth_json_uint(&w, "decode_ns", job->decode_ns);
+    mth_json_string(&w, "output", output);
+    mth_json_uint(&w, "raw_bytes", stats->raw_bytes);
+    mth_json_uint(&w, "stored_bytes", stats->stored_bytes);
+    mth_json_uint(&w, "n_bundles", stats->n_bundles);
+    mth_json_uint(&w, "n_unchecked", stats->n_skipped);
+    mth_json_uint(&w, "decode_ns", ns);
+    mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
     mth_json_end(&w);
     return mth_text_put_json(&w, job->options->json, err);
 }
 
-static int decompress(struct job *job, struct mth_error *err)
+/* The container, read in order: from a file, or from standard input as it comes. */
+static int open_input(const char *path, struct mth_source *source, struct mth_input *input,
+                      struct mth_error *err)
 {
-    const struct mth_options *options = job->options;
-    const char *inputs[] = {job->input_path, options->base};
-    int status = mth_output_check(job->output_path, options->force, inputs, 2, err);
-    if (!status)
-        status = mth_file_read_all(job->input_path, job->memory, &job->frame, err);
-    if (!status && options->base)
-        status = mth_file_read_all(options->base, job->memory, &job->base, err);
-    if (!status)
-        status = decode(job, err);
-    if (!status)
-        status = mth_output_write(job->output_path, (struct mth_bytes){job->restored, job->raw_bytes}, err);
-    if (status)
-        return status;
-    if (!options->quiet && !(options->json && strcmp(options->json, "-") == 0)) {
-        char name[MTH_TEXT_BYTES];
-        double seconds = (double)job->decode_ns * 1e-9;
-        printf("%s: %zu -> %zu bytes, decoded at %.3f GiB/s, digest verified\n",
-               mth_text_name(job->output_path, 60, name), job->frame.n_bytes, job->raw_bytes,
-               seconds > 0 ? (double)job->raw_bytes / (double)(1 << 30) / seconds : 0);
+    *source = (struct mth_source){.fd = -1};
+    if (strcmp(path, "-") == 0) {
+        mth_input_descriptor("standard input", STDIN_FILENO, input);
+        return MTH_OK;
     }
-    return options->json ? put_json(job, err) : MTH_OK;
+    int status = mth_source_open(path, source, err);
+    if (!status)
+        mth_input_source(source, input);
+    return status;
 }
 
-/* The output's name: as asked, or the input's without our suffix. Allocated. */
-static int output_name(const struct mth_options *options, char **out, struct mth_error *err)
+/* A base for a container that has none is a mistake; where it can not be looked at first, it is let go. */
+static int check_base_wanted(const struct job *job, const char *path, struct mth_error *err)
 {
-    const char *name = options->operands.items[0];
-    size_t n = strlen(name), n_suffix = sizeof MTH_FRAME_SUFFIX - 1;
-    if (options->output) {
-        name = options->output;
-        n = strlen(name);
-    } else if (n > n_suffix && strcmp(name + n - n_suffix, MTH_FRAME_SUFFIX) == 0) {
-        n -= n_suffix;
-    } else {
-        return mth_error_set(err, MTH_ERR_USAGE,
-                             "%s: does not end in " MTH_FRAME_SUFFIX "; -o FILE names the output", name);
+    struct mth_opened opened = {0};
+    struct mth_container_info info;
+    if (!job->chain.links || strcmp(path, "-") == 0)
+        return MTH_OK;
+    int status = mth_opened_open(&opened, path, 1, job->memory, err);
+    if (!status && opened.container) {
+        mth_container_describe(opened.container, &info);
+        if (!info.has_base)
+            status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", path);
     }
-    *out = calloc(n + 1, 1);
-    if (!*out)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
-    memcpy(*out, name, n);
-    return MTH_OK;
+    mth_opened_close(&opened);
+    return status;
+}
+
+static int decompress(struct job *job, const char *input_path, const char *output_path, struct mth_error *err)
+{
+    const char *inputs[] = {input_path, job->options->base};
+    struct mth_container_stats stats = {0};
+    struct mth_source source;
+    struct mth_input input;
+    struct mth_output output;
+    struct mth_stream_bar bar;
+    int status = mth_output_check(output_path, job->options->force, inputs, 2, err);
+    if (!status)
+        status = check_base_wanted(job, input_path, err);
+    if (!status)
+        status = open_input(input_path, &source, &input, err);
+    if (status)
+        return status;
+    status = mth_output_open(output_path, &output, err);
+    if (!status) {
+        mth_stream_bar_begin(&bar, input_path, job->options->quiet);
+        job->config.progress = mth_stream_bar_show;
+        job->config.progress_arg = &bar;
+        status = mth_decompress(&input, mth_opened_chain_base(&job->chain), &output.sink, &job->config,
+                                &stats, err);
+        if (status == MTH_ERR_CANCELLED)
+            mth_error_set(err, status, "interrupted, nothing was written");
+        status = mth_output_close(&output, status, &stats.attributes, err);
+        uint64_t ns = mth_stream_bar_end(&bar);
+        if (!status) {
+            print_summary(job, output_path, &stats, ns);
+            if (job->options->json)
+                status = put_json(job, "decompress", input_path, output_path, &stats, ns, err);
+        }
+    }
+    mth_source_close(&source);
+    return status;
+}
+
+static int name_limit(const struct job *job, int status, struct mth_error *err)
+{
+    if (status != MTH_ERR_NO_MEMORY || !job->options->memory_bytes)
+        return status;
+    return mth_error_set(err, MTH_ERR_LIMIT,
+                         "needs more than --memory allows (%zu bytes); fewer threads need less",
+                         job->options->memory_bytes);
+}
+
+static int decompress_file(void *arg, const char *input_path, const char *output_path, struct mth_error *err)
+{
+    int status = name_limit(arg, decompress(arg, input_path, output_path, err), err);
+    return status ? mth_opened_blame(input_path, err) : MTH_OK;
+}
+
+static int verify_file(struct job *job, const char *path, struct mth_error *err)
+{
+    struct mth_container_stats stats = {0};
+    struct mth_source source;
+    struct mth_input input;
+    struct mth_stream_bar bar;
+    char name[MTH_TEXT_BYTES];
+    int status = open_input(path, &source, &input, err);
+    if (status)
+        return status;
+    mth_stream_bar_begin(&bar, path, job->options->quiet);
+    job->config.progress = mth_stream_bar_show;
+    job->config.progress_arg = &bar;
+    status = mth_container_check(&input, mth_opened_chain_base(&job->chain), &job->config, &stats, err);
+    uint64_t ns = mth_stream_bar_end(&bar);
+    mth_source_close(&source);
+    if (name_limit(job, status, err))
+        return mth_opened_blame(path, err);
+    bool silent = job->options->quiet || (job->options->json && strcmp(job->options->json, "-") == 0);
+    if (!silent && stats.n_skipped)
+        printf("%s: checksums right; %llu of %llu bundles can only be restored with the base (-b)\n",
+               mth_text_name(path, 60, name), (unsigned long long)stats.n_skipped,
+               (unsigned long long)stats.n_bundles);
+    else if (!silent)
+        printf("%s: restores to the original, %llu bytes\n", mth_text_name(path, 60, name),
+               (unsigned long long)stats.raw_bytes);
+    return job->options->json ? put_json(job, "verify", path, NULL, &stats, ns, err) : MTH_OK;
+}
+
+static int verify_files(struct job *job)
+{
+    int exit_code = MTH_EXIT_OK;
+    for (size_t i = 0; i < job->options->operands.n_items; i++) {
+        struct mth_error err = {0};
+        if (!verify_file(job, job->options->operands.items[i], &err))
+            continue;
+        int code = mth_command_fail(&err);
+        exit_code = exit_code ? exit_code : code;
+    }
+    return exit_code;
+}
+
+static int run(const struct mth_command_line *line, bool verify, int argc, char **argv)
+{
+    static const struct mth_naming naming = {.suffix = MTH_CONTAINER_SUFFIX, .adds = false};
+    struct mth_options options;
+    struct mth_error err = {0};
+    int exit_code;
+    if (!mth_options_parse(line, argc, argv, &options, &exit_code))
+        return exit_code;
+    struct job job = {.options = &options, .memory = mth_memory_create(options.memory_bytes)};
+    job.config = (struct mth_stream_config){
+        .n_threads = options.threads ? options.threads : mth_pool_processors(), .memory = job.memory};
+    int status = job.memory
+                     ? mth_opened_chain_open(&job.chain, &options, job.config.n_threads, job.memory, &err)
+                     : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    if (status)
+        exit_code = mth_command_fail(&err);
+    else
+        exit_code = verify ? verify_files(&job) : mth_file_walk(&options, &naming, decompress_file, &job);
+    mth_opened_chain_close(&job.chain);
+    mth_memory_destroy(job.memory);
+    mth_options_free(&options);
+    return exit_code;
 }
 
 int mth_cmd_decompress(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "decompress FILE" MTH_FRAME_SUFFIX " [OPTION...]",
-        .summary = "Restores what compress made, bit for bit, into FILE. Its digest is checked before it is "
-                   "written.",
-        .notes = "What was compressed against a base (-b) needs the same base; another one is refused.",
-        .takes = MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_JSON |
+        .usage = "decompress FILE" MTH_CONTAINER_SUFFIX "... [OPTION...]",
+        .summary = "Restores what compress made, bit for bit, with its mode and time; directories into "
+                   "directories.\n"
+                   "- reads standard input, -o - writes standard output.",
+        .notes = "What was compressed against a base (-b) needs that base, or one with the same tensors; "
+                 "another one\n"
+                 "is refused. A base that needs a base of its own takes the next -b.",
+        .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
+                 MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
+        .min_operands = 1,
+        .max_operands = SIZE_MAX,
+    };
+    return run(&line, false, argc, argv);
+}
+
+int mth_cmd_verify(int argc, char **argv)
+{
+    static const struct mth_command_line line = {
+        .usage = "verify FILE" MTH_CONTAINER_SUFFIX "... [OPTION...]",
+        .summary = "Restores containers without writing anything and compares all checksums and digests. "
+                   "Without the\n"
+                   "base that one was coded against, it checks what it can and says so.",
+        .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_JSON |
                  MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,
-        .max_operands = 1,
+        .max_operands = SIZE_MAX,
     };
-    struct mth_options options;
-    struct mth_error err;
-    int exit_code;
-    if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
-        return exit_code;
-    struct job job = {
-        .options = &options, .input_path = options.operands.items[0], .memory = mth_memory_create(0)};
-    int status = job.memory ? output_name(&options, &job.output_path, &err)
-                            : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    if (!status)
-        status = decompress(&job, &err);
-    mth_memory_free(job.memory, job.restored);
-    mth_memory_free(job.memory, job.frame.data);
-    mth_memory_free(job.memory, job.base.data);
-    mth_memory_destroy(job.memory);
-    free(job.output_path);
-    mth_options_free(&options);
-    return status ? mth_command_fail(&err) : MTH_EXIT_OK;
+    return run(&line, true, argc, argv);
 }

@@ -1,8 +1,9 @@
-/* `mithril info`: what a checkpoint holds, how much entropy its streams have, and what a frame file was made with. */
+/* `mithril info`: what a checkpoint holds, how much entropy its streams have, and what a container was made with. */
 #include "harness/command.h"
 
-#include "harness/frame_file.h"
+#include "base/hash.h"
 #include "harness/info.h"
+#include "harness/opened.h"
 #include "harness/options.h"
 #include "harness/text.h"
 
@@ -10,6 +11,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SPEC_COLUMNS = 4096 };
 
@@ -242,41 +244,31 @@ static int put_info(const struct mth_info *info, const struct mth_options *optio
     return mth_text_put_json(&w, options->json, err);
 }
 
-static void digest_hex(const uint8_t digest[16], char hex[33])
+/* A container says what it was made with; what it restores to is for decompress. */
+static int tell_container(const struct mth_container *container, const struct mth_options *options,
+                          struct mth_error *err)
 {
-    for (size_t i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
-/* A spec as text; a hostile file may put anything there. Returns out. */
-static const char *spec_text(struct mth_bytes spec, char out[SPEC_COLUMNS])
-{
-    size_t n = spec.n_bytes < SPEC_COLUMNS ? spec.n_bytes : SPEC_COLUMNS - 1;
-    for (size_t i = 0; i < n; i++)
-        out[i] = spec.data[i] >= 0x20 && spec.data[i] < 0x7f ? (char)spec.data[i] : '?';
-    out[n] = '\0';
-    return out;
-}
-
-/* A frame says what it was made with; what it restores to is for decompress. */
-static int tell_frame(const char *path, struct mth_bytes bytes, const struct mth_options *options,
-                      struct mth_error *err)
-{
-    struct mth_frame_file frame;
-    int status = mth_frame_file_read(path, bytes, &frame, err);
-    if (status)
-        return status;
-    char digest[33], base_digest[33], name[MTH_TEXT_BYTES], text[SPEC_COLUMNS];
-    digest_hex(frame.info.digest, digest);
-    digest_hex(frame.info.base_digest, base_digest);
-    double ratio = (double)frame.info.raw_bytes / (double)bytes.n_bytes;
+    const char *path = options->operands.items[0];
+    struct mth_container_info info;
+    struct mth_digest digest;
+    char hex[MTH_DIGEST_HEX_BYTES], name[MTH_TEXT_BYTES];
+    mth_container_describe(container, &info);
+    memcpy(digest.bytes, info.digest, sizeof digest.bytes);
+    mth_digest_hex(&digest, hex);
+    double ratio = (double)info.raw_bytes / (double)info.stored_bytes;
     if (!options->json) {
-        printf("%s: frame version 0, %" PRIu64 " -> %zu bytes, ratio %.3f, chunks of %zu KiB\n",
-               mth_text_name(path, 48, name), frame.info.raw_bytes, bytes.n_bytes, ratio,
-               frame.chunk_bytes >> 10);
-        printf("  digest  %s\n  base    %s\n", digest, frame.info.has_base ? base_digest : "none");
-        for (size_t i = 0; i < frame.n_specs; i++)
-            printf("  spec    %s\n", spec_text(frame.specs[i], text));
+        printf("%s: container version 0, %" PRIu64 " -> %" PRIu64 " bytes, ratio %.3f, %" PRIu64
+               " bundles of up to %zu KiB\n",
+               mth_text_name(path, 48, name), info.raw_bytes, info.stored_bytes, ratio, info.n_bundles,
+               info.chunk_bytes >> 10);
+        printf("  digest  %s\n", hex);
+        if (info.has_base)
+            printf("  base    %" PRIu64 " bytes, %zu of its tensors are looked at\n", info.base_bytes,
+                   info.n_references);
+        else
+            printf("  base    none\n");
+        for (size_t i = 0; i < info.n_specs; i++)
+            printf("  spec    %.*s\n", SPEC_COLUMNS, mth_container_spec(container, i));
         return MTH_OK;
     }
     struct mth_json_writer w;
@@ -285,16 +277,19 @@ static int tell_frame(const char *path, struct mth_bytes bytes, const struct mth
     mth_json_string(&w, "kind", "info");
     mth_json_int(&w, "schema", 1);
     mth_json_string(&w, "file", path);
-    mth_json_string(&w, "format", "frame");
-    mth_json_uint(&w, "raw_bytes", frame.info.raw_bytes);
-    mth_json_uint(&w, "stored_bytes", bytes.n_bytes);
+    mth_json_string(&w, "format", "container");
+    mth_json_uint(&w, "raw_bytes", info.raw_bytes);
+    mth_json_uint(&w, "stored_bytes", info.stored_bytes);
     mth_json_real(&w, "ratio", ratio);
-    mth_json_uint(&w, "chunk_bytes", frame.chunk_bytes);
-    mth_json_string(&w, "digest", digest);
-    mth_json_string(&w, "base_digest", frame.info.has_base ? base_digest : NULL);
+    mth_json_uint(&w, "n_bundles", info.n_bundles);
+    mth_json_uint(&w, "chunk_bytes", info.chunk_bytes);
+    mth_json_string(&w, "digest", hex);
+    mth_json_bool(&w, "has_base", info.has_base);
+    mth_json_uint(&w, "base_bytes", info.base_bytes);
+    mth_json_uint(&w, "n_base_tensors", info.n_references);
     mth_json_begin_array(&w, "specs");
-    for (size_t i = 0; i < frame.n_specs; i++)
-        mth_json_string(&w, NULL, spec_text(frame.specs[i], text));
+    for (size_t i = 0; i < info.n_specs; i++)
+        mth_json_string(&w, NULL, mth_container_spec(container, i));
     mth_json_end(&w);
     mth_json_end(&w);
     return mth_text_put_json(&w, options->json, err);
@@ -336,24 +331,24 @@ int mth_cmd_info(int argc, char **argv)
         .max_operands = 1,
     };
     struct mth_options options;
-    struct mth_error err;
-    struct mth_buffer bytes;
+    struct mth_error err = {0};
+    struct mth_opened opened = {0};
     int exit_code;
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
     const char *path = options.operands.items[0];
     struct mth_memory *memory = mth_memory_create(0);
-    int status = memory ? mth_file_read_all(path, memory, &bytes, &err)
+    int status = memory ? mth_opened_open(&opened, path, 1, memory, &err)
                         : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    if (!status) {
-        struct mth_bytes file = {bytes.data, bytes.n_bytes};
-        if (options.dtype == MTH_N_DTYPES && mth_frame_file_claims(file)) {
-            status = tell_frame(path, file, &options, &err);
-            mth_memory_free(memory, bytes.data);
-        } else {
+    if (!status && options.dtype == MTH_N_DTYPES && opened.container) {
+        status = tell_container(opened.container, &options, &err);
+    } else if (!status) {
+        struct mth_buffer bytes;
+        status = mth_file_read_all(path, memory, &bytes, &err);
+        if (!status)
             status = tell_checkpoint(&options, bytes, memory, &err);
-        }
     }
+    mth_opened_close(&opened);
     mth_memory_destroy(memory);
     mth_options_free(&options);
     return status ? mth_command_fail(&err) : MTH_EXIT_OK;

@@ -9,9 +9,11 @@ int mth_cmd_compress(int argc, char **argv);
 int mth_cmd_datasets(int argc, char **argv);
 int mth_cmd_decompress(int argc, char **argv);
 int mth_cmd_env(int argc, char **argv);
+int mth_cmd_extract(int argc, char **argv);
 int mth_cmd_info(int argc, char **argv);
 int mth_cmd_list(int argc, char **argv);
 int mth_cmd_report(int argc, char **argv);
+int mth_cmd_verify(int argc, char **argv);
 int mth_cmd_bench(int argc, char **argv);
 
 enum mth_exit {

@@ -15,13 +15,15 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"bench", "measure pipelines on checkpoints, verify every cell, judge the targets", mth_cmd_bench},
-    {"compress", "a checkpoint file into a smaller one, verified before it is written", mth_cmd_compress},
+    {"compress", "checkpoint files into containers, verified before they are written", mth_cmd_compress},
     {"datasets", "what there is to measure: list, make, fetch, check", mth_cmd_datasets},
-    {"decompress", "the checkpoint file back, bit for bit", mth_cmd_decompress},
+    {"decompress", "the checkpoint files back, bit for bit", mth_cmd_decompress},
     {"env", "what is known of this machine and this build", mth_cmd_env},
+    {"extract", "one tensor as a safetensors file", mth_cmd_extract},
     {"info", "tensors, dtypes, entropies and the bound of a checkpoint", mth_cmd_info},
     {"list", "transforms, codecs, presets and formats, with their options", mth_cmd_list},
     {"report", "tables, a figure and the status from result rows", mth_cmd_report},
+    {"verify", "restore containers without writing, compare every digest", mth_cmd_verify},
 };
 enum { MTH_N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -139,6 +139,23 @@ static int add_pipeline(struct parser *parser, const struct option_row *row, con
     return MTH_OK;
 }
 
+static int add_base(struct parser *parser, const struct option_row *row, const char *value)
+{
+    struct mth_words *words = &parser->options->bases;
+    if (words->n_items > 0 && !(parser->command->takes & MTH_TAKES_CHAIN))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice; %s takes one", row->name,
+                             parser->name);
+    words->items[words->n_items++] = value;
+    parser->options->base = words->items[0];
+    return MTH_OK;
+}
+
+static int set_memory(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)row;
+    return mth_size_parse(value, &parser->options->memory_bytes, &parser->err);
+}
+
 static int add_plugin(struct parser *parser, const struct option_row *row, const char *value)
 {
     (void)row;
@@ -171,8 +188,8 @@ static int show_version(struct parser *parser, const struct option_row *row, con
 static const struct option_row option_rows[] = {
     {"pipeline", 'p', MTH_TAKES_PIPELINE | MTH_TAKES_PIPELINES, "SPEC",
      "pipeline or preset; `mithril list` shows all", add_pipeline, 0},
-    {"base", 'b', MTH_TAKES_BASE, "FILE", "the earlier checkpoint that this one is coded against",
-     TEXT(base)},
+    {"base", 'b', MTH_TAKES_BASE | MTH_TAKES_CHAIN, "FILE",
+     "the earlier checkpoint that this one is coded against", add_base, 0},
     {"threads", 't', MTH_TAKES_THREADS, "N", "threads to use (default: all processors; in bench: 1)",
      set_threads, 0},
     {"output", 'o', MTH_TAKES_OUTPUT, "PATH", "where to write", TEXT(output)},
@@ -191,6 +208,12 @@ static const struct option_row option_rows[] = {
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE", "what is coded on its own, a power of two (default: 1MiB)",
      set_chunk, 0},
+    {"memory", 0, MTH_TAKES_MEMORY, "LIMIT", "refuse to take more than this (default: no limit)", set_memory,
+     0},
+    {"estimate", 0, MTH_TAKES_ESTIMATE, NULL, "only tell the ratio to expect, judged from samples",
+     FLAG(estimate)},
+    {"no-verify", 0, MTH_TAKES_ESTIMATE, NULL, "do not restore what was made before it is written",
+     FLAG(no_verify)},
     {"markdown", 0, MTH_TAKES_REPORTS, "FILE", "write the tables as Markdown", TEXT(markdown)},
     {"csv", 0, MTH_TAKES_REPORTS, "FILE", "write every cell as a line of CSV", TEXT(csv)},
     {"figure", 0, MTH_TAKES_REPORTS, "FILE", "draw ratio against throughput with gnuplot (.svg, .pdf, .png)",
@@ -229,6 +252,7 @@ static int show_help(struct parser *parser, const struct option_row *row, const 
         char left[48];
         char letter[4] = {'-', r->letter, ',', '\0'};
         bool repeats = r->set == add_plugin || r->set == add_definition ||
+                       (r->set == add_base && (command->takes & MTH_TAKES_CHAIN)) ||
                        (r->set == add_pipeline && (command->takes & MTH_TAKES_PIPELINES));
         snprintf(left, sizeof left, "%3s --%s%s%s", r->letter ? letter : "", r->name, r->value ? " " : "",
                  r->value ? r->value : "");
@@ -391,11 +415,11 @@ bool mth_options_parse(const struct mth_command_line *command, int argc, char **
 {
     *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1};
     struct parser parser = {.command = command, .name = argv[0], .options = options};
-    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &parser.plugins,
+    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->bases, &parser.plugins,
                                   &parser.definitions};
     enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
     size_t n_args = (size_t)argc;
-    /* One block for the four, owned by the first. */
+    /* One block for all, owned by the first. */
     const char **block = calloc(N_ARRAYS * n_args, sizeof *block);
     int status;
     if (!block) {

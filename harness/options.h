@@ -32,7 +32,10 @@ enum mth_takes {
     MTH_TAKES_REQUIRE = 1 << 14,   /* --require EXPR */
     MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status, --readme FILE */
     MTH_TAKES_HYPERFINE = 1 << 16, /* --hyperfine FILE */
-    MTH_TAKES_QUIET = 1 << 17      /* -q, --quiet */
+    MTH_TAKES_QUIET = 1 << 17,     /* -q, --quiet */
+    MTH_TAKES_CHAIN = 1 << 18,     /* -b, --base FILE, again for the base of the base */
+    MTH_TAKES_MEMORY = 1 << 19,    /* --memory LIMIT */
+    MTH_TAKES_ESTIMATE = 1 << 20   /* --estimate, --no-verify */
 };
 
 struct mth_command_line {
@@ -54,7 +57,8 @@ struct mth_words {
 struct mth_options {
     struct mth_words operands;
     struct mth_words pipelines;
-    const char *base;
+    const char *base; /* the first of bases */
+    struct mth_words bases;
     const char *output;
     const char *name;
     const char *json;
@@ -70,12 +74,15 @@ struct mth_options {
     enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
     size_t threads;       /* 1 .. 4096 */
     size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB */
+    size_t memory_bytes;  /* 0: no limit */
     size_t rounds;
     double seconds; /* -1 when not given */
     uint64_t seed;
     bool has_seed;
     bool force;
     bool quiet;
+    bool estimate;
+    bool no_verify;
 };
 
 /*

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Between two pieces of this size an interrupt is noticed. */
 enum { PIECE_BYTES = 8 << 20 };
@@ -18,7 +19,7 @@ int mth_output_check(const char *path, bool force, const char *const *inputs, si
 {
     struct stat there, input;
     if (strcmp(path, "-") == 0)
-        return mth_error_set(err, MTH_ERR_USAGE, "-o -: standard output is not supported, name a file");
+        return MTH_OK;
     if (stat(path, &there) != 0)
         return errno == ENOENT ? MTH_OK : mth_error_set(err, MTH_ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(there.st_mode))
@@ -42,24 +43,13 @@ static void note_interrupt(int number)
     interrupted = 1;
 }
 
-static int write_pieces(struct mth_file_writer *writer, struct mth_bytes content, struct mth_error *err)
-{
-    int status = MTH_OK;
-    for (size_t at = 0; !status && at < content.n_bytes; at += PIECE_BYTES) {
-        if (interrupted)
-            return mth_error_set(err, MTH_ERR_CANCELLED, "interrupted, nothing was written");
-        status = mth_file_writer_write(writer, content.data + at,
-                                       mth_size_min(PIECE_BYTES, content.n_bytes - at), err);
-    }
-    return status;
-}
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { N_SIGNALS = sizeof signals / sizeof signals[0] };
+static struct sigaction before[N_SIGNALS + 1];
 
-int mth_output_write(const char *path, struct mth_bytes content, struct mth_error *err)
+static void note_signals(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    enum { N_SIGNALS = sizeof signals / sizeof signals[0] };
-    struct sigaction note = {.sa_handler = note_interrupt}, before[N_SIGNALS];
-    struct mth_file_writer *writer;
+    struct sigaction note = {.sa_handler = note_interrupt}, ignore = {.sa_handler = SIG_IGN};
     interrupted = 0;
     for (size_t i = 0; i < N_SIGNALS; i++) {
         sigaction(signals[i], &note, &before[i]);
@@ -67,17 +57,66 @@ int mth_output_write(const char *path, struct mth_bytes content, struct mth_erro
         if (before[i].sa_handler == SIG_IGN)
             sigaction(signals[i], &before[i], NULL);
     }
-    int status = mth_file_writer_open(path, &writer, err);
-    if (!status) {
-        status = write_pieces(writer, content, err);
-        if (status)
-            mth_file_writer_abort(writer);
-        else
-            status = mth_file_writer_commit(writer, err);
-    }
+    /* A pipe that nobody reads any more is an error with a line, like any other. */
+    sigaction(SIGPIPE, &ignore, &before[N_SIGNALS]);
+}
+
+static void restore_signals(void)
+{
     for (size_t i = 0; i < N_SIGNALS; i++)
         sigaction(signals[i], &before[i], NULL);
+    sigaction(SIGPIPE, &before[N_SIGNALS], NULL);
+}
+
+bool mth_output_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+int mth_output_open(const char *path, struct mth_output *output, struct mth_error *err)
+{
+    *output = (struct mth_output){.path = path};
+    note_signals();
+    if (strcmp(path, "-") == 0) {
+        mth_sink_descriptor("standard output", STDOUT_FILENO, &output->sink);
+        return MTH_OK;
+    }
+    int status = mth_file_writer_open(path, &output->writer, err);
+    if (status)
+        restore_signals();
+    else
+        mth_sink_writer(path, output->writer, &output->sink);
     return status;
+}
+
+int mth_output_close(struct mth_output *output, int status, const struct mth_file_attributes *attributes,
+                     struct mth_error *err)
+{
+    if (!status && interrupted)
+        status = mth_error_set(err, MTH_ERR_CANCELLED, "interrupted, nothing was written");
+    if (output->writer) {
+        if (!status && attributes && attributes->known)
+            status = mth_file_writer_set_attributes(output->writer, attributes->mode, attributes->mtime_s,
+                                                    attributes->mtime_ns, err);
+        if (status)
+            mth_file_writer_abort(output->writer);
+        else
+            status = mth_file_writer_commit(output->writer, err);
+    }
+    restore_signals();
+    return status;
+}
+
+int mth_output_write(const char *path, struct mth_bytes content, struct mth_error *err)
+{
+    struct mth_output output;
+    int status = mth_output_open(path, &output, err);
+    if (status)
+        return status;
+    for (size_t at = 0; !status && at < content.n_bytes && !interrupted; at += PIECE_BYTES)
+        status = mth_sink_put(&output.sink, content.data + at,
+                              mth_size_min(PIECE_BYTES, content.n_bytes - at), err);
+    return mth_output_close(&output, status, NULL, err);
 }
 
 int mth_output_finish(struct mth_error *err)

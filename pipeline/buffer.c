@@ -1,10 +1,10 @@
 /*
  * Plain buffers: compress and decompress elements of one dtype with the `seed` preset.
  *
- * Layout: one byte with the dtype, then a frame of version 0. The dtype stands outside because a frame of an
- * empty buffer has no unit that could tell it.
+ * Layout: one byte with the dtype, then a container. The dtype stands outside because a container of an empty buffer
+ * has no chunk that could tell it.
  */
-#include "pipeline/mithril.h"
+#include "pipeline/container.h"
 
 #include "base/checked.h"
 
@@ -92,26 +92,28 @@ int mth_buffer_decompress(const void *src, size_t n_src, enum mth_dtype dtype, v
                           struct mth_error *err)
 {
     struct buffer_coder bc;
-    struct mth_frame_info info;
+    struct mth_container_head head;
     const uint8_t *in = src;
     int status = check_dtype(dtype, err);
     if (status)
         return status;
     if (n_src < BUFFER_HEAD_BYTES)
         return mth_error_set(err, MTH_ERR_TRUNCATED, "the compressed buffer is empty");
-    struct mth_bytes frame = {in + BUFFER_HEAD_BYTES, n_src - BUFFER_HEAD_BYTES};
-    status = mth_frame_info(frame, &info, err);
+    struct mth_bytes container = {in + BUFFER_HEAD_BYTES, n_src - BUFFER_HEAD_BYTES};
+    if (container.n_bytes < MTH_HEAD_BYTES)
+        return mth_error_set(err, MTH_ERR_TRUNCATED, "the compressed buffer ends too early");
+    status = mth_container_get_head(container.data, &head, err);
     if (status)
         return status;
     if (in[0] != (uint8_t)dtype)
         return mth_error_set(err, MTH_ERR_USAGE, "the buffer was compressed as %s, not as %s",
                              mth_dtype_info((enum mth_dtype)in[0])->name, mth_dtype_info(dtype)->name);
-    if (info.raw_bytes != n_bytes)
+    if (head.raw_bytes != n_bytes)
         return mth_error_set(err, MTH_ERR_USAGE, "the buffer restores to %llu bytes, not to %zu",
-                             (unsigned long long)info.raw_bytes, n_bytes);
+                             (unsigned long long)head.raw_bytes, n_bytes);
     status = open_coder(&bc, err);
     if (!status)
-        status = mth_coder_decode(bc.coder, frame, NULL, dst, n_bytes, err);
+        status = mth_coder_decode(bc.coder, container, NULL, dst, n_bytes, err);
     close_coder(&bc);
     return status;
 }

@@ -1,8 +1,8 @@
-/* A coder: threads, cached pipelines with their states, and the moving of scattered bytes. */
+/* A coder: threads, and cached pipelines with their states. */
 #include "pipeline/coder.h"
 
 #include "base/checked.h"
-#include "base/hash.h"
+#include "pipeline/bundle.h"
 #include "pipeline/varint.h"
 
 #include <string.h>
@@ -13,7 +13,8 @@ static bool is_chunk_size(size_t n_bytes)
            (n_bytes & (n_bytes - 1)) == 0;
 }
 
-int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
+static int create(const struct mth_coder_config *config, bool has_pool, struct mth_coder **out,
+                  struct mth_error *err)
 {
     size_t chunk_bytes = config->chunk_bytes ? config->chunk_bytes : MTH_DEFAULT_CHUNK_BYTES;
     if (!is_chunk_size(chunk_bytes))
@@ -25,8 +26,7 @@ int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **o
     coder->memory = config->memory;
     coder->chunk_bytes = chunk_bytes;
     coder->n_threads = config->n_threads;
-    mth_plan_init(&coder->plan, config->memory);
-    int status = mth_pool_create(config->n_threads, &coder->pool);
+    int status = has_pool ? mth_pool_create(config->n_threads, &coder->pool) : MTH_OK;
     if (!status) {
         coder->workers = mth_memory_calloc(config->memory, config->n_threads, sizeof *coder->workers);
         status = coder->workers ? MTH_OK : MTH_ERR_NO_MEMORY;
@@ -42,6 +42,17 @@ int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **o
     }
     *out = coder;
     return MTH_OK;
+}
+
+int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
+{
+    return create(config, true, out, err);
+}
+
+int mth_coder_create_driven(const struct mth_coder_config *config, struct mth_coder **out,
+                            struct mth_error *err)
+{
+    return create(config, false, out, err);
 }
 
 static void empty_cache(struct mth_coder *coder)
@@ -74,12 +85,11 @@ void mth_coder_destroy(struct mth_coder *coder)
             mth_memory_free(coder->memory, worker->gathered[b]);
             mth_memory_free(coder->memory, worker->reference[b]);
         }
-        mth_memory_free(coder->memory, worker->payload);
     }
+    for (size_t i = 0; coder->bundle_workers && i < coder->n_threads; i++)
+        mth_bundle_worker_free(coder->memory, &coder->bundle_workers[i]);
+    mth_memory_free(coder->memory, coder->bundle_workers);
     mth_memory_free(coder->memory, coder->workers);
-    mth_memory_free(coder->memory, coder->index.data);
-    mth_memory_free(coder->memory, coder->leaves);
-    mth_plan_free(&coder->plan);
     mth_pool_destroy(coder->pool);
     mth_memory_free(coder->memory, coder);
 }
@@ -118,104 +128,50 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
     return MTH_OK;
 }
 
-/* Where bytes [offset, offset + n_bytes) of a unit begin in the file (or in the base) when one segment holds
- * them. */
-static bool find_together(const struct mth_coder *coder, const struct mth_unit *unit, bool from_base,
-                          uint64_t offset, size_t n_bytes, uint64_t *at)
+int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                              struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
 {
-    const struct mth_segment *segment = mth_plan_segment_at(&coder->plan, unit, offset);
-    uint64_t inside = offset - segment->unit_offset;
-    *at = (from_base ? segment->base_offset : segment->offset) + inside;
-    return n_bytes <= segment->n_bytes - inside;
-}
-
-/* Moves a range of a unit between its scattered places and one flat buffer. */
-static void move_scattered(const struct mth_coder *coder, const struct mth_unit *unit, bool from_base,
-                           uint64_t offset, size_t n_bytes, const uint8_t *from, uint8_t *flat, uint8_t *to)
-{
-    const struct mth_segment *segment = mth_plan_segment_at(&coder->plan, unit, offset);
-    while (n_bytes > 0) {
-        uint64_t inside = offset - segment->unit_offset;
-        uint64_t left = segment->n_bytes - inside;
-        size_t n = left < n_bytes ? (size_t)left : n_bytes;
-        uint64_t at = (from_base ? segment->base_offset : segment->offset) + inside;
-        if (to)
-            memcpy(to + at, flat, n);
-        else
-            memcpy(flat, from + at, n);
-        flat += n;
-        offset += n;
-        n_bytes -= n;
-        segment++;
+    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
+    int status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED], err);
+    if (!status && pipeline->needs_base) {
+        struct mth_pipeline *alone;
+        int bad = mth_pipeline_without_references(pipeline, &alone);
+        if (bad == MTH_OK) {
+            status = mth_coder_take_spec(coder, alone->text, &specs[MTH_PLAN_ALONE], err);
+            mth_pipeline_destroy(alone);
+        } else if (bad != MTH_ERR_UNSUPPORTED) {
+            status = bad;
+        }
     }
+    for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
+        struct mth_pipeline *stand_in;
+        const char *text = mth_plan_stand_in((enum mth_plan_spec)i);
+        if (!text)
+            continue;
+        status = mth_pipeline_parse(text, false, &stand_in, err);
+        if (status)
+            break;
+        status = mth_coder_take_spec(coder, stand_in->text, &specs[i], err);
+        mth_pipeline_destroy(stand_in);
+    }
+    return status;
 }
 
-int mth_coder_gather(struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *data,
-                     bool from_base, uint64_t offset, size_t n_bytes, uint8_t **scratch,
-                     size_t *scratch_capacity, struct mth_bytes *out)
+int mth_array_reserve(struct mth_memory *memory, void *array_pointer, size_t *capacity, size_t n, size_t size)
 {
-    uint64_t at;
-    if (find_together(coder, unit, from_base, offset, n_bytes, &at)) {
-        *out = (struct mth_bytes){data + at, n_bytes};
+    size_t n_bytes;
+    void *array;
+    if (n <= *capacity)
         return MTH_OK;
-    }
-    int status = mth_array_reserve(coder->memory, scratch, scratch_capacity, n_bytes, 1);
-    if (status)
-        return status;
-    move_scattered(coder, unit, from_base, offset, n_bytes, data, *scratch, NULL);
-    *out = (struct mth_bytes){*scratch, n_bytes};
-    return MTH_OK;
-}
-
-uint8_t *mth_coder_place(const struct mth_coder *coder, const struct mth_unit *unit, uint8_t *dst,
-                         uint64_t offset, size_t n_bytes)
-{
-    uint64_t at;
-    return find_together(coder, unit, false, offset, n_bytes, &at) ? dst + at : NULL;
-}
-
-void mth_coder_scatter(const struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *src,
-                       uint8_t *dst, uint64_t offset, size_t n_bytes)
-{
-    /* flat is only read when there is a destination. */
-    move_scattered(coder, unit, false, offset, n_bytes, NULL, (uint8_t *)(uintptr_t)src, dst);
-}
-
-struct digest_run {
-    struct mth_bytes bytes;
-    uint64_t *hashes;
-    size_t n_pieces;
-    atomic_size_t next;
-};
-
-enum { DIGEST_PIECE_BYTES = 1 << 20 };
-
-static void digest_work(void *arg, size_t worker)
-{
-    struct digest_run *run = arg;
-    (void)worker;
-    size_t i;
-    while ((i = atomic_fetch_add(&run->next, 1)) < run->n_pieces) {
-        size_t at = i * DIGEST_PIECE_BYTES;
-        size_t n = mth_size_min(DIGEST_PIECE_BYTES, run->bytes.n_bytes - at);
-        uint8_t hash[8];
-        mth_store64(hash, mth_hash64(run->bytes.data + at, n, i));
-        memcpy(&run->hashes[i], hash, sizeof hash);
-    }
-}
-
-int mth_coder_digest(struct mth_coder *coder, struct mth_bytes bytes, uint8_t digest[16])
-{
-    struct digest_run run = {.bytes = bytes};
-    run.n_pieces = bytes.n_bytes / DIGEST_PIECE_BYTES + (bytes.n_bytes % DIGEST_PIECE_BYTES != 0);
-    int status = mth_array_reserve(coder->memory, &coder->leaves, &coder->leaves_capacity, run.n_pieces,
-                                   sizeof *coder->leaves);
-    if (status)
-        return status;
-    run.hashes = coder->leaves;
-    mth_pool_run(coder->pool, digest_work, &run);
-    struct mth_digest root = mth_hash128(run.hashes, run.n_pieces * sizeof *run.hashes);
-    memcpy(digest, root.bytes, sizeof root.bytes);
+    n = mth_size_max(n, *capacity + *capacity / 2);
+    if (!mth_size_mul(n, size, &n_bytes))
+        return MTH_ERR_OVERFLOW;
+    memcpy(&array, array_pointer, sizeof array);
+    array = mth_memory_realloc(memory, array, n_bytes);
+    if (!array)
+        return MTH_ERR_NO_MEMORY;
+    memcpy(array_pointer, &array, sizeof array);
+    *capacity = n;
     return MTH_OK;
 }
 

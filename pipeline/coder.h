@@ -33,22 +33,21 @@ struct mth_coder_models {
 struct mth_coder_worker {
     struct mth_chunk_worker chunk;
     struct mth_chunk_entry entry;
-    /* Scratch for chunks that lie scattered, their references, and payloads that cannot go straight to their
-     * place. */
+    /* Scratch for chunks that lie scattered, and for their references. */
     uint8_t *gathered[MTH_MAX_BATCH];
     size_t gathered_capacity[MTH_MAX_BATCH];
     uint8_t *reference[MTH_MAX_BATCH];
     size_t reference_capacity[MTH_MAX_BATCH];
-    uint8_t *payload;
-    size_t payload_capacity;
 };
 
-/* Bytes that grow; the index is built here. */
+/* Bytes that grow. */
 struct mth_growing {
     uint8_t *data;
     size_t n_bytes;
     size_t capacity;
 };
+
+struct mth_bundle_worker; /* bundle.h */
 
 struct mth_coder {
     struct mth_memory *memory;
@@ -56,15 +55,16 @@ struct mth_coder {
     size_t n_threads;
     size_t chunk_bytes;
     struct mth_coder_worker *workers;
+    struct mth_bundle_worker *bundle_workers; /* one per thread, when there is any */
     struct mth_coder_spec cache[MTH_MAX_CACHED_SPECS];
     size_t n_cached;
-    struct mth_plan plan;
     struct mth_coder_models *models; /* of the call in progress */
     size_t n_models;
-    struct mth_growing index;
-    uint64_t *leaves; /* one hash per chunk */
-    size_t leaves_capacity;
 };
+
+/* A coder whose n_threads workers are driven by threads of the caller's: it has no pool of its own. */
+int mth_coder_create_driven(const struct mth_coder_config *config, struct mth_coder **coder,
+                            struct mth_error *err);
 
 /*
  * The pipeline of a text and its states; kept for later calls. The cache is emptied when it is full, so only
@@ -74,6 +74,10 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
                         struct mth_error *err);
 /* Makes room for n more specs. Call before a series of takes. */
 void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
+
+/* The pipelines that a plan for this one may use, by enum mth_plan_spec; MTH_PLAN_ALONE may stay NULL. */
+int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                              struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err);
 
 /* Frees the models of the last call. specs: those that mth_coder_models.spec counts in. */
 void mth_coder_free_models(struct mth_coder *coder);
@@ -87,25 +91,9 @@ int mth_coder_add_models(struct mth_coder *coder, uint32_t spec, enum mth_dtype 
 size_t mth_pipeline_leaves(const struct mth_pipeline *pipeline, struct mth_symbol_type type,
                            const struct mth_node *leaves[MTH_MAX_LEAVES]);
 
-/* Builds the models that the specs of the plan call for, from a sample of chunks. */
-int mth_coder_build_models(struct mth_coder *coder, struct mth_coder_spec *const specs[MTH_N_PLAN_SPECS],
-                           const uint8_t *input, const uint8_t *base);
-
-/*
- * The bytes of a unit's range: in place when they lie together, else gathered into scratch.
- * from_base: take the segments' base offsets. Errors: MTH_ERR_NO_MEMORY.
- */
-int mth_coder_gather(struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *data,
-                     bool from_base, uint64_t offset, size_t n_bytes, uint8_t **scratch,
-                     size_t *scratch_capacity, struct mth_bytes *out);
-/* The inverse: where a range of a unit belongs in dst when it lies there together, else NULL. */
-uint8_t *mth_coder_place(const struct mth_coder *coder, const struct mth_unit *unit, uint8_t *dst,
-                         uint64_t offset, size_t n_bytes);
-void mth_coder_scatter(const struct mth_coder *coder, const struct mth_unit *unit, const uint8_t *src,
-                       uint8_t *dst, uint64_t offset, size_t n_bytes);
-
-/* Digest of a base: XXH3-128 of the XXH3-64 hashes of its 1 MiB pieces, taken on all threads. */
-int mth_coder_digest(struct mth_coder *coder, struct mth_bytes bytes, uint8_t digest[16]);
+/* Grow an array to hold n things of size bytes; keeps its content. For the lists that the pipeline reuses. */
+int mth_array_reserve(struct mth_memory *memory, void *array_pointer, size_t *capacity, size_t n,
+                      size_t size);
 
 int mth_growing_reserve(struct mth_memory *memory, struct mth_growing *growing, size_t n_more);
 int mth_growing_put(struct mth_memory *memory, struct mth_growing *growing, const void *data, size_t n_bytes);

@@ -2,16 +2,15 @@
  * libmithril: lossless compression of PyTorch checkpoints.
  *
  * The public header. A pipeline is a parsed spec; a coder runs a pipeline on its threads over a checkpoint in
- * memory and makes a frame, or restores one. Buffers belong to the caller. Nothing here reads clocks or
- * prints.
- *
- * A frame is version 0, for memory and benchmarks (docs/frame.md); a later container replaces it.
+ * memory and makes a container, or restores one; mth_compress and mth_decompress do the same with files of any size.
+ * Buffers belong to the caller. Nothing here reads clocks or prints. The container's layout: docs/container.md.
  */
 #ifndef MITHRIL_H
 #define MITHRIL_H
 
 #include "base/bytes.h"
 #include "base/dtype.h"
+#include "base/flow.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "codecs/codec_registry.h"
@@ -97,12 +96,7 @@ struct mth_coder_config {
     struct mth_memory *memory; /* the account for everything the coder allocates */
 };
 
-struct mth_frame_stats {
-    size_t n_units;
-    size_t n_chunks;
-    size_t n_chunks_raw;  /* did not shrink and were stored */
-    size_t payload_bytes; /* the chunks themselves; the rest of the frame is framing */
-};
+struct mth_container_stats;
 
 /* Threads, and the states and scratch that encoding and decoding reuse. Used by one caller at a time. */
 struct mth_coder;
@@ -111,41 +105,165 @@ int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **c
 void mth_coder_destroy(struct mth_coder *coder);
 
 /*
- * Encode a checkpoint with a pipeline, against a base or NULL, into one frame.
+ * Encode a checkpoint with a pipeline, against a base or NULL: the bytes of the file that mth_compress writes.
  *
- * Shape     dst: capacity_bytes, mth_coder_bound(...) always suffice
+ * Shape     dst: capacity_bytes, mth_coder_bound(...) always suffice; stats may be NULL
  * Exact     the bytes depend on pipeline, input, base and chunk_bytes; not on threads or the instruction set
  * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_BASE (no tensor matches one of the base),
  *           MTH_ERR_CAPACITY, MTH_ERR_NO_MEMORY, ...
- * Cost      no allocation on a second call with inputs of the same shape and the same pipeline
+ * Cost      a second call with inputs of the same shape and the same pipeline finds its states and scratch again
  */
 int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipeline,
                      const struct mth_checkpoint *input, const struct mth_checkpoint *base, uint8_t *dst,
-                     size_t capacity_bytes, size_t *n_bytes, struct mth_frame_stats *stats,
+                     size_t capacity_bytes, size_t *n_bytes, struct mth_container_stats *stats,
                      struct mth_error *err);
 
-/* Bytes that any frame of this input fits in. Errors: MTH_ERR_OVERFLOW. */
+/* Bytes that any container of this input fits in. Errors: MTH_ERR_OVERFLOW. */
 int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *input, size_t *n_bytes);
 
 /*
- * Restore a frame, against the bytes of its base where it has one.
+ * Restore a container, against the bytes of its base where it has one.
  *
- * Shape     dst: raw_bytes of mth_frame_info
- * Errors    MTH_ERR_BASE before anything is written when base is missing or is another; MTH_ERR_CORRUPT,
- *           MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED for a damaged frame, dst then holds nothing of use
+ * Shape     dst: as many bytes as the original has
+ * Errors    MTH_ERR_BASE when base is missing or is another; MTH_ERR_CORRUPT, MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED for
+ *           a damaged container; dst then holds nothing of use
  */
-int mth_coder_decode(struct mth_coder *coder, struct mth_bytes frame, const struct mth_bytes *base,
+int mth_coder_decode(struct mth_coder *coder, struct mth_bytes container, const struct mth_bytes *base,
                      uint8_t *dst, size_t dst_bytes, struct mth_error *err);
 
-struct mth_frame_info {
-    uint64_t raw_bytes;
-    bool has_base;
-    uint8_t digest[16];      /* of the raw bytes: docs/frame.md says how it is made */
-    uint8_t base_digest[16]; /* zeros without a base */
+/* ---- files of any size: the container ---- */
+
+/* What a container keeps of the file beside its bytes. */
+struct mth_file_attributes {
+    bool known;
+    uint32_t mode; /* permission bits */
+    int64_t mtime_s;
+    uint32_t mtime_ns;
 };
 
-/* Read a frame's head. Errors: MTH_ERR_CORRUPT, MTH_ERR_TRUNCATED, MTH_ERR_CHECKSUM. */
-int mth_frame_info(struct mth_bytes frame, struct mth_frame_info *info, struct mth_error *err);
+/*
+ * The checkpoint that another is coded against. Its source may be a file, memory, or a container (mth_container_source).
+ * map: its region map; NULL where there is none, only to restore: tensors are then found by their offsets alone.
+ */
+struct mth_stream_base {
+    const struct mth_source *source;
+    const struct mth_region_map *map;
+    bool has_digest; /* the source is a container with this digest, by which it is known without being read */
+    uint8_t digest[16];
+};
+
+struct mth_stream_config {
+    size_t n_threads;          /* 1 .. 4096 */
+    size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: 1 MiB; only to compress */
+    struct mth_memory *memory; /* the account, whose limit is kept */
+    bool verify;               /* mth_compress restores every bundle and compares it before it is written */
+    /* Called now and then, by one thread at a time: bytes of the original done. Anything but 0 cancels. NULL: none. */
+    int (*progress)(void *arg, uint64_t n_done, uint64_t n_total);
+    void *progress_arg;
+};
+
+struct mth_container_stats {
+    uint64_t raw_bytes;
+    uint64_t stored_bytes;
+    uint64_t n_bundles;
+    uint64_t n_chunks;
+    uint64_t n_chunks_raw;    /* did not shrink and were stored */
+    uint64_t n_chunks_copied; /* are those of the base */
+    uint64_t n_skipped;     /* bundles that could not be checked without the base; only mth_container_check */
+    uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
+    uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
+    uint8_t digest[16];     /* over the original's bytes: docs/container.md says how */
+    struct mth_file_attributes attributes;
+};
+
+/*
+ * Compress a file into a container, in order, in memory that does not grow with the file.
+ *
+ * Shape     map: of input; base: NULL for none; attributes: NULL for none; stats may be NULL
+ * Exact     the bytes depend on pipeline, input, map, base, attributes and chunk_bytes; not on threads or the
+ *           instruction set
+ * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_BASE (no tensor matches one of the base),
+ *           MTH_ERR_IO, MTH_ERR_CANCELLED, MTH_ERR_NO_MEMORY, ...; the sink then holds nothing of use
+ */
+int mth_compress(const struct mth_pipeline *pipeline, const struct mth_source *input,
+                 const struct mth_region_map *map, const struct mth_stream_base *base,
+                 const struct mth_file_attributes *attributes, struct mth_sink *sink,
+                 const struct mth_stream_config *config, struct mth_container_stats *stats,
+                 struct mth_error *err);
+
+/*
+ * What mth_compress would make of a file, judged from bundles spread over it, at most n_sample_bytes of them.
+ *
+ * Shape     *n_stored: the bytes of the container, roughly; the other arguments as above
+ * Errors    as above
+ */
+int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_source *input,
+                          const struct mth_region_map *map, const struct mth_stream_base *base,
+                          const struct mth_stream_config *config, uint64_t n_sample_bytes, uint64_t *n_stored,
+                          struct mth_error *err);
+
+/*
+ * Restore the file of a container, read in order (from a pipe, for instance) and written in order.
+ *
+ * Shape     base: NULL for none; stats may be NULL
+ * Errors    MTH_ERR_BASE when the base is missing or another (what was written until then is of no use), MTH_ERR_CORRUPT,
+ *           MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED, MTH_ERR_UNSUPPORTED, MTH_ERR_FORMAT for what is no container, ...
+ */
+int mth_decompress(struct mth_input *input, const struct mth_stream_base *base, struct mth_sink *sink,
+                   const struct mth_stream_config *config, struct mth_container_stats *stats,
+                   struct mth_error *err);
+
+/*
+ * Restore without writing anywhere. Without a base where one is needed, what does not look at it is restored and
+ * compared, the rest only checked by its checksums; stats->n_skipped counts those bundles.
+ */
+int mth_container_check(struct mth_input *input, const struct mth_stream_base *base,
+                        const struct mth_stream_config *config, struct mth_container_stats *stats,
+                        struct mth_error *err);
+
+/* A container that is read at offsets: what is asked for is decoded, nothing else. */
+struct mth_container;
+
+struct mth_container_info {
+    uint64_t raw_bytes;
+    uint64_t stored_bytes;
+    uint64_t n_bundles;
+    size_t chunk_bytes;
+    bool has_base;
+    uint64_t base_bytes; /* of the base that it was coded against */
+    size_t n_references; /* tensors of it that are looked at */
+    size_t n_specs;
+    uint8_t digest[16];
+    struct mth_file_attributes attributes;
+};
+
+/*
+ * Open a container. It borrows source. n_threads of config: how many threads may read it side by side.
+ * Errors: as mth_decompress. Cost: reads head, trailer, root and front.
+ */
+int mth_container_open(const struct mth_source *source, const struct mth_stream_config *config,
+                       struct mth_container **container, struct mth_error *err);
+void mth_container_close(struct mth_container *container);
+
+/* Does a file begin as a container does? */
+bool mth_container_claims(const uint8_t *head, size_t n_head);
+
+void mth_container_describe(const struct mth_container *container, struct mth_container_info *info);
+/* The canonical text of a spec that it uses. Borrowed. */
+const char *mth_container_spec(const struct mth_container *container, size_t index);
+
+/*
+ * Give a container the base it was coded against, before anything is read from it; it borrows what base points to.
+ * A container without a base takes none: MTH_ERR_BASE.
+ */
+int mth_container_set_base(struct mth_container *container, const struct mth_stream_base *base,
+                           struct mth_error *err);
+
+/*
+ * The original as a source: each read decodes the bundles that cover it, and the last ones are kept. It may be mapped
+ * (mth_format_map), read in part, and be the base of another. Closing it is closing the container.
+ */
+void mth_container_source(struct mth_container *container, struct mth_source *source);
 
 /* ---- plain buffers ---- */
 

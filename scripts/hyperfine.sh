@@ -63,9 +63,9 @@ time_tool() {
 }
 
 for preset in seed balanced; do
-    time_tool "mithril $preset -t $THREADS" "$dir/p.mth0" \
-        "$MITHRIL compress $dir/in -q -f -t $THREADS -p $preset -o $dir/p.mth0" \
-        "$MITHRIL decompress $dir/p.mth0 -q -f -t $THREADS -o $dir/out"
+    time_tool "mithril $preset -t $THREADS" "$dir/p.mth" \
+        "$MITHRIL compress $dir/in -q -f -t $THREADS -p $preset -o $dir/p.mth" \
+        "$MITHRIL decompress $dir/p.mth -q -f -t $THREADS -o $dir/out"
 done
 time_tool 'zstd -3' "$dir/p.zst" "zstd -q -f -k -3 -T1 $dir/in -o $dir/p.zst" "zstd -q -f -d $dir/p.zst -o $dir/out"
 time_tool 'lz4' "$dir/p.lz4" "lz4 -q -f $dir/in $dir/p.lz4" "lz4 -q -f -d $dir/p.lz4 $dir/out"

@@ -1,0 +1,26 @@
+/* The operands of compress and decompress: files, "-", and directories with all that is in them. */
+#ifndef MTH_HARNESS_FILE_WALK_H
+#define MTH_HARNESS_FILE_WALK_H
+
+#include "base/status.h"
+#include "harness/options.h"
+
+/* How the name of an output follows from that of an input. */
+struct mth_naming {
+    const char *suffix; /* ".mth" */
+    bool
+        adds; /* it is added to names, else taken away; files without it are then passed over in directories */
+};
+
+/* Does one file. Errors are printed by the caller, who goes on with the next file. */
+typedef int mth_file_work(void *arg, const char *input, const char *output, struct mth_error *err);
+
+/*
+ * Call work for every file that the operands name: a file's output is its name with or without the suffix, or
+ * options->output; a directory's are the same names in a directory of their own. With several operands options->output
+ * is a directory. Prints each error and goes on. Returns the exit code of the first, or 0.
+ */
+int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
+                  void *arg);
+
+#endif

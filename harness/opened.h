@@ -1,0 +1,60 @@
+/*
+ * A checkpoint that is read at offsets: a file of any format, or a container, which reads like the file it was made of;
+ * with its map. Nothing of it lies in memory but the map.
+ */
+#ifndef MTH_HARNESS_OPENED_H
+#define MTH_HARNESS_OPENED_H
+
+#include "harness/options.h"
+#include "pipeline/mithril.h"
+
+enum { MTH_CONTAINER_MAX_CHAIN = 64 };
+#define MTH_CONTAINER_SUFFIX ".mth"
+
+/* Stays where it was filled: its parts point to each other. */
+struct mth_opened {
+    const char *path;
+    struct mth_memory *memory;
+    struct mth_source file;
+    struct mth_container *container; /* NULL: the file is the checkpoint */
+    struct mth_source source;        /* of the checkpoint */
+    struct mth_region_map map;
+    struct mth_stream_base base; /* the checkpoint as a base; its map is NULL where there is none */
+    bool has_file;
+    bool has_map;
+};
+
+/*
+ * Open a file; a container is one when it begins like one. "-" is standard input, kept in a temporary file.
+ * Errors: those of opening, each with the file's name. Close it also after an error.
+ */
+int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_threads, struct mth_memory *memory,
+                    struct mth_error *err);
+/* The same, but a container is a file like any other. */
+int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth_memory *memory,
+                         struct mth_error *err);
+/* Map it. Errors: those of the formats. */
+int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err);
+/* Map it; what no format reads is one run of opaque bytes, and *why says why. */
+int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool *is_opaque,
+                       struct mth_error *why, struct mth_error *err);
+void mth_opened_close(struct mth_opened *opened);
+
+/* The bases that were given, each the base of the one before where that is a container that needs one. */
+struct mth_opened_chain {
+    struct mth_opened *links; /* NULL: none was given */
+    size_t n_links;
+};
+int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
+                          struct mth_memory *memory, struct mth_error *err);
+void mth_opened_chain_close(struct mth_opened_chain *chain);
+/* The first link as a base; NULL when there is none. */
+const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chain *chain);
+
+/* Mode and time of a file; not known for what is none. */
+struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened);
+
+/* Puts a path before an error's line unless it is there. Returns the status. */
+int mth_opened_blame(const char *path, struct mth_error *err);
+
+#endif

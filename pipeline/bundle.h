@@ -1,0 +1,188 @@
+/*
+ * Bundles: what a container restores together. A bundle covers one range of the file, at most a chunk long: a piece of
+ * a large tensor, or whatever small regions lie side by side. Its chunks are its elements of one dtype and spec.
+ */
+#ifndef MTH_PIPELINE_BUNDLE_H
+#define MTH_PIPELINE_BUNDLE_H
+
+#include "pipeline/container.h"
+
+enum {
+    MTH_BUNDLE_TAIL_BYTES = 16,
+    MTH_MAX_BUNDLE_SEGMENTS = 1 << 14,
+    MTH_MAX_BUNDLE_CHUNKS = 256,
+    MTH_NO_SEGMENT = UINT32_MAX,
+    MTH_NO_REFERENCE = UINT32_MAX
+};
+
+/* Append-only: containers store these numbers. */
+enum mth_chunk_mode {
+    MTH_CHUNK_CODED = 0,
+    MTH_CHUNK_STORED = 1,
+    MTH_CHUNK_COPY_OF_BASE = 2,
+    MTH_CHUNK_COPY_OF_EARLIER = 3, /* has its place; not made or read by this version */
+    MTH_CHUNK_DERIVED = 4          /* the same */
+};
+
+/* A run of a chunk's bytes in the bundle. */
+struct mth_bundle_segment {
+    uint32_t at;
+    uint32_t n_bytes;
+    uint32_t next;             /* segment of the same chunk, MTH_NO_SEGMENT at its end */
+    uint32_t reference;        /* number of what it is coded against; only in a chunk that has a reference */
+    uint64_t reference_offset; /* in that */
+};
+
+struct mth_bundle_chunk {
+    enum mth_chunk_mode mode;
+    enum mth_dtype dtype;
+    uint32_t spec; /* of the plan while encoding, of the container while decoding */
+    bool has_reference;
+    uint32_t first, last; /* segments */
+    uint32_t n_segments;
+    size_t n_bytes;
+    uint64_t reference_digest;
+    struct mth_bytes payload;
+    struct mth_bytes entry;
+};
+
+struct mth_bundle {
+    struct mth_memory *memory;
+    uint64_t offset; /* in the file */
+    size_t n_bytes;
+    uint64_t leaf; /* XXH3-64 of its bytes */
+    struct mth_bundle_chunk chunks[MTH_MAX_BUNDLE_CHUNKS];
+    size_t n_chunks;
+    struct mth_bundle_segment *segments;
+    size_t n_segments, segments_capacity;
+};
+
+void mth_bundle_free(struct mth_bundle *bundle);
+
+/* ---- planning: bundle_plan.c ---- */
+
+/* Walks a map from its first byte to its last and cuts it into bundles. */
+struct mth_bundle_planner {
+    const struct mth_region_map *map;
+    const struct mth_pipeline *specs[MTH_N_PLAN_SPECS];
+    const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
+    size_t chunk_bytes;
+    uint32_t spec_of[MTH_N_DTYPES][2];
+    size_t region;
+    uint64_t done; /* bytes of that region */
+};
+
+void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
+                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes);
+void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
+/* The spec of a region, and whether its reference is looked at. */
+uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
+                                 bool *has_reference);
+/* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
+int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
+
+/* ---- bytes of a base: base_reader.c ---- */
+
+struct mth_base_reader {
+    const struct mth_source *source;
+    struct mth_memory *memory;
+    uint64_t *offsets; /* of each reference in source */
+    size_t n_references;
+};
+
+void mth_base_reader_free(struct mth_base_reader *reader);
+/* What of a base a checkpoint is coded against: fills use and reader, and references[region]. Errors: MTH_ERR_BASE when
+ * nothing matches. */
+int mth_base_reader_match(struct mth_bundle_planner *planner, const struct mth_stream_base *base,
+                          struct mth_memory *memory, uint32_t *references, struct mth_base_use *use,
+                          struct mth_base_reader *reader, struct mth_error *err);
+/* Find what a container refers to in the base that was given, by name where its map tells, else by offset. */
+int mth_base_reader_find(const struct mth_container_front *front, const struct mth_stream_base *base,
+                         struct mth_memory *memory, struct mth_base_reader *reader, struct mth_error *err);
+/* The reference bytes of a chunk. scratch grows as needed; out may point into a base in memory. */
+int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                           const struct mth_bundle_chunk *chunk, uint8_t **scratch, size_t *capacity,
+                           struct mth_bytes *out, struct mth_error *err);
+
+/* The bytes of a chunk out of its bundle's: in place when they lie together. */
+int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                      const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out);
+
+/* ---- coding: bundle_encode.c, bundle_decode.c ---- */
+
+/* What encoding a bundle needs beside it. */
+struct mth_bundle_encoder {
+    struct mth_coder *coder;
+    struct mth_coder_spec *specs[MTH_N_PLAN_SPECS];
+    struct mth_spec_numbers numbers;
+    const struct mth_base_reader *base; /* NULL: none */
+    /* To restore what was made: front as a reader will have it, and the same with its specs as the plan counts them,
+     * which is how the coder's models are found. NULL: nothing is restored. */
+    const struct mth_container_front *front, *plan_front;
+};
+
+/* One thread's scratch: a lane for each bundle that it decodes side by side; encoding takes the first. */
+struct mth_bundle_lane {
+    struct mth_bundle bundle;
+    uint8_t *bytes; /* of the original */
+    size_t bytes_capacity;
+    uint8_t *block; /* head, body */
+    size_t block_capacity;
+};
+
+struct mth_bundle_worker {
+    struct mth_bundle_lane lanes[MTH_MAX_BATCH];
+    struct mth_growing plan;
+};
+
+/* The scratch of a coder's threads, made when there is none yet. Errors: MTH_ERR_NO_MEMORY. */
+int mth_bundle_workers(struct mth_coder *coder);
+void mth_bundle_worker_free(struct mth_memory *memory, struct mth_bundle_worker *worker);
+
+/* The most bytes of a bundle's block. Errors: MTH_ERR_OVERFLOW, those of the pipelines. */
+int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_bundle *bundle,
+                     size_t *n_bytes);
+/* Make the body behind out[0 .. MTH_BLOCK_HEAD_BYTES), which is left for its head; out->n_bytes counts both.
+ * bytes: those of the bundle. Sets the bundle's leaf. */
+int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_index, const uint8_t *bytes,
+                      struct mth_buffer *out, struct mth_error *err);
+
+/* Restores the body of a block that was just made, and compares. Errors: MTH_ERR_CHECKSUM when it differs. */
+int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
+                      const uint8_t *bytes, struct mth_error *err);
+
+/* Counts a sample of the chunks that the planner cuts and builds the models that their specs call for.
+ * Errors: those of reading; MTH_ERR_NO_MEMORY. */
+int mth_stream_build_models(const struct mth_bundle_encoder *encoder, struct mth_bundle_planner *planner,
+                            const struct mth_source *input, struct mth_error *err);
+
+/* The bytes of a range of a source: in place when it lies in memory, else read into scratch. */
+int mth_stream_view(const struct mth_source *source, uint64_t offset, size_t n_bytes,
+                    struct mth_memory *memory, uint8_t **scratch, size_t *capacity, struct mth_bytes *out,
+                    struct mth_error *err);
+
+/* What decoding bundles needs beside them. */
+struct mth_bundle_decoder {
+    struct mth_coder *coder;
+    const struct mth_container_front *front;
+    size_t chunk_bytes;
+    const struct mth_base_reader *base; /* NULL: none was given */
+    bool without_base;                  /* skip chunks that refer to it, and the leaf of their bundle */
+};
+
+/* Size and leaf at the end of a body, which may be hostile. Errors: MTH_ERR_CORRUPT. */
+int mth_bundle_tail(struct mth_bytes body, size_t chunk_bytes, uint32_t *n_raw, uint64_t *leaf);
+/* The body's plan into bundle; every length and offset is checked. offset: in the file. */
+int mth_bundle_parse(const struct mth_bundle_decoder *decoder, struct mth_bytes body, uint64_t offset,
+                     struct mth_bundle *bundle, struct mth_error *err);
+
+struct mth_bundle_job {
+    struct mth_bundle *bundle; /* parsed */
+    uint8_t *dst;              /* its n_bytes */
+    bool skipped;              /* some chunk refers to a base that is not there */
+};
+/* Restore bundles (at most MTH_MAX_BATCH) side by side, and compare their leaves. */
+int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_index,
+                      struct mth_bundle_job *jobs, size_t n_jobs, struct mth_error *err);
+
+#endif

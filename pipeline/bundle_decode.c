@@ -1,0 +1,328 @@
+/* The body of a bundle's block back to its bytes; see bundle.h. */
+#include "pipeline/bundle.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SOURCE_BASE = 1 };
+
+int mth_bundle_tail(struct mth_bytes body, size_t chunk_bytes, uint32_t *n_raw, uint64_t *leaf)
+{
+    if (body.n_bytes < MTH_BUNDLE_TAIL_BYTES)
+        return MTH_ERR_CORRUPT;
+    const uint8_t *tail = body.data + body.n_bytes - MTH_BUNDLE_TAIL_BYTES;
+    *n_raw = mth_load32(tail + 4);
+    *leaf = mth_load64(tail + 8);
+    return *n_raw > 0 && *n_raw <= chunk_bytes ? MTH_OK : MTH_ERR_CORRUPT;
+}
+
+/* ---- the plan ---- */
+
+static int read_segments(struct mth_reader *plan, struct mth_bundle *bundle, struct mth_bundle_chunk *chunk)
+{
+    uint64_t n_segments, gap, n_bytes, end = 0;
+    if (!mth_varint_get(plan, &n_segments) || n_segments == 0 ||
+        n_segments > MTH_MAX_BUNDLE_SEGMENTS - bundle->n_segments)
+        return MTH_ERR_CORRUPT;
+    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
+                                   bundle->n_segments + (size_t)n_segments, sizeof *bundle->segments);
+    if (status)
+        return status;
+    chunk->first = (uint32_t)bundle->n_segments;
+    chunk->n_segments = (uint32_t)n_segments;
+    for (uint64_t i = 0; i < n_segments; i++) {
+        if (!mth_varint_get(plan, &gap) || gap > bundle->n_bytes - end)
+            return MTH_ERR_CORRUPT;
+        end += gap;
+        if (!mth_varint_get(plan, &n_bytes) || n_bytes == 0 || n_bytes > bundle->n_bytes - end)
+            return MTH_ERR_CORRUPT;
+        uint32_t index = (uint32_t)bundle->n_segments;
+        bundle->segments[bundle->n_segments++] =
+            (struct mth_bundle_segment){.at = (uint32_t)end,
+                                        .n_bytes = (uint32_t)n_bytes,
+                                        .next = i + 1 < n_segments ? index + 1 : MTH_NO_SEGMENT,
+                                        .reference = MTH_NO_REFERENCE};
+        chunk->n_bytes += (size_t)n_bytes;
+        end += n_bytes;
+    }
+    return MTH_OK;
+}
+
+static int read_references(const struct mth_container_front *front, struct mth_reader *plan,
+                           struct mth_bundle *bundle, struct mth_bundle_chunk *chunk)
+{
+    uint64_t n_references, source, step, offset, number = 0;
+    if (!mth_varint_get(plan, &n_references))
+        return MTH_ERR_CORRUPT;
+    if (n_references == 0)
+        return MTH_OK;
+    if (n_references > 1 || !mth_varint_get(plan, &source) || source != SOURCE_BASE)
+        return MTH_ERR_UNSUPPORTED;
+    if (plan->end - plan->at < 8)
+        return MTH_ERR_CORRUPT;
+    chunk->has_reference = true;
+    chunk->reference_digest = mth_load64(plan->at);
+    plan->at += 8;
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        struct mth_bundle_segment *segment = &bundle->segments[i];
+        if (!mth_varint_get(plan, &step) || !mth_varint_get(plan, &offset))
+            return MTH_ERR_CORRUPT;
+        number += (uint64_t)mth_unzigzag(step);
+        if (number >= front->n_references || offset > front->references[number].n_bytes ||
+            segment->n_bytes > front->references[number].n_bytes - offset)
+            return MTH_ERR_CORRUPT;
+        segment->reference = (uint32_t)number++;
+        segment->reference_offset = offset;
+    }
+    return MTH_OK;
+}
+
+static bool cut(struct mth_reader *reader, uint64_t n, struct mth_bytes *out)
+{
+    if (n > (uint64_t)(reader->end - reader->at))
+        return false;
+    *out = (struct mth_bytes){reader->at, (size_t)n};
+    reader->at += n;
+    return true;
+}
+
+static int read_coding(const struct mth_container_front *front, struct mth_reader *plan,
+                       struct mth_reader *payloads, struct mth_bundle_chunk *chunk)
+{
+    uint64_t spec, n_payload, n_entry;
+    if (!mth_varint_get(plan, &spec) || spec >= front->n_specs || !mth_varint_get(plan, &n_payload) ||
+        !cut(payloads, n_payload, &chunk->payload) || !mth_varint_get(plan, &n_entry) ||
+        !cut(plan, n_entry, &chunk->entry))
+        return MTH_ERR_CORRUPT;
+    chunk->spec = (uint32_t)spec;
+    const struct mth_pipeline *pipeline = front->specs[spec]->pipeline;
+    if ((pipeline->needs_base && !chunk->has_reference) ||
+        !mth_pipeline_accepts(pipeline, mth_symbol_type_of(chunk->dtype)))
+        return MTH_ERR_CORRUPT;
+    return MTH_OK;
+}
+
+static int read_chunk(const struct mth_container_front *front, struct mth_reader *plan,
+                      struct mth_reader *payloads, struct mth_bundle *bundle)
+{
+    struct mth_bundle_chunk *chunk = &bundle->chunks[bundle->n_chunks];
+    uint64_t mode, dtype;
+    if (!mth_varint_get(plan, &mode))
+        return MTH_ERR_CORRUPT;
+    if (mode > MTH_CHUNK_COPY_OF_BASE)
+        return MTH_ERR_UNSUPPORTED;
+    if (!mth_varint_get(plan, &dtype) || dtype >= MTH_N_DTYPES)
+        return MTH_ERR_CORRUPT;
+    *chunk = (struct mth_bundle_chunk){.mode = (enum mth_chunk_mode)mode, .dtype = (enum mth_dtype)dtype};
+    int status = read_segments(plan, bundle, chunk);
+    if (status)
+        return status;
+    bundle->n_chunks++;
+    if (mode == MTH_CHUNK_STORED)
+        return cut(payloads, chunk->n_bytes, &chunk->payload) ? MTH_OK : MTH_ERR_CORRUPT;
+    status = read_references(front, plan, bundle, chunk);
+    if (status)
+        return status;
+    if (mode == MTH_CHUNK_COPY_OF_BASE)
+        return chunk->has_reference ? MTH_OK : MTH_ERR_CORRUPT;
+    return read_coding(front, plan, payloads, chunk);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* Segments must tile the bundle: begin and length in one number each, sorted. */
+static int check_tiling(struct mth_bundle *bundle)
+{
+    uint64_t end = 0;
+    if (bundle->n_segments == 1)
+        return bundle->segments[0].at == 0 && bundle->segments[0].n_bytes == bundle->n_bytes
+                   ? MTH_OK
+                   : MTH_ERR_CORRUPT;
+    uint64_t *places = mth_memory_alloc(bundle->memory, bundle->n_segments * sizeof *places);
+    if (!places)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < bundle->n_segments; i++)
+        places[i] = (uint64_t)bundle->segments[i].at << 32 | bundle->segments[i].n_bytes;
+    qsort(places, bundle->n_segments, sizeof *places, compare_places);
+    bool tiles = true;
+    for (size_t i = 0; tiles && i < bundle->n_segments; i++) {
+        tiles = places[i] >> 32 == end;
+        end += places[i] & UINT32_MAX;
+    }
+    mth_memory_free(bundle->memory, places);
+    return tiles && end == bundle->n_bytes ? MTH_OK : MTH_ERR_CORRUPT;
+}
+
+int mth_bundle_parse(const struct mth_bundle_decoder *decoder, struct mth_bytes body, uint64_t offset,
+                     struct mth_bundle *bundle, struct mth_error *err)
+{
+    uint32_t n_raw;
+    uint64_t n_chunks = 0;
+    bundle->offset = offset;
+    bundle->n_chunks = bundle->n_segments = 0;
+    int status = mth_bundle_tail(body, decoder->chunk_bytes, &n_raw, &bundle->leaf);
+    if (!status) {
+        size_t n_rest = body.n_bytes - MTH_BUNDLE_TAIL_BYTES;
+        uint32_t n_plan = mth_load32(body.data + n_rest);
+        bundle->n_bytes = n_raw;
+        if (n_plan > n_rest) {
+            status = MTH_ERR_CORRUPT;
+        } else {
+            struct mth_reader plan = {body.data + n_rest - n_plan, body.data + n_rest};
+            struct mth_reader payloads = {body.data, plan.at};
+            if (!mth_varint_get(&plan, &n_chunks) || n_chunks > MTH_MAX_BUNDLE_CHUNKS)
+                status = MTH_ERR_CORRUPT;
+            for (uint64_t i = 0; !status && i < n_chunks; i++)
+                status = read_chunk(decoder->front, &plan, &payloads, bundle);
+            if (!status && (plan.at != plan.end || payloads.at != payloads.end || bundle->n_segments == 0))
+                status = MTH_ERR_CORRUPT;
+        }
+    }
+    if (!status)
+        status = check_tiling(bundle);
+    if (status == MTH_ERR_UNSUPPORTED)
+        return mth_error_set(err, status,
+                             "the bundle at byte %llu has a kind of chunk or reference that this "
+                             "program does not know",
+                             (unsigned long long)offset);
+    if (status)
+        return mth_error_set(err, status, "the bundle at byte %llu is damaged: %s",
+                             (unsigned long long)offset, mth_status_text(status));
+    return MTH_OK;
+}
+
+/* ---- restoring ---- */
+
+/* Chunks of one spec and dtype that wait to be decoded in one call. */
+struct batch {
+    const struct mth_bundle_decoder *decoder;
+    size_t worker_index;
+    size_t limit;
+    struct mth_error *err;
+    struct mth_chunk_decode_job jobs[MTH_MAX_BATCH];
+    const struct mth_bundle_chunk *chunks[MTH_MAX_BATCH];
+    const struct mth_bundle_job *owners[MTH_MAX_BATCH];
+    size_t n;
+};
+
+static void scatter(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                    const uint8_t *flat, uint8_t *dst)
+{
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        memcpy(dst + bundle->segments[i].at, flat, bundle->segments[i].n_bytes);
+        flat += bundle->segments[i].n_bytes;
+    }
+}
+
+static int flush(struct batch *batch)
+{
+    if (batch->n == 0)
+        return MTH_OK;
+    struct mth_coder *coder = batch->decoder->coder;
+    const struct mth_bundle_chunk *first = batch->chunks[0];
+    struct mth_coder_spec *spec = batch->decoder->front->specs[first->spec];
+    int status = mth_chunk_decode(&coder->workers[batch->worker_index].chunk, spec->pipeline,
+                                  &spec->decode[batch->worker_index],
+                                  mth_coder_find_models(coder, first->spec, first->dtype),
+                                  mth_symbol_type_of(first->dtype), batch->jobs, batch->n);
+    if (status)
+        return mth_error_set(batch->err, status, "the bundle at byte %llu: %s",
+                             (unsigned long long)batch->owners[0]->bundle->offset, mth_status_text(status));
+    for (size_t i = 0; i < batch->n; i++) {
+        if (batch->chunks[i]->n_segments > 1)
+            scatter(batch->owners[i]->bundle, batch->chunks[i], batch->jobs[i].dst, batch->owners[i]->dst);
+    }
+    batch->n = 0;
+    return MTH_OK;
+}
+
+static int fetch_reference(struct batch *batch, const struct mth_bundle_job *owner,
+                           const struct mth_bundle_chunk *chunk, size_t lane, struct mth_bytes *out)
+{
+    struct mth_coder_worker *worker = &batch->decoder->coder->workers[batch->worker_index];
+    int status = mth_base_reader_gather(batch->decoder->base, owner->bundle, chunk, &worker->reference[lane],
+                                        &worker->reference_capacity[lane], out, batch->err);
+    if (!status && !mth_hash64_matches(out->data, out->n_bytes, 0, chunk->reference_digest))
+        return mth_error_set(batch->err, MTH_ERR_BASE,
+                             "%s: is not the base that was coded against: its content differs",
+                             batch->decoder->base->source->name);
+    return status;
+}
+
+static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
+                        const struct mth_bundle_chunk *chunk)
+{
+    struct mth_coder *coder = batch->decoder->coder;
+    struct mth_coder_worker *worker = &coder->workers[batch->worker_index];
+    if (chunk->mode == MTH_CHUNK_STORED) {
+        scatter(owner->bundle, chunk, chunk->payload.data, owner->dst);
+        return MTH_OK;
+    }
+    int status = MTH_OK;
+    if (batch->n == batch->limit ||
+        (batch->n && (batch->chunks[0]->spec != chunk->spec || batch->chunks[0]->dtype != chunk->dtype)))
+        status = flush(batch);
+    size_t lane = batch->n;
+    struct mth_chunk_decode_job job = {
+        .payload = chunk->payload, .entry = chunk->entry, .dst_bytes = chunk->n_bytes};
+    if (!status && chunk->has_reference)
+        status = fetch_reference(batch, owner, chunk, lane, &job.reference);
+    if (status)
+        return status;
+    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE) {
+        scatter(owner->bundle, chunk, job.reference.data, owner->dst);
+        return MTH_OK;
+    }
+    job.dst = owner->dst + owner->bundle->segments[chunk->first].at;
+    if (chunk->n_segments > 1) {
+        status = mth_array_reserve(coder->memory, &worker->gathered[lane], &worker->gathered_capacity[lane],
+                                   chunk->n_bytes, 1);
+        if (status)
+            return mth_error_set(batch->err, status, "no memory to decode");
+        job.dst = worker->gathered[lane];
+    }
+    batch->jobs[lane] = job;
+    batch->chunks[lane] = chunk;
+    batch->owners[lane] = owner;
+    batch->n++;
+    return MTH_OK;
+}
+
+int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_index,
+                      struct mth_bundle_job *jobs, size_t n_jobs, struct mth_error *err)
+{
+    struct batch batch = {.decoder = decoder,
+                          .worker_index = worker_index,
+                          .limit = decoder->front->batches ? MTH_MAX_BATCH : 1,
+                          .err = err};
+    int status = MTH_OK;
+    for (size_t j = 0; !status && j < n_jobs; j++) {
+        for (size_t i = 0; !status && i < jobs[j].bundle->n_chunks; i++) {
+            const struct mth_bundle_chunk *chunk = &jobs[j].bundle->chunks[i];
+            if (chunk->has_reference && decoder->without_base)
+                jobs[j].skipped = true;
+            else if (chunk->has_reference && !decoder->base)
+                status = mth_error_set(err, MTH_ERR_BASE, "was coded against a base; give it with --base");
+            else
+                status = decode_chunk(&batch, &jobs[j], chunk);
+        }
+    }
+    if (!status)
+        status = flush(&batch);
+    for (size_t j = 0; !status && j < n_jobs; j++) {
+        const struct mth_bundle *bundle = jobs[j].bundle;
+        if (!jobs[j].skipped && !mth_hash64_matches(jobs[j].dst, bundle->n_bytes, 0, bundle->leaf))
+            status = mth_error_set(err, MTH_ERR_CHECKSUM,
+                                   "the bundle at byte %llu does not restore to the digest of the original",
+                                   (unsigned long long)bundle->offset);
+    }
+    return status;
+}

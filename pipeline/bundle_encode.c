@@ -1,0 +1,239 @@
+/* A bundle to the body of its block; see bundle.h. */
+#include "pipeline/bundle.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+enum {
+    SEGMENT_PLAN_BYTES = 4 * MTH_VARINT_MAX_BYTES,
+    CHUNK_PLAN_BYTES = 8 * MTH_VARINT_MAX_BYTES + MTH_MAX_ENTRY_BYTES,
+    SOURCE_BASE = 1 /* of a reference; 0 is the file itself */
+};
+
+void mth_bundle_worker_free(struct mth_memory *memory, struct mth_bundle_worker *worker)
+{
+    for (size_t i = 0; i < MTH_MAX_BATCH; i++) {
+        mth_bundle_free(&worker->lanes[i].bundle);
+        mth_memory_free(memory, worker->lanes[i].bytes);
+        mth_memory_free(memory, worker->lanes[i].block);
+    }
+    mth_memory_free(memory, worker->plan.data);
+}
+
+int mth_bundle_workers(struct mth_coder *coder)
+{
+    if (coder->bundle_workers)
+        return MTH_OK;
+    coder->bundle_workers = mth_memory_calloc(coder->memory, coder->n_threads, sizeof *coder->bundle_workers);
+    if (!coder->bundle_workers)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < coder->n_threads; i++) {
+        for (size_t lane = 0; lane < MTH_MAX_BATCH; lane++)
+            coder->bundle_workers[i].lanes[lane].bundle.memory = coder->memory;
+    }
+    return MTH_OK;
+}
+
+int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_bundle *bundle,
+                     size_t *n_bytes)
+{
+    size_t total = MTH_BLOCK_HEAD_BYTES + MTH_BUNDLE_TAIL_BYTES + MTH_VARINT_MAX_BYTES +
+                   bundle->n_segments * SEGMENT_PLAN_BYTES + bundle->n_chunks * CHUNK_PLAN_BYTES;
+    for (size_t i = 0; i < bundle->n_chunks; i++) {
+        const struct mth_bundle_chunk *chunk = &bundle->chunks[i];
+        size_t n_bound, n_stored;
+        int status = mth_chunk_bound(encoder->specs[chunk->spec]->pipeline, mth_symbol_type_of(chunk->dtype),
+                                     chunk->n_bytes, &n_bound, &n_stored);
+        if (status)
+            return status;
+        if (!mth_size_add(total, mth_size_max(n_bound, chunk->n_bytes), &total))
+            return MTH_ERR_OVERFLOW;
+    }
+    *n_bytes = total;
+    return MTH_OK;
+}
+
+/* The plan, with the first failure kept. */
+struct plan_writer {
+    struct mth_memory *memory;
+    struct mth_growing *plan;
+    int status;
+};
+
+static void put(struct plan_writer *w, const void *data, size_t n_bytes)
+{
+    if (!w->status)
+        w->status = mth_growing_put(w->memory, w->plan, data, n_bytes);
+}
+
+static void put_number(struct plan_writer *w, uint64_t value)
+{
+    if (!w->status)
+        w->status = mth_growing_put_varint(w->memory, w->plan, value);
+}
+
+static void put_segments(struct plan_writer *w, const struct mth_bundle *bundle,
+                         const struct mth_bundle_chunk *chunk)
+{
+    uint32_t end = 0;
+    put_number(w, chunk->n_segments);
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        put_number(w, bundle->segments[i].at - end);
+        put_number(w, bundle->segments[i].n_bytes);
+        end = bundle->segments[i].at + bundle->segments[i].n_bytes;
+    }
+}
+
+static void put_references(struct plan_writer *w, const struct mth_bundle *bundle,
+                           const struct mth_bundle_chunk *chunk)
+{
+    uint8_t digest[8];
+    int64_t next = 0;
+    put_number(w, chunk->has_reference);
+    if (!chunk->has_reference)
+        return;
+    put_number(w, SOURCE_BASE);
+    mth_store64(digest, chunk->reference_digest);
+    put(w, digest, sizeof digest);
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        const struct mth_bundle_segment *segment = &bundle->segments[i];
+        put_number(w, mth_zigzag((int64_t)segment->reference - next));
+        put_number(w, segment->reference_offset);
+        next = (int64_t)segment->reference + 1;
+    }
+}
+
+static void put_chunk(struct plan_writer *w, const struct mth_bundle_encoder *encoder,
+                      const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                      const struct mth_chunk_entry *entry)
+{
+    put_number(w, (uint64_t)chunk->mode);
+    put_number(w, (uint64_t)chunk->dtype);
+    put_segments(w, bundle, chunk);
+    if (chunk->mode == MTH_CHUNK_STORED)
+        return;
+    put_references(w, bundle, chunk);
+    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE)
+        return;
+    put_number(w, encoder->numbers.of[chunk->spec]);
+    put_number(w, chunk->payload.n_bytes);
+    put_number(w, entry->n_bytes);
+    put(w, entry->bytes, entry->n_bytes);
+}
+
+/* Codes one chunk to the end of out. */
+static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                        const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
+                        struct mth_buffer *out, struct mth_error *err)
+{
+    struct mth_coder *coder = encoder->coder;
+    struct mth_coder_worker *worker = &coder->workers[worker_index];
+    struct mth_coder_spec *spec = encoder->specs[chunk->spec];
+    struct mth_bytes src, reference = {0};
+    int status =
+        mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
+    if (!status && chunk->has_reference) {
+        status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
+                                        &worker->reference_capacity[0], &reference, err);
+        if (status)
+            return status;
+        chunk->reference_digest = mth_hash64(reference.data, reference.n_bytes, 0);
+        if (memcmp(src.data, reference.data, src.n_bytes) == 0) {
+            chunk->mode = MTH_CHUNK_COPY_OF_BASE;
+            return MTH_OK;
+        }
+    }
+    struct mth_buffer payload = {.data = out->data + out->n_bytes,
+                                 .capacity_bytes = out->capacity_bytes - out->n_bytes};
+    if (!status)
+        status = mth_chunk_encode(&worker->chunk, spec->pipeline, &spec->encode[worker_index],
+                                  mth_coder_find_models(coder, chunk->spec, chunk->dtype),
+                                  mth_symbol_type_of(chunk->dtype), src, reference, &payload, &worker->entry);
+    if (status)
+        return mth_error_set(err, status, "encoding with '%.200s' failed at byte %llu: %s",
+                             spec->pipeline->text, (unsigned long long)bundle->offset,
+                             mth_status_text(status));
+    chunk->mode = MTH_CHUNK_CODED;
+    if (payload.n_bytes >= src.n_bytes) {
+        chunk->mode = MTH_CHUNK_STORED;
+        chunk->has_reference = false;
+        memcpy(payload.data, src.data, src.n_bytes);
+        payload.n_bytes = src.n_bytes;
+    }
+    chunk->payload = (struct mth_bytes){payload.data, payload.n_bytes};
+    out->n_bytes += payload.n_bytes;
+    return MTH_OK;
+}
+
+int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_index, const uint8_t *bytes,
+                      struct mth_buffer *out, struct mth_error *err)
+{
+    struct mth_bundle_worker *worker = &encoder->coder->bundle_workers[worker_index];
+    struct mth_bundle *bundle = &worker->lanes[0].bundle;
+    struct plan_writer plan = {.memory = encoder->coder->memory, .plan = &worker->plan};
+    uint8_t tail[MTH_BUNDLE_TAIL_BYTES];
+    worker->plan.n_bytes = 0;
+    out->n_bytes = MTH_BLOCK_HEAD_BYTES;
+    bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
+    put_number(&plan, bundle->n_chunks);
+    for (size_t i = 0; i < bundle->n_chunks; i++) {
+        struct mth_bundle_chunk *chunk = &bundle->chunks[i];
+        int status = encode_chunk(encoder, worker_index, bundle, chunk, bytes, out, err);
+        if (status)
+            return status;
+        put_chunk(&plan, encoder, bundle, chunk, &encoder->coder->workers[worker_index].entry);
+    }
+    if (!plan.status && out->capacity_bytes - out->n_bytes < worker->plan.n_bytes + sizeof tail)
+        plan.status = MTH_ERR_CAPACITY;
+    if (plan.status)
+        return mth_error_set(err, plan.status, "a bundle could not be written: %s",
+                             mth_status_text(plan.status));
+    mth_store32(tail, (uint32_t)worker->plan.n_bytes);
+    mth_store32(tail + 4, (uint32_t)bundle->n_bytes);
+    mth_store64(tail + 8, bundle->leaf);
+    memcpy(out->data + out->n_bytes, worker->plan.data, worker->plan.n_bytes);
+    out->n_bytes += worker->plan.n_bytes;
+    memcpy(out->data + out->n_bytes, tail, sizeof tail);
+    out->n_bytes += sizeof tail;
+    return MTH_OK;
+}
+
+int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
+                      const uint8_t *bytes, struct mth_error *err)
+{
+    struct mth_coder *coder = encoder->coder;
+    struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[1];
+    const struct mth_bundle *made = &coder->bundle_workers[worker_index].lanes[0].bundle;
+    struct mth_bundle_decoder parser = {
+        .coder = coder, .front = encoder->front, .chunk_bytes = coder->chunk_bytes};
+    struct mth_bundle_decoder decoder = {.coder = coder, .front = encoder->plan_front, .base = encoder->base};
+    struct mth_error inner = {0};
+    int status = mth_array_reserve(coder->memory, &lane->bytes, &lane->bytes_capacity, made->n_bytes, 1);
+    if (status)
+        return mth_error_set(err, status, "no memory to verify");
+    status = mth_bundle_parse(&parser, body, made->offset, &lane->bundle, &inner);
+    for (size_t i = 0; !status && i < lane->bundle.n_chunks; i++) {
+        struct mth_bundle_chunk *chunk = &lane->bundle.chunks[i];
+        for (uint32_t s = 0; chunk->mode == MTH_CHUNK_CODED && s < MTH_N_PLAN_SPECS; s++) {
+            if (encoder->numbers.of[s] == chunk->spec) {
+                chunk->spec = s;
+                break;
+            }
+        }
+    }
+    /* What a decoder leaves out is not the original's by chance. */
+    if (!status) {
+        memset(lane->bytes, ~bytes[0], made->n_bytes);
+        struct mth_bundle_job job = {.bundle = &lane->bundle, .dst = lane->bytes};
+        status = mth_bundle_decode(&decoder, worker_index, &job, 1, &inner);
+    }
+    if (status == MTH_ERR_NO_MEMORY || status == MTH_ERR_IO)
+        return mth_error_set(err, status, "%s", inner.text);
+    if (status || memcmp(lane->bytes, bytes, made->n_bytes) != 0)
+        return mth_error_set(
+            err, MTH_ERR_CHECKSUM,
+            "the bundle at byte %llu does not restore to the same bytes; nothing was written",
+            (unsigned long long)made->offset);
+    return MTH_OK;
+}

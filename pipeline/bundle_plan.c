@@ -1,0 +1,134 @@
+/* Cutting a checkpoint into bundles; see bundle.h. */
+#include "pipeline/bundle.h"
+
+#include <string.h>
+
+void mth_bundle_free(struct mth_bundle *bundle)
+{
+    mth_memory_free(bundle->memory, bundle->segments);
+    bundle->segments = NULL;
+    bundle->n_segments = bundle->segments_capacity = 0;
+}
+
+void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
+                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes)
+{
+    *planner = (struct mth_bundle_planner){.map = map, .chunk_bytes = chunk_bytes};
+    memcpy(planner->specs, specs, sizeof planner->specs);
+    memset(planner->spec_of, 0xff, sizeof planner->spec_of);
+}
+
+void mth_bundle_planner_rewind(struct mth_bundle_planner *planner)
+{
+    planner->region = 0;
+    planner->done = 0;
+}
+
+uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
+                                 bool *has_reference)
+{
+    /* Asked once a kind, not once a tensor. */
+    uint32_t *spec = &planner->spec_of[dtype][matched];
+    if (*spec == UINT32_MAX)
+        *spec = mth_plan_choose_spec(planner->specs, dtype, matched);
+    *has_reference = matched && planner->specs[*spec]->nodes[0].wants_reference;
+    return *spec;
+}
+
+/* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
+struct open_chunks {
+    uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][2];
+};
+
+/* Puts n bytes of the planner's region behind what the bundle holds. */
+static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bundle, struct open_chunks *open,
+                     size_t n)
+{
+    const struct mth_region *region = &planner->map->regions[planner->region];
+    uint32_t reference = planner->references ? planner->references[planner->region] : MTH_NO_REFERENCE;
+    bool has_reference;
+    uint32_t spec =
+        mth_bundle_planner_spec(planner, region->dtype, reference != MTH_NO_REFERENCE, &has_reference);
+    uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
+    uint32_t at = (uint32_t)bundle->n_bytes, index = (uint32_t)bundle->n_segments;
+    if (*slot == 0) {
+        bundle->chunks[bundle->n_chunks++] = (struct mth_bundle_chunk){.dtype = region->dtype,
+                                                                       .spec = spec,
+                                                                       .has_reference = has_reference,
+                                                                       .first = index,
+                                                                       .last = MTH_NO_SEGMENT};
+        *slot = (uint16_t)bundle->n_chunks;
+    }
+    struct mth_bundle_chunk *chunk = &bundle->chunks[*slot - 1];
+    struct mth_bundle_segment *last = chunk->last == MTH_NO_SEGMENT ? NULL : &bundle->segments[chunk->last];
+    chunk->n_bytes += n;
+    bundle->n_bytes += n;
+    /* Neighbours are one segment, unless each has a reference of its own. */
+    if (last && !has_reference && last->at + last->n_bytes == at) {
+        last->n_bytes += (uint32_t)n;
+        return MTH_OK;
+    }
+    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
+                                   bundle->n_segments + 1, sizeof *bundle->segments);
+    if (status)
+        return status;
+    bundle->segments[bundle->n_segments++] =
+        (struct mth_bundle_segment){.at = at,
+                                    .n_bytes = (uint32_t)n,
+                                    .next = MTH_NO_SEGMENT,
+                                    .reference = has_reference ? reference : MTH_NO_REFERENCE,
+                                    .reference_offset = has_reference ? planner->done : 0};
+    if (chunk->last != MTH_NO_SEGMENT)
+        bundle->segments[chunk->last].next = index;
+    chunk->last = index;
+    chunk->n_segments++;
+    return MTH_OK;
+}
+
+int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle)
+{
+    struct open_chunks open = {0};
+    int status = MTH_OK;
+    bundle->n_bytes = 0;
+    bundle->n_chunks = 0;
+    bundle->n_segments = 0;
+    if (planner->region == planner->map->n_regions)
+        return MTH_OK;
+    bundle->offset = planner->map->regions[planner->region].offset + planner->done;
+    while (!status && planner->region < planner->map->n_regions) {
+        uint64_t left = planner->map->regions[planner->region].n_bytes - planner->done;
+        bool whole = left >= planner->chunk_bytes;
+        size_t n = whole ? planner->chunk_bytes : (size_t)left;
+        /* A full piece stands alone; smaller ones share until the next would not fit. */
+        if (bundle->n_bytes > 0 &&
+            (n > planner->chunk_bytes - bundle->n_bytes || bundle->n_segments == MTH_MAX_BUNDLE_SEGMENTS))
+            break;
+        status = add_piece(planner, bundle, &open, n);
+        planner->done += n;
+        if (n == left) {
+            planner->region++;
+            planner->done = 0;
+        }
+    }
+    return status;
+}
+
+int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                      const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out)
+{
+    const struct mth_bundle_segment *segments = bundle->segments;
+    if (chunk->n_segments == 1) {
+        *out = (struct mth_bytes){bytes + segments[chunk->first].at, chunk->n_bytes};
+        return MTH_OK;
+    }
+    int status = mth_array_reserve(bundle->memory, scratch, capacity, chunk->n_bytes, 1);
+    if (status)
+        return status;
+    uint8_t *flat = *scratch;
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = segments[i].next) {
+        memcpy(flat, bytes + segments[i].at, segments[i].n_bytes);
+        flat += segments[i].n_bytes;
+    }
+    *out = (struct mth_bytes){*scratch, chunk->n_bytes};
+    return MTH_OK;
+}

@@ -1,0 +1,40 @@
+/* The engines behind mth_compress and mth_decompress, on a coder that exists. */
+#ifndef MTH_PIPELINE_STREAM_H
+#define MTH_PIPELINE_STREAM_H
+
+#include "pipeline/bundle.h"
+
+/* The callback of a config. */
+struct mth_stream_progress {
+    int (*call)(void *arg, uint64_t n_done, uint64_t n_total);
+    void *arg;
+};
+
+/* What mth_compress is told, but for its config. */
+struct mth_stream_encode_job {
+    const struct mth_pipeline *pipeline;
+    const struct mth_source *input;
+    const struct mth_region_map *map;
+    const struct mth_stream_base *base;           /* NULL: none */
+    const struct mth_file_attributes *attributes; /* NULL: none */
+    struct mth_sink *sink;
+    struct mth_stream_progress progress;
+    bool verify;
+    uint64_t sample_every; /* code only one bundle in so many; 0: all */
+};
+
+int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_job *job,
+                      struct mth_container_stats *stats, struct mth_error *err);
+
+struct mth_stream_decode_job {
+    struct mth_input *input;
+    const struct mth_stream_base *base; /* NULL: none */
+    struct mth_sink *sink;              /* NULL: nowhere */
+    bool without_base;                  /* check what can be checked when there is no base */
+    struct mth_stream_progress progress;
+};
+
+int mth_stream_decode(struct mth_coder *coder, const struct mth_stream_decode_job *job,
+                      struct mth_container_stats *stats, struct mth_error *err);
+
+#endif

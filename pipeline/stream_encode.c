@@ -1,0 +1,419 @@
+/* Compressing a file in order: threads read and code bundles, and hand them over in turn; see stream.h. */
+#include "pipeline/stream.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+/*
+ * A run over the bundles. A thread takes the next bundle from the planner, reads and codes it, waits until those before
+ * it are written, and writes it. So there is never more than a bundle per thread in memory, and the order is fixed.
+ */
+struct encode_run {
+    const struct mth_stream_encode_job *job;
+    struct mth_bundle_encoder encoder;
+    struct mth_bundle_planner planner;
+    struct mth_base_use use;
+    struct mth_base_reader base;
+    uint32_t *references;
+    struct mth_container_front front, plan_front; /* for verifying */
+    struct mth_block_writer writer;
+    struct mth_index index;
+    struct mth_container_stats stats;
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    uint64_t n_planned; /* bundles, of which a sample takes some */
+    uint64_t next;      /* bundle to be taken */
+    uint64_t turn;      /* bundles written */
+    int failed;
+    struct mth_error err;
+};
+
+/* Called with the lock held. */
+static void fail(struct encode_run *run, int status, const struct mth_error *err)
+{
+    if (!run->failed) {
+        run->failed = status;
+        run->err = *err;
+    }
+    pthread_cond_broadcast(&run->turned);
+}
+
+/* The next bundle into lane; false when there is none. */
+static bool take(struct encode_run *run, struct mth_bundle *bundle, uint64_t *number)
+{
+    pthread_mutex_lock(&run->lock);
+    bool taken = false;
+    if (!run->failed) {
+        struct mth_error err = {0};
+        int status = mth_bundle_planner_next(&run->planner, bundle);
+        /* A sample takes the first of every so many; the others are planned and passed over. */
+        while (!status && bundle->n_bytes && run->job->sample_every > 1 &&
+               run->n_planned++ % run->job->sample_every != 0)
+            status = mth_bundle_planner_next(&run->planner, bundle);
+        if (status) {
+            mth_error_set(&err, status, "no memory for the plan of a bundle");
+            fail(run, status, &err);
+        } else if (bundle->n_bytes) {
+            *number = run->next++;
+            taken = true;
+        }
+    }
+    pthread_mutex_unlock(&run->lock);
+    return taken;
+}
+
+/* Waits until the bundles before this one are written; the lock stays held. False when another thread failed. */
+static bool wait_for_turn(struct encode_run *run, uint64_t number)
+{
+    pthread_mutex_lock(&run->lock);
+    while (run->turn != number && !run->failed)
+        pthread_cond_wait(&run->turned, &run->lock);
+    return !run->failed;
+}
+
+static void count(struct mth_container_stats *stats, const struct mth_bundle *bundle)
+{
+    stats->n_bundles++;
+    stats->sampled_bytes += bundle->n_bytes;
+    stats->n_chunks += bundle->n_chunks;
+    for (size_t i = 0; i < bundle->n_chunks; i++) {
+        stats->n_chunks_raw += bundle->chunks[i].mode == MTH_CHUNK_STORED;
+        stats->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE;
+        stats->payload_bytes += bundle->chunks[i].payload.n_bytes;
+    }
+}
+
+/* Where a block goes that is moved there once the lock is free. */
+struct later {
+    bool to_file;
+    uint64_t offset;
+    uint8_t *memory; /* NULL: not to memory */
+};
+
+/* Takes a block's place in its turn, and writes it where that must be done in order. */
+static int hand_over(struct encode_run *run, const struct mth_bundle *bundle, struct mth_bytes block,
+                     struct later *later, struct mth_error *err)
+{
+    struct mth_sink *sink = run->writer.sink;
+    const struct mth_stream_progress *progress = &run->job->progress;
+    int status = MTH_OK;
+    if (sink->memory && block.n_bytes <= sink->memory->capacity_bytes - sink->memory->n_bytes) {
+        later->memory = sink->memory->data + sink->memory->n_bytes;
+        sink->memory->n_bytes += block.n_bytes;
+    } else if (sink->write_at) {
+        later->to_file = true;
+        later->offset = mth_sink_reserve(sink, block.n_bytes);
+    } else {
+        status = mth_sink_put(sink, block.data, block.n_bytes, err);
+    }
+    if (status)
+        return status;
+    mth_index_add(&run->index, run->writer.offset, (uint32_t)bundle->n_bytes, (uint32_t)block.n_bytes,
+                  bundle->leaf);
+    run->writer.offset += block.n_bytes;
+    count(&run->stats, bundle);
+    if (run->index.n_entries == MTH_PAGE_ENTRIES)
+        status = mth_index_write_page(&run->index, &run->writer, err);
+    if (!status && progress->call &&
+        progress->call(progress->arg, run->index.raw_offset, run->stats.raw_bytes))
+        status = mth_error_set(err, MTH_ERR_CANCELLED, "cancelled");
+    return status;
+}
+
+static int code(struct encode_run *run, size_t worker_index, uint64_t number, struct mth_buffer *block,
+                struct mth_error *err)
+{
+    struct mth_coder *coder = run->encoder.coder;
+    struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[0];
+    struct mth_buffer *memory = run->writer.sink->memory;
+    struct mth_bytes bytes;
+    size_t n_bound;
+    int status = mth_stream_view(run->job->input, lane->bundle.offset, lane->bundle.n_bytes, coder->memory,
+                                 &lane->bytes, &lane->bytes_capacity, &bytes, err);
+    if (status)
+        return status;
+    status = mth_bundle_bound(&run->encoder, &lane->bundle, &n_bound);
+    /* One thread knows where its block goes, and codes straight to its place when there is room. */
+    if (!status && coder->n_threads == 1 && memory && memory->capacity_bytes - memory->n_bytes >= n_bound) {
+        *block = (struct mth_buffer){.data = memory->data + memory->n_bytes, .capacity_bytes = n_bound};
+    } else if (!status) {
+        status = mth_array_reserve(coder->memory, &lane->block, &lane->block_capacity, n_bound, 1);
+        *block = (struct mth_buffer){.data = lane->block, .capacity_bytes = lane->block_capacity};
+    }
+    if (status)
+        return mth_error_set(err, status, "no room to code a bundle: %s", mth_status_text(status));
+    status = mth_bundle_encode(&run->encoder, worker_index, bytes.data, block, err);
+    if (status)
+        return status;
+    if (block->n_bytes > UINT32_MAX)
+        return mth_error_set(err, MTH_ERR_OVERFLOW, "a bundle of %zu bytes does not fit a container",
+                             block->n_bytes);
+    struct mth_bytes body = {block->data + MTH_BLOCK_HEAD_BYTES, block->n_bytes - MTH_BLOCK_HEAD_BYTES};
+    mth_block_put_head(MTH_BLOCK_BUNDLE, body, number, block->data);
+    return run->job->verify ? mth_bundle_verify(&run->encoder, worker_index, body, bytes.data, err) : MTH_OK;
+}
+
+static void work(void *arg, size_t worker_index)
+{
+    struct encode_run *run = arg;
+    struct mth_bundle_lane *lane = &run->encoder.coder->bundle_workers[worker_index].lanes[0];
+    uint64_t number;
+    while (take(run, &lane->bundle, &number)) {
+        struct mth_error err = {0};
+        struct mth_buffer block = {0};
+        struct later later = {0};
+        int status = code(run, worker_index, number, &block, &err);
+        if (wait_for_turn(run, number)) {
+            if (!status)
+                status = hand_over(run, &lane->bundle, (struct mth_bytes){block.data, block.n_bytes}, &later,
+                                   &err);
+            if (status)
+                fail(run, status, &err);
+            run->turn++;
+            pthread_cond_broadcast(&run->turned);
+        }
+        pthread_mutex_unlock(&run->lock);
+        if (later.memory && later.memory != block.data)
+            memcpy(later.memory, block.data, block.n_bytes);
+        if (later.to_file)
+            status = mth_sink_put_at(run->writer.sink, later.offset, block.data, block.n_bytes, &err);
+        if (later.to_file && status) {
+            pthread_mutex_lock(&run->lock);
+            fail(run, status, &err);
+            pthread_mutex_unlock(&run->lock);
+        }
+    }
+}
+
+static int prepare_base(struct encode_run *run, struct mth_error *err)
+{
+    struct mth_memory *memory = run->encoder.coder->memory;
+    size_t n_regions = run->job->map->n_regions;
+    run->references = mth_memory_alloc(memory, n_regions * sizeof *run->references);
+    if (!run->references)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the references");
+    int status = mth_base_reader_match(&run->planner, run->job->base, memory, run->references, &run->use,
+                                       &run->base, err);
+    run->planner.references = run->references;
+    run->encoder.base = &run->base;
+    return status;
+}
+
+/* Which specs the bundles will use: a walk of the plan, without the bytes. */
+static int number_specs(struct encode_run *run)
+{
+    struct mth_bundle *bundle = &run->encoder.coder->bundle_workers[0].lanes[0].bundle;
+    uint32_t n = 0;
+    bool used[MTH_N_PLAN_SPECS] = {false};
+    mth_bundle_planner_rewind(&run->planner);
+    for (;;) {
+        int status = mth_bundle_planner_next(&run->planner, bundle);
+        if (status)
+            return status;
+        if (bundle->n_bytes == 0)
+            break;
+        for (size_t i = 0; i < bundle->n_chunks; i++)
+            used[bundle->chunks[i].spec] = true;
+    }
+    for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
+        run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
+    return MTH_OK;
+}
+
+/* The front as a reader of the container will have it. */
+static int prepare_verifying(struct encode_run *run)
+{
+    struct mth_memory *memory = run->encoder.coder->memory;
+    const struct mth_region_map *base = run->use.map;
+    struct mth_reference *references = mth_memory_calloc(memory, run->use.n_references, sizeof *references);
+    if (!references)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < run->use.n_references; i++)
+        references[i].n_bytes = base->regions[base->tensors[run->use.tensors[i]].region].n_bytes;
+    run->front.references = references;
+    run->front.n_references = run->use.n_references;
+    run->front.has_base = run->use.n_references > 0;
+    run->plan_front = run->front;
+    run->plan_front.n_specs = MTH_N_PLAN_SPECS;
+    for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++) {
+        run->plan_front.specs[i] = run->encoder.specs[i];
+        if (run->encoder.numbers.of[i] != UINT32_MAX)
+            run->front.specs[run->front.n_specs++] = run->encoder.specs[i];
+    }
+    run->encoder.front = &run->front;
+    run->encoder.plan_front = &run->plan_front;
+    return MTH_OK;
+}
+
+static int prepare(struct encode_run *run, struct mth_error *err)
+{
+    struct mth_coder *coder = run->encoder.coder;
+    const struct mth_stream_encode_job *job = run->job;
+    const struct mth_pipeline *pipelines[MTH_N_PLAN_SPECS] = {0};
+    int status = mth_coder_take_plan_specs(coder, job->pipeline, run->encoder.specs, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
+        pipelines[i] = run->encoder.specs[i] ? run->encoder.specs[i]->pipeline : NULL;
+    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes);
+    /* A base that no stage looks at is not part of the container. */
+    if (job->base && job->pipeline->nodes[0].wants_reference)
+        status = prepare_base(run, err);
+    if (status)
+        return status;
+    status = mth_bundle_workers(coder);
+    if (!status)
+        status = mth_index_init(&run->index, coder->memory);
+    if (!status)
+        status = number_specs(run);
+    if (!status && job->verify)
+        status = prepare_verifying(run);
+    if (status)
+        return mth_error_set(err, status, "no memory to plan");
+    return mth_stream_build_models(&run->encoder, &run->planner, job->input, err);
+}
+
+static int write_front(struct encode_run *run, struct mth_error *err)
+{
+    struct mth_coder *coder = run->encoder.coder;
+    uint8_t head[MTH_HEAD_BYTES];
+    mth_container_put_head(
+        &(struct mth_container_head){.raw_bytes = run->stats.raw_bytes, .chunk_bytes = coder->chunk_bytes},
+        head);
+    int status = mth_sink_put(run->writer.sink, head, sizeof head, err);
+    run->writer.offset += sizeof head;
+    if (!status)
+        status = mth_front_write_specs(&run->writer, coder, run->encoder.specs, &run->encoder.numbers, err);
+    if (!status && run->use.n_references)
+        status = mth_front_write_base(&run->writer, coder->memory, &run->use, err);
+    run->index.front_end = run->writer.offset;
+    return status;
+}
+
+static int write_end(struct encode_run *run, struct mth_error *err)
+{
+    static const struct mth_file_attributes none;
+    struct mth_memory *memory = run->encoder.coder->memory;
+    struct mth_growing root = {0};
+    uint8_t trailer[MTH_TRAILER_BYTES];
+    int status = mth_index_write_page(&run->index, &run->writer, err);
+    uint64_t root_offset = run->writer.offset;
+    if (status)
+        return status;
+    status = mth_root_put(&run->index, run->job->attributes ? run->job->attributes : &none, &root);
+    if (status)
+        mth_error_set(err, status, "no memory for the root");
+    else
+        status = mth_block_write(&run->writer, MTH_BLOCK_ROOT, 0, (struct mth_bytes){root.data, root.n_bytes},
+                                 err);
+    mth_memory_free(memory, root.data);
+    if (status)
+        return status;
+    mth_trailer_put(root_offset, run->writer.offset, trailer);
+    run->stats.stored_bytes = run->writer.offset + sizeof trailer;
+    struct mth_digest digest = mth_hash_stream_digest(run->index.leaves);
+    memcpy(run->stats.digest, digest.bytes, sizeof run->stats.digest);
+    return mth_sink_put(run->writer.sink, trailer, sizeof trailer, err);
+}
+
+int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_job *job,
+                      struct mth_container_stats *stats, struct mth_error *err)
+{
+    if (job->pipeline->needs_base && !job->base)
+        return mth_error_set(err, MTH_ERR_UNSUPPORTED, "'%.200s' codes against a base, and none was given",
+                             job->pipeline->text);
+    struct encode_run run = {.job = job,
+                             .encoder = {.coder = coder},
+                             .writer = {.sink = job->sink},
+                             .index = {.memory = coder->memory},
+                             .stats = {.raw_bytes = job->map->n_bytes}};
+    if (job->attributes)
+        run.stats.attributes = *job->attributes;
+    mth_coder_free_models(coder);
+    int status = prepare(&run, err);
+    if (!status)
+        status = write_front(&run, err);
+    if (!status) {
+        mth_bundle_planner_rewind(&run.planner);
+        pthread_mutex_init(&run.lock, NULL);
+        pthread_cond_init(&run.turned, NULL);
+        mth_pool_run(coder->pool, work, &run);
+        pthread_cond_destroy(&run.turned);
+        pthread_mutex_destroy(&run.lock);
+        status = run.failed;
+        if (status)
+            mth_error_set(err, status, "%s", run.err.text);
+    }
+    if (!status)
+        status = write_end(&run, err);
+    if (!status && stats)
+        *stats = run.stats;
+    mth_memory_free(coder->memory, run.references);
+    mth_memory_free(coder->memory, run.use.tensors);
+    mth_memory_free(coder->memory, run.front.references);
+    mth_base_reader_free(&run.base);
+    mth_index_free(&run.index);
+    return status;
+}
+
+int mth_compress(const struct mth_pipeline *pipeline, const struct mth_source *input,
+                 const struct mth_region_map *map, const struct mth_stream_base *base,
+                 const struct mth_file_attributes *attributes, struct mth_sink *sink,
+                 const struct mth_stream_config *config, struct mth_container_stats *stats,
+                 struct mth_error *err)
+{
+    struct mth_coder *coder;
+    struct mth_coder_config coder_config = {
+        .n_threads = config->n_threads, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
+    struct mth_stream_encode_job job = {.pipeline = pipeline,
+                                        .input = input,
+                                        .map = map,
+                                        .base = base,
+                                        .attributes = attributes,
+                                        .sink = sink,
+                                        .progress = {config->progress, config->progress_arg},
+                                        .verify = config->verify};
+    int status = mth_coder_create(&coder_config, &coder, err);
+    if (status)
+        return status;
+    status = mth_stream_encode(coder, &job, stats, err);
+    mth_coder_destroy(coder);
+    return status;
+}
+
+static int discard(void *state, const void *data, size_t n_bytes, struct mth_error *err)
+{
+    (void)state, (void)data, (void)n_bytes, (void)err;
+    return MTH_OK;
+}
+
+int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_source *input,
+                          const struct mth_region_map *map, const struct mth_stream_base *base,
+                          const struct mth_stream_config *config, uint64_t n_sample_bytes, uint64_t *n_stored,
+                          struct mth_error *err)
+{
+    struct mth_coder *coder;
+    struct mth_coder_config coder_config = {
+        .n_threads = config->n_threads, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
+    struct mth_container_stats stats;
+    struct mth_sink sink = {.name = "nowhere", .write = discard, .fd = -1};
+    uint64_t every = n_sample_bytes ? map->n_bytes / n_sample_bytes + 1 : 1;
+    struct mth_stream_encode_job job = {.pipeline = pipeline,
+                                        .input = input,
+                                        .map = map,
+                                        .base = base,
+                                        .sink = &sink,
+                                        .progress = {config->progress, config->progress_arg},
+                                        .sample_every = every};
+    int status = mth_coder_create(&coder_config, &coder, err);
+    if (status)
+        return status;
+    status = mth_stream_encode(coder, &job, &stats, err);
+    mth_coder_destroy(coder);
+    if (!status)
+        *n_stored =
+            stats.stored_bytes + (uint64_t)((double)stats.stored_bytes / (double)(stats.sampled_bytes + 1) *
+                                            (double)(map->n_bytes - stats.sampled_bytes));
+    return status;
+}

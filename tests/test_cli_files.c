@@ -1,0 +1,285 @@
+/* Laws of the commands on files: pipes, directories, several files, attributes, damage, full disks. */
+#define _GNU_SOURCE /* st_mtim */
+#include "base/checked.h"
+#include "tests/support/program.h"
+#include "tests/support/safetensors_builder.h"
+#include "tests/support/temp_dir.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char *directory;
+
+static int create_directory(void **state)
+{
+    (void)state;
+    directory = temp_dir_create();
+    return 0;
+}
+
+static int destroy_directory(void **state)
+{
+    (void)state;
+    temp_dir_destroy(directory);
+    return 0;
+}
+
+#define RUN(...) program_run(directory, (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_ends(struct program_result result, int exit_code, const char *err_part)
+{
+    if (result.exit_code != exit_code || (err_part ? !strstr(result.err, err_part) : result.err[0] != '\0'))
+        fail_msg("exit code %d (expected %d), errors '%s'", result.exit_code, exit_code, result.err);
+    program_result_free(&result);
+}
+
+static void assert_fine(struct program_result result)
+{
+    assert_ends(result, 0, NULL);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t n_a = 0, n_b = 0;
+    char *left = temp_dir_read(directory, a, &n_a), *right = temp_dir_read(directory, b, &n_b);
+    assert_non_null(left);
+    assert_non_null(right);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(left, right, n_a);
+    free(left);
+    free(right);
+}
+
+/* Three tensors of bf16 whose elements walk by step. */
+static void write_checkpoint(const char *name, unsigned step)
+{
+    enum { N = 5000 };
+    static uint8_t data[N * 2];
+    struct safetensors_builder builder = {0};
+    for (unsigned t = 0; t < 3; t++) {
+        for (unsigned i = 0; i < N; i++)
+            mth_store16(data + 2 * i,
+                        (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 23) + (i % 50 == 0 ? step : 0)));
+        char tensor[32];
+        snprintf(tensor, sizeof tensor, "layers.%u.weight", t);
+        safetensors_builder_add(&builder, tensor, "BF16", (const uint64_t[]){50, 100}, 2, data, sizeof data);
+    }
+    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
+    temp_dir_write(directory, name, file.data, file.n_bytes);
+    free(file.data);
+}
+
+/* The exit code of a line of shell in the directory, in which $M is the program. */
+static int shell(const char *line)
+{
+    char text[4096];
+    const char *program = getenv("MITHRIL");
+    char here[2048] = "", beside[2048];
+    if (!program) {
+        ssize_t n = readlink("/proc/self/exe", beside, sizeof beside - 16);
+        assert_true(n > 0);
+        beside[n] = '\0';
+        strcpy(strrchr(beside, '/'), "/../mithril");
+        program = beside;
+    }
+    if (program[0] != '/')
+        assert_non_null(getcwd(here, sizeof here));
+    snprintf(text, sizeof text, "cd '%s' && M='%s%s%s' && %s", directory, here, here[0] ? "/" : "", program,
+             line);
+    int status = system(text);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void malformed_files_are_kept_as_bytes_with_one_warning(void **state)
+{
+    (void)state;
+    static const uint8_t huge[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, '{'};
+    write_checkpoint("good.safetensors", 0);
+    size_t n_good;
+    char *good = temp_dir_read(directory, "good.safetensors", &n_good);
+    assert_non_null(good);
+    temp_dir_write(directory, "empty.safetensors", "", 0);
+    temp_dir_write(directory, "cut.safetensors", good, n_good - 100);
+    temp_dir_write(directory, "huge.safetensors", huge, sizeof huge);
+    temp_dir_write(directory, "one", "x", 1);
+    free(good);
+    static const char *const names[] = {"empty.safetensors", "cut.safetensors", "huge.safetensors", "one"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct program_result result = RUN("compress", names[i], "-o", "x.mth", "-f");
+        assert_int_equal(result.exit_code, 0);
+        assert_int_equal(program_lines(result.err), 1);
+        assert_non_null(strstr(result.err, names[i]));
+        program_result_free(&result);
+        assert_fine(RUN("decompress", "x.mth", "-o", "back", "-f"));
+        assert_same_file(names[i], "back");
+    }
+}
+
+static void what_goes_through_pipes_is_what_files_hold(void **state)
+{
+    (void)state;
+    write_checkpoint("base", 0);
+    write_checkpoint("a", 3);
+    assert_int_equal(shell("$M compress a -o a.mth -q && $M compress a -o - -q >piped.mth"), 0);
+    assert_same_file("a.mth", "piped.mth");
+    assert_int_equal(shell("cat a | $M compress - -b base -q | cat | $M decompress - -b base -q | cmp - a"),
+                     0);
+    assert_int_equal(shell("cat a.mth | $M verify - >/dev/null"), 0);
+    assert_int_equal(shell("head -c 3000 a.mth | $M decompress - -o x -q 2>err"), 2);
+    assert_null(temp_dir_read(directory, "x", &(size_t){0}));
+    /* Nobody reads. */
+    assert_int_equal(shell("exec 3>&1; { $M decompress a.mth -o - -q 2>err; echo $? >code; } | true"), 0);
+}
+
+static void directories_map_to_directories(void **state)
+{
+    (void)state;
+    write_checkpoint("run/step1/model.safetensors", 0);
+    write_checkpoint("run/step2/model.safetensors", 1);
+    temp_dir_write(directory, "run/notes.txt", "hello", 5);
+    assert_ends(RUN("compress", "run/"), 0, "notes.txt");
+    assert_int_equal(temp_dir_count(directory, "run.mth"), 3);
+    assert_fine(RUN("verify", "run.mth/step1/model.safetensors.mth", "run.mth/notes.txt.mth"));
+    assert_fine(RUN("decompress", "run.mth", "-o", "again"));
+    assert_int_equal(shell("diff -r run again"), 0);
+}
+
+static void several_files_go_on_past_a_bad_one(void **state)
+{
+    (void)state;
+    write_checkpoint("a.safetensors", 0);
+    write_checkpoint("b.safetensors", 1);
+    assert_ends(RUN("compress", "a.safetensors", "missing", "b.safetensors"), 6, "missing");
+    assert_fine(RUN("verify", "a.safetensors.mth", "b.safetensors.mth"));
+    temp_dir_write(directory, "bad.mth", "MTHC nothing", 12);
+    assert_ends(RUN("decompress", "a.safetensors.mth", "bad.mth", "b.safetensors.mth", "-o", "out"), 2,
+                "bad.mth");
+    assert_same_file("a.safetensors", "out/a.safetensors");
+    assert_same_file("b.safetensors", "out/b.safetensors");
+    assert_int_equal(temp_dir_count(directory, "out"), 2);
+    assert_ends(RUN("verify", "bad.mth", "a.safetensors.mth"), 2, "bad.mth");
+}
+
+static void mode_and_time_are_kept(void **state)
+{
+    (void)state;
+    write_checkpoint("a", 0);
+    assert_int_equal(
+        shell("chmod 640 a && touch -d '2020-02-03 04:05:06.789' a && $M compress a -q && rm a && "
+              "$M decompress a.mth -q"),
+        0);
+    char path[4096];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/a", directory);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(st.st_mtim.tv_nsec, 789000000);
+}
+
+static void a_base_may_be_a_container_and_need_a_base_itself(void **state)
+{
+    (void)state;
+    write_checkpoint("1", 1);
+    write_checkpoint("2", 2);
+    write_checkpoint("3", 3);
+    assert_fine(RUN("compress", "2", "-b", "1"));
+    assert_fine(RUN("compress", "3", "-b", "2.mth", "-b", "1"));
+    assert_fine(RUN("decompress", "3.mth", "-b", "2", "-o", "x"));
+    assert_same_file("3", "x");
+    assert_fine(RUN("decompress", "3.mth", "-b", "2.mth", "-b", "1", "-o", "y"));
+    assert_same_file("3", "y");
+    assert_ends(RUN("decompress", "3.mth", "-b", "2.mth", "-o", "z"), 2, "another --base");
+    assert_ends(RUN("decompress", "3.mth", "-b", "1", "-o", "z"), 2, "not the base");
+    assert_null(temp_dir_read(directory, "z", &(size_t){0}));
+    struct program_result result = RUN("verify", "3.mth");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "with the base"));
+    program_result_free(&result);
+}
+
+static void extract_writes_the_tensor_and_nothing_else(void **state)
+{
+    (void)state;
+    write_checkpoint("base", 0);
+    write_checkpoint("a", 5);
+    assert_fine(RUN("compress", "a", "-b", "base", "-q"));
+    assert_fine(RUN("extract", "a.mth", "-b", "base", "-n", "layers.1.weight", "-o", "one.safetensors"));
+    assert_fine(RUN("extract", "a", "-n", "layers.1.weight", "-o", "two.safetensors"));
+    assert_same_file("one.safetensors", "two.safetensors");
+    struct program_result result = RUN("info", "one.safetensors");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "layers.1.weight"));
+    assert_non_null(strstr(result.out, "1 tensors"));
+    program_result_free(&result);
+    size_t n_whole, n_one;
+    char *whole = temp_dir_read(directory, "a", &n_whole),
+         *one = temp_dir_read(directory, "one.safetensors", &n_one);
+    assert_memory_equal(one + n_one - 10000, whole + n_whole - 20000, 10000);
+    free(whole);
+    free(one);
+    assert_ends(RUN("extract", "a.mth", "-b", "base", "-n", "nobody", "-o", "x"), 1, "no tensor");
+    assert_ends(RUN("extract", "a.mth", "-n", "layers.1.weight", "-o", "x"), 2, "-b");
+}
+
+static void a_full_disk_a_limit_and_an_estimate_leave_nothing(void **state)
+{
+    (void)state;
+    write_checkpoint("a", 0);
+    assert_ends(RUN("compress", "a", "--memory", "100KiB", "-o", "x.mth"), 5, "--memory");
+    assert_int_equal(shell("ulimit -f 4; trap '' XFSZ; $M compress a -o x.mth 2>err"), 6);
+    struct program_result result = RUN("compress", "a", "--estimate");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "ratio about"));
+    program_result_free(&result);
+    assert_int_equal(temp_dir_count(directory, "."), 2); /* a, err */
+}
+
+/* Wherever it is killed, the old output is there or the new one, and nothing beside it. */
+static void a_killed_run_leaves_the_old_or_the_new_output_alone(void **state)
+{
+    (void)state;
+    write_checkpoint("small", 0);
+    assert_int_equal(
+        shell("for i in $(seq 300); do cat small; done >big && $M compress small -o out.mth -q && "
+              "cp out.mth old && $M compress big -o new -q 2>/dev/null"),
+        0);
+    assert_int_equal(shell("for d in 0.001 0.003 0.005 0.01 0.02 0.03 0.05; do $M compress big -o out.mth -f "
+                           "-q 2>/dev/null & p=$!; "
+                           "sleep $d; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; "
+                           "cmp -s out.mth old || cmp -s out.mth new || exit 1; done; exit 0"),
+                     0);
+    assert_int_equal(temp_dir_count(directory, "."), 5);
+    assert_int_equal(
+        shell("$M compress big -o other.mth -q 2>/dev/null & p=$!; sleep 0.01; kill -INT $p; wait $p; "
+              "c=$?; [ $c = 130 ] || [ $c = 0 ]"),
+        0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, create_directory, destroy_directory)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(malformed_files_are_kept_as_bytes_with_one_warning),
+        TEST(what_goes_through_pipes_is_what_files_hold),
+        TEST(directories_map_to_directories),
+        TEST(several_files_go_on_past_a_bad_one),
+        TEST(mode_and_time_are_kept),
+        TEST(a_base_may_be_a_container_and_need_a_base_itself),
+        TEST(extract_writes_the_tensor_and_nothing_else),
+        TEST(a_full_disk_a_limit_and_an_estimate_leave_nothing),
+        TEST(a_killed_run_leaves_the_old_or_the_new_output_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
