@@ -2,7 +2,7 @@
 # Files that PyTorch, old and new, and safetensors wrote go through compress and decompress, and cmp stays silent; alone, and
 # with a container and a file as base. One law for each file.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 mithril=${MITHRIL:-build/mithril}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
