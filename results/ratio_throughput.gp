@@ -14,20 +14,20 @@ set key bmargin center vertical maxrows 4 Left reverse samplen 1 font ',10' heig
 set tics nomirror
 set border 3
 set title 'open: compress, filled: decompress; dashed: bound of the dataset; shaded: both targets'
-set xrange [0.000743288:16.847]
+set xrange [0.00172999:14.2171]
 set yrange [0.863636:180.479]
 set object 3 rectangle from 2.5,10 to graph 1,graph 1 fillcolor rgb '#009E73' fillstyle solid 0.12 noborder behind
 set label '>= 10x at >= 2.5 GiB/s' at graph 0.99,graph 0.97 right textcolor rgb '#006a4d'
-set arrow from 0.000743288,1.51066 to 16.847,1.51066 nohead dashtype 2 linewidth 1 linecolor rgb '#0072B2' back
-set arrow from 0.000743288,1.50483 to 16.847,1.50483 nohead dashtype 2 linewidth 1 linecolor rgb '#D55E00' back
-set arrow from 0.000743288,1.20031 to 16.847,1.20031 nohead dashtype 2 linewidth 1 linecolor rgb '#009E73' back
-set arrow from 0.000743288,23.4643 to 16.847,23.4643 nohead dashtype 2 linewidth 1 linecolor rgb '#CC79A7' back
-set arrow from 0.000743288,6.81213 to 16.847,6.81213 nohead dashtype 2 linewidth 1 linecolor rgb '#56B4E9' back
-set arrow from 0.000743288,34.1731 to 16.847,34.1731 nohead dashtype 2 linewidth 1 linecolor rgb '#E69F00' back
-set arrow from 0.000743288,133.688 to 16.847,133.688 nohead dashtype 2 linewidth 1 linecolor rgb '#000000' back
-set object 2 rectangle from 7.20293,graph 0 to 12.0336,graph 1 fillcolor rgb '#888888' fillstyle solid 0.13 noborder behind
-set arrow from 12.0336,graph 0 to 12.0336,graph 1 nohead linewidth 1.5 linecolor rgb '#999999' back
-set label 'memcpy' at 12.0336,graph 0.45 right rotate by 90 offset 0.9,0 textcolor rgb '#555555'
+set arrow from 0.00172999,1.51066 to 14.2171,1.51066 nohead dashtype 2 linewidth 1 linecolor rgb '#0072B2' back
+set arrow from 0.00172999,1.50483 to 14.2171,1.50483 nohead dashtype 2 linewidth 1 linecolor rgb '#D55E00' back
+set arrow from 0.00172999,1.20031 to 14.2171,1.20031 nohead dashtype 2 linewidth 1 linecolor rgb '#009E73' back
+set arrow from 0.00172999,23.4643 to 14.2171,23.4643 nohead dashtype 2 linewidth 1 linecolor rgb '#CC79A7' back
+set arrow from 0.00172999,6.81213 to 14.2171,6.81213 nohead dashtype 2 linewidth 1 linecolor rgb '#56B4E9' back
+set arrow from 0.00172999,34.1731 to 14.2171,34.1731 nohead dashtype 2 linewidth 1 linecolor rgb '#E69F00' back
+set arrow from 0.00172999,133.688 to 14.2171,133.688 nohead dashtype 2 linewidth 1 linecolor rgb '#000000' back
+set object 2 rectangle from 8.66468,graph 0 to 10.1551,graph 1 fillcolor rgb '#888888' fillstyle solid 0.13 noborder behind
+set arrow from 10.1551,graph 0 to 10.1551,graph 1 nohead linewidth 1.5 linecolor rgb '#999999' back
+set label 'memcpy' at 10.1551,graph 0.45 right rotate by 90 offset 0.9,0 textcolor rgb '#555555'
 plot \
   data index 0 using 1:2:3:4 with xerrorbars pointtype 8 pointsize 1.2 linewidth 1.3 linecolor rgb '#0072B2' notitle, \
   data index 1 using 1:2:3:4 with xerrorbars pointtype 7 pointsize 1.0 linewidth 1.3 linecolor rgb '#0072B2' title "small-model (synthetic-random), alone", \
