@@ -110,21 +110,21 @@ if [ ! -x "$root/usr/bin/make" ] || [ ! -x "$root/usr/bin/git" ]; then
         apt-get -qq update && apt-get -qq install -y --no-install-recommends git make' >/dev/null
 fi
 
-rm -rf "$root/root/mithril"
+rm -rf "$root/srv/mithril"
 if [ $worktree = 1 ]; then
     echo "== the working tree"
-    mkdir -p "$root/root/mithril"
+    mkdir -p "$root/srv/mithril"
     (cd "$here" && git ls-files --cached --others --exclude-standard -z |
-        tar --null -T - --ignore-failed-read -cf -) | tar -xf - -C "$root/root/mithril" --no-same-owner
+        tar --null -T - --ignore-failed-read -cf -) | tar -xf - -C "$root/srv/mithril" --no-same-owner
 else
     echo "== a clone of $(git -C "$here" rev-parse --short HEAD)"
-    git -C "$here" bundle create -q "$root/root/mithril.bundle" HEAD
-    inside 'git clone -q /root/mithril.bundle /root/mithril'
+    git -C "$here" bundle create -q "$root/srv/mithril.bundle" HEAD
+    inside 'git clone -q /srv/mithril.bundle /srv/mithril'
 fi
 
 for goal in "$@"; do
     echo "== make $goal"
     started=$(date +%s)
-    inside "cd /root/mithril && make $goal" || fail "make $goal failed in the clean root"
+    inside "cd /srv/mithril && make $goal" || fail "make $goal failed in the clean root"
     echo "== make $goal took $(($(date +%s) - started)) s"
 done

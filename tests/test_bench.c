@@ -269,6 +269,30 @@ static void the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads(
     program_result_free(&three);
 }
 
+static void stored_bytes_are_those_of_the_file_that_compress_writes(void **state)
+{
+    const char *file = TINY "finetune-1e-5/finetune-1e-5-step-000101.safetensors";
+    const char *base = TINY "finetune-1e-5/finetune-1e-5-step-000100.safetensors";
+    char *directory = temp_dir_create();
+    char path[4096], wanted[64];
+    size_t n_bytes = 0;
+    (void)state;
+    snprintf(path, sizeof path, "%s/step.mth", directory);
+    struct program_result packed =
+        run((const char *const[]){"compress", file, "-b", base, "-p", "balanced", "-o", path, "-q", NULL});
+    assert_int_equal(packed.exit_code, 0);
+    free(temp_dir_read(directory, "step.mth", &n_bytes));
+    struct program_result rows =
+        run((const char *const[]){"bench", file, "-b", base, "-p", "balanced", "--rounds", "3", "--seconds",
+                                  "0", "-q", "--json", "-", NULL});
+    assert_int_equal(rows.exit_code, 0);
+    snprintf(wanted, sizeof wanted, "\"stored_bytes\":%zu,", n_bytes);
+    assert_non_null(strstr(rows.out, wanted));
+    program_result_free(&packed);
+    program_result_free(&rows);
+    temp_dir_destroy(directory);
+}
+
 static void assert_refused(const char *const *arguments, int exit_code, const char *mentions)
 {
     struct program_result result = run(arguments);
@@ -400,6 +424,7 @@ int main(void)
         cmocka_unit_test(synthetic_data_supports_no_verdict_on_a_target),
         cmocka_unit_test(a_directory_pairs_its_steps_in_order),
         cmocka_unit_test(the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads),
+        cmocka_unit_test(stored_bytes_are_those_of_the_file_that_compress_writes),
         cmocka_unit_test(bad_input_gets_one_line_and_an_exit_code),
         cmocka_unit_test(a_base_of_another_model_fails_every_cell_that_needs_it),
         cmocka_unit_test(an_unmet_requirement_exits_3_and_a_met_one_0),
