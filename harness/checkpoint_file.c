@@ -3,8 +3,6 @@
 
 #include "base/file.h"
 
-enum { HEAD_BYTES = 64 };
-
 int mth_loaded_map(const char *name, struct mth_buffer bytes, enum mth_dtype raw_dtype,
                    struct mth_memory *memory, struct mth_loaded *loaded, struct mth_error *err)
 {
@@ -31,30 +29,6 @@ int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memor
     if (status)
         return status;
     return mth_loaded_map(path, bytes, raw_dtype, memory, loaded, err);
-}
-
-static bool is_claimed(const char *path, const struct mth_buffer *bytes)
-{
-    struct mth_source source;
-    mth_source_memory(path, (struct mth_bytes){bytes->data, bytes->n_bytes}, &source);
-    size_t n_head = bytes->n_bytes < HEAD_BYTES ? bytes->n_bytes : HEAD_BYTES;
-    const struct mth_format *format;
-    for (size_t i = 0; (format = mth_format_at(i)) != NULL; i++) {
-        if (format->probe && format->probe(&source, bytes->data, n_head))
-            return true;
-    }
-    return false;
-}
-
-int mth_loaded_open_any(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
-                        struct mth_loaded *loaded, bool *is_opaque, struct mth_error *err)
-{
-    struct mth_buffer bytes;
-    int status = mth_file_read_all(path, memory, &bytes, err);
-    if (status)
-        return status;
-    *is_opaque = raw_dtype == MTH_N_DTYPES && !is_claimed(path, &bytes);
-    return mth_loaded_map(path, bytes, *is_opaque ? MTH_DTYPE_OPAQUE : raw_dtype, memory, loaded, err);
 }
 
 void mth_loaded_close(struct mth_loaded *loaded)

@@ -31,13 +31,6 @@ struct mth_loaded {
 int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
                     struct mth_loaded *loaded, struct mth_error *err);
 
-/*
- * The same for a file that may be anything: one that no format claims is a single opaque region, and
- * is_opaque says so. A file that a format claims and that breaks its rules is still an error.
- */
-int mth_loaded_open_any(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
-                        struct mth_loaded *loaded, bool *is_opaque, struct mth_error *err);
-
 /* Map bytes that were read already, as mth_loaded_open does. Takes over bytes, which lie on the account, also
  * on an error. */
 int mth_loaded_map(const char *name, struct mth_buffer bytes, enum mth_dtype raw_dtype,
