@@ -159,7 +159,7 @@ bench:
 	@$(call install_groups,build)
 	@+$(SUBMAKE) all
 	@mkdir -p $(dir $(ROWS))
-	$(BUILD)/mithril datasets make
+	$(BUILD)/mithril datasets make small-model
 	$(BUILD)/mithril bench --matrix $(MATRIX) --json $(ROWS) $(BENCH_ARGS)
 
 test:

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "datasets/drawn.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -83,69 +84,22 @@ size_t mth_small_model_elems(void)
     return n;
 }
 
-/* Output number counter of splitmix64 (Steele, Lea, Flood 2014) from a seed: a hash of the two, no state. */
-static uint64_t random_at(uint64_t seed, uint64_t counter)
-{
-    uint64_t z = seed + (counter + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/*
- * A normal variate times 2^21: the sum of twelve uniform numbers of 21 bits, less its mean. A uniform number
- * below m has variance (m * m - 1) / 12, so twelve have standard deviation m = 2^21 (to 2^-22); tails end at
- * 6 of them.
- */
-static int64_t normal_at(uint64_t seed, uint64_t index)
-{
-    const uint64_t mask = (1u << 21) - 1;
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < 4; i++) {
-        uint64_t bits = random_at(seed, index * 4 + i);
-        sum += (bits & mask) + (bits >> 21 & mask) + (bits >> 42 & mask);
-    }
-    return (int64_t)sum - (int64_t)(6 * mask);
-}
-
-/* value * 2^-45 as bf16, to nearest, ties to even. No value of this model reaches the subnormals. */
-static uint16_t bf16_of(int64_t value)
-{
-    if (value == 0)
-        return 0;
-    unsigned sign = value < 0 ? 0x8000 : 0;
-    uint64_t magnitude = value < 0 ? (uint64_t)-value : (uint64_t)value;
-    unsigned top = 0; /* of the highest bit that is set */
-    for (unsigned step = 32; step; step /= 2)
-        if (magnitude >> top >> step)
-            top += step;
-    unsigned exponent = top + 127 - 45;
-    if (top <= 7)
-        return (uint16_t)(sign | exponent << 7 | ((magnitude << (7 - top)) & 0x7f));
-    unsigned shift = top - 7;
-    uint64_t kept = magnitude >> shift;
-    uint64_t rest = magnitude & ((UINT64_C(1) << shift) - 1), half = UINT64_C(1) << (shift - 1);
-    kept += rest > half || (rest == half && (kept & 1));
-    /* kept holds the leading one: added to the exponent less one, it also carries a round-up to the next
-     * power. */
-    return (uint16_t)(sign | (((exponent - 1) << 7) + (unsigned)kept));
-}
-
 static void fill_tensor(size_t index, uint8_t *dst)
 {
     const struct tensor *tensor = tensor_at(index);
     const uint64_t model_seed = UINT64_C(0x6d69746872696c); /* "mithril" */
-    uint64_t seed = random_at(model_seed, 2 * index), row_seed = random_at(model_seed, 2 * index + 1);
+    uint64_t seed = mth_drawn_bits(model_seed, 2 * index),
+             row_seed = mth_drawn_bits(model_seed, 2 * index + 1);
     size_t rows = tensor->rows ? tensor->rows : 1;
     for (size_t r = 0; r < rows; r++) {
         /* In 2^-8: 192 .. 319. */
-        int64_t row = tensor->rows ? 192 + (int64_t)(random_at(row_seed, r) >> 57) : 256;
+        int64_t row = tensor->rows ? 192 + (int64_t)(mth_drawn_bits(row_seed, r) >> 57) : 256;
         int64_t factor = row * tensor->scale;
         for (size_t c = 0; c < tensor->columns; c++) {
             size_t i = r * tensor->columns + c;
             /* 2^-21 of z, 2^-16 of scale and 2^-8 of row; below 2^24 * 2^13 * 2^9, far from overflow. */
-            int64_t value = normal_at(seed, i) * factor + (int64_t)tensor->mean * (INT64_C(1) << 29);
-            mth_store16(dst + 2 * i, bf16_of(value));
+            int64_t value = mth_drawn_normal(seed, i) * factor + (int64_t)tensor->mean * (INT64_C(1) << 29);
+            mth_store16(dst + 2 * i, mth_drawn_bf16(value));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "datasets/small_model.h"
+#include "datasets/small_tensors.h"
 #include "harness/file_digest.h"
 
 #include <stdio.h>
@@ -48,13 +49,42 @@ static int make_small_model(const struct mth_dataset_file *file, struct mth_erro
     return mth_small_model_write(raw ? file->path : NULL, raw ? NULL : file->path, err);
 }
 
+static int make_many_tensors(const struct mth_dataset_file *file, struct mth_error *err)
+{
+    return mth_small_tensors_write(file->path, false, err);
+}
+
+static int make_one_tensor(const struct mth_dataset_file *file, struct mth_error *err)
+{
+    return mth_small_tensors_write(file->path, true, err);
+}
+
+static const struct generator {
+    const char *name;
+    int (*make)(const struct mth_dataset_file *file, struct mth_error *err);
+} generators[] = {
+    {"small-model", make_small_model},
+    {"many-tensors", make_many_tensors},
+    {"one-tensor", make_one_tensor},
+};
+
+static const struct generator *find_generator(const char *name)
+{
+    for (size_t i = 0; i < sizeof generators / sizeof generators[0]; i++) {
+        if (strcmp(generators[i].name, name) == 0)
+            return &generators[i];
+    }
+    return NULL;
+}
+
 int mth_dataset_make(const struct mth_dataset *dataset, bool force,
                      const struct mth_dataset_reporter *reporter, struct mth_error *err)
 {
     if (dataset->source != MTH_SOURCE_GENERATED)
         return mth_error_set(err, MTH_ERR_USAGE, "%s is not generated (its source is %s)", dataset->id,
                              mth_dataset_source_name(dataset->source));
-    if (strcmp(dataset->generator, "small-model") != 0)
+    const struct generator *generator = find_generator(dataset->generator);
+    if (!generator)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "%s: no generator is called '%s'", dataset->id,
                              dataset->generator);
     char line[256];
@@ -67,7 +97,7 @@ int mth_dataset_make(const struct mth_dataset *dataset, bool force,
         const struct mth_dataset_file *file = &dataset->files[i];
         int status = mth_dataset_make_parent(file->path, err);
         if (!status)
-            status = make_small_model(file, err);
+            status = generator->make(file, err);
         if (!status && (status = verify(file, err)))
             unlink(file->path);
         if (status)

@@ -6,6 +6,7 @@
  */
 #include "base/checked.h"
 #include "datasets/small_model.h"
+#include "datasets/small_tensors.h"
 #include "formats/region_map.h"
 #include "harness/command.h"
 #include "harness/dataset_get.h"
@@ -116,6 +117,36 @@ static void small_model_is_the_same_raw_and_as_safetensors(void **state)
     mth_memory_destroy(memory);
     free(file);
     free(data);
+    temp_dir_destroy(directory);
+}
+
+static void small_tensors_come_out_as_pinned_whole_or_in_pieces(void **state)
+{
+    static const char *const ids[] = {"many-tensors", "one-tensor"};
+    size_t n = 2 * mth_small_tensors_elems();
+    char *directory = temp_dir_create(), *elements[2];
+    struct mth_manifest *manifest = load("datasets/manifest.json");
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        const struct mth_dataset *dataset = mth_manifest_dataset_find(manifest, ids[i]);
+        struct mth_file_digest digest;
+        size_t n_file;
+        assert_non_null(dataset);
+        snprintf(path, sizeof path, "%s/%s", directory, ids[i]);
+        assert_int_equal(mth_small_tensors_write(path, i == 1, &err), 0);
+        assert_int_equal(mth_file_digest(path, false, &digest, &err), 0);
+        if (mth_file_digest_compare(&digest, &dataset->files[0], path, &err))
+            fail_msg("%s", err.text);
+        elements[i] = temp_dir_read(directory, ids[i], &n_file);
+        assert_non_null(elements[i]);
+        assert_true(n_file > n);
+        memmove(elements[i], elements[i] + n_file - n, n);
+    }
+    assert_memory_equal(elements[0], elements[1], n);
+    free(elements[0]);
+    free(elements[1]);
+    mth_manifest_free(manifest);
     temp_dir_destroy(directory);
 }
 
@@ -446,6 +477,7 @@ int main(void)
         cmocka_unit_test(small_model_comes_out_as_pinned),
         cmocka_unit_test(small_model_has_the_exponents_of_a_trained_model),
         cmocka_unit_test(small_model_is_the_same_raw_and_as_safetensors),
+        cmocka_unit_test(small_tensors_come_out_as_pinned_whole_or_in_pieces),
         cmocka_unit_test(make_puts_a_damaged_generated_file_right),
         cmocka_unit_test(committed_files_are_there_and_as_pinned),
         cmocka_unit_test(fractions_changed_are_what_the_files_say),
