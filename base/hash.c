@@ -1,22 +1,20 @@
 /* XXH3 digests; see hash.h. */
 #include "base/hash.h"
 
+#include "base/cpu.h"
+#include "base/hash_avx2.h"
+#include "base/xxh3.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#endif
-#include <xxhash.h>
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
+/* Up to this length XXH3 has short forms that no vector unit helps with. */
+enum { SHORT_BYTES = 240 };
 
 uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed)
 {
+    if (n_bytes > SHORT_BYTES && mth_cpu_features() & MTH_CPU_AVX2)
+        return mth_hash64_avx2(data, n_bytes, seed);
     return XXH3_64bits_withSeed(data, n_bytes, seed);
 }
 

@@ -14,7 +14,7 @@ struct mth_digest {
 
 enum { MTH_DIGEST_HEX_BYTES = 33 };
 
-/* XXH3-64 of n_bytes with a seed; 27-39 GiB/s in cache. */
+/* XXH3-64 of n_bytes with a seed; 20 GiB/s in cache by SSE2, 36 by AVX2 on a Zen 3. */
 uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed);
 
 /*

@@ -1,0 +1,41 @@
+/* XXH3-64 by AVX2: the header of xxHash once more, with 256-bit accumulators; see hash_avx2.h. */
+#include "base/hash_avx2.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+/* Before the attributes: these headers bring their own. */
+#include <immintrin.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#endif
+
+#define XXH_VECTOR 2 /* XXH_AVX2 */
+#include "base/xxh3.h"
+
+uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, n_bytes, seed);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+
+#include "base/hash.h"
+
+uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed)
+{
+    return mth_hash64(data, n_bytes, seed);
+}
+
+#endif
