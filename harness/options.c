@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/option.h"
 #include "harness/command.h"
+#include "harness/text.h"
 #include "pipeline/mithril.h"
 
 #include <ctype.h>
@@ -150,6 +151,37 @@ static int add_base(struct parser *parser, const struct option_row *row, const c
     return MTH_OK;
 }
 
+static int add_name(struct parser *parser, const struct option_row *row, const char *value)
+{
+    struct mth_words *words = &parser->options->names;
+    if (words->n_items > 0 && !(parser->command->takes & MTH_TAKES_NAMES))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice; %s takes one", row->name,
+                             parser->name);
+    words->items[words->n_items++] = value;
+    parser->options->name = words->items[0];
+    return MTH_OK;
+}
+
+/* BEGIN:END, of which either may be left out. */
+static int set_rows_range(struct parser *parser, const struct option_row *row, const char *value)
+{
+    struct mth_options *options = parser->options;
+    char first[32] = "0", last[32] = "";
+    const char *colon = strchr(value, ':');
+    if (!colon || (size_t)(colon - value) >= sizeof first || strlen(colon + 1) >= sizeof last)
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be BEGIN:END, for instance 0:16",
+                             row->name, value);
+    if (colon > value)
+        snprintf(first, sizeof first, "%.*s", (int)(colon - value), value);
+    snprintf(last, sizeof last, "%s", colon + 1);
+    options->rows_end = UINT64_MAX;
+    options->has_rows = true;
+    int status = parse_unsigned(parser, row, first, 0, UINT64_MAX, &options->rows_begin);
+    if (!status && last[0])
+        status = parse_unsigned(parser, row, last, options->rows_begin, UINT64_MAX, &options->rows_end);
+    return status;
+}
+
 static int set_memory(struct parser *parser, const struct option_row *row, const char *value)
 {
     (void)row;
@@ -194,7 +226,9 @@ static const struct option_row option_rows[] = {
      set_threads, 0},
     {"output", 'o', MTH_TAKES_OUTPUT, "PATH", "where to write", TEXT(output)},
     {"force", 'f', MTH_TAKES_FORCE, NULL, "overwrite what is there", FLAG(force)},
-    {"name", 'n', MTH_TAKES_NAME, "TENSOR", "only this tensor", TEXT(name)},
+    {"name", 'n', MTH_TAKES_NAME | MTH_TAKES_NAMES, "TENSOR", "only this tensor", add_name, 0},
+    {"rows", 0, MTH_TAKES_NAMES, "BEGIN:END", "only this part of the tensor's first dimension",
+     set_rows_range, 0},
     {"dtype", 0, MTH_TAKES_DTYPE, "TYPE", "read files as raw elements of this type (bf16, f32, ...)",
      set_dtype, 0},
     {"json", 0, MTH_TAKES_JSON, "FILE", "write the result as JSON; - for standard output", TEXT(json)},
@@ -415,8 +449,8 @@ bool mth_options_parse(const struct mth_command_line *command, int argc, char **
 {
     *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1};
     struct parser parser = {.command = command, .name = argv[0], .options = options};
-    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->bases, &parser.plugins,
-                                  &parser.definitions};
+    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->bases,
+                                  &options->names,    &parser.plugins,     &parser.definitions};
     enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
     size_t n_args = (size_t)argc;
     /* One block for all, owned by the first. */
@@ -443,40 +477,4 @@ void mth_options_free(struct mth_options *options)
 {
     free((void *)options->operands.items);
     options->operands.items = NULL;
-}
-
-int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err)
-{
-    static const struct {
-        const char *name;
-        uint64_t bytes;
-    } units[] = {
-        {"", 1},
-        {"B", 1},
-        {"KiB", UINT64_C(1) << 10},
-        {"MiB", UINT64_C(1) << 20},
-        {"GiB", UINT64_C(1) << 30},
-        {"TiB", UINT64_C(1) << 40},
-        {"KB", 1000},
-        {"MB", 1000000},
-        {"GB", 1000000000},
-        {"TB", 1000000000000},
-    };
-    char *end = NULL;
-    errno = 0;
-    uintmax_t number = isdigit((unsigned char)text[0]) ? strtoumax(text, &end, 10) : 0;
-    if (!end)
-        return mth_error_set(err, MTH_ERR_USAGE, "'%s' is not a size such as 65536, 64KiB or 1MB", text);
-    while (*end == ' ')
-        end++;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].name) != 0)
-            continue;
-        uint64_t total;
-        if (errno != 0 || !mth_u64_mul(number, units[i].bytes, &total) || !mth_u64_to_size(total, n_bytes))
-            return mth_error_set(err, MTH_ERR_USAGE, "'%s' is more than this machine can address", text);
-        return MTH_OK;
-    }
-    return mth_error_set(err, MTH_ERR_USAGE,
-                         "'%s' has no unit we know: KiB, MiB, GiB are binary, KB, MB, GB are decimal", text);
 }

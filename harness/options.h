@@ -35,7 +35,8 @@ enum mth_takes {
     MTH_TAKES_QUIET = 1 << 17,     /* -q, --quiet */
     MTH_TAKES_CHAIN = 1 << 18,     /* -b, --base FILE, again for the base of the base */
     MTH_TAKES_MEMORY = 1 << 19,    /* --memory LIMIT */
-    MTH_TAKES_ESTIMATE = 1 << 20   /* --estimate, --no-verify */
+    MTH_TAKES_ESTIMATE = 1 << 20,  /* --estimate, --no-verify */
+    MTH_TAKES_NAMES = 1 << 21      /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
 };
 
 struct mth_command_line {
@@ -60,7 +61,8 @@ struct mth_options {
     const char *base; /* the first of bases */
     struct mth_words bases;
     const char *output;
-    const char *name;
+    struct mth_words names;
+    const char *name; /* the first of names */
     const char *json;
     const char *manifest;
     const char *matrix;
@@ -79,6 +81,9 @@ struct mth_options {
     double seconds; /* -1 when not given */
     uint64_t seed;
     bool has_seed;
+    uint64_t rows_begin; /* of the first dimension, when has_rows */
+    uint64_t rows_end;
+    bool has_rows;
     bool force;
     bool quiet;
     bool estimate;
@@ -95,11 +100,5 @@ struct mth_options {
 bool mth_options_parse(const struct mth_command_line *command, int argc, char **argv,
                        struct mth_options *options, int *exit_code);
 void mth_options_free(struct mth_options *options);
-
-/*
- * A size such as 4096, 64KiB, 1 MB: binary units KiB, MiB, GiB, TiB; decimal ones KB, MB, GB, TB; B.
- * Errors: MTH_ERR_USAGE, which names the right units.
- */
-int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err);
 
 #endif

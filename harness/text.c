@@ -1,8 +1,12 @@
 /* Text for people; see text.h. */
 #include "harness/text.h"
 
+#include "base/checked.h"
 #include "base/file.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +47,42 @@ const char *mth_text_size(uint64_t n_bytes, char out[MTH_TEXT_BYTES])
     }
     snprintf(out, MTH_TEXT_BYTES, value < 10 ? "%.2f %s" : "%.1f %s", value, units[unit]);
     return out;
+}
+
+int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"KiB", UINT64_C(1) << 10},
+        {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30},
+        {"TiB", UINT64_C(1) << 40},
+        {"KB", 1000},
+        {"MB", 1000000},
+        {"GB", 1000000000},
+        {"TB", 1000000000000},
+    };
+    char *end = NULL;
+    errno = 0;
+    uintmax_t number = isdigit((unsigned char)text[0]) ? strtoumax(text, &end, 10) : 0;
+    if (!end)
+        return mth_error_set(err, MTH_ERR_USAGE, "'%s' is not a size such as 65536, 64KiB or 1MB", text);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].name) != 0)
+            continue;
+        uint64_t total;
+        if (errno != 0 || !mth_u64_mul(number, units[i].bytes, &total) || !mth_u64_to_size(total, n_bytes))
+            return mth_error_set(err, MTH_ERR_USAGE, "'%s' is more than this machine can address", text);
+        return MTH_OK;
+    }
+    return mth_error_set(err, MTH_ERR_USAGE,
+                         "'%s' has no unit we know: KiB, MiB, GiB are binary, KB, MB, GB are decimal", text);
 }
 
 int mth_text_put_json(struct mth_json_writer *writer, const char *path, struct mth_error *err)

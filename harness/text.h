@@ -22,6 +22,12 @@ const char *mth_text_name(const char *name, size_t n_columns, char out[MTH_TEXT_
 /* "853688 B", "833.7 KiB", "1.50 GiB". Returns out. */
 const char *mth_text_size(uint64_t n_bytes, char out[MTH_TEXT_BYTES]);
 
+/*
+ * A size such as 4096, 64KiB, 1 MB: binary units KiB, MiB, GiB, TiB; decimal ones KB, MB, GB, TB; B.
+ * Errors: MTH_ERR_USAGE, which names the right units.
+ */
+int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err);
+
 /* Write what a writer holds to a file, whole or not at all, or to standard output for "-". Frees the writer. */
 int mth_text_put_json(struct mth_json_writer *writer, const char *path, struct mth_error *err);
 

@@ -15,6 +15,12 @@ struct cached_page {
     uint64_t last_use;
 };
 
+/* A range of a bundle that only its base could tell. */
+struct missing {
+    uint32_t at;
+    uint32_t n_bytes;
+};
+
 /* A decoded bundle. */
 struct slot {
     uint8_t *bytes;
@@ -24,6 +30,8 @@ struct slot {
     size_t n_readers;
     bool loading;
     uint64_t last_use;
+    struct missing *missing; /* when there is no base */
+    size_t n_missing, missing_capacity;
 };
 
 struct mth_container {
@@ -118,7 +126,8 @@ static int open_container(struct mth_container *container, const struct mth_stre
         return status;
     container->decoder = (struct mth_bundle_decoder){.coder = container->coder,
                                                      .front = &container->reader.front,
-                                                     .chunk_bytes = container->reader.head.chunk_bytes};
+                                                     .chunk_bytes = container->reader.head.chunk_bytes,
+                                                     .without_base = true};
     container->n_slots = config->n_threads + EXTRA_SLOTS;
     container->slots = mth_memory_calloc(container->memory, container->n_slots, sizeof *container->slots);
     container->worker_busy =
@@ -153,8 +162,10 @@ void mth_container_close(struct mth_container *container)
         return;
     for (size_t i = 0; i < N_CACHED_PAGES; i++)
         mth_memory_free(container->memory, container->pages[i].body);
-    for (size_t i = 0; container->slots && i < container->n_slots; i++)
+    for (size_t i = 0; container->slots && i < container->n_slots; i++) {
         mth_memory_free(container->memory, container->slots[i].bytes);
+        mth_memory_free(container->memory, container->slots[i].missing);
+    }
     mth_memory_free(container->memory, container->slots);
     mth_memory_free(container->memory, container->worker_busy);
     mth_memory_free(container->memory, container->places);
@@ -192,9 +203,12 @@ int mth_container_set_base(struct mth_container *container, const struct mth_str
     if (!container->reader.front.has_base)
         return mth_error_set(err, MTH_ERR_BASE, "was coded without a base");
     mth_base_reader_free(&container->base);
+    for (size_t i = 0; i < container->n_slots; i++)
+        container->slots[i].n_bytes = 0;
     int status =
         mth_base_reader_find(&container->reader.front, base, container->memory, &container->base, err);
     container->decoder.base = &container->base;
+    container->decoder.without_base = false;
     return status;
 }
 
@@ -309,6 +323,34 @@ static int find_bundle(struct mth_container *container, uint64_t offset, struct 
 
 /* ---- decoded bundles ---- */
 
+/* What of a bundle was not restored, because there is no base. */
+static int note_missing(struct mth_memory *memory, const struct mth_bundle *bundle, struct slot *slot)
+{
+    for (size_t i = 0; i < bundle->n_chunks; i++) {
+        const struct mth_bundle_chunk *chunk = &bundle->chunks[i];
+        if (!chunk->has_reference)
+            continue;
+        int status = mth_array_reserve(memory, &slot->missing, &slot->missing_capacity,
+                                       slot->n_missing + chunk->n_segments, sizeof *slot->missing);
+        if (status)
+            return status;
+        for (uint32_t s = chunk->first; s != MTH_NO_SEGMENT; s = bundle->segments[s].next)
+            slot->missing[slot->n_missing++] =
+                (struct missing){.at = bundle->segments[s].at, .n_bytes = bundle->segments[s].n_bytes};
+    }
+    return MTH_OK;
+}
+
+static bool is_missing(const struct slot *slot, uint64_t at, size_t n_bytes)
+{
+    for (size_t i = 0; i < slot->n_missing; i++) {
+        const struct missing *missing = &slot->missing[i];
+        if (missing->at < at + n_bytes && at < (uint64_t)missing->at + missing->n_bytes)
+            return true;
+    }
+    return false;
+}
+
 static int decode(struct mth_container *container, size_t worker_index, const struct place *place,
                   struct slot *slot, struct mth_error *err)
 {
@@ -340,7 +382,11 @@ static int decode(struct mth_container *container, size_t worker_index, const st
     if (lane->bundle.n_bytes != place->n_raw || lane->bundle.leaf != place->leaf)
         return mth_error_set(err, MTH_ERR_CORRUPT, "a bundle is not the one that the index means");
     struct mth_bundle_job job = {.bundle = &lane->bundle, .dst = slot->bytes};
-    return mth_bundle_decode(&container->decoder, worker_index, &job, 1, err);
+    status = mth_bundle_decode(&container->decoder, worker_index, &job, 1, err);
+    slot->n_missing = 0;
+    if (!status && job.skipped && note_missing(memory, &lane->bundle, slot))
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a bundle");
+    return status;
 }
 
 static struct slot *find_slot(struct mth_container *container, uint64_t offset)
@@ -439,11 +485,18 @@ static int read_original(void *state, uint64_t offset, void *dst, size_t n_bytes
             return mth_error_set(err, status, "%s: %s", container->source->name, inner.text);
         uint64_t inside = offset - slot->offset;
         size_t n = mth_size_min(n_bytes, slot->n_bytes - (size_t)inside);
-        memcpy(out, slot->bytes + inside, n);
+        if (is_missing(slot, inside, n))
+            status = mth_error_set(
+                err, MTH_ERR_BASE, "%s: was coded against a base of %llu bytes; give it with --base",
+                container->source->name, (unsigned long long)container->reader.front.base_bytes);
+        else
+            memcpy(out, slot->bytes + inside, n);
         pthread_mutex_lock(&container->lock);
         slot->n_readers--;
         pthread_cond_broadcast(&container->changed);
         pthread_mutex_unlock(&container->lock);
+        if (status)
+            return status;
         out += n;
         offset += n;
         n_bytes -= n;

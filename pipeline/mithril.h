@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "codecs/codec_registry.h"
 #include "formats/region_map.h"
+#include "formats/tensor_read.h"
 #include "transforms/transform_registry.h"
 
 #include <stdbool.h>
@@ -253,8 +254,9 @@ void mth_container_describe(const struct mth_container *container, struct mth_co
 const char *mth_container_spec(const struct mth_container *container, size_t index);
 
 /*
- * Give a container the base it was coded against, before anything is read from it; it borrows what base points to.
- * A container without a base takes none: MTH_ERR_BASE.
+ * Give a container the base it was coded against, while nobody reads from it; it borrows what base points to.
+ * A container without a base takes none: MTH_ERR_BASE. Without the base that it needs, what was not coded against it can
+ * be read, headers for one, and any other range is MTH_ERR_BASE.
  */
 int mth_container_set_base(struct mth_container *container, const struct mth_stream_base *base,
                            struct mth_error *err);

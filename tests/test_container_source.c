@@ -1,4 +1,5 @@
 /* Laws of reading a container at offsets: the same bytes, only what is needed, and as the base of another. */
+#include "base/checked.h"
 #include "tests/support/made_container.h"
 
 #include <pthread.h>
@@ -106,6 +107,162 @@ static void reading_one_range_takes_the_index_and_the_bundles_that_cover_it(void
     mth_container_close(container);
     made_container_free(counted.bytes);
     made_free(input);
+    mth_memory_destroy(memory);
+}
+
+/* Where the blocks of a container of one page lie, taken from its bytes as docs/container.md describes them. */
+struct layout {
+    uint64_t front_end;
+    uint64_t page_bytes; /* of its block */
+    uint64_t root_bytes;
+    const uint8_t *entries;
+    size_t n_entries;
+};
+
+static struct layout layout_of(struct mth_bytes container)
+{
+    const uint8_t *data = container.data;
+    uint64_t root = mth_load64(data + container.n_bytes - 24), page = 24;
+    struct layout layout = {.root_bytes = 16 + mth_load32(data + root + 4)};
+    assert_int_equal(data[root], 7);
+    while (data[page] != 6) {
+        if (data[page] == 5 && layout.front_end == 0)
+            layout.front_end = page;
+        page += 16 + mth_load32(data + page + 4);
+    }
+    layout.page_bytes = 16 + mth_load32(data + page + 4);
+    assert_int_equal(page + layout.page_bytes, root);
+    layout.entries = data + page + 32;
+    layout.n_entries = (size_t)(layout.page_bytes - 32) / 16;
+    return layout;
+}
+
+/* The bytes of the blocks whose bundles cover some of a range of the original. */
+static uint64_t blocks_of(const struct layout *layout, uint64_t offset, uint64_t n_bytes)
+{
+    uint64_t at = 0, total = 0;
+    for (size_t i = 0; i < layout->n_entries; i++) {
+        uint64_t n_raw = mth_load32(layout->entries + 16 * i);
+        if (at < offset + n_bytes && offset < at + n_raw)
+            total += mth_load32(layout->entries + 16 * i + 4);
+        at += n_raw;
+    }
+    return total;
+}
+
+/* Several MiB in tensors of several sizes; chunks of 64 KiB. */
+static struct made *several_mib(void)
+{
+    static const uint64_t n_elems[] = {400000, 100, 1000000, 32768, 700000, 5, 300000, 65536};
+    struct made *made = made_begin();
+    made_add_tensor(made, "", MTH_DTYPE_OPAQUE, 1000);
+    for (size_t i = 0; i < sizeof n_elems / sizeof n_elems[0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%zu", i);
+        made_add_tensor(made, name, i % 3 == 2 ? MTH_DTYPE_F32 : MTH_DTYPE_BF16, n_elems[i]);
+    }
+    made_fill(made);
+    return made;
+}
+
+/* Opens anew, reads elements of a tensor, and compares what was read of the file with what must be. */
+static void assert_reads_exactly(struct mth_memory *memory, struct mth_bytes bytes, const struct made *input,
+                                 const struct made *base, const struct mth_tensor *tensor, uint64_t first,
+                                 uint64_t n_elems)
+{
+    struct counted counted = {.bytes = bytes}, counted_base = {0};
+    struct mth_source source = counted_source(&counted), base_source, original;
+    struct layout layout = layout_of(bytes);
+    struct mth_error err = {0};
+    struct mth_container *container = opened(&source, memory, 1);
+    /* Head and front, the head of the block behind them, root, trailer. */
+    assert_int_equal(counted.n_read, layout.front_end + 16 + layout.root_bytes + 24);
+    struct mth_stream_base against;
+    if (base) {
+        counted_base.bytes = (struct mth_bytes){base->data, (size_t)base->map.n_bytes};
+        base_source = counted_source(&counted_base);
+        against = (struct mth_stream_base){.source = &base_source, .map = &base->map};
+        assert_int_equal(mth_container_set_base(container, &against, &err), 0);
+    }
+    mth_container_source(container, &original);
+    size_t elem_bytes = mth_dtype_lane_bytes((enum mth_dtype)tensor->dtype);
+    uint8_t *dst = malloc((size_t)n_elems * elem_bytes + 1);
+    counted.n_read = 0;
+    if (mth_tensor_read(&original, &input->map, tensor, first, n_elems, dst, &err))
+        fail_msg("%s", err.text);
+    const struct mth_region *region = &input->map.regions[tensor->region];
+    uint64_t at = region->offset + first * elem_bytes, n_bytes = n_elems * elem_bytes;
+    assert_memory_equal(dst, input->data + at, (size_t)n_bytes);
+    assert_int_equal(counted.n_read, layout.page_bytes + blocks_of(&layout, at, n_bytes));
+    /* Of the base, no more than the bundles that were restored. */
+    if (base)
+        assert_in_range(counted_base.n_read, n_bytes, n_bytes + 2 * (64 << 10));
+    free(dst);
+    mth_container_close(container);
+}
+
+static void a_tensor_or_a_part_of_it_costs_the_index_and_its_own_bundles(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct made *input = several_mib(), *base = made_base(input);
+    assert_true(input->map.n_bytes > 6 << 20);
+    for (int with_base = 0; with_base < 2; with_base++) {
+        const struct made *against = with_base ? base : NULL;
+        struct mth_bytes bytes = made_compress(memory, 1, 64 << 10, "balanced", input, against, NULL);
+        for (size_t i = 0; i < input->map.n_tensors; i++) {
+            const struct mth_tensor *tensor = &input->map.tensors[i];
+            uint64_t n = tensor->n_elems;
+            assert_reads_exactly(memory, bytes, input, against, tensor, 0, n);
+            assert_reads_exactly(memory, bytes, input, against, tensor, n / 3, 1);
+            assert_reads_exactly(memory, bytes, input, against, tensor, n / 2, n / 4);
+        }
+        made_container_free(bytes);
+    }
+    made_free(input);
+    made_free(base);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
+/* What does not look at the base is there without it: opaque bytes, tensors that the base lacks. */
+static void without_its_base_a_container_gives_what_does_not_need_it(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct made *input = made_checkpoint(), *base = made_base(input);
+    struct mth_bytes bytes = made_compress(memory, 1, 0, "balanced", input, base, NULL);
+    struct mth_source source, original;
+    mth_source_memory("bytes", bytes, &source);
+    struct mth_container *container = opened(&source, memory, 1);
+    mth_container_source(container, &original);
+    uint8_t *dst = malloc((size_t)original.n_bytes);
+    size_t n_given = 0, n_refused = 0;
+    for (size_t i = 0; i < input->map.n_regions; i++) {
+        const struct mth_region *region = &input->map.regions[i];
+        struct mth_error err = {0};
+        int status = mth_source_read(&original, region->offset, dst, (size_t)region->n_bytes, &err);
+        bool needs = region->dtype != MTH_DTYPE_OPAQUE && status != MTH_OK;
+        assert_int_equal(status, needs ? MTH_ERR_BASE : MTH_OK);
+        if (!needs)
+            assert_memory_equal(dst, input->data + region->offset, (size_t)region->n_bytes);
+        n_given += !needs;
+        n_refused += needs;
+    }
+    assert_true(n_given >= 2 && n_refused >= 5);
+    /* With the base, all of it, also what had been looked for before. */
+    struct made_base_source against;
+    struct mth_error err = {0};
+    made_base_source(base, &against);
+    assert_int_equal(mth_container_set_base(container, &against.base, &err), 0);
+    assert_int_equal(mth_source_read(&original, 0, dst, (size_t)original.n_bytes, &err), 0);
+    assert_memory_equal(dst, input->data, (size_t)original.n_bytes);
+    free(dst);
+    mth_container_close(container);
+    made_container_free(bytes);
+    made_free(input);
+    made_free(base);
+    assert_int_equal(mth_memory_current(memory), 0);
     mth_memory_destroy(memory);
 }
 
@@ -247,6 +404,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_range_reads_as_the_original),
         cmocka_unit_test(reading_one_range_takes_the_index_and_the_bundles_that_cover_it),
+        cmocka_unit_test(a_tensor_or_a_part_of_it_costs_the_index_and_its_own_bundles),
+        cmocka_unit_test(without_its_base_a_container_gives_what_does_not_need_it),
         cmocka_unit_test(a_chain_of_containers_restores_its_last),
         cmocka_unit_test(more_readers_than_workers_all_read_right),
         cmocka_unit_test(a_flipped_bit_is_found_or_does_not_matter),
