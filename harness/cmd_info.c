@@ -1,8 +1,8 @@
 /* `mithril info`: what a checkpoint holds, how much entropy its streams have, and what a container was made with. */
 #include "harness/command.h"
 
-#include "base/hash.h"
 #include "harness/info.h"
+#include "harness/info_container.h"
 #include "harness/opened.h"
 #include "harness/options.h"
 #include "harness/text.h"
@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { SPEC_COLUMNS = 4096 };
 
 /* "1.500x", or "none" where nothing is charged. */
 static const char *print_ratio(double ratio, char out[16])
@@ -84,19 +82,6 @@ static void print_pairs(const struct mth_info *info, const char *base_path)
     }
 }
 
-/* "128x512", cut to its column; "scalar" without dimensions. */
-static const char *print_shape(const struct mth_region_map *map, const struct mth_tensor *tensor,
-                               size_t n_columns, char out[MTH_TEXT_BYTES])
-{
-    const uint64_t *shape = mth_tensor_shape(map, tensor);
-    size_t used = (size_t)snprintf(out, MTH_TEXT_BYTES, "%s", tensor->n_dims ? "" : "scalar");
-    for (size_t i = 0; i < tensor->n_dims && used < n_columns; i++)
-        used += (size_t)snprintf(out + used, MTH_TEXT_BYTES - used, "%s%" PRIu64, i ? "x" : "", shape[i]);
-    if (used > n_columns)
-        snprintf(out + n_columns - 2, 3, "..");
-    return out;
-}
-
 static void print_tensors(const struct mth_info *info)
 {
     const struct mth_region_map *map = &info->input->map;
@@ -113,7 +98,8 @@ static void print_tensors(const struct mth_info *info)
         char name[MTH_TEXT_BYTES], shape[MTH_TEXT_BYTES], size[MTH_TEXT_BYTES];
         printf("%-*s %-11s %-*s %11s", NAME_COLUMNS,
                mth_text_name(mth_tensor_name(map, tensor), NAME_COLUMNS, name), dtype->name, SHAPE_COLUMNS,
-               print_shape(map, tensor, SHAPE_COLUMNS, shape), mth_text_size(mth_tensor_bytes(tensor), size));
+               mth_info_shape(map, tensor, SHAPE_COLUMNS, shape),
+               mth_text_size(mth_tensor_bytes(tensor), size));
         if (dtype->exponent_bits && row->entropy.n_lanes)
             printf(" %9.4f", row->entropy.exponent);
         else
@@ -244,57 +230,6 @@ static int put_info(const struct mth_info *info, const struct mth_options *optio
     return mth_text_put_json(&w, options->json, err);
 }
 
-/* A container says what it was made with; what it restores to is for decompress. */
-static int tell_container(const struct mth_container *container, const struct mth_options *options,
-                          struct mth_error *err)
-{
-    const char *path = options->operands.items[0];
-    struct mth_container_info info;
-    struct mth_digest digest;
-    char hex[MTH_DIGEST_HEX_BYTES], name[MTH_TEXT_BYTES];
-    mth_container_describe(container, &info);
-    memcpy(digest.bytes, info.digest, sizeof digest.bytes);
-    mth_digest_hex(&digest, hex);
-    double ratio = (double)info.raw_bytes / (double)info.stored_bytes;
-    if (!options->json) {
-        printf("%s: container version 0, %" PRIu64 " -> %" PRIu64 " bytes, ratio %.3f, %" PRIu64
-               " bundles of up to %zu KiB\n",
-               mth_text_name(path, 48, name), info.raw_bytes, info.stored_bytes, ratio, info.n_bundles,
-               info.chunk_bytes >> 10);
-        printf("  digest  %s\n", hex);
-        if (info.has_base)
-            printf("  base    %" PRIu64 " bytes, %zu of its tensors are looked at\n", info.base_bytes,
-                   info.n_references);
-        else
-            printf("  base    none\n");
-        for (size_t i = 0; i < info.n_specs; i++)
-            printf("  spec    %.*s\n", SPEC_COLUMNS, mth_container_spec(container, i));
-        return MTH_OK;
-    }
-    struct mth_json_writer w;
-    mth_json_writer_init(&w);
-    mth_json_begin_object(&w, NULL);
-    mth_json_string(&w, "kind", "info");
-    mth_json_int(&w, "schema", 1);
-    mth_json_string(&w, "file", path);
-    mth_json_string(&w, "format", "container");
-    mth_json_uint(&w, "raw_bytes", info.raw_bytes);
-    mth_json_uint(&w, "stored_bytes", info.stored_bytes);
-    mth_json_real(&w, "ratio", ratio);
-    mth_json_uint(&w, "n_bundles", info.n_bundles);
-    mth_json_uint(&w, "chunk_bytes", info.chunk_bytes);
-    mth_json_string(&w, "digest", hex);
-    mth_json_bool(&w, "has_base", info.has_base);
-    mth_json_uint(&w, "base_bytes", info.base_bytes);
-    mth_json_uint(&w, "n_base_tensors", info.n_references);
-    mth_json_begin_array(&w, "specs");
-    for (size_t i = 0; i < info.n_specs; i++)
-        mth_json_string(&w, NULL, mth_container_spec(container, i));
-    mth_json_end(&w);
-    mth_json_end(&w);
-    return mth_text_put_json(&w, options->json, err);
-}
-
 static int tell_checkpoint(const struct mth_options *options, struct mth_buffer bytes,
                            struct mth_memory *memory, struct mth_error *err)
 {
@@ -325,8 +260,12 @@ int mth_cmd_info(int argc, char **argv)
         .summary =
             "Tells what a checkpoint holds: tensors, dtypes, the order-0 entropy of their streams, and the "
             "bound\n"
-            "that follows from it; against a base (-b) how much changed. Also reads the files of compress.",
-        .takes = MTH_TAKES_BASE | MTH_TAKES_NAME | MTH_TAKES_DTYPE | MTH_TAKES_JSON,
+            "that follows from it; against a base (-b) how much changed. Of a container: how it was made, "
+            "the "
+            "tensors that\n"
+            "it restores, and what each takes; nothing but the header is decoded, and the base is seldom "
+            "needed.",
+        .takes = MTH_TAKES_CHAIN | MTH_TAKES_NAME | MTH_TAKES_DTYPE | MTH_TAKES_JSON,
         .min_operands = 1,
         .max_operands = 1,
     };
@@ -340,8 +279,11 @@ int mth_cmd_info(int argc, char **argv)
     struct mth_memory *memory = mth_memory_create(0);
     int status = memory ? mth_opened_open(&opened, path, 1, memory, &err)
                         : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    if (!status && options.dtype == MTH_N_DTYPES && opened.container) {
-        status = tell_container(opened.container, &options, &err);
+    if (!status && opened.container) {
+        status = mth_info_container(&opened, &options, memory, &err);
+    } else if (!status && options.bases.n_items > 1) {
+        status =
+            mth_error_set(&err, MTH_ERR_USAGE, "%s: is no container; it is compared with one base", path);
     } else if (!status) {
         struct mth_buffer bytes;
         status = mth_file_read_all(path, memory, &bytes, &err);

@@ -4,7 +4,9 @@
 #include "base/option.h"
 #include "formats/region_match.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ALONE = MTH_ENTROPY_EXPONENT | MTH_ENTROPY_FIELDS | MTH_ENTROPY_PLANES };
@@ -190,4 +192,16 @@ void mth_info_free(struct mth_info *info)
     mth_memory_free(info->input->memory, info->base_offsets);
     info->tensors = NULL;
     info->base_offsets = NULL;
+}
+
+const char *mth_info_shape(const struct mth_region_map *map, const struct mth_tensor *tensor,
+                           size_t n_columns, char out[MTH_TEXT_BYTES])
+{
+    const uint64_t *shape = mth_tensor_shape(map, tensor);
+    size_t used = (size_t)snprintf(out, MTH_TEXT_BYTES, "%s", tensor->n_dims ? "" : "scalar");
+    for (size_t i = 0; i < tensor->n_dims && used < n_columns; i++)
+        used += (size_t)snprintf(out + used, MTH_TEXT_BYTES - used, "%s%" PRIu64, i ? "x" : "", shape[i]);
+    if (used > n_columns)
+        snprintf(out + n_columns - 2, 3, "..");
+    return out;
 }

@@ -5,6 +5,7 @@
 #include "harness/bounds.h"
 #include "harness/checkpoint_file.h"
 #include "harness/entropy.h"
+#include "harness/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,5 +46,9 @@ struct mth_info {
 int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base, const char *name,
                      struct mth_info *info, struct mth_error *err);
 void mth_info_free(struct mth_info *info);
+
+/* "128x512", cut to its column; "scalar" without dimensions. Returns out. */
+const char *mth_info_shape(const struct mth_region_map *map, const struct mth_tensor *tensor,
+                           size_t n_columns, char out[MTH_TEXT_BYTES]);
 
 #endif

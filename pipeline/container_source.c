@@ -1,67 +1,11 @@
 /* A container read at offsets: trailer, root and pages lead to the bundles that cover a range; see mithril.h. */
-#include "pipeline/container_read.h"
+#include "pipeline/container_at.h"
 
 #include "base/checked.h"
 
 #include <string.h>
 
-enum { N_CACHED_PAGES = 4, EXTRA_SLOTS = 2 };
-
-/* A page of the index, as it was read. */
-struct cached_page {
-    uint8_t *body;
-    size_t number; /* SIZE_MAX: none */
-    size_t n_entries;
-    uint64_t last_use;
-};
-
-/* A range of a bundle that only its base could tell. */
-struct missing {
-    uint32_t at;
-    uint32_t n_bytes;
-};
-
-/* A decoded bundle. */
-struct slot {
-    uint8_t *bytes;
-    size_t capacity;
-    uint64_t offset; /* in the original */
-    size_t n_bytes;  /* 0: empty */
-    size_t n_readers;
-    bool loading;
-    uint64_t last_use;
-    struct missing *missing; /* when there is no base */
-    size_t n_missing, missing_capacity;
-};
-
-struct mth_container {
-    const struct mth_source *source;
-    struct mth_memory *memory;
-    struct mth_coder *coder;
-    struct mth_input input; /* of the reader */
-    struct mth_container_reader reader;
-    struct mth_page_place *places;
-    size_t n_places;
-    struct mth_bundle_decoder decoder;
-    struct mth_base_reader base;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct cached_page pages[N_CACHED_PAGES];
-    struct slot *slots;
-    size_t n_slots;
-    bool *worker_busy;
-    uint64_t clock;
-};
-
-/* Where a bundle lies, as the index has it. */
-struct place {
-    uint64_t number;
-    uint64_t offset; /* in the original */
-    uint32_t n_raw;
-    uint64_t block_offset;
-    uint32_t n_block;
-    uint64_t leaf;
-};
+enum { EXTRA_SLOTS = 2 };
 
 /* ---- opening ---- */
 
@@ -112,7 +56,7 @@ static int open_container(struct mth_container *container, const struct mth_stre
                           struct mth_error *err)
 {
     struct mth_coder_config coder_config = {.n_threads = config->n_threads, .memory = config->memory};
-    for (size_t i = 0; i < N_CACHED_PAGES; i++)
+    for (size_t i = 0; i < MTH_CACHED_PAGES; i++)
         container->pages[i].number = SIZE_MAX;
     container->reader.memory = container->reader.index.memory = container->memory;
     int status = mth_coder_create_driven(&coder_config, &container->coder, err);
@@ -160,7 +104,7 @@ void mth_container_close(struct mth_container *container)
 {
     if (!container)
         return;
-    for (size_t i = 0; i < N_CACHED_PAGES; i++)
+    for (size_t i = 0; i < MTH_CACHED_PAGES; i++)
         mth_memory_free(container->memory, container->pages[i].body);
     for (size_t i = 0; container->slots && i < container->n_slots; i++) {
         mth_memory_free(container->memory, container->slots[i].bytes);
@@ -186,10 +130,12 @@ void mth_container_describe(const struct mth_container *container, struct mth_co
                                         .chunk_bytes = container->reader.head.chunk_bytes,
                                         .has_base = front->has_base,
                                         .base_bytes = front->base_bytes,
+                                        .base_has_digest = front->base_has_digest,
                                         .n_references = front->n_references,
                                         .n_specs = front->n_specs,
                                         .attributes = container->reader.root.attributes};
     memcpy(info->digest, container->reader.root.digest.bytes, sizeof info->digest);
+    memcpy(info->base_digest, front->base_digest.bytes, sizeof info->base_digest);
 }
 
 const char *mth_container_spec(const struct mth_container *container, size_t index)
@@ -212,119 +158,11 @@ int mth_container_set_base(struct mth_container *container, const struct mth_str
     return status;
 }
 
-/* ---- the index; called with the lock held ---- */
-
-/* Does a page say what the places around it say? */
-static bool page_fits(const struct mth_container *container, size_t number, const uint8_t *body,
-                      size_t n_entries)
-{
-    uint64_t raw = mth_load64(body), at = mth_load64(body + 8);
-    bool last = number + 1 == container->n_places;
-    uint64_t end = last ? container->reader.head.raw_bytes : container->places[number + 1].raw_offset;
-    if (raw != container->places[number].raw_offset)
-        return false;
-    for (size_t i = 0; i < n_entries; i++) {
-        const uint8_t *entry = body + MTH_PAGE_HEAD_BYTES + i * MTH_PAGE_ENTRY_BYTES;
-        uint32_t n_raw = mth_load32(entry);
-        if (n_raw == 0 || n_raw > end - raw || !mth_u64_add(at, mth_load32(entry + 4), &at))
-            return false;
-        raw += n_raw;
-    }
-    return raw == end && at == container->places[number].offset;
-}
-
-static int load_page(struct mth_container *container, size_t number, struct cached_page *page,
-                     struct mth_error *err)
-{
-    uint64_t n_before = (uint64_t)number * MTH_PAGE_ENTRIES, offset = container->places[number].offset;
-    uint64_t n_left = container->reader.root.n_bundles - n_before;
-    size_t n_entries = n_left < MTH_PAGE_ENTRIES ? (size_t)n_left : MTH_PAGE_ENTRIES;
-    size_t n_bytes = MTH_PAGE_HEAD_BYTES + n_entries * MTH_PAGE_ENTRY_BYTES;
-    uint8_t head[MTH_BLOCK_HEAD_BYTES];
-    struct mth_block block;
-    page->number = SIZE_MAX;
-    if (!page->body)
-        page->body = mth_memory_alloc(container->memory,
-                                      MTH_PAGE_HEAD_BYTES + (size_t)MTH_PAGE_ENTRIES * MTH_PAGE_ENTRY_BYTES);
-    if (!page->body)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a page of the index");
-    int status = mth_source_read(container->source, offset, head, sizeof head, err);
-    if (!status)
-        status = mth_block_get_head(head, &block, err);
-    if (!status && (block.type != MTH_BLOCK_INDEX || block.n_bytes != n_bytes))
-        status = mth_error_set(err, MTH_ERR_CORRUPT, "there is no page of the index at byte %llu",
-                               (unsigned long long)offset);
-    if (!status)
-        status = mth_source_read(container->source, offset + sizeof head, page->body, n_bytes, err);
-    if (status)
-        return status;
-    if (!mth_block_matches(&block, (struct mth_bytes){page->body, n_bytes}, number))
-        return mth_error_set(err, MTH_ERR_CHECKSUM, "the page of the index at byte %llu is damaged",
-                             (unsigned long long)offset);
-    if (!page_fits(container, number, page->body, n_entries))
-        return mth_error_set(err, MTH_ERR_CORRUPT, "the page of the index at byte %llu does not fit",
-                             (unsigned long long)offset);
-    page->number = number;
-    page->n_entries = n_entries;
-    return MTH_OK;
-}
-
-static int take_page(struct mth_container *container, size_t number, const struct cached_page **out,
-                     struct mth_error *err)
-{
-    struct cached_page *oldest = &container->pages[0];
-    for (size_t i = 0; i < N_CACHED_PAGES; i++) {
-        struct cached_page *page = &container->pages[i];
-        if (page->number == number) {
-            page->last_use = ++container->clock;
-            *out = page;
-            return MTH_OK;
-        }
-        if (page->last_use < oldest->last_use)
-            oldest = page;
-    }
-    oldest->last_use = ++container->clock;
-    *out = oldest;
-    return load_page(container, number, oldest, err);
-}
-
-/* The bundle that holds a byte of the original. */
-static int find_bundle(struct mth_container *container, uint64_t offset, struct place *place,
-                       struct mth_error *err)
-{
-    const struct cached_page *page;
-    size_t low = 0, high = container->n_places;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (container->places[middle].raw_offset <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    int status = take_page(container, low, &page, err);
-    if (status)
-        return status;
-    *place = (struct place){.number = (uint64_t)low * MTH_PAGE_ENTRIES,
-                            .offset = mth_load64(page->body),
-                            .block_offset = mth_load64(page->body + 8)};
-    /* The entries fill the page's range, so that this ends inside it. */
-    for (size_t i = 0;; i++) {
-        const uint8_t *entry = page->body + MTH_PAGE_HEAD_BYTES + i * MTH_PAGE_ENTRY_BYTES;
-        place->n_raw = mth_load32(entry);
-        place->n_block = mth_load32(entry + 4);
-        place->leaf = mth_load64(entry + 8);
-        if (offset - place->offset < place->n_raw || i + 1 == page->n_entries)
-            return MTH_OK;
-        place->number++;
-        place->offset += place->n_raw;
-        place->block_offset += place->n_block;
-    }
-}
-
 /* ---- decoded bundles ---- */
 
 /* What of a bundle was not restored, because there is no base. */
-static int note_missing(struct mth_memory *memory, const struct mth_bundle *bundle, struct slot *slot)
+static int note_missing(struct mth_memory *memory, const struct mth_bundle *bundle,
+                        struct mth_decoded_bundle *slot)
 {
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         const struct mth_bundle_chunk *chunk = &bundle->chunks[i];
@@ -335,24 +173,24 @@ static int note_missing(struct mth_memory *memory, const struct mth_bundle *bund
         if (status)
             return status;
         for (uint32_t s = chunk->first; s != MTH_NO_SEGMENT; s = bundle->segments[s].next)
-            slot->missing[slot->n_missing++] =
-                (struct missing){.at = bundle->segments[s].at, .n_bytes = bundle->segments[s].n_bytes};
+            slot->missing[slot->n_missing++] = (struct mth_missing_range){
+                .at = bundle->segments[s].at, .n_bytes = bundle->segments[s].n_bytes};
     }
     return MTH_OK;
 }
 
-static bool is_missing(const struct slot *slot, uint64_t at, size_t n_bytes)
+static bool is_missing(const struct mth_decoded_bundle *slot, uint64_t at, size_t n_bytes)
 {
     for (size_t i = 0; i < slot->n_missing; i++) {
-        const struct missing *missing = &slot->missing[i];
+        const struct mth_missing_range *missing = &slot->missing[i];
         if (missing->at < at + n_bytes && at < (uint64_t)missing->at + missing->n_bytes)
             return true;
     }
     return false;
 }
 
-static int decode(struct mth_container *container, size_t worker_index, const struct place *place,
-                  struct slot *slot, struct mth_error *err)
+static int decode(struct mth_container *container, size_t worker_index, const struct mth_bundle_place *place,
+                  struct mth_decoded_bundle *slot, struct mth_error *err)
 {
     struct mth_memory *memory = container->memory;
     struct mth_bundle_lane *lane = &container->coder->bundle_workers[worker_index].lanes[0];
@@ -389,10 +227,10 @@ static int decode(struct mth_container *container, size_t worker_index, const st
     return status;
 }
 
-static struct slot *find_slot(struct mth_container *container, uint64_t offset)
+static struct mth_decoded_bundle *find_slot(struct mth_container *container, uint64_t offset)
 {
     for (size_t i = 0; i < container->n_slots; i++) {
-        struct slot *slot = &container->slots[i];
+        struct mth_decoded_bundle *slot = &container->slots[i];
         if (slot->n_bytes && slot->offset <= offset && offset - slot->offset < slot->n_bytes)
             return slot;
     }
@@ -400,11 +238,11 @@ static struct slot *find_slot(struct mth_container *container, uint64_t offset)
 }
 
 /* The slot that was not used for the longest time, NULL when all are in use. */
-static struct slot *free_slot(struct mth_container *container)
+static struct mth_decoded_bundle *free_slot(struct mth_container *container)
 {
-    struct slot *best = NULL;
+    struct mth_decoded_bundle *best = NULL;
     for (size_t i = 0; i < container->n_slots; i++) {
-        struct slot *slot = &container->slots[i];
+        struct mth_decoded_bundle *slot = &container->slots[i];
         if (slot->n_readers == 0 && !slot->loading && (!best || slot->last_use < best->last_use))
             best = slot;
     }
@@ -421,12 +259,12 @@ static size_t free_worker(const struct mth_container *container)
 }
 
 /* Decodes the bundle of a byte into a slot. Called with the lock held, which it lets go meanwhile. */
-static int load(struct mth_container *container, uint64_t offset, struct slot *slot, size_t worker_index,
-                struct mth_error *err)
+static int load(struct mth_container *container, uint64_t offset, struct mth_decoded_bundle *slot,
+                size_t worker_index, struct mth_error *err)
 {
-    struct place place;
+    struct mth_bundle_place place;
     slot->n_bytes = 0;
-    int status = find_bundle(container, offset, &place, err);
+    int status = mth_container_find_bundle(container, offset, &place, err);
     if (status)
         return status;
     /* From here on others wait for this slot rather than decode the same bundle. */
@@ -446,20 +284,20 @@ static int load(struct mth_container *container, uint64_t offset, struct slot *s
 }
 
 /* The slot of a byte's bundle, decoded, with this reader counted. */
-static int take_slot(struct mth_container *container, uint64_t offset, struct slot **out,
+static int take_slot(struct mth_container *container, uint64_t offset, struct mth_decoded_bundle **out,
                      struct mth_error *err)
 {
     int status = MTH_OK;
     pthread_mutex_lock(&container->lock);
     for (;;) {
-        struct slot *slot = find_slot(container, offset);
+        struct mth_decoded_bundle *slot = find_slot(container, offset);
         if (slot && !slot->loading) {
             slot->n_readers++;
             slot->last_use = ++container->clock;
             *out = slot;
             break;
         }
-        struct slot *empty = free_slot(container);
+        struct mth_decoded_bundle *empty = free_slot(container);
         size_t worker_index = free_worker(container);
         if (slot || !empty || worker_index == container->coder->n_threads) {
             pthread_cond_wait(&container->changed, &container->lock);
@@ -478,7 +316,7 @@ static int read_original(void *state, uint64_t offset, void *dst, size_t n_bytes
     struct mth_container *container = state;
     uint8_t *out = dst;
     while (n_bytes > 0) {
-        struct slot *slot;
+        struct mth_decoded_bundle *slot;
         struct mth_error inner = {0};
         int status = take_slot(container, offset, &slot, &inner);
         if (status)

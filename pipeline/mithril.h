@@ -231,7 +231,9 @@ struct mth_container_info {
     uint64_t n_bundles;
     size_t chunk_bytes;
     bool has_base;
-    uint64_t base_bytes; /* of the base that it was coded against */
+    uint64_t base_bytes;  /* of the base that it was coded against */
+    bool base_has_digest; /* which was a container itself, with this digest */
+    uint8_t base_digest[16];
     size_t n_references; /* tensors of it that are looked at */
     size_t n_specs;
     uint8_t digest[16];
@@ -252,6 +254,16 @@ bool mth_container_claims(const uint8_t *head, size_t n_head);
 void mth_container_describe(const struct mth_container *container, struct mth_container_info *info);
 /* The canonical text of a spec that it uses. Borrowed. */
 const char *mth_container_spec(const struct mth_container *container, size_t index);
+
+/*
+ * What a range of the original takes in the container: its bundles, those that it shares by their shares of it. What stands
+ * beside bundles (front, index, root) is nobody's.
+ *
+ * Errors    MTH_ERR_USAGE for a range that the original does not have; damaged pages of the index
+ * Cost      the index of the range; nothing is decoded
+ */
+int mth_container_stored_bytes(struct mth_container *container, uint64_t offset, uint64_t n_bytes,
+                               uint64_t *n_stored, struct mth_error *err);
 
 /*
  * Give a container the base it was coded against, while nobody reads from it; it borrows what base points to.

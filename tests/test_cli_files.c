@@ -1,6 +1,7 @@
 /* Laws of the commands on files: pipes, directories, several files, attributes, damage, full disks. */
 #define _GNU_SOURCE /* st_mtim */
 #include "base/checked.h"
+#include "harness/json.h"
 #include "tests/support/program.h"
 #include "tests/support/safetensors_builder.h"
 #include "tests/support/temp_dir.h"
@@ -232,6 +233,62 @@ static void extract_writes_the_tensor_and_nothing_else(void **state)
     assert_ends(RUN("extract", "a.mth", "-n", "layers.1.weight", "-o", "x"), 2, "-b");
 }
 
+/* The value of a member of a JSON object that the program printed: an integer, or how many items an array has. */
+static int64_t member(const struct program_result *result, const char *key)
+{
+    struct mth_json *json;
+    struct mth_json_node items;
+    struct mth_error err = {0};
+    int64_t value = 0;
+    size_t n_items;
+    if (mth_json_parse("output", result->out, strlen(result->out), &json, &err))
+        fail_msg("%s", err.text);
+    struct mth_json_node root = mth_json_root(json, "output");
+    if (mth_json_get_array(&root, key, MTH_JSON_REQUIRED, &items, &n_items, &err) == MTH_OK)
+        value = (int64_t)n_items;
+    else if (mth_json_get_int(&root, key, MTH_JSON_REQUIRED, 0, INT64_MAX, &value, &err))
+        fail_msg("%s", err.text);
+    mth_json_free(json);
+    return value;
+}
+
+static void info_lists_the_tensors_that_a_container_restores(void **state)
+{
+    (void)state;
+    write_checkpoint("base", 0);
+    write_checkpoint("a", 5);
+    temp_dir_write(directory, "note.txt", "no checkpoint", 13);
+    assert_fine(RUN("compress", "a", "-q", "-o", "alone.mth"));
+    assert_fine(RUN("compress", "a", "-b", "base", "-q", "-o", "delta.mth"));
+    assert_ends(RUN("compress", "note.txt", "-q"), 0, "note.txt");
+    /* The header does not look at the base, so that the tensors are known without it. */
+    static const char *const runs[][8] = {{"info", "alone.mth", "--json", "-"},
+                                          {"info", "delta.mth", "--json", "-"},
+                                          {"info", "delta.mth", "-b", "base", "--json", "-"}};
+    for (size_t i = 0; i < 3; i++) {
+        struct program_result result = program_run(directory, runs[i]);
+        assert_int_equal(result.exit_code, 0);
+        assert_int_equal(member(&result, "tensors"), 3);
+        assert_int_equal(member(&result, "n_tensors"), 3);
+        assert_int_equal(member(&result, "n_base_tensors"), i ? 3 : 0);
+        assert_non_null(strstr(result.out, "\"original_format\":\"safetensors\""));
+        assert_non_null(
+            strstr(result.out, "\"name\":\"layers.2.weight\",\"dtype\":\"BF16\",\"shape\":[50,100]"));
+        program_result_free(&result);
+    }
+    struct program_result result = RUN("info", "delta.mth", "-n", "layers.1.weight");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "layers.1.weight"));
+    assert_null(strstr(result.out, "layers.2.weight"));
+    program_result_free(&result);
+    assert_ends(RUN("info", "delta.mth", "-n", "nobody"), 1, "nobody");
+    assert_ends(RUN("info", "alone.mth", "-b", "base"), 2, "without a base");
+    result = RUN("info", "note.txt.mth");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "tensors not known"));
+    program_result_free(&result);
+}
+
 static void a_full_disk_a_limit_and_an_estimate_leave_nothing(void **state)
 {
     (void)state;
@@ -278,6 +335,7 @@ int main(void)
         TEST(mode_and_time_are_kept),
         TEST(a_base_may_be_a_container_and_need_a_base_itself),
         TEST(extract_writes_the_tensor_and_nothing_else),
+        TEST(info_lists_the_tensors_that_a_container_restores),
         TEST(a_full_disk_a_limit_and_an_estimate_leave_nothing),
         TEST(a_killed_run_leaves_the_old_or_the_new_output_alone),
     };

@@ -225,6 +225,36 @@ static void a_tensor_or_a_part_of_it_costs_the_index_and_its_own_bundles(void **
     mth_memory_destroy(memory);
 }
 
+static void what_the_regions_take_is_what_the_bundles_take(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct made *input = several_mib();
+    struct mth_bytes bytes = made_compress(memory, 1, 64 << 10, "balanced", input, NULL, NULL);
+    struct layout layout = layout_of(bytes);
+    struct mth_source source;
+    struct mth_error err;
+    uint64_t total = 0, n_stored, all = blocks_of(&layout, 0, input->map.n_bytes);
+    mth_source_memory("bytes", bytes, &source);
+    struct mth_container *container = opened(&source, memory, 1);
+    for (size_t i = 0; i < input->map.n_regions; i++) {
+        const struct mth_region *region = &input->map.regions[i];
+        assert_int_equal(
+            mth_container_stored_bytes(container, region->offset, region->n_bytes, &n_stored, &err), 0);
+        total += n_stored;
+    }
+    /* Each share is rounded down. */
+    assert_in_range(total, all - 2 * layout.n_entries, all);
+    assert_int_equal(mth_container_stored_bytes(container, 0, input->map.n_bytes, &n_stored, &err), 0);
+    assert_int_equal(n_stored, all);
+    assert_int_equal(mth_container_stored_bytes(container, 1, input->map.n_bytes, &n_stored, &err),
+                     MTH_ERR_USAGE);
+    mth_container_close(container);
+    made_container_free(bytes);
+    made_free(input);
+    mth_memory_destroy(memory);
+}
+
 /* What does not look at the base is there without it: opaque bytes, tensors that the base lacks. */
 static void without_its_base_a_container_gives_what_does_not_need_it(void **state)
 {
@@ -405,6 +435,7 @@ int main(void)
         cmocka_unit_test(any_range_reads_as_the_original),
         cmocka_unit_test(reading_one_range_takes_the_index_and_the_bundles_that_cover_it),
         cmocka_unit_test(a_tensor_or_a_part_of_it_costs_the_index_and_its_own_bundles),
+        cmocka_unit_test(what_the_regions_take_is_what_the_bundles_take),
         cmocka_unit_test(without_its_base_a_container_gives_what_does_not_need_it),
         cmocka_unit_test(a_chain_of_containers_restores_its_last),
         cmocka_unit_test(more_readers_than_workers_all_read_right),
