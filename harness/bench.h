@@ -42,6 +42,27 @@ struct mth_phase_result {
     char row_id[24];
 };
 
+/* What is done from file to file, where that is measured. */
+enum mth_file_pass {
+    MTH_FILE_COMPRESS = 0,
+    MTH_FILE_COMPRESS_VERIFIED, /* each bundle restored and compared before it is written */
+    MTH_FILE_DECOMPRESS,
+    MTH_N_FILE_PASSES
+};
+
+/* Sample i was taken in the round of sample i of the same phase in memory. */
+struct mth_file_result {
+    double *samples_ns;
+    double *cpu_samples;
+    size_t n_samples;
+    struct mth_summary time;       /* ns */
+    struct mth_summary pct_memory; /* throughput in percent of that in memory, round by round */
+    double cpu_ns;                 /* median */
+    size_t heap_peak_bytes;
+    uint32_t flags;
+    char row_id[24];
+};
+
 struct mth_bench_case;
 
 struct mth_bench_cell {
@@ -57,6 +78,7 @@ struct mth_bench_cell {
     struct mth_error error; /* why not, when neither */
     struct mth_phase_result phases[MTH_N_PHASES];
     double *cpu_samples[MTH_N_PHASES];
+    struct mth_file_result files[MTH_N_FILE_PASSES];
     double spent_ns;
 };
 
@@ -109,6 +131,9 @@ struct mth_bench_config {
     size_t chunk_bytes;
     size_t llc_bytes;
     bool quiet;
+    const char *files_directory; /* where files are measured; NULL: nowhere */
+    const char *files_asked;     /* the same as --files said it */
+    const char *files_system;    /* "tmpfs", "other" */
     const char *env_id;
     char run_tag[9]; /* 8 hex digits, another in every run: rows of several runs may be merged */
 };
@@ -163,8 +188,8 @@ int mth_bench_add_dataset(struct mth_bench *bench, const char *id, const struct 
 
 /* ---- bench_measure.c: measuring one case ---- */
 
-/* Called before each round; done counts samples. */
-typedef void mth_bench_progress(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds);
+/* Called before each round; done counts samples. Anything but 0 ends the measuring with MTH_ERR_CANCELLED. */
+typedef int mth_bench_progress(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds);
 
 /* Errors: a case that can not be loaded, or no memory. A cell that fails keeps its own error. */
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,

@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 #include "base/pool.h"
+#include "harness/bench_files.h"
 #include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
@@ -30,6 +31,7 @@ struct live {
     uint64_t frame_hash;
     size_t copies[MTH_N_PHASES];
     size_t *frame_bytes; /* of each slot */
+    bool wanted;         /* in this round */
 };
 
 struct measuring {
@@ -41,6 +43,7 @@ struct measuring {
     struct mth_ring ring;
     struct mth_pool *pool;
     struct live *live;
+    struct mth_bench_files files;
     size_t *frame_bytes; /* scratch shared by all cells, one per slot */
 };
 
@@ -146,6 +149,14 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     return status;
 }
 
+/* One sample of each kind of pass from file to file. */
+static int sample_files(struct measuring *m, struct live *live, uint64_t *random)
+{
+    struct mth_error err = {0};
+    int status = mth_bench_files_sample(&m->files, live->cell, &m->ring, &m->digest, random, &err);
+    return status ? fail_cell(live->cell, &err) : MTH_OK;
+}
+
 struct copy_run {
     const uint8_t *from;
     uint8_t *to;
@@ -195,6 +206,8 @@ static int prepare_cell(struct measuring *m, struct live *live)
     double first_ns[MTH_N_PHASES];
     size_t rounds = m->bench->config.rounds;
 
+    if (m->files.directory && mth_bench_files_prepare(m->bench, cell))
+        return MTH_ERR_NO_MEMORY;
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
         cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
@@ -294,28 +307,43 @@ static bool wants_sample(const struct measuring *m, const struct mth_bench_cell 
                               cell->spent_ns < m->bench->config.cell_seconds * 1e9);
 }
 
+/* One sample of every cell that wants one: in memory, and from file to file where that is measured. */
+static int run_round(struct measuring *m, size_t *order, uint64_t *random)
+{
+    struct mth_bench_case *at = m->at;
+    size_t n_cells = at->n_cells, n_kinds = m->files.directory ? 2 : 1;
+    double memcpy_ns = sample_memcpy(m);
+    mth_random_shuffle(random, order, n_kinds * n_cells);
+    for (size_t i = 0; i < n_cells; i++)
+        m->live[i].wanted = wants_sample(m, &at->cells[i]);
+    for (size_t i = 0; i < n_kinds * n_cells; i++) {
+        struct live *live = &m->live[order[i] % n_cells];
+        int status = MTH_OK;
+        if (!live->wanted || !live->cell->verified)
+            continue;
+        status = order[i] < n_cells ? sample_cell(m, live, memcpy_ns) : sample_files(m, live, random);
+        if (status == MTH_ERR_CANCELLED)
+            return status;
+    }
+    return MTH_OK;
+}
+
 static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *progress_arg)
 {
     struct mth_bench_case *at = m->at;
     uint64_t random = m->bench->config.seed;
-    size_t *order = calloc(at->n_cells + 1, sizeof *order);
-    if (!order)
-        return MTH_ERR_NO_MEMORY;
-    for (size_t round = 0; round < m->bench->config.rounds; round++) {
-        if (progress)
-            progress(progress_arg, at, round, m->bench->config.rounds);
-        double memcpy_ns = sample_memcpy(m);
-        mth_random_shuffle(&random, order, at->n_cells);
-        for (size_t i = 0; i < at->n_cells; i++) {
-            struct live *live = &m->live[order[i]];
-            if (wants_sample(m, live->cell))
-                sample_cell(m, live, memcpy_ns);
-        }
+    size_t *order = calloc(2 * at->n_cells + 1, sizeof *order);
+    int status = order ? MTH_OK : MTH_ERR_NO_MEMORY;
+    for (size_t round = 0; !status && round < m->bench->config.rounds; round++) {
+        if (progress && progress(progress_arg, at, round, m->bench->config.rounds))
+            status = MTH_ERR_CANCELLED;
+        else
+            status = run_round(m, order, &random);
     }
     free(order);
     mth_summarise(at->memcpy.samples_ns, at->memcpy.n_samples, m->bench->config.seed, &at->memcpy.time);
     at->memcpy_gib_s = mth_gib_s(at->raw_bytes, at->memcpy.time.median);
-    return MTH_OK;
+    return status;
 }
 
 /* The dtype that most bytes have, for the headline. */
@@ -387,6 +415,10 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         status = build_ring(&m, memory, err);
     if (!status)
         status = mth_pool_create(bench->config.n_threads, &m.pool);
+    if (!status && bench->config.files_directory)
+        status = mth_bench_files_open(&m.files, bench, at,
+                                      (struct mth_bytes){m.input.bytes.data, m.input.bytes.n_bytes},
+                                      (struct mth_bytes){m.base.bytes.data, m.base.bytes.n_bytes}, err);
     if (!status)
         status = prepare_memcpy(&m);
     for (size_t i = 0; !status && i < at->n_cells; i++) {
@@ -399,8 +431,11 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     for (size_t i = 0; m.live && i < at->n_cells; i++) {
         if (!status)
             finish_cell(&m, &m.live[i]);
+        if (!status && m.files.directory && !at->cells[i].unsupported)
+            mth_bench_files_finish(bench, &at->cells[i]);
         close_cell(&m.live[i]);
     }
+    mth_bench_files_close(&m.files);
     mth_pool_destroy(m.pool);
     mth_ring_free(&m.ring);
     free(m.frame_bytes);
@@ -410,7 +445,9 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     if (m.input.memory)
         mth_loaded_close(&m.input);
     mth_memory_destroy(memory);
-    if (status && !err->status)
+    if (status == MTH_ERR_CANCELLED)
+        mth_error_set(err, status, "interrupted; nothing was written");
+    else if (status && !err->status)
         mth_error_set(err, status, "%s: %s", at->path, mth_status_text(status));
     return status;
 }

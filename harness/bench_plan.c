@@ -108,6 +108,10 @@ static void free_cell(struct mth_bench_cell *cell)
         free(cell->phases[p].memcpy_ns);
         free(cell->cpu_samples[p]);
     }
+    for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
+        free(cell->files[p].samples_ns);
+        free(cell->files[p].cpu_samples);
+    }
 }
 
 void mth_bench_free(struct mth_bench *bench)

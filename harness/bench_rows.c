@@ -1,6 +1,7 @@
 /* Result rows as JSON Lines; the schema is in docs/rows.md and only grows. */
 #include "harness/bench.h"
 
+#include "harness/bench_files.h"
 #include "harness/env.h"
 
 #include <string.h>
@@ -18,6 +19,11 @@ static const struct {
     {MTH_CELL_THREADS, "extra_threads"}, {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
 };
 
+static const struct {
+    const char *tool;
+    bool verifies;
+} file_passes[MTH_N_FILE_PASSES] = {{"mithril, unverified", false}, {"mithril", true}, {"mithril", false}};
+
 static void number(struct mth_bench *bench, char row_id[24])
 {
     snprintf(row_id, 24, "%.8s-%zu", bench->config.run_tag, ++bench->next_row);
@@ -30,6 +36,8 @@ void mth_bench_number_rows(struct mth_bench *bench)
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
             for (size_t p = 0; p < MTH_N_PHASES; p++)
                 number(bench, bench->cases[c].cells[i].phases[p].row_id);
+            for (size_t p = 0; p < MTH_N_FILE_PASSES; p++)
+                number(bench, bench->cases[c].cells[i].files[p].row_id);
         }
     }
     for (size_t i = 0; i < bench->n_run_results; i++)
@@ -71,24 +79,37 @@ static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
     mth_json_string(w, "dtype", at->main_dtype);
 }
 
+static void put_samples(struct mth_json_writer *w, const char *key, const double *samples, size_t n_samples)
+{
+    mth_json_begin_array(w, key);
+    for (size_t i = 0; i < n_samples; i++)
+        mth_json_real(w, NULL, samples[i]);
+    mth_json_end(w);
+}
+
+static void put_summary(struct mth_json_writer *w, const struct mth_summary *time, bool known)
+{
+    put_real_or_null(w, "median_ns", time->median, known);
+    put_real_or_null(w, "mad_ns", time->mad, known);
+    put_real_or_null(w, "ci_lo_ns", time->ci_lo, known);
+    put_real_or_null(w, "ci_hi_ns", time->ci_hi, known);
+}
+
 static void put_times(struct mth_json_writer *w, const struct mth_phase_result *result, bool with_memcpy)
 {
-    mth_json_begin_array(w, "samples_ns");
-    for (size_t i = 0; i < result->n_samples; i++)
-        mth_json_real(w, NULL, result->samples_ns[i]);
-    mth_json_end(w);
-    if (with_memcpy) {
-        mth_json_begin_array(w, "memcpy_ns");
-        for (size_t i = 0; i < result->n_samples; i++)
-            mth_json_real(w, NULL, result->memcpy_ns[i]);
-        mth_json_end(w);
-    }
-    bool known = result->n_samples > 0;
-    put_real_or_null(w, "median_ns", result->time.median, known);
-    put_real_or_null(w, "mad_ns", result->time.mad, known);
-    put_real_or_null(w, "ci_lo_ns", result->time.ci_lo, known);
-    put_real_or_null(w, "ci_hi_ns", result->time.ci_hi, known);
+    put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
+    if (with_memcpy)
+        put_samples(w, "memcpy_ns", result->memcpy_ns, result->n_samples);
+    put_summary(w, &result->time, result->n_samples > 0);
     mth_json_uint(w, "passes_per_sample", result->copies);
+}
+
+static void put_speed(struct mth_json_writer *w, uint64_t raw_bytes, const struct mth_summary *time,
+                      bool known)
+{
+    put_real_or_null(w, "gib_s", mth_gib_s(raw_bytes, time->median), known);
+    put_real_or_null(w, "gib_s_lo", mth_gib_s(raw_bytes, time->ci_hi), known);
+    put_real_or_null(w, "gib_s_hi", mth_gib_s(raw_bytes, time->ci_lo), known);
 }
 
 /* The arguments that measure this cell again: those of this run, its datasets and pipelines replaced by the cell's. */
@@ -126,6 +147,10 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
         mth_json_string(w, NULL, numbers[i].name);
         snprintf(text, sizeof text, "%llu", numbers[i].value);
         mth_json_string(w, NULL, text);
+    }
+    if (bench->config.files_asked) {
+        mth_json_string(w, NULL, "--files");
+        mth_json_string(w, NULL, bench->config.files_asked);
     }
     mth_json_string(w, NULL, "--seconds");
     snprintf(text, sizeof text, "%g", bench->config.cell_seconds);
@@ -165,9 +190,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_times(w, result, true);
     put_real_or_null(w, "setup_ns", result->setup_ns, timed);
     put_real_or_null(w, "cpu_ns", result->cpu_ns, timed);
-    put_real_or_null(w, "gib_s", mth_gib_s(at->raw_bytes, result->time.median), timed);
-    put_real_or_null(w, "gib_s_lo", mth_gib_s(at->raw_bytes, result->time.ci_hi), timed);
-    put_real_or_null(w, "gib_s_hi", mth_gib_s(at->raw_bytes, result->time.ci_lo), timed);
+    put_speed(w, at->raw_bytes, &result->time, timed);
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
     mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
@@ -179,6 +202,40 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_bool(w, "verified", cell->verified);
     mth_json_bool(w, "unsupported", cell->unsupported);
     mth_json_string(w, "error", cell->verified ? NULL : cell->error.text);
+    put_argv(w, bench, at, cell->spec);
+    mth_json_end(w);
+}
+
+static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *bench,
+                          const struct mth_bench_case *at, const struct mth_bench_cell *cell,
+                          enum mth_file_pass pass)
+{
+    const struct mth_file_result *result = &cell->files[pass];
+    enum mth_phase phase = mth_file_pass_phase(pass);
+    begin_row(w, bench, "e2e", result->row_id);
+    mth_json_string(w, "tool", file_passes[pass].tool);
+    mth_json_string(w, "phase", phase_names[phase]);
+    put_case(w, at);
+    mth_json_string(w, "spec", cell->spec);
+    mth_json_string(w, "spec_resolved", cell->resolved);
+    mth_json_bool(w, "verifies", file_passes[pass].verifies);
+    mth_json_string(w, "file_system", bench->config.files_system);
+    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "raw_bytes", at->raw_bytes);
+    mth_json_uint(w, "stored_bytes", cell->stored_bytes);
+    mth_json_real(w, "ratio", cell->ratio);
+    put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
+    put_samples(w, "memory_ns", cell->phases[phase].samples_ns, result->n_samples);
+    put_summary(w, &result->time, true);
+    mth_json_real(w, "cpu_ns", result->cpu_ns);
+    put_speed(w, at->raw_bytes, &result->time, true);
+    mth_json_real(w, "pct_memory", result->pct_memory.median);
+    mth_json_real(w, "pct_memory_lo", result->pct_memory.ci_lo);
+    mth_json_real(w, "pct_memory_hi", result->pct_memory.ci_hi);
+    mth_json_string(w, "memory_row", cell->phases[phase].row_id);
+    mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
+    put_flags(w, result->flags);
+    mth_json_bool(w, "verified", cell->verified);
     put_argv(w, bench, at, cell->spec);
     mth_json_end(w);
 }
@@ -271,6 +328,12 @@ static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
     for (size_t i = 0; !status && i < at->n_cells; i++) {
         for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
             put_cell(w, bench, at, &at->cells[i], p);
+            status = flush(w, out);
+        }
+        for (size_t p = 0; !status && p < MTH_N_FILE_PASSES; p++) {
+            if (!at->cells[i].verified || at->cells[i].files[p].n_samples == 0)
+                continue;
+            put_file_pass(w, bench, at, &at->cells[i], (enum mth_file_pass)p);
             status = flush(w, out);
         }
     }

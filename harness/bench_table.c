@@ -59,6 +59,33 @@ static void print_cell(const struct mth_bench_case *at, const struct mth_bench_c
     fprintf(out, " %8.2f  ok\n", (double)(compress > decompress ? compress : decompress) / (1024.0 * 1024.0));
 }
 
+static void print_file_cell(const struct mth_bench_case *at, const struct mth_bench_cell *cell, FILE *out)
+{
+    if (!cell->verified || cell->files[0].n_samples == 0)
+        return;
+    print_spec(cell->spec, out);
+    for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
+        const struct mth_file_result *result = &cell->files[p];
+        fprintf(out, " %7.3f %3.0f [%3.0f %3.0f] %%", mth_gib_s(at->raw_bytes, result->time.median),
+                result->pct_memory.median, result->pct_memory.ci_lo, result->pct_memory.ci_hi);
+    }
+    fprintf(out, "\n");
+}
+
+static void print_files(const struct mth_bench *bench, const struct mth_bench_case *at, FILE *out)
+{
+    if (!bench->config.files_directory)
+        return;
+    fprintf(out, "\n  %-*s %21s %21s %21s\n", SPEC_COLUMN,
+            strcmp(bench->config.files_system, "tmpfs") == 0 ? "file to file, in memory (tmpfs)"
+                                                             : "file to file",
+            "compress, of", "and verify, of", "decompress, of");
+    fprintf(out, "  %-*s %21s %21s %21s\n", SPEC_COLUMN, "pipeline", "GiB/s  no files", "GiB/s  no files",
+            "GiB/s  no files");
+    for (size_t i = 0; i < at->n_cells; i++)
+        print_file_cell(at, &at->cells[i], out);
+}
+
 void mth_bench_print_case(const struct mth_bench *bench, const struct mth_bench_case *at, FILE *out)
 {
     print_headline(bench, at, out);
@@ -67,6 +94,7 @@ void mth_bench_print_case(const struct mth_bench *bench, const struct mth_bench_
             "GiB/s     memcpy", "MiB");
     for (size_t i = 0; i < at->n_cells; i++)
         print_cell(at, &at->cells[i], out);
+    print_files(bench, at, out);
 }
 
 /* What was reached, and what was asked. */

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "harness/bench.h"
+#include "harness/bench_files.h"
 #include "harness/clock.h"
 #include "harness/env.h"
 #include "harness/progress.h"
@@ -27,11 +28,13 @@ static const struct mth_command_line command = {
     .notes =
         "--rounds is the most samples a cell gets (default 9); --seconds the time after which a cell gets no "
         "more\n"
-        "than three (default 0.5). --require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
+        "than three (default 0.5). --files tmpfs also measures from file to file in memory, --files DIR in a "
+        "directory.\n"
+        "--require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
-             MTH_TAKES_ROUNDS | MTH_TAKES_REQUIRE | MTH_TAKES_QUIET,
+             MTH_TAKES_ROUNDS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES | MTH_TAKES_QUIET,
     .max_operands = SIZE_MAX,
 };
 
@@ -50,18 +53,15 @@ struct bench_progress {
     size_t n_total;
 };
 
-static void show_round(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds)
+static int show_round(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds)
 {
     struct bench_progress *p = arg;
     char label[128];
-    if (interrupted) {
-        /* Nothing has been written yet: there is nothing to clean up. */
-        mth_progress_end(&p->progress);
-        fprintf(stderr, "mithril: interrupted; nothing was written\n");
-        exit(MTH_EXIT_INTERRUPTED);
-    }
+    if (interrupted)
+        return MTH_ERR_CANCELLED;
     snprintf(label, sizeof label, "%.80s: %zu pipelines", at->id, at->n_cells);
     mth_progress_show(&p->progress, p->n_done * n_rounds + round * at->n_cells, p->n_total * n_rounds, label);
+    return MTH_OK;
 }
 
 static int measure_all(struct mth_bench *bench, bool quiet, struct mth_error *err)
@@ -204,7 +204,16 @@ int mth_cmd_bench(int argc, char **argv)
              (unsigned)mth_hash64(now, sizeof now, 0));
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
-    int status = load_manifest(&options, &manifest, &err);
+    sigaction(SIGTERM, &action, NULL); /* files that are measured must not stay behind */
+    int status = MTH_OK;
+    if (options.files) {
+        bench.config.files_asked = options.files;
+        status = mth_bench_files_where(options.files, &bench.config.files_directory, &err);
+    }
+    if (!status && options.files)
+        bench.config.files_system = mth_bench_files_system(bench.config.files_directory);
+    if (!status)
+        status = load_manifest(&options, &manifest, &err);
     if (!status)
         status = mth_bench_plan(&bench, &options, manifest, &err);
     if (!status && options.require) { /* a wrong expression is told before the measuring, not after */

@@ -238,6 +238,8 @@ static const struct option_row option_rows[] = {
     {"rounds", 0, MTH_TAKES_ROUNDS, "N", "rounds to measure", set_rounds, 0},
     {"seconds", 0, MTH_TAKES_ROUNDS, "S", "time to spend on measuring", set_seconds, 0},
     {"seed", 0, MTH_TAKES_ROUNDS, "N", "seed of the order of cells", set_seed, 0},
+    {"files", 0, MTH_TAKES_FILES, "DIR", "measure from file to file too: in a directory, or tmpfs",
+     TEXT(files)},
     {"require", 0, MTH_TAKES_REQUIRE, "EXPR", "end with 3 unless this holds: 'ratio>=10,gib_s>=2.5'",
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE", "what is coded on its own, a power of two (default: 1MiB)",

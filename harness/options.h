@@ -36,7 +36,8 @@ enum mth_takes {
     MTH_TAKES_CHAIN = 1 << 18,     /* -b, --base FILE, again for the base of the base */
     MTH_TAKES_MEMORY = 1 << 19,    /* --memory LIMIT */
     MTH_TAKES_ESTIMATE = 1 << 20,  /* --estimate, --no-verify */
-    MTH_TAKES_NAMES = 1 << 21      /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
+    MTH_TAKES_NAMES = 1 << 21,     /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
+    MTH_TAKES_FILES = 1 << 22      /* --files DIR */
 };
 
 struct mth_command_line {
@@ -67,6 +68,7 @@ struct mth_options {
     const char *manifest;
     const char *matrix;
     const char *require;
+    const char *files;
     const char *markdown;
     const char *csv;
     const char *figure;

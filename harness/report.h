@@ -60,11 +60,11 @@ struct mth_report_run {
     bool verified;
 };
 
-/* A command line timed from file to file. */
+/* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
 struct mth_report_e2e {
-    const char *row_id, *tool, *dataset, *phase;
-    int64_t raw_bytes, stored_bytes;
-    double ratio, median_ns, gib_s;
+    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec;
+    int64_t raw_bytes, stored_bytes, threads;
+    double ratio, median_ns, gib_s, pct_memory, pct_memory_lo, pct_memory_hi;
 };
 
 struct mth_report {

@@ -193,30 +193,46 @@ static void put_verdicts(const struct mth_report *report, FILE *out)
     }
 }
 
-static void put_command_lines(const struct mth_report *report, FILE *out)
+static void put_e2e(const struct mth_report_e2e *row, FILE *out)
+{
+    fputs("| ", out);
+    mth_markdown_text(row->dataset, out);
+    fputs(" | ", out);
+    put_code(row->tool, out);
+    fputs(" | ", out);
+    if (row->spec) {
+        put_code(row->spec, out);
+        fprintf(out, " | %" PRId64 " | ", row->threads);
+    } else {
+        fputs("- | - | ", out);
+    }
+    mth_markdown_text(row->phase, out);
+    fputs(" | ", out);
+    put_real(row->ratio, 3, "", out);
+    fputs(" | ", out);
+    put_real(row->median_ns < 0 ? -1 : row->median_ns * 1e-9, 4, "", out);
+    fputs(" | ", out);
+    put_real(row->gib_s, 3, "", out);
+    fputs(" | ", out);
+    put_real(row->pct_memory, 0, "", out);
+    if (row->pct_memory >= 0)
+        fprintf(out, " [%.0f, %.0f]", row->pct_memory_lo, row->pct_memory_hi);
+    fputs(" |\n", out);
+}
+
+static void put_files(const struct mth_report *report, FILE *out)
 {
     if (report->n_e2e == 0)
         return;
-    fputs("\n## Command lines, file to file\n\nStart of the process, reading, coding, verifying where the "
-          "tool does, and "
-          "writing.\n\n| file | tool | phase | ratio | seconds | GiB/s |\n|---|---|---|---:|---:|---:|\n",
+    fputs("\n## File to file\n\nReading, coding, verifying where the tool does, and writing; for command "
+          "lines also "
+          "the start of the process.\nBeside cells of the benchmark: their throughput in percent of that in "
+          "memory, with its interval.\n\n"
+          "| file | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
+          "|---|---|---|---:|---|---:|---:|---:|---:|\n",
           out);
-    for (size_t i = 0; i < report->n_e2e; i++) {
-        const struct mth_report_e2e *row = &report->e2e[i];
-        fputs("| ", out);
-        mth_markdown_text(row->dataset, out);
-        fputs(" | ", out);
-        put_code(row->tool, out);
-        fputs(" | ", out);
-        mth_markdown_text(row->phase, out);
-        fputs(" | ", out);
-        put_real(row->ratio, 3, "", out);
-        fputs(" | ", out);
-        put_real(row->median_ns < 0 ? -1 : row->median_ns * 1e-9, 4, "", out);
-        fputs(" | ", out);
-        put_real(row->gib_s, 3, "", out);
-        fputs(" |\n", out);
-    }
+    for (size_t i = 0; i < report->n_e2e; i++)
+        put_e2e(&report->e2e[i], out);
 }
 
 void mth_report_markdown(const struct mth_report *report, FILE *out)
@@ -241,5 +257,5 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
     }
     put_runs(report, out);
     put_verdicts(report, out);
-    put_command_lines(report, out);
+    put_files(report, out);
 }

@@ -296,16 +296,32 @@ static int read_run(struct mth_report *report, struct reader *reader)
 static int read_e2e(struct mth_report *report, struct reader *reader)
 {
     struct mth_report_e2e row = {.row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
+                                 .env_id = text(reader, "env_id", MTH_JSON_OPTIONAL),
                                  .tool = text(reader, "tool", MTH_JSON_REQUIRED),
                                  .dataset = text(reader, "dataset", MTH_JSON_OPTIONAL),
+                                 .base = text(reader, "base", MTH_JSON_OPTIONAL),
                                  .phase = text(reader, "phase", MTH_JSON_REQUIRED),
+                                 .spec = text(reader, "spec", MTH_JSON_OPTIONAL),
                                  .raw_bytes = integer(reader, "raw_bytes"),
                                  .stored_bytes = integer(reader, "stored_bytes"),
+                                 .threads = integer(reader, "threads"),
                                  .ratio = real(reader, "ratio"),
                                  .median_ns = real(reader, "median_ns"),
-                                 .gib_s = real(reader, "gib_s")};
+                                 .gib_s = real(reader, "gib_s"),
+                                 .pct_memory = real(reader, "pct_memory"),
+                                 .pct_memory_lo = real(reader, "pct_memory_lo"),
+                                 .pct_memory_hi = real(reader, "pct_memory_hi")};
     if (reader->status)
         return reader->status;
+    for (size_t i = 0; row.spec && i < report->n_e2e; i++) {
+        struct mth_report_e2e *place = &report->e2e[i];
+        if (same(place->env_id, row.env_id) && same(place->tool, row.tool) &&
+            same(place->dataset, row.dataset) && same(place->base, row.base) &&
+            same(place->phase, row.phase) && same(place->spec, row.spec) && place->threads == row.threads) {
+            *place = row;
+            return MTH_OK;
+        }
+    }
     struct mth_report_e2e *added = grow(report, E2E, &report->e2e, &report->n_e2e, sizeof row);
     if (!added)
         return out_of_memory(reader);

@@ -220,7 +220,22 @@ void mth_verdicts_of(const struct mth_bench *bench, const struct mth_bench_case 
     judge_exactness(&verdicts[4]);
 }
 
-/* The quantities that --require knows. */
+/* File to file, without verifying: the slower of both ways by the slow edge of its interval. */
+static double sure_file_gib_s(const struct mth_bench_cell *cell)
+{
+    double compress = mth_gib_s(cell->parent->raw_bytes, cell->files[MTH_FILE_COMPRESS].time.ci_hi);
+    double decompress = mth_gib_s(cell->parent->raw_bytes, cell->files[MTH_FILE_DECOMPRESS].time.ci_hi);
+    return compress < decompress ? compress : decompress;
+}
+
+static double sure_pct_memory(const struct mth_bench_cell *cell)
+{
+    double compress = cell->files[MTH_FILE_COMPRESS].pct_memory.ci_lo;
+    double decompress = cell->files[MTH_FILE_DECOMPRESS].pct_memory.ci_lo;
+    return compress < decompress ? compress : decompress;
+}
+
+/* The quantities that --require knows; those of files are 0 where no files are measured. */
 static bool required_value(const struct mth_bench_cell *cell, const char *name, size_t n_name, double *value)
 {
     const struct {
@@ -235,6 +250,8 @@ static bool required_value(const struct mth_bench_cell *cell, const char *name, 
         {"compress_pct_memcpy", cell->phases[MTH_PHASE_COMPRESS].pct_memcpy},
         {"decompress_pct_memcpy", cell->phases[MTH_PHASE_DECOMPRESS].pct_memcpy},
         {"heap_ratio", heap_ratio(cell)},
+        {"file_gib_s", sure_file_gib_s(cell)},
+        {"file_pct_memory", sure_pct_memory(cell)},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strlen(known[i].name) == n_name && memcmp(known[i].name, name, n_name) == 0) {
@@ -258,7 +275,8 @@ static bool cell_meets(const struct mth_bench_cell *cell, const char *expression
             mth_error_set(
                 err, MTH_ERR_USAGE,
                 "--require '%.100s': expected terms such as ratio>=10,gib_s>=2.5; it knows ratio, gib_s, "
-                "compress_gib_s, decompress_gib_s, compress_pct_memcpy, decompress_pct_memcpy, heap_ratio",
+                "compress_gib_s, decompress_gib_s, compress_pct_memcpy, decompress_pct_memcpy, heap_ratio, "
+                "file_gib_s, file_pct_memory",
                 expression);
             return false;
         }

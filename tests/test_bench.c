@@ -293,6 +293,85 @@ static void stored_bytes_are_those_of_the_file_that_compress_writes(void **state
     temp_dir_destroy(directory);
 }
 
+struct file_rows {
+    size_t n_cells, n_files, n_verifying;
+    char cell_ids[16][32];
+    char cell_phases[16][16];
+};
+
+static void check_file_row(const struct mth_json_node *row, void *arg)
+{
+    struct file_rows *seen = arg;
+    struct mth_json_node samples;
+    struct mth_error err;
+    size_t n_samples = 0;
+    bool verifies = false;
+    if (strcmp(text_of(row, "kind"), "cell") == 0) {
+        assert_true(seen->n_cells < 16);
+        snprintf(seen->cell_ids[seen->n_cells], 32, "%s", text_of(row, "row_id"));
+        snprintf(seen->cell_phases[seen->n_cells++], 16, "%s", text_of(row, "phase"));
+    }
+    if (strcmp(text_of(row, "kind"), "e2e") != 0)
+        return;
+    seen->n_files++;
+    assert_int_equal(mth_json_get_array(row, "samples_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err), 0);
+    assert_int_equal(n_samples, 3);
+    assert_int_equal(mth_json_get_array(row, "memory_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err), 0);
+    assert_int_equal(n_samples, 3);
+    assert_true(number_of(row, "pct_memory") > 0);
+    assert_true(number_of(row, "pct_memory_lo") <= number_of(row, "pct_memory"));
+    assert_true(number_of(row, "pct_memory") <= number_of(row, "pct_memory_hi"));
+    assert_true(number_of(row, "ratio") == number_of(row, "raw_bytes") / number_of(row, "stored_bytes"));
+    assert_int_equal(mth_json_get_bool(row, "verifies", MTH_JSON_REQUIRED, &verifies, &err), 0);
+    seen->n_verifying += verifies;
+    if (verifies)
+        assert_string_equal(text_of(row, "phase"), "compress");
+    /* Sizes are the same whichever way the bytes came; a flag would say otherwise. */
+    struct mth_json_node flags;
+    size_t n_flags;
+    assert_int_equal(mth_json_get_array(row, "flags", MTH_JSON_REQUIRED, &flags, &n_flags, &err), 0);
+    for (size_t i = 0; i < n_flags; i++) {
+        const char *flag;
+        assert_int_equal(mth_json_item_string(&flags, i, &flag, &err), 0);
+        assert_string_not_equal(flag, "nondeterministic");
+    }
+    bool found = false;
+    for (size_t i = 0; i < seen->n_cells; i++)
+        found |= strcmp(seen->cell_ids[i], text_of(row, "memory_row")) == 0 &&
+                 strcmp(seen->cell_phases[i], text_of(row, "phase")) == 0;
+    assert_true(found);
+}
+
+static void files_are_measured_beside_memory_and_none_stays(void **state)
+{
+    char *directory = temp_dir_create();
+    struct file_rows seen = {0};
+    (void)state;
+    temp_dir_write(directory, "files/other", "x", 1);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/files", directory);
+    struct program_result result =
+        run((const char *const[]){"bench",     TINY "finetune-1e-5/finetune-1e-5-step-000101.safetensors",
+                                  "-b",        TINY "finetune-1e-5/finetune-1e-5-step-000100.safetensors",
+                                  "-p",        "balanced",
+                                  "-p",        "store",
+                                  "-t",        "2",
+                                  "--rounds",  "3",
+                                  "--seconds", "0",
+                                  "-q",        "--files",
+                                  path,        "--json",
+                                  "-",         NULL});
+    if (result.exit_code != 0)
+        fail_msg("%s", result.err);
+    for_rows(result.out, check_file_row, &seen);
+    assert_int_equal(seen.n_cells, 4);
+    assert_int_equal(seen.n_files, 6);
+    assert_int_equal(seen.n_verifying, 2);
+    assert_int_equal(temp_dir_count(directory, "files"), 1);
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+}
+
 static void assert_refused(const char *const *arguments, int exit_code, const char *mentions)
 {
     struct program_result result = run(arguments);
@@ -338,6 +417,8 @@ static void bad_input_gets_one_line_and_an_exit_code(void **state)
     assert_refused((const char *const[]){"bench", file, "--require", "speed>3", NULL}, 1, "gib_s");
     assert_refused((const char *const[]){"bench", file, "--rounds", "0", NULL}, 1, "--rounds");
     assert_refused((const char *const[]){"bench", file, "--bas", "x", NULL}, 1, "--base");
+    assert_refused((const char *const[]){"bench", file, "--files", "no/such", NULL}, 1, "no/such");
+    assert_refused((const char *const[]){"bench", file, "--files", file, NULL}, 1, "no directory");
     assert_refused((const char *const[]){"bench", NULL}, 1, "FILE");
     temp_dir_destroy(directory);
 }
@@ -425,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_directory_pairs_its_steps_in_order),
         cmocka_unit_test(the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads),
         cmocka_unit_test(stored_bytes_are_those_of_the_file_that_compress_writes),
+        cmocka_unit_test(files_are_measured_beside_memory_and_none_stays),
         cmocka_unit_test(bad_input_gets_one_line_and_an_exit_code),
         cmocka_unit_test(a_base_of_another_model_fails_every_cell_that_needs_it),
         cmocka_unit_test(an_unmet_requirement_exits_3_and_a_met_one_0),

@@ -89,6 +89,32 @@ static void later_rows_replace_earlier_ones_in_their_place(void **state)
     temp_dir_destroy(directory);
 }
 
+static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_one_replaces_it(void **state)
+{
+    (void)state;
+    static const char rows[] =
+        "{\"schema\":1,\"kind\":\"e2e\",\"row_id\":\"old\",\"env_id\":\"a\",\"tool\":\"mithril\",\"phase\":"
+        "\"decompress\",\"dataset\":\"d\",\"base\":null,\"spec\":\"seed\",\"threads\":2,\"gib_s\":1}\n"
+        "{\"schema\":1,\"kind\":\"e2e\",\"row_id\":\"new\",\"env_id\":\"a\",\"tool\":\"mithril\",\"phase\":"
+        "\"decompress\",\"dataset\":\"d\",\"base\":null,\"spec\":\"seed\",\"threads\":2,\"ratio\":1.5,"
+        "\"median_ns\":5e8,\"gib_s\":2.5,\"pct_memory\":71,\"pct_memory_lo\":69.5,\"pct_memory_hi\":80}\n"
+        "{\"schema\":1,\"kind\":\"e2e\",\"row_id\":\"other\",\"env_id\":\"a\",\"tool\":\"mithril\",\"phase\":"
+        "\"decompress\",\"dataset\":\"d\",\"base\":null,\"spec\":\"seed\",\"threads\":4,\"gib_s\":3}\n";
+    char *directory = temp_dir_create(), path[4096];
+    temp_dir_write(directory, "rows.jsonl", rows, sizeof rows - 1);
+    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
+    const char *paths[] = {path};
+    struct mth_report report;
+    read_rows(&report, paths, 1);
+    assert_int_equal(report.n_e2e, 2);
+    assert_string_equal(report.e2e[0].row_id, "new");
+    char *text = made(&report, mth_report_markdown);
+    assert_has(text, "| d | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
+    free(text);
+    mth_report_free(&report);
+    temp_dir_destroy(directory);
+}
+
 static void markdown_has_a_line_for_every_pipeline(void **state)
 {
     (void)state;
@@ -104,7 +130,7 @@ static void markdown_has_a_line_for_every_pipeline(void **state)
     assert_has(text, "### pair (real-trained), against the base 1 step before, 1 thread");
     assert_has(text, "| run | `delta-xor+lz4` | 3 | 3221225472 | 800000000 | 4.030 | yes |");
     assert_has(text, "Example \\| CPU");
-    assert_has(text, "| in.safetensors | `zstd -3` | compress | 2.000 |");
+    assert_has(text, "| in.safetensors | `zstd -3` | - | - | compress | 2.000 |");
     /* One line a pipeline, not one a phase. */
     assert_int_equal(count(text, "| `seed` |"), 2); /* its cell, and a verdict */
     free(text);
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test(same_rows_twice_give_the_tables_of_once),
         cmocka_unit_test(later_rows_replace_earlier_ones_in_their_place),
         cmocka_unit_test(markdown_has_a_line_for_every_pipeline),
+        cmocka_unit_test(a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_one_replaces_it),
         cmocka_unit_test(csv_has_a_line_for_every_cell_with_as_many_fields),
         cmocka_unit_test(rows_that_break_the_schema_are_named),
         cmocka_unit_test(status_is_complete_only_when_every_criterion_passes_in_scope),
