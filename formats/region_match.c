@@ -28,24 +28,126 @@ static bool same_kind(const struct mth_region_map *map, const struct mth_tensor 
                                      n_entries * sizeof *map->dims) == 0);
 }
 
-int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,
-                     uint64_t *base_offsets)
+/*
+ * How the names of a base differ from those of a checkpoint, when all do alike: a training state keeps "model.w" where
+ * the file of the weights alone has "w". One of both has text before each name of the other.
+ */
+struct renaming {
+    const char *prefix;
+    size_t n_prefix;
+    bool base_has_it;
+};
+
+enum { MAX_NAME_BYTES = 4096, MAX_RENAMINGS = 16, MAX_PREFIX_DOTS = 8 };
+
+static const struct mth_tensor *find_renamed(const struct mth_name_index *index,
+                                             const struct renaming *renaming, const char *name)
 {
-    for (size_t i = 0; i < map->n_regions; i++)
-        base_offsets[i] = MTH_NO_MATCH;
-    struct mth_name_index index;
-    int status = mth_name_index_build(base, &index, NULL);
-    if (status)
-        return status;
+    char longer[MAX_NAME_BYTES];
+    size_t n_name = strlen(name);
+    if (!renaming->base_has_it)
+        return strncmp(name, renaming->prefix, renaming->n_prefix) == 0
+                   ? mth_name_index_find(index, name + renaming->n_prefix)
+                   : NULL;
+    if (renaming->n_prefix + n_name >= sizeof longer)
+        return NULL;
+    memcpy(longer, renaming->prefix, renaming->n_prefix);
+    memcpy(longer + renaming->n_prefix, name, n_name + 1);
+    return mth_name_index_find(index, longer);
+}
+
+/* Pairs what is not paired yet; returns how many regions are. */
+static size_t match_renamed(const struct mth_region_map *map, const struct mth_name_index *index,
+                            const struct renaming *renaming, uint64_t *base_offsets)
+{
+    const struct mth_region_map *base = index->map;
+    size_t n_matched = 0;
     for (size_t i = 0; i < map->n_tensors; i++) {
         const struct mth_tensor *tensor = &map->tensors[i];
         if (!covered_region(map, tensor) || base_offsets[tensor->region] != MTH_NO_MATCH)
             continue;
-        const struct mth_tensor *other = mth_name_index_find(&index, mth_tensor_name(map, tensor));
+        const struct mth_tensor *other = find_renamed(index, renaming, mth_tensor_name(map, tensor));
         const struct mth_region *region = other ? covered_region(base, other) : NULL;
-        if (region && same_kind(map, tensor, base, other))
-            base_offsets[tensor->region] = region->offset;
+        if (!region || !same_kind(map, tensor, base, other))
+            continue;
+        base_offsets[tensor->region] = region->offset;
+        n_matched++;
     }
+    return n_matched;
+}
+
+struct renamings {
+    struct {
+        struct renaming renaming;
+        size_t n_tensors;
+    } of[MAX_RENAMINGS];
+    size_t n;
+};
+
+static void count_renaming(struct renamings *renamings, const struct renaming *renaming)
+{
+    size_t i = 0;
+    while (i < renamings->n &&
+           (renamings->of[i].renaming.base_has_it != renaming->base_has_it ||
+            renamings->of[i].renaming.n_prefix != renaming->n_prefix ||
+            memcmp(renamings->of[i].renaming.prefix, renaming->prefix, renaming->n_prefix) != 0))
+        i++;
+    if (i == MAX_RENAMINGS)
+        return;
+    if (i == renamings->n)
+        renamings->of[renamings->n++].renaming = *renaming;
+    renamings->of[i].n_tensors++;
+}
+
+/* Counts what stands before the names of a map where the rest, behind a dot, is a name of another. */
+static void count_renamings(const struct mth_region_map *longer, const struct mth_name_index *shorter,
+                            bool base_has_it, struct renamings *renamings)
+{
+    for (size_t i = 0; i < longer->n_tensors; i++) {
+        const char *name = mth_tensor_name(longer, &longer->tensors[i]);
+        size_t n_dots = 0;
+        for (const char *dot = strchr(name, '.'); dot && n_dots++ < MAX_PREFIX_DOTS;
+             dot = strchr(dot + 1, '.')) {
+            struct renaming renaming = {
+                .prefix = name, .n_prefix = (size_t)(dot + 1 - name), .base_has_it = base_has_it};
+            if (mth_name_index_find(shorter, dot + 1))
+                count_renaming(renamings, &renaming);
+        }
+    }
+}
+
+/* Nothing is paired: takes the renaming under which most names have a counterpart. */
+static int match_under_a_renaming(const struct mth_region_map *map, const struct mth_name_index *base_index,
+                                  uint64_t *base_offsets)
+{
+    struct mth_name_index index;
+    struct renamings renamings = {0};
+    int status = mth_name_index_build(map, &index, NULL);
+    if (status)
+        return status;
+    count_renamings(base_index->map, &index, true, &renamings);
+    count_renamings(map, base_index, false, &renamings);
     mth_name_index_free(&index);
+    size_t best = 0;
+    for (size_t i = 1; i < renamings.n; i++)
+        best = renamings.of[i].n_tensors > renamings.of[best].n_tensors ? i : best;
+    if (renamings.n)
+        match_renamed(map, base_index, &renamings.of[best].renaming, base_offsets);
     return MTH_OK;
+}
+
+int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,
+                     uint64_t *base_offsets)
+{
+    static const struct renaming none = {.prefix = ""};
+    struct mth_name_index index;
+    for (size_t i = 0; i < map->n_regions; i++)
+        base_offsets[i] = MTH_NO_MATCH;
+    int status = mth_name_index_build(base, &index, NULL);
+    if (status)
+        return status;
+    if (match_renamed(map, &index, &none, base_offsets) == 0)
+        status = match_under_a_renaming(map, &index, base_offsets);
+    mth_name_index_free(&index);
+    return status;
 }

@@ -7,12 +7,14 @@
 #define MTH_NO_MATCH UINT64_MAX
 
 /*
- * Pair the regions of a map with those of its base: tensors of the same name, dtype and shape, whatever their
- * order.
+ * Pair the regions of a map with those of its base: tensors of the same name, dtype and shape, whatever their order and
+ * the formats of the files. Where not one name is the same, names are also taken without the text that all of one side
+ * have before them ("model.w" and "w").
  *
- * Shape     base_offsets: one per region of map, set to a byte offset in the base's file, where n_bytes of
- * that region's counterpart begin, or to MTH_NO_MATCH Errors    MTH_ERR_NO_MEMORY Cost      linear in the
- * number of tensors of both
+ * Shape     base_offsets: one per region of map, set to a byte offset in the base's file, where n_bytes of that region's
+ *           counterpart begin, or to MTH_NO_MATCH
+ * Errors    MTH_ERR_NO_MEMORY
+ * Cost      linear in the number of tensors of both
  */
 int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,
                      uint64_t *base_offsets);

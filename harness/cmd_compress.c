@@ -64,6 +64,10 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     mth_json_uint(&w, "raw_bytes", stats->raw_bytes);
     mth_json_uint(&w, "stored_bytes", stats->stored_bytes);
     mth_json_real(&w, "ratio", ratio_of(stats->raw_bytes, stats->stored_bytes));
+    mth_json_uint(&w, "n_bundles", stats->n_bundles);
+    mth_json_uint(&w, "n_chunks", stats->n_chunks);
+    mth_json_uint(&w, "n_chunks_stored", stats->n_chunks_raw);
+    mth_json_uint(&w, "n_chunks_copied", stats->n_chunks_copied);
     mth_json_uint(&w, "encode_ns", ns);
     mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
     mth_json_bool(&w, "verified", !job->options->no_verify);

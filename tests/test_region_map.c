@@ -409,6 +409,27 @@ static void a_tensor_that_is_part_of_a_region_is_not_paired(void **state)
     mth_memory_destroy(memory);
 }
 
+static void names_that_differ_by_what_stands_before_them_all_are_paired(void **state)
+{
+    (void)state;
+    struct mapped weights, training, mixed;
+    map_text(&weights, "w:F32:2 l.w:F32:3 l.v:F32:4");
+    map_text(&training, "ema.w:F32:2 model.w:F32:2 model.l.w:F32:3 model.l.v:F32:4 ema.l.w:F32:9 xw:F32:2");
+    /* The one under which most tensors are there; both ways. */
+    assert_string_equal(match_of(&weights, &training, "w"), "model.w");
+    assert_string_equal(match_of(&weights, &training, "l.v"), "model.l.v");
+    assert_string_equal(match_of(&training, &weights, "model.l.w"), "l.w");
+    assert_string_equal(match_of(&training, &weights, "ema.w"), "");
+    assert_string_equal(match_of(&training, &weights, "xw"), "");
+    /* Where one name is the same, all are taken as they are. */
+    map_text(&mixed, "w:F32:2 model.l.w:F32:3");
+    assert_string_equal(match_of(&weights, &mixed, "w"), "w");
+    assert_string_equal(match_of(&weights, &mixed, "l.w"), "");
+    unmap(&weights);
+    unmap(&training);
+    unmap(&mixed);
+}
+
 static void raw_files_of_one_size_are_paired(void **state)
 {
     (void)state;
@@ -475,6 +496,7 @@ int main(void)
         cmocka_unit_test(of_two_tensors_with_one_name_the_first_is_paired),
         cmocka_unit_test(names_are_found_and_others_are_not),
         cmocka_unit_test(a_tensor_that_is_part_of_a_region_is_not_paired),
+        cmocka_unit_test(names_that_differ_by_what_stands_before_them_all_are_paired),
         cmocka_unit_test(raw_files_of_one_size_are_paired),
         cmocka_unit_test(a_hundred_thousand_tensors_are_paired),
     };
