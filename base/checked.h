@@ -52,6 +52,11 @@ static inline bool mth_u64_to_size(uint64_t value, size_t *out)
     return true;
 }
 
+static inline uint64_t mth_u64_min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline size_t mth_size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -25,10 +25,13 @@ static const struct mth_format *recognise(const struct mth_source *source,
                                           const struct mth_format_options *options, const uint8_t *head,
                                           size_t n_head)
 {
+    struct mth_source named = *source;
     if (options->raw_dtype != MTH_N_DTYPES)
         return &mth_format_raw;
+    if (options->name)
+        named.name = options->name;
     for (size_t i = 0; i < N_FORMATS; i++) {
-        if (formats[i]->probe && formats[i]->probe(source, head, n_head))
+        if (formats[i]->probe && formats[i]->probe(&named, head, n_head))
             return formats[i];
     }
     return NULL;

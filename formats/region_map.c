@@ -131,6 +131,54 @@ int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint
     return status;
 }
 
+/* The parameters of a part's tensors; those of tensors before it are known or not. */
+static int append_params(struct mth_region_map *map, const struct mth_region_map *part, size_t n_before)
+{
+    if (part->n_params == 0)
+        return MTH_OK;
+    size_t n_gap = n_before - map->n_params;
+    void *params = map->params;
+    int status = reserve(map, &params, &map->params_capacity, map->n_params, n_gap + part->n_params,
+                         sizeof *map->params);
+    map->params = params;
+    if (status)
+        return status;
+    for (size_t i = 0; i < n_gap; i++)
+        map->params[map->n_params++] = MTH_NO_TENSOR;
+    for (size_t i = 0; i < part->n_params; i++) {
+        uint32_t param = part->params[i];
+        map->params[map->n_params++] =
+            param == MTH_NO_TENSOR ? (uint32_t)MTH_NO_TENSOR : param + (uint32_t)n_before;
+    }
+    return MTH_OK;
+}
+
+int mth_region_map_append(struct mth_region_map *map, const struct mth_region_map *part, uint64_t offset)
+{
+    size_t n_regions = map->n_regions, n_tensors = map->n_tensors;
+    int status = MTH_OK;
+    for (size_t i = 0; i < part->n_regions && !status; i++) {
+        const struct mth_region *region = &part->regions[i];
+        uint32_t index;
+        status =
+            mth_region_map_add_region(map, offset + region->offset, region->n_bytes, region->dtype, &index);
+        if (!status)
+            map->regions[index].flags = region->flags;
+    }
+    for (size_t i = 0; i < part->n_tensors && !status; i++) {
+        struct mth_tensor tensor = part->tensors[i];
+        const char *name = mth_tensor_name(part, &tensor);
+        if (tensor.region != MTH_NO_REGION)
+            tensor.region += (uint32_t)n_regions;
+        status = mth_region_map_add_view(map, name, strlen(name), mth_tensor_shape(part, &tensor),
+                                         mth_tensor_strides(part, &tensor), tensor.n_dims, &tensor);
+    }
+    for (size_t i = 0; i < part->n_derived && !status; i++)
+        status = mth_region_map_add_derived(map, offset + part->derived[i].offset,
+                                            part->derived[i].region + (uint32_t)n_regions);
+    return status ? status : append_params(map, part, n_tensors);
+}
+
 int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, uint64_t *n_elems,
                     uint64_t *n_bytes)
 {

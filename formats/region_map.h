@@ -82,8 +82,9 @@ struct mth_region_map {
     uint32_t
         *params; /* for each tensor the parameter it is an optimizer's state of; NULL when none is known */
     size_t n_params;
-    /* Capacities of the first five arrays above, for the builders. */
-    size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity;
+    /* Capacities of the arrays above, for the builders. */
+    size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity,
+        params_capacity;
 };
 
 /* An empty map on an account. */
@@ -104,6 +105,15 @@ int mth_region_map_add_view(struct mth_region_map *map, const char *name, size_t
 /* Put n_suffix bytes behind the name of a tensor. */
 int mth_region_map_rename(struct mth_region_map *map, size_t tensor, const char *suffix, size_t n_suffix);
 int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region);
+
+/*
+ * Add the map of a part of the file, which begins at offset: its regions are shifted, its tensors come behind those
+ * that are there, and keep their names, also where one is there already.
+ *
+ * Requires  a sound part; the regions of map end where it begins
+ * Errors    MTH_ERR_NO_MEMORY, MTH_ERR_LIMIT, MTH_ERR_OVERFLOW; the map can then only be freed
+ */
+int mth_region_map_append(struct mth_region_map *map, const struct mth_region_map *part, uint64_t offset);
 
 /*
  * Checks what this header promises: regions tile [0, n_bytes), tensors have a name, a shape and a dtype and
@@ -179,9 +189,13 @@ const struct mth_region *mth_region_map_region_at(const struct mth_region_map *m
 /* The tensor of a name, NULL when there is none. Cost: linear. */
 const struct mth_tensor *mth_region_map_find(const struct mth_region_map *map, const char *name);
 
+struct mth_dcp;
+
 /* Options of a reader. */
 struct mth_format_options {
-    enum mth_dtype raw_dtype; /* dtype of a raw file's elements; MTH_N_DTYPES: raw files are not taken */
+    enum mth_dtype raw_dtype;  /* dtype of a raw file's elements; MTH_N_DTYPES: raw files are not taken */
+    const char *name;          /* of the file in its directory; NULL: as the source's ends */
+    const struct mth_dcp *dcp; /* what the metadata beside it says of a .distcp file; NULL: there is none */
 };
 
 struct mth_format {

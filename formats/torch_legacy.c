@@ -162,7 +162,7 @@ static int map_stream(struct stream *s)
         return mth_error_set(s->err, status, "%s: no memory to list its storages", s->source->name);
     status = locate_storages(s);
     if (!status)
-        status = mth_torch_objects_add(&s->object, "", &s->storages, s->source, s->map, s->err);
+        status = mth_torch_objects_add(&s->object, "", NULL, &s->storages, s->source, s->map, s->err);
     if (!status)
         status = mth_torch_storages_place(&s->storages, s->source, s->map, 0, s->err);
     if (status)

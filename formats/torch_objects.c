@@ -29,7 +29,7 @@ struct walker {
     uint8_t *visits; /* one a node */
     unsigned depth;
     bool in_state; /* of an optimizer */
-    uint64_t map_bytes_left, path_bytes_left;
+    struct mth_torch_budget budget;
     size_t n_path;
     struct mth_torch_view view;
     char path[MTH_TORCH_NAME_MAX_BYTES + 1];
@@ -50,11 +50,11 @@ static int push_name(struct walker *w, const char *name, size_t n_name)
     if (n_name > MTH_TORCH_NAME_MAX_BYTES - w->n_path - n_dot)
         return mth_error_set(w->err, MTH_ERR_LIMIT, "%s: below '%.80s' a name gets longer than %d bytes",
                              w->source->name, w->path, MTH_TORCH_NAME_MAX_BYTES);
-    if (n_name + PATH_STEP_BYTES > w->path_bytes_left)
+    if (n_name + PATH_STEP_BYTES > w->budget.path_bytes_left)
         return mth_error_set(w->err, MTH_ERR_LIMIT,
                              "%s: its pickle refers to itself too often to list its tensors",
                              w->source->name);
-    w->path_bytes_left -= n_name + PATH_STEP_BYTES;
+    w->budget.path_bytes_left -= n_name + PATH_STEP_BYTES;
     if (n_dot)
         w->path[w->n_path] = '.';
     /* Names end at a NUL, so that one inside becomes something else. */
@@ -98,11 +98,11 @@ static int add_tensor(struct walker *w)
     bool is_strided = view->flags & MTH_TENSOR_STRIDED;
     struct mth_tensor tensor = {.region = MTH_NO_REGION, .n_elems = view->n_elems, .flags = view->flags};
     uint64_t n_bytes = sizeof tensor + n_name + 1 + (view->n_dims << is_strided) * sizeof *view->shape;
-    if (n_bytes > w->map_bytes_left)
+    if (n_bytes > w->budget.map_bytes_left)
         return mth_error_set(w->err, MTH_ERR_LIMIT,
                              "%s: tensor '%.80s': the list of tensors outgrows the pickle", w->source->name,
                              name);
-    w->map_bytes_left -= n_bytes;
+    w->budget.map_bytes_left -= n_bytes;
     tensor.dtype = (uint8_t)view->dtype;
     tensor.role = (uint8_t)mth_role_of(name, view->dtype);
     if (w->in_state && tensor.role == MTH_ROLE_WEIGHT)
@@ -466,8 +466,8 @@ static int walk(struct walker *w, uint32_t ref)
 }
 
 int mth_torch_objects_add(const struct mth_pickle *pickle, const char *prefix,
-                          struct mth_torch_storages *storages, const struct mth_source *source,
-                          struct mth_region_map *map, struct mth_error *err)
+                          struct mth_torch_budget *budget, struct mth_torch_storages *storages,
+                          const struct mth_source *source, struct mth_region_map *map, struct mth_error *err)
 {
     uint32_t n_nodes = mth_pickle_n_nodes(pickle);
     struct walker *w = mth_memory_alloc(map->memory, sizeof *w);
@@ -475,14 +475,22 @@ int mth_torch_objects_add(const struct mth_pickle *pickle, const char *prefix,
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory to list its tensors", source->name);
     *w = (struct walker){.pickle = pickle, .storages = storages, .source = source, .map = map, .err = err};
     w->seen.memory = map->memory;
-    w->map_bytes_left = MAP_FREE_BYTES + (uint64_t)n_nodes * MAP_BYTES_PER_NODE;
-    w->path_bytes_left = PATH_WORK_BYTES;
+    struct mth_torch_budget own = {MAP_FREE_BYTES + (uint64_t)n_nodes * MAP_BYTES_PER_NODE, PATH_WORK_BYTES};
+    if (budget) {
+        own.map_bytes_left = mth_u64_min(own.map_bytes_left, budget->map_bytes_left);
+        own.path_bytes_left = mth_u64_min(own.path_bytes_left, budget->path_bytes_left);
+    }
+    w->budget = own;
     w->visits = mth_memory_calloc(map->memory, n_nodes, 1);
     int status = w->visits ? push_name(w, prefix, strlen(prefix)) : no_memory(w);
     if (!status)
         status = walk(w, pickle->root);
     if (!status && mth_torch_optimizers_match(pickle, &w->seen, map) != MTH_OK)
         status = no_memory(w);
+    if (budget) {
+        budget->map_bytes_left -= own.map_bytes_left - w->budget.map_bytes_left;
+        budget->path_bytes_left -= own.path_bytes_left - w->budget.path_bytes_left;
+    }
     mth_torch_seen_free(&w->seen);
     mth_memory_free(map->memory, w->visits);
     mth_memory_free(map->memory, w);

@@ -303,7 +303,7 @@ static int set_params(struct matcher *m)
         for (size_t i = map->n_params; i < map->n_tensors; i++)
             grown[i] = MTH_NO_TENSOR;
         map->params = grown;
-        map->n_params = map->n_tensors;
+        map->n_params = map->params_capacity = map->n_tensors;
     }
     for (size_t i = 0; i < m->n_listed; i++) {
         if (m->listed[i].slot == MTH_NO_TENSOR)

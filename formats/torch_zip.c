@@ -5,12 +5,11 @@
  * byteorder. TorchScript adds constants.pkl with its own storages in constants/. Storages become regions; all else, code
  * and zip headers included, is opaque.
  */
-#include "formats/region_map.h"
+#include "formats/torch_zip.h"
 
 #include "base/checked.h"
 #include "formats/name_index.h"
 #include "formats/pickle.h"
-#include "formats/torch_objects.h"
 #include "formats/zip_directory.h"
 
 #include <string.h>
@@ -38,6 +37,8 @@ struct archive {
     const struct mth_source *source;
     struct mth_region_map *map;
     struct mth_error *err;
+    const char *prefix; /* of all names */
+    struct mth_torch_budget *budget;
     struct mth_zip_directory directory;
     const char *root; /* the folder, with its slash */
     size_t n_root;
@@ -143,6 +144,23 @@ static int locate(struct archive *a, const struct part *part)
     return MTH_OK;
 }
 
+/* The tensors of a part, below the prefix of the archive and that of the part. */
+static int add_objects(struct archive *a, const struct part *part, const struct mth_pickle *pickle)
+{
+    size_t n_prefix = strlen(a->prefix), n_part = strlen(part->prefix);
+    char *prefix = mth_memory_alloc(a->map->memory, n_prefix + n_part + 2);
+    if (!prefix)
+        return mth_error_set(a->err, MTH_ERR_NO_MEMORY, "%s: no memory to list its tensors", a->source->name);
+    size_t n = append(prefix, 0, a->prefix, n_prefix);
+    if (n_prefix && n_part)
+        n = append(prefix, n, ".", 1);
+    n = append(prefix, n, part->prefix, n_part);
+    prefix[n] = '\0';
+    int status = mth_torch_objects_add(pickle, prefix, a->budget, &a->storages, a->source, a->map, a->err);
+    mth_memory_free(a->map->memory, prefix);
+    return status;
+}
+
 static int read_part(struct archive *a, const struct part *part, struct mth_pickle *pickle)
 {
     const struct mth_zip_member *member = find(a, "", part->pickle, strlen(part->pickle));
@@ -162,7 +180,7 @@ static int read_part(struct archive *a, const struct part *part, struct mth_pick
         return mth_error_set(a->err, status, "%s: no memory to list its storages", a->source->name);
     status = locate(a, part);
     if (!status)
-        status = mth_torch_objects_add(pickle, part->prefix, &a->storages, a->source, a->map, a->err);
+        status = add_objects(a, part, pickle);
     return status;
 }
 
@@ -204,11 +222,10 @@ static int map_archive(struct archive *a)
                   : MTH_OK;
 }
 
-static int map_torch_zip(const struct mth_source *source, const struct mth_format_options *options,
-                         struct mth_region_map *map, struct mth_error *err)
+int mth_torch_zip_map(const struct mth_source *source, const char *prefix, struct mth_torch_budget *budget,
+                      struct mth_region_map *map, struct mth_error *err)
 {
-    (void)options;
-    struct archive a = {.source = source, .map = map, .err = err};
+    struct archive a = {.source = source, .map = map, .err = err, .prefix = prefix, .budget = budget};
     int status = mth_zip_directory_read(source, map->memory, &a.directory, err);
     if (status)
         return status;
@@ -221,6 +238,13 @@ static int map_torch_zip(const struct mth_source *source, const struct mth_forma
         mth_pickle_free(&a.pickles[i]);
     mth_zip_directory_free(&a.directory);
     return status;
+}
+
+static int map_torch_zip(const struct mth_source *source, const struct mth_format_options *options,
+                         struct mth_region_map *map, struct mth_error *err)
+{
+    (void)options;
+    return mth_torch_zip_map(source, "", NULL, map, err);
 }
 
 const struct mth_format mth_format_torch_zip = {

@@ -1,4 +1,4 @@
-/* A checkpoint file in memory, with its map: what every command that reads checkpoints starts from. */
+/* A checkpoint in memory, be it one file or several, with its map. */
 #ifndef MTH_HARNESS_CHECKPOINT_FILE_H
 #define MTH_HARNESS_CHECKPOINT_FILE_H
 
@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "formats/region_map.h"
+#include "harness/opened.h"
 #include "pipeline/mithril.h"
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@ struct mth_loaded {
 };
 
 /*
- * Read a checkpoint whole and map it.
+ * Read a checkpoint whole and map it; of several files (set_plan.h) the bytes lie one behind the other.
  *
  * Shape     raw_dtype: of a file that is to be taken as raw elements, MTH_N_DTYPES for one that describes
  *           itself; path is borrowed by nothing
@@ -31,10 +32,9 @@ struct mth_loaded {
 int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
                     struct mth_loaded *loaded, struct mth_error *err);
 
-/* Map bytes that were read already, as mth_loaded_open does. Takes over bytes, which lie on the account, also
- * on an error. */
-int mth_loaded_map(const char *name, struct mth_buffer bytes, enum mth_dtype raw_dtype,
-                   struct mth_memory *memory, struct mth_loaded *loaded, struct mth_error *err);
+/* The same of a checkpoint that is open, which stays so. */
+int mth_loaded_take(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_loaded *loaded,
+                    struct mth_error *err);
 
 void mth_loaded_close(struct mth_loaded *loaded);
 

@@ -229,7 +229,6 @@ static int open_and_extract(struct extraction *job, struct mth_opened_chain *cha
 {
     const struct mth_options *options = job->options;
     struct mth_opened *opened = job->opened;
-    struct mth_container_info info = {0};
     size_t n_threads = options->threads ? options->threads : 1;
     if (!options->name || !options->output)
         return mth_error_set(err, MTH_ERR_USAGE, "extract needs -n TENSOR and -o FILE");
@@ -238,11 +237,10 @@ static int open_and_extract(struct extraction *job, struct mth_opened_chain *cha
                              options->names.n_items);
     int status = mth_opened_chain_open(chain, options, n_threads, job->memory, err);
     if (!status)
-        status = mth_opened_open(opened, options->operands.items[0], n_threads, job->memory, err);
-    if (!status && opened->container)
-        mth_container_describe(opened->container, &info);
+        status = mth_opened_open_any(opened, options->operands.items[0], mth_opened_chain_base(chain),
+                                     n_threads, job->memory, err);
     /* Without its base a container still gives what was not coded against it. */
-    if (!status && info.has_base && chain->links) {
+    if (!status && opened->container && mth_opened_needs_base(opened) && chain->links) {
         status = mth_container_set_base(opened->container, &chain->links[0].base, err);
         if (status)
             mth_opened_blame(opened->path, err);
@@ -255,7 +253,7 @@ static int open_and_extract(struct extraction *job, struct mth_opened_chain *cha
 int mth_cmd_extract(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "extract FILE -n TENSOR... -o OUT.safetensors [OPTION...]",
+        .usage = "extract FILE|INDEX|DIRECTORY -n TENSOR... -o OUT.safetensors [OPTION...]",
         .summary =
             "Writes tensors of a checkpoint or of a container as a safetensors file, one after the other, "
             "little-endian;\n"

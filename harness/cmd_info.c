@@ -1,6 +1,7 @@
 /* `mithril info`: what a checkpoint holds, how much entropy its streams have, and what a container was made with. */
 #include "harness/command.h"
 
+#include "harness/directory.h"
 #include "harness/info.h"
 #include "harness/info_container.h"
 #include "harness/opened.h"
@@ -230,15 +231,15 @@ static int put_info(const struct mth_info *info, const struct mth_options *optio
     return mth_text_put_json(&w, options->json, err);
 }
 
-static int tell_checkpoint(const struct mth_options *options, struct mth_buffer bytes,
-                           struct mth_memory *memory, struct mth_error *err)
+static int tell_checkpoint(const struct mth_options *options, struct mth_opened *opened,
+                           struct mth_error *err)
 {
     const char *path = options->operands.items[0];
     struct mth_loaded input = {0}, base = {0};
     struct mth_info info;
-    int status = mth_loaded_map(path, bytes, options->dtype, memory, &input, err);
+    int status = mth_loaded_take(opened, options->dtype, &input, err);
     if (!status && options->base)
-        status = mth_loaded_open(options->base, options->dtype, memory, &base, err);
+        status = mth_loaded_open(options->base, options->dtype, opened->memory, &base, err);
     if (!status)
         status = mth_info_collect(&input, options->base ? &base : NULL, options->name, &info, err);
     if (!status) {
@@ -253,10 +254,24 @@ static int tell_checkpoint(const struct mth_options *options, struct mth_buffer 
     return status;
 }
 
+/* A container is told of as it is, also where it is the index of others. */
+static int open_input(const struct mth_options *options, struct mth_memory *memory, struct mth_opened *opened,
+                      struct mth_error *err)
+{
+    const char *path = options->operands.items[0];
+    if (mth_path_is_directory(path))
+        return mth_opened_open_any(opened, path, NULL, 1, memory, err);
+    int status = mth_opened_open(opened, path, 1, memory, err);
+    if (status || opened->container || options->dtype != MTH_N_DTYPES || strcmp(path, "-") == 0)
+        return status;
+    mth_opened_close(opened);
+    return mth_opened_open_any(opened, path, NULL, 1, memory, err);
+}
+
 int mth_cmd_info(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "info FILE [OPTION...]",
+        .usage = "info FILE|INDEX|DIRECTORY [OPTION...]",
         .summary =
             "Tells what a checkpoint holds: tensors, dtypes, the order-0 entropy of their streams, and the "
             "bound\n"
@@ -264,7 +279,9 @@ int mth_cmd_info(int argc, char **argv)
             "the "
             "tensors that\n"
             "it restores, and what each takes; nothing but the header is decoded, and the base is seldom "
-            "needed.",
+            "needed.\n"
+            "An index of shards (*.index.json), a directory of shards or of torch.distributed.checkpoint is "
+            "one checkpoint.",
         .takes = MTH_TAKES_CHAIN | MTH_TAKES_NAME | MTH_TAKES_DTYPE | MTH_TAKES_JSON,
         .min_operands = 1,
         .max_operands = 1,
@@ -275,21 +292,16 @@ int mth_cmd_info(int argc, char **argv)
     int exit_code;
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
-    const char *path = options.operands.items[0];
     struct mth_memory *memory = mth_memory_create(0);
-    int status = memory ? mth_opened_open(&opened, path, 1, memory, &err)
+    int status = memory ? open_input(&options, memory, &opened, &err)
                         : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    if (!status && opened.container) {
+    if (!status && opened.container)
         status = mth_info_container(&opened, &options, memory, &err);
-    } else if (!status && options.bases.n_items > 1) {
-        status =
-            mth_error_set(&err, MTH_ERR_USAGE, "%s: is no container; it is compared with one base", path);
-    } else if (!status) {
-        struct mth_buffer bytes;
-        status = mth_file_read_all(path, memory, &bytes, &err);
-        if (!status)
-            status = tell_checkpoint(&options, bytes, memory, &err);
-    }
+    else if (!status && options.bases.n_items > 1)
+        status = mth_error_set(&err, MTH_ERR_USAGE, "%s: is no container; it is compared with one base",
+                               opened.path);
+    else if (!status)
+        status = tell_checkpoint(&options, &opened, &err);
     mth_opened_close(&opened);
     mth_memory_destroy(memory);
     mth_options_free(&options);

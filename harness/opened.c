@@ -2,6 +2,9 @@
 #define _GNU_SOURCE /* st_mtim where POSIX alone hides it */
 #include "harness/opened.h"
 
+#include "formats/dcp.h"
+#include "harness/set_files.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,10 +65,104 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
     return MTH_OK;
 }
 
-int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err)
+int mth_opened_open_any(struct mth_opened *opened, const char *path, const struct mth_stream_base *base,
+                        size_t n_threads, struct mth_memory *memory, struct mth_error *err)
+{
+    struct mth_set_plan plan;
+    *opened = (struct mth_opened){.path = path, .memory = memory};
+    int status = mth_set_plan_find(path, &plan, err);
+    if (status)
+        return status;
+    if (plan.kind == MTH_SET_NONE && mth_path_is_directory(path))
+        return mth_error_set(
+            err, MTH_ERR_FORMAT,
+            "%s: a directory without a checkpoint of several files: no *.index.json, no shards "
+            "(NAME-00001-of-00002.safetensors), no .metadata",
+            path);
+    if (plan.kind == MTH_SET_NONE)
+        return mth_opened_open(opened, path, n_threads, memory, err);
+    status = mth_set_files_open(&opened->set, path, &plan, base, n_threads, memory, err);
+    if (status)
+        return status;
+    mth_set_files_source(opened->set, &opened->source);
+    opened->base = (struct mth_stream_base){.source = &opened->source};
+    return MTH_OK;
+}
+
+bool mth_opened_needs_base(const struct mth_opened *opened)
+{
+    struct mth_container_info info = {0};
+    if (opened->set)
+        return mth_set_files_need_base(opened->set);
+    if (opened->container)
+        mth_container_describe(opened->container, &info);
+    return info.has_base;
+}
+
+static int map_set(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err)
+{
+    size_t n_unlisted;
+    if (raw_dtype != MTH_N_DTYPES)
+        return mth_error_set(err, MTH_ERR_USAGE, "%s: --dtype is for one file, and these are several",
+                             opened->path);
+    int status = mth_set_files_map(opened->set, &opened->map, &n_unlisted, err);
+    if (!status && n_unlisted)
+        fprintf(stderr,
+                "mithril: %s: %zu tensors of the shards are not in the index; they are taken as well\n",
+                opened->path, n_unlisted);
+    return status;
+}
+
+/* What the metadata beside a .distcp file says of it; *found tells whether there is any. */
+static int read_metadata(const struct mth_opened *opened, struct mth_dcp *dcp, bool *found,
+                         struct mth_error *err)
+{
+    struct mth_opened metadata = {0};
+    char *directory = mth_path_directory(opened->path);
+    char *path = directory ? mth_set_path(directory, MTH_DCP_METADATA_NAME) : NULL;
+    int status = MTH_OK;
+    free(directory);
+    *found = false;
+    if (path) {
+        status = mth_opened_open(&metadata, path, 1, opened->memory, err);
+        /* A container that needs a base can not be read here. */
+        if (!status && !mth_opened_needs_base(&metadata)) {
+            status = mth_dcp_read(&metadata.source, opened->memory, dcp, err);
+            *found = !status;
+        }
+        mth_opened_close(&metadata);
+    }
+    free(path);
+    return status;
+}
+
+static int map_file(struct mth_opened *opened, enum mth_dtype raw_dtype, bool use_metadata,
+                    struct mth_error *err)
 {
     struct mth_format_options options = {.raw_dtype = raw_dtype};
-    int status = mth_format_map(&opened->source, &options, opened->memory, &opened->map, err);
+    struct mth_dcp dcp;
+    bool has_dcp = false;
+    int status = MTH_OK;
+    char *name = mth_set_plain_name(mth_path_name(opened->path));
+    if (!name)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", opened->path);
+    options.name = name;
+    if (use_metadata && raw_dtype == MTH_N_DTYPES && mth_path_ends_in(name, MTH_DCP_SUFFIX))
+        status = read_metadata(opened, &dcp, &has_dcp, err);
+    options.dcp = has_dcp ? &dcp : NULL;
+    if (!status)
+        status = mth_format_map(&opened->source, &options, opened->memory, &opened->map, err);
+    if (has_dcp)
+        mth_dcp_free(&dcp);
+    free(name);
+    return status;
+}
+
+static int map_with(struct mth_opened *opened, enum mth_dtype raw_dtype, bool use_metadata,
+                    struct mth_error *err)
+{
+    int status =
+        opened->set ? map_set(opened, raw_dtype, err) : map_file(opened, raw_dtype, use_metadata, err);
     if (status)
         return mth_opened_blame(opened->path, err);
     opened->has_map = true;
@@ -73,13 +170,31 @@ int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct m
     return MTH_OK;
 }
 
+int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err)
+{
+    return map_with(opened, raw_dtype, true, err);
+}
+
+/* Is it the content that was not understood? */
+static bool is_of_content(int status)
+{
+    return status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED || status == MTH_ERR_OVERFLOW ||
+           status == MTH_ERR_UNSUPPORTED || status == MTH_ERR_LIMIT || status == MTH_ERR_CORRUPT ||
+           status == MTH_ERR_CHECKSUM;
+}
+
 int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool *is_opaque,
                        struct mth_error *why, struct mth_error *err)
 {
     int status = mth_opened_map(opened, raw_dtype, why);
-    *is_opaque = status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED || status == MTH_ERR_OVERFLOW ||
-                 status == MTH_ERR_UNSUPPORTED || status == MTH_ERR_LIMIT || status == MTH_ERR_CORRUPT ||
-                 status == MTH_ERR_CHECKSUM;
+    *is_opaque = false;
+    if (is_of_content(status) && mth_path_ends_in(opened->path, MTH_DCP_SUFFIX)) {
+        struct mth_error of_metadata = *why;
+        status = map_with(opened, raw_dtype, false, why);
+        if (!status)
+            fprintf(stderr, "mithril: %s; its tensors go without names\n", of_metadata.text);
+    }
+    *is_opaque = is_of_content(status);
     if (*is_opaque)
         return mth_opened_map(opened, MTH_DTYPE_OPAQUE, err);
     if (status)
@@ -92,9 +207,39 @@ void mth_opened_close(struct mth_opened *opened)
     if (opened->has_map)
         mth_region_map_free(&opened->map);
     mth_container_close(opened->container);
+    mth_set_files_close(opened->set);
     if (opened->has_file)
         mth_source_close(&opened->file);
     *opened = (struct mth_opened){0};
+}
+
+/* A base, which is itself coded against the next one or, next being NULL, against none. */
+static int open_link(struct mth_opened *link, const char *path, const struct mth_stream_base *next,
+                     enum mth_dtype raw_dtype, size_t n_threads, struct mth_memory *memory,
+                     struct mth_error *err)
+{
+    struct mth_error why = {0};
+    int status = mth_opened_open_any(link, path, next, n_threads, memory, err);
+    if (status)
+        return status;
+    bool needs_base = mth_opened_needs_base(link);
+    if (needs_base && !next)
+        return mth_error_set(err, MTH_ERR_BASE,
+                             "%s: was itself coded against a base; give that with another --base",
+                             link->path);
+    if (!needs_base && next)
+        return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it", link->path);
+    if (needs_base && link->container)
+        status = mth_container_set_base(link->container, next, err);
+    if (status)
+        return status;
+    /* To restore, a base may do without a map. */
+    status = mth_opened_map(link, raw_dtype, &why);
+    if (status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED)
+        return MTH_OK;
+    if (status)
+        *err = why;
+    return status;
 }
 
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
@@ -111,36 +256,15 @@ int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_optio
     if (!chain->links)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the bases");
     int status = MTH_OK;
+    chain->n_links = n;
     /* From the last, which needs none, to the first. */
     for (size_t i = n; !status && i-- > 0;) {
-        struct mth_opened *link = &chain->links[i];
-        struct mth_container_info info = {0};
-        struct mth_error why = {0};
-        status = mth_opened_open(link, options->bases.items[i], n_threads, memory, err);
+        const struct mth_stream_base *next = i + 1 < n ? &chain->links[i + 1].base : NULL;
+        status = open_link(&chain->links[i], options->bases.items[i], next, options->dtype, n_threads, memory,
+                           err);
         if (status)
-            break;
-        if (link->container)
-            mth_container_describe(link->container, &info);
-        if (info.has_base && i + 1 == n)
-            status = mth_error_set(err, MTH_ERR_BASE,
-                                   "%s: was itself coded against a base; give that with another --base",
-                                   link->path);
-        else if (info.has_base)
-            status = mth_container_set_base(link->container, &chain->links[i + 1].base, err);
-        else if (i + 1 < n)
-            status = mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it",
-                                   link->path);
-        /* To restore, a base may do without a map. */
-        if (!status && mth_opened_map(link, options->dtype, &why)) {
-            if (why.status != MTH_ERR_FORMAT && why.status != MTH_ERR_TRUNCATED) {
-                *err = why;
-                status = why.status;
-            }
-        }
-        if (status)
-            mth_opened_blame(link->path, err);
+            mth_opened_blame(options->bases.items[i], err);
     }
-    chain->n_links = n;
     return status;
 }
 
@@ -160,7 +284,7 @@ const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chai
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened)
 {
     struct stat st;
-    if (strcmp(opened->path, "-") == 0 || fstat(opened->file.fd, &st) != 0)
+    if (strcmp(opened->path, "-") == 0 || !opened->has_file || fstat(opened->file.fd, &st) != 0)
         return (struct mth_file_attributes){0};
     return (struct mth_file_attributes){.known = true,
                                         .mode = (uint32_t)st.st_mode & 0777,

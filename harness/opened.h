@@ -1,6 +1,6 @@
 /*
- * A checkpoint that is read at offsets: a file of any format, or a container, which reads like the file it was made of;
- * with its map. Nothing of it lies in memory but the map.
+ * A checkpoint that is read at offsets: a file of any format, a container, which reads like the file it was made of, or
+ * several files that are one; with its map. Nothing of it lies in memory but the map.
  */
 #ifndef MTH_HARNESS_OPENED_H
 #define MTH_HARNESS_OPENED_H
@@ -11,12 +11,15 @@
 enum { MTH_CONTAINER_MAX_CHAIN = 64 };
 #define MTH_CONTAINER_SUFFIX ".mth"
 
+struct mth_set_files;
+
 /* Stays where it was filled: its parts point to each other. */
 struct mth_opened {
     const char *path;
     struct mth_memory *memory;
     struct mth_source file;
     struct mth_container *container; /* NULL: the file is the checkpoint */
+    struct mth_set_files *set;       /* NULL: it is one file */
     struct mth_source source;        /* of the checkpoint */
     struct mth_region_map map;
     struct mth_stream_base base; /* the checkpoint as a base; its map is NULL where there is none */
@@ -33,9 +36,19 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
 /* The same, but a container is a file like any other. */
 int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth_memory *memory,
                          struct mth_error *err);
-/* Map it. Errors: those of the formats. */
+/*
+ * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h). base: of
+ * those that are containers and need one; NULL for none, borrowed. A container that is one file gets its base later.
+ * Errors: as above, those of set_files.h, MTH_ERR_IO for a directory that is no checkpoint.
+ */
+int mth_opened_open_any(struct mth_opened *opened, const char *path, const struct mth_stream_base *base,
+                        size_t n_threads, struct mth_memory *memory, struct mth_error *err);
+/* Does it need a base to be read? */
+bool mth_opened_needs_base(const struct mth_opened *opened);
+/* Map it. A .distcp file is looked up in the .metadata beside it, where there is one. Errors: those of the formats. */
 int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err);
-/* Map it; what no format reads is one run of opaque bytes, and *why says why. */
+/* Map it; what no format reads is one run of opaque bytes, and *why says why. A .metadata file that is of no use is done
+ * without. */
 int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool *is_opaque,
                        struct mth_error *why, struct mth_error *err);
 void mth_opened_close(struct mth_opened *opened);

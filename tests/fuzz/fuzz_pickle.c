@@ -70,7 +70,7 @@ static void map_objects(const struct mth_pickle *pickle, struct mth_memory *memo
         storages.items[i].n_bytes = STORAGE_BYTES;
     }
     mth_region_map_init(&map, memory, "fuzz", source.n_bytes);
-    int status = mth_torch_objects_add(pickle, "", &storages, &source, &map, &err);
+    int status = mth_torch_objects_add(pickle, "", NULL, &storages, &source, &map, &err);
     if (!status)
         status = mth_torch_storages_place(&storages, &source, &map, 0, &err);
     if (!status)

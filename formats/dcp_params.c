@@ -1,0 +1,134 @@
+/*
+ * Which parameter a tensor of an optimizer's state belongs to, in a checkpoint of torch.distributed.checkpoint; see dcp.h.
+ *
+ * get_optimizer_state_dict keys the state by the parameters' names, and the planner flattens it: of a model kept as "model"
+ * and an optimizer kept as "optim", "optim.state.layer.weight.exp_avg" belongs to "model.layer.weight". A chunk of it
+ * belongs to the chunk that begins at the same place ("...exp_avg@16,0", "model.layer.weight@16,0").
+ */
+#include "formats/dcp.h"
+
+#include "formats/name_index.h"
+#include "formats/torch_objects.h"
+
+#include <string.h>
+
+/* A state dict has few parts: model, optimizer, ... */
+enum { MAX_PARTS = 16 };
+
+/* A name's first part, with its dot. */
+struct part {
+    const char *text;
+    size_t n_text;
+};
+
+struct parts {
+    struct part items[MAX_PARTS];
+    size_t n;
+};
+
+/* "NAME.exp_avg" behind "state.", at the beginning or behind a dot; NULL for a name that is not of a state. */
+static const char *behind_state(const char *name)
+{
+    static const char state[] = "state.";
+    enum { N_STATE = sizeof state - 1 };
+    if (strncmp(name, state, N_STATE) == 0)
+        return name + N_STATE;
+    const char *found = strstr(name, ".state.");
+    return found ? found + 1 + N_STATE : NULL;
+}
+
+static void note_part(struct parts *parts, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    if (!dot || parts->n == MAX_PARTS)
+        return;
+    size_t n_text = (size_t)(dot - name) + 1;
+    for (size_t i = 0; i < parts->n; i++) {
+        if (parts->items[i].n_text == n_text && memcmp(parts->items[i].text, name, n_text) == 0)
+            return;
+    }
+    parts->items[parts->n++] = (struct part){name, n_text};
+}
+
+/* The tensor that a part, a name and the place of a chunk make; room holds them. */
+static uint32_t find(const struct mth_name_index *index, const struct part *part, const char *name,
+                     size_t n_name, const char *place, char *room)
+{
+    memcpy(room, part->text, part->n_text);
+    memcpy(room + part->n_text, name, n_name);
+    memcpy(room + part->n_text + n_name, place, strlen(place) + 1);
+    const struct mth_tensor *tensor = mth_name_index_find(index, room);
+    return tensor ? (uint32_t)(tensor - index->map->tensors) : (uint32_t)MTH_NO_TENSOR;
+}
+
+static uint32_t find_param(const struct mth_name_index *index, const struct parts *parts, const char *state,
+                           char *room)
+{
+    static const struct part none = {"", 0};
+    const char *place = strrchr(state, '@'), *end = place ? place : state + strlen(state), *dot = end;
+    while (dot > state && *dot != '.')
+        dot--;
+    if (dot == state)
+        return MTH_NO_TENSOR;
+    size_t n_name = (size_t)(dot - state);
+    uint32_t param = find(index, &none, state, n_name, place ? place : "", room);
+    for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
+        param = find(index, &parts->items[i], state, n_name, place ? place : "", room);
+    return param;
+}
+
+static int set_params(struct mth_region_map *map, const struct mth_name_index *index,
+                      const struct parts *parts, size_t n_longest)
+{
+    /* A part is at most as long as the longest name. */
+    char *room = mth_memory_alloc(map->memory, 2 * n_longest + 2);
+    uint32_t *params = mth_memory_realloc(map->memory, map->params, map->n_tensors * sizeof *params);
+    if (params) {
+        map->params = params;
+        map->params_capacity = map->n_tensors;
+    }
+    if (!room || !params) {
+        mth_memory_free(map->memory, room);
+        return MTH_ERR_NO_MEMORY;
+    }
+    while (map->n_params < map->n_tensors)
+        params[map->n_params++] = MTH_NO_TENSOR;
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        const char *state = behind_state(mth_tensor_name(map, &map->tensors[i]));
+        if (!state)
+            continue;
+        if (params[i] == MTH_NO_TENSOR)
+            params[i] = find_param(index, parts, state, room);
+        if (params[i] == i)
+            params[i] = MTH_NO_TENSOR;
+        /* What is a parameter's and none of Adam's three is no weight. A module may be called "state", too. */
+        if (params[i] != MTH_NO_TENSOR && map->tensors[i].role == MTH_ROLE_WEIGHT)
+            map->tensors[i].role = MTH_ROLE_OTHER;
+    }
+    mth_memory_free(map->memory, room);
+    return MTH_OK;
+}
+
+int mth_dcp_match_params(struct mth_region_map *map)
+{
+    struct mth_name_index index;
+    struct parts parts = {.n = 0};
+    size_t n_longest = 0, n_states = 0;
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        const char *name = mth_tensor_name(map, &map->tensors[i]);
+        size_t n_name = strlen(name);
+        n_longest = n_name > n_longest ? n_name : n_longest;
+        if (behind_state(name))
+            n_states++;
+        else
+            note_part(&parts, name);
+    }
+    if (n_states == 0)
+        return MTH_OK;
+    int status = mth_name_index_build(map, &index, NULL);
+    if (status)
+        return status;
+    status = set_params(map, &index, &parts, n_longest);
+    mth_name_index_free(&index);
+    return status;
+}

@@ -1,0 +1,41 @@
+/*
+ * A checkpoint of several files, read at offsets as if they lay one behind the other (docs/formats.md, "File sets").
+ *
+ * Files are opened when they are read from and closed when others are wanted, so that a set of thousands of files takes
+ * few descriptors and no more memory than a few containers.
+ */
+#ifndef MTH_HARNESS_SET_FILES_H
+#define MTH_HARNESS_SET_FILES_H
+
+#include "harness/set_plan.h"
+#include "pipeline/mithril.h"
+
+struct mth_set_files;
+
+/*
+ * Open the files of a plan, which is taken over, whatever comes back.
+ *
+ * Shape     path: as the user gave it, borrowed; base: of those files that are containers and need one, NULL for none,
+ *           borrowed; n_threads: how many may read side by side
+ * Errors    MTH_ERR_NOT_FOUND for a file that is not there, MTH_ERR_BASE for a container that was coded against another
+ *           base, those of the index or the metadata, those of opening
+ */
+int mth_set_files_open(struct mth_set_files **set, const char *path, struct mth_set_plan *plan,
+                       const struct mth_stream_base *base, size_t n_threads, struct mth_memory *memory,
+                       struct mth_error *err);
+void mth_set_files_close(struct mth_set_files *set);
+
+/* Does any of its files need a base? */
+bool mth_set_files_need_base(const struct mth_set_files *set);
+
+/* Is a file of this name, the container's suffix left out, one of them? */
+bool mth_set_files_have(const struct mth_set_files *set, const char *name);
+
+void mth_set_files_source(struct mth_set_files *set, struct mth_source *source);
+
+/* Map all of it. *n_unlisted: tensors of shards that the index does not name. Errors: those of the formats; MTH_ERR_FORMAT
+ * for a weight that is not where the index says. */
+int mth_set_files_map(struct mth_set_files *set, struct mth_region_map *map, size_t *n_unlisted,
+                      struct mth_error *err);
+
+#endif
