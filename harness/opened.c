@@ -75,7 +75,7 @@ int mth_opened_open_any(struct mth_opened *opened, const char *path, const struc
         return status;
     if (plan.kind == MTH_SET_NONE && mth_path_is_directory(path))
         return mth_error_set(
-            err, MTH_ERR_FORMAT,
+            err, MTH_ERR_IO,
             "%s: a directory without a checkpoint of several files: no *.index.json, no shards "
             "(NAME-00001-of-00002.safetensors), no .metadata",
             path);
