@@ -151,8 +151,14 @@ static int add_item(struct reader *r, const struct mth_dcp *dcp, const struct mt
     if (!name)
         return refuse_item(r, label, MTH_ERR_NO_MEMORY, "no memory");
     name_item(dcp, item, name);
+    size_t n_before = r->map->n_tensors;
     status = add_archive(r, item->offset, item->n_bytes, name, label);
     mth_memory_free(r->map->memory, name);
+    /* What a chunk is for, its name without the place tells. */
+    for (size_t i = n_before; !status && item->is_chunk && i < r->map->n_tensors; i++) {
+        struct mth_tensor *tensor = &r->map->tensors[i];
+        tensor->role = (uint8_t)mth_role_of(plain, (enum mth_dtype)tensor->dtype);
+    }
     return status;
 }
 

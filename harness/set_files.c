@@ -162,10 +162,10 @@ static int add_member(struct mth_set_files *set, const char *name, struct mth_er
     set->n_members++;
     if (!member->name)
         return no_memory(set->path, err);
+    const char *lead = set->plan.lead && strcmp(set->plan.lead, name) != 0 ? set->plan.lead : NULL;
     if (!member->path)
-        return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: '%.100s'%s%.100s is not there", set->path, name,
-                             set->plan.lead && strcmp(set->plan.lead, name) != 0 ? ", which belongs to " : "",
-                             set->plan.lead && strcmp(set->plan.lead, name) != 0 ? set->plan.lead : "");
+        return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: '%.100s'%s%.100s%s is not there", set->path, name,
+                             lead ? ", which belongs to " : "", lead ? lead : "", lead ? "," : "");
     int status = open_member(set, member, err);
     if (status)
         return status;
