@@ -26,8 +26,7 @@ struct reader {
     struct mth_dcp *dcp;
     struct mth_error *err;
     struct mth_pickle pickle;
-    uint32_t *kept; /* for each node the place of its text + 1, 0 when it was not kept yet */
-    size_t n_text, text_capacity, items_capacity, dims_capacity;
+    size_t items_capacity, dims_capacity;
 };
 
 static int refuse(const struct reader *r, int status, const char *why)
@@ -41,11 +40,13 @@ static int no_memory(const struct reader *r)
     return mth_error_set(r->err, MTH_ERR_NO_MEMORY, "%s: no memory to list its items", r->source->name);
 }
 
+/* While items are read, their name and their file are the nodes of these. */
 static int refuse_item(const struct reader *r, const struct mth_dcp_item *item, const char *why)
 {
+    size_t n_text;
     return mth_error_set(r->err, MTH_ERR_FORMAT,
                          "%s: item '%.80s': %s (metadata of torch.distributed.checkpoint)", r->source->name,
-                         r->dcp->text + item->name, why);
+                         mth_pickle_text(&r->pickle, item->name, &n_text), why);
 }
 
 /* Room for n more behind the first n_used. */
@@ -106,30 +107,12 @@ static bool is_a(const struct mth_pickle *pickle, uint32_t ref, const char *clas
     return dot && strcmp(dot + 1, class_name) == 0;
 }
 
-/* A text once, however many items have it. */
-static int keep_text(struct reader *r, uint32_t ref, uint32_t *at)
+/* The node of a text that is kept. */
+static int check_text(const struct reader *r, uint32_t ref)
 {
-    size_t n_text = 0;
-    const char *text = mth_pickle_kind(&r->pickle, ref) == MTH_PICKLE_STRING
-                           ? mth_pickle_text(&r->pickle, ref, &n_text)
-                           : NULL;
-    if (!text)
+    size_t n_text;
+    if (mth_pickle_kind(&r->pickle, ref) != MTH_PICKLE_STRING || !mth_pickle_text(&r->pickle, ref, &n_text))
         return refuse(r, MTH_ERR_FORMAT, "an item without a name or a file, or with too long a one");
-    if (r->kept[ref]) {
-        *at = r->kept[ref] - 1;
-        return MTH_OK;
-    }
-    void *pool = r->dcp->text;
-    int status = reserve(r, &pool, &r->text_capacity, r->n_text, n_text + 1, 1);
-    r->dcp->text = pool;
-    if (status)
-        return status;
-    *at = (uint32_t)r->n_text;
-    /* Names end at a NUL, so that one inside becomes something else. */
-    for (size_t i = 0; i < n_text; i++)
-        r->dcp->text[r->n_text++] = text[i] ? text[i] : '?';
-    r->dcp->text[r->n_text++] = '\0';
-    r->kept[ref] = *at + 1;
     return MTH_OK;
 }
 
@@ -165,9 +148,11 @@ static int read_item(struct reader *r, uint32_t index, uint32_t info)
         return refuse(r, MTH_ERR_UNSUPPORTED, "its items lie in a storage that is not PyTorch's file system");
     uint32_t what = attributes(pickle, index), where = attributes(pickle, info);
     uint32_t place = field(pickle, what, "offset");
-    int status = keep_text(r, field(pickle, what, "fqn"), &item.name);
+    item.name = field(pickle, what, "fqn");
+    item.file = field(pickle, where, "relative_path");
+    int status = check_text(r, item.name);
     if (!status)
-        status = keep_text(r, field(pickle, where, "relative_path"), &item.file);
+        status = check_text(r, item.file);
     item.is_tensor = place != MTH_PICKLE_REF_NONE;
     if (!status && item.is_tensor)
         status = read_place(r, place, &item);
@@ -177,8 +162,9 @@ static int read_item(struct reader *r, uint32_t index, uint32_t info)
         !mth_pickle_u64(pickle, field(pickle, where, "length"), &item.n_bytes) ||
         !mth_u64_add(item.offset, item.n_bytes, &end))
         return refuse_item(r, &item, "where it lies in its file is no range");
-    const char *file = r->dcp->text + item.file;
-    if (!mth_set_name_is_plain(file, strlen(file)))
+    size_t n_file = 0;
+    const char *file = mth_pickle_text(pickle, item.file, &n_file);
+    if (!mth_set_name_is_plain(file, n_file))
         return refuse_item(r, &item, "its file is no plain name of a file beside the metadata");
     item.is_transformed = mth_pickle_length(pickle, field(pickle, where, "transform_descriptors")) > 0;
     void *items = r->dcp->items;
@@ -203,6 +189,78 @@ static int read_items(struct reader *r)
     while (!status && mth_pickle_next(&cursor, &key, &value))
         status = read_item(r, key, value);
     return status;
+}
+
+/* ---- texts ---- */
+
+static int compare_refs(const void *left, const void *right)
+{
+    const uint32_t *a = left, *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* A text that is kept: its node, and where it is in the text. */
+struct kept {
+    uint32_t ref, at;
+};
+
+static uint32_t place_of(const struct kept *kept, size_t n_kept, uint32_t ref)
+{
+    const struct kept *found = bsearch(&ref, kept, n_kept, sizeof *kept, compare_refs);
+    return found->at;
+}
+
+/* The nodes of all names and files, each once, and how many bytes they have. */
+static size_t list_texts(const struct reader *r, struct kept *kept, size_t *n_bytes)
+{
+    size_t n = 0, n_kept = 0, n_text = 0;
+    for (size_t i = 0; i < r->dcp->n_items; i++) {
+        kept[n++].ref = r->dcp->items[i].name;
+        kept[n++].ref = r->dcp->items[i].file;
+    }
+    if (n)
+        qsort(kept, n, sizeof *kept, compare_refs);
+    *n_bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && kept[i].ref == kept[i - 1].ref)
+            continue;
+        (void)mth_pickle_text(&r->pickle, kept[i].ref, &n_text);
+        *n_bytes += n_text + 1;
+        kept[n_kept++].ref = kept[i].ref;
+    }
+    return n_kept;
+}
+
+/* Names end at a NUL, so that one inside becomes something else. */
+static void copy_texts(const struct reader *r, struct kept *kept, size_t n_kept)
+{
+    size_t at = 0, n_text = 0;
+    for (size_t k = 0; k < n_kept; k++) {
+        const char *text = mth_pickle_text(&r->pickle, kept[k].ref, &n_text);
+        kept[k].at = (uint32_t)at;
+        for (size_t i = 0; i < n_text; i++)
+            r->dcp->text[at++] = text[i] ? text[i] : '?';
+        r->dcp->text[at++] = '\0';
+    }
+}
+
+/* Keeps each text once, however many items have it, and lets items refer to it instead of to its node. */
+static int keep_texts(const struct reader *r)
+{
+    struct mth_dcp *dcp = r->dcp;
+    struct kept *kept = mth_memory_calloc(dcp->memory, 2 * dcp->n_items, sizeof *kept);
+    size_t n_bytes = 0, n_kept = kept ? list_texts(r, kept, &n_bytes) : 0;
+    if (kept)
+        dcp->text = mth_memory_alloc(dcp->memory, n_bytes);
+    if (dcp->text) {
+        copy_texts(r, kept, n_kept);
+        for (size_t i = 0; i < dcp->n_items; i++) {
+            dcp->items[i].name = place_of(kept, n_kept, dcp->items[i].name);
+            dcp->items[i].file = place_of(kept, n_kept, dcp->items[i].file);
+        }
+    }
+    mth_memory_free(dcp->memory, kept);
+    return dcp->text ? MTH_OK : no_memory(r);
 }
 
 /* ---- order ---- */
@@ -295,9 +353,9 @@ static int read_pickle(struct reader *r)
                                  r->dcp->memory, &r->pickle, NULL, r->err);
     if (status)
         return status;
-    r->kept = mth_memory_calloc(r->dcp->memory, mth_pickle_n_nodes(&r->pickle), sizeof *r->kept);
-    status = r->kept ? read_items(r) : no_memory(r);
-    mth_memory_free(r->dcp->memory, r->kept);
+    status = read_items(r);
+    if (!status)
+        status = keep_texts(r);
     mth_pickle_free(&r->pickle);
     return status;
 }
