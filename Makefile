@@ -10,6 +10,7 @@ SANITIZE ?=
 WERROR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
+FUZZ_OWN_SECONDS ?= $(FUZZ_SECONDS)
 MATRIX ?= datasets/default_matrix.json
 ROWS ?= $(BUILD)/bench/rows.jsonl
 REFERENCE_ROWS ?= results/rows.jsonl
@@ -61,6 +62,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 LARGE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/large_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SEEDS := $(BUILD)/tests/fuzz/seeds
 # An example named *plugin* is a plug-in, any other is a program that uses the library.
 PLUGIN_SOURCES := $(wildcard examples/*plugin*.c)
 PLUGINS := $(PLUGIN_SOURCES:%.c=$(BUILD)/%.so)
@@ -68,7 +70,7 @@ EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(filter-out $(PLUGIN_SOURCES),$(wildcard 
 
 all: $(BUILD)/mithril $(BUILD)/libmithril.a $(BUILD)/libmithril.so $(PLUGINS) $(EXAMPLES)
 
-everything: all $(TESTS) $(LARGE_TESTS) $(FUZZERS)
+everything: all $(TESTS) $(LARGE_TESTS) $(FUZZERS) $(FUZZ_SEEDS)
 
 # ---- building ----
 
@@ -138,10 +140,16 @@ $(TESTS) $(LARGE_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_LIBRARIES)
 # A fuzz target with FUZZ_ENGINE=-fsanitize=fuzzer searches; without, it replays the files it is given.
 FUZZ_ENGINE ?=
 FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$(BUILD)/obj/tests/fuzz/replay.o)
-$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(FUZZ_MAIN) $(BUILD)/libmithril.a
+FUZZ_SUPPORT := $(addprefix $(BUILD)/obj/,tests/support/guard.o tests/support/patterns.o examples/plugin_range0.o)
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(FUZZ_MAIN) $(FUZZ_SUPPORT) $(BUILD)/libmithril.a
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
-	$(Q)$(LINK) $(FUZZ_ENGINE) -o $@ $< $(FUZZ_MAIN) $(BUILD)/libmithril.a $(CONFIG_LIBS)
+	$(Q)$(LINK) $(FUZZ_ENGINE) -o $@ $< $(FUZZ_MAIN) $(FUZZ_SUPPORT) $(BUILD)/libmithril.a $(CONFIG_LIBS)
+
+$(FUZZ_SEEDS): $(BUILD)/obj/tests/fuzz/seeds.o $(FUZZ_SUPPORT) $(BUILD)/libmithril.a
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $< $(FUZZ_SUPPORT) $(BUILD)/libmithril.a $(CONFIG_LIBS)
 
 # ---- from nothing: install, build, run ----
 
@@ -182,7 +190,7 @@ fuzz-replay:
 	@+$(SUBMAKE) BUILD=$(BUILD)/replay $(ASAN) CPPFLAGS="$(UNCHECKED)" run-fuzz-replay
 
 fuzz:
-	@$(call install_groups,build lint)
+	@$(call install_groups,build fuzz)
 	@+$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" CPPFLAGS="$(UNCHECKED)" FUZZ_ENGINE=-fsanitize=fuzzer,address,undefined \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" run-fuzz
 
@@ -200,10 +208,13 @@ corpus_of = tests/fuzz/corpus/$(patsubst fuzz_%,%,$(notdir $(1)))
 run-fuzz-replay: $(FUZZERS)
 	@$(foreach f,$(FUZZERS),echo "$(notdir $f):" && $f $(call corpus_of,$f) &&) true
 
-run-fuzz: $(FUZZERS)
-	@$(foreach f,$(FUZZERS),mkdir -p $f.found && echo "$(notdir $f): $(FUZZ_SECONDS) s" && \
-		$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$f. \
-		$f.found $(call corpus_of,$f) >$f.log 2>&1 || { tail -n 60 $f.log; exit 1; } && grep 'number_of_executed_units' $f.log &&) true
+run-fuzz: $(FUZZERS) $(FUZZ_SEEDS)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_OWN_SECONDS=$(FUZZ_OWN_SECONDS) FUZZ_ONLY="$(FUZZ_ONLY)" scripts/fuzz.sh $(BUILD)/tests/fuzz
+
+# Seeds of codecs and transforms, made anew; those of formats come from their fixtures and from searches.
+fuzz-seeds: $(FUZZ_SEEDS)
+	@mkdir -p tests/fuzz/corpus/codec tests/fuzz/corpus/transform
+	$(FUZZ_SEEDS) tests/fuzz/corpus
 
 # ---- results ----
 
@@ -294,7 +305,9 @@ help:
 #| make test             install what is missing, build, run every test; the last line counts them
 #| make test-large       the tests that need more time or space
 #| make asan             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-#| make fuzz             search with libFuzzer, FUZZ_SECONDS a target; fuzz-replay runs the corpus with any compiler
+#| make fuzz             search with libFuzzer: FUZZ_OWN_SECONDS for each of our parsers and decoders, FUZZ_SECONDS for each
+#|                       library's decoder, FUZZ_ONLY="pickle codec:zstd" for some of them
+#| make fuzz-replay      run the corpora with any compiler; fuzz-seeds makes the seeds of codecs and transforms anew
 #| make lint             dependency rules, shellcheck, gcc and clang with -Werror, clang-tidy
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
@@ -308,7 +321,7 @@ help:
 
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all everything always deps bench test test-large asan fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay \
+.PHONY: all everything always deps bench test test-large asan fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
 	status results golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

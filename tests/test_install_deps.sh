@@ -42,9 +42,12 @@ law without_apt_get_it_names_the_packages_of_homebrew "$(holds says '^brew insta
 law optional_packages_stand_apart "$(holds says '^dnf install libdeflate-devel .*optional')"
 law the_last_line_says_what_is_missing "$(tail -n 1 "$dir/out" | grep -q '^install_deps: .*ZSTD.*a C compiler' && echo 0 || echo 1)"
 
+on_it fuzz
+law fuzzing_wants_the_runtime_beside_the_compiler "$(holds says '^dnf install clang compiler-rt')"
+
 on_it biuld
 law an_unknown_group_is_refused "$(holds [ $status = 1 ])"
-law an_unknown_group_is_told_the_groups "$(holds says 'build test lint report fetch all')"
+law an_unknown_group_is_told_the_groups "$(holds says 'build test lint fuzz report fetch all')"
 
 # An apt-get that says yes and does nothing.
 printf '#!/bin/sh\necho "apt-get $*" >>"%s/calls"\n' "$dir" >"$dir/bin/apt-get"
