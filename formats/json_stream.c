@@ -151,12 +151,12 @@ static int check_yajl(struct mth_json_stream *json, yajl_status status)
     return json->handler->refuse(json->handler->arg, json, text);
 }
 
-static int parse_piece(struct mth_json_stream *json, struct mth_json_guard *guard, uint64_t offset,
-                       size_t n_piece)
+static int parse_run(struct mth_json_stream *json, struct mth_json_guard *guard, uint64_t offset,
+                     const uint8_t *text, size_t n_text)
 {
-    for (size_t at = 0; at < n_piece;) {
+    for (size_t at = 0; at < n_text;) {
         struct mth_json_run run;
-        const char *why = mth_json_guard_next(guard, json->piece + at, n_piece - at, &run);
+        const char *why = mth_json_guard_next(guard, text + at, n_text - at, &run);
         if (why)
             return mth_error_set(json->err, MTH_ERR_FORMAT, "%s: the %s has %s at byte %llu of the file",
                                  json->source->name, json->handler->what, why,
@@ -165,12 +165,29 @@ static int parse_piece(struct mth_json_stream *json, struct mth_json_guard *guar
         json->string_was_cut = run.kind == MTH_JSON_CUT_QUOTE;
         int status = MTH_OK;
         if (run.kind != MTH_JSON_CUT)
-            status = check_yajl(json, yajl_parse(json->yajl, json->piece + at, run.n_bytes));
+            status = check_yajl(json, yajl_parse(json->yajl, text + at, run.n_bytes));
         if (status)
             return status;
         at += run.n_bytes;
     }
     return MTH_OK;
+}
+
+static int parse_piece(struct mth_json_stream *json, struct mth_json_guard *guard, uint64_t offset,
+                       size_t n_piece)
+{
+    const struct mth_json_handler *handler = json->handler;
+    int status = MTH_OK;
+    for (size_t at = 0; !status && at < n_piece;) {
+        const uint8_t *text = json->piece + at;
+        size_t n_taken = 0, n_other = n_piece - at;
+        if (handler->take && mth_json_guard_is_whole(guard))
+            n_taken = handler->take(handler->arg, text, n_piece - at, &n_other, &status);
+        if (n_taken == 0 && !status)
+            status = parse_run(json, guard, offset + at, text, n_other);
+        at += n_taken ? n_taken : n_other;
+    }
+    return status;
 }
 
 static int no_memory(const struct mth_json_stream *json)

@@ -2,13 +2,15 @@
  * The JSON header of a safetensors file, read as a stream; see safetensors_header.h.
  *
  * The events of json_stream drive a small machine (enum place) that adds a tensor to the map when its object ends.
- * Nothing of the JSON is kept but names and shapes.
+ * Nothing of the JSON is kept but names and shapes. Entries that are written in the usual way go a shorter way
+ * (safetensors_entry.h).
  */
 #include "formats/safetensors_header.h"
 
 #include "base/checked.h"
 #include "formats/json_guard.h"
 #include "formats/json_stream.h"
+#include "formats/safetensors_entry.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -156,6 +158,14 @@ static int add_number(struct parser *p, const char *text, size_t n_text, uint64_
     return 1;
 }
 
+static int add_tensor(struct parser *p, uint64_t n_elems)
+{
+    struct mth_tensor tensor = {.region = MTH_NO_REGION, .offset_bytes = p->offsets[0], .n_elems = n_elems};
+    tensor.dtype = (uint8_t)p->dtype;
+    tensor.role = (uint8_t)mth_role_of(p->name, p->dtype);
+    return mth_region_map_add_tensor(p->map, p->name, p->n_name, p->dims, p->n_dims, &tensor);
+}
+
 static int end_tensor(struct parser *p)
 {
     uint64_t n_elems, n_bytes, begin = p->offsets[0], end = p->offsets[1];
@@ -181,10 +191,7 @@ static int end_tensor(struct parser *p)
                     "its data ends at byte %llu, but only %llu follow the header; is the file whole?",
                     (unsigned long long)end, (unsigned long long)p->n_data);
 
-    struct mth_tensor tensor = {.region = MTH_NO_REGION, .offset_bytes = begin, .n_elems = n_elems};
-    tensor.dtype = (uint8_t)p->dtype;
-    tensor.role = (uint8_t)mth_role_of(p->name, p->dtype);
-    status = mth_region_map_add_tensor(p->map, p->name, p->n_name, p->dims, p->n_dims, &tensor);
+    status = add_tensor(p, n_elems);
     if (status)
         return fail(p, status, "%s", mth_status_text(status));
     p->place = IN_FILE;
@@ -288,6 +295,36 @@ static int on_refusal(void *arg, const struct mth_json_stream *json, const char 
     return p->status;
 }
 
+/*
+ * Takes an entry that is written in the usual way. With the comma behind it, and the quote after that, the text is as right or
+ * wrong without it as with it. An entry that lies goes the usual way, to be named.
+ */
+static size_t take_entry(void *arg, const uint8_t *text, size_t n_text, size_t *n_other, int *status)
+{
+    struct parser *p = arg;
+    struct mth_safetensors_entry entry;
+    uint64_t n_elems, n_bytes;
+    size_t n = p->place == IN_FILE ? mth_safetensors_entry_scan(text, n_text, &entry) : 0;
+    if (n == 0 || entry.begin > entry.end || entry.end > p->n_data ||
+        mth_shape_bytes(entry.dtype, entry.dims, entry.n_dims, &n_elems, &n_bytes) ||
+        n_bytes != entry.end - entry.begin) {
+        *n_other = mth_safetensors_entry_next(text, n_text);
+        return 0;
+    }
+    memcpy(p->name, entry.name, entry.n_name);
+    p->name[entry.n_name] = '\0';
+    p->n_name = entry.n_name;
+    p->dtype = entry.dtype;
+    p->n_dims = entry.n_dims;
+    memcpy(p->dims, entry.dims, entry.n_dims * sizeof *entry.dims);
+    p->offsets[0] = entry.begin;
+    *status = add_tensor(p, n_elems);
+    if (*status)
+        mth_error_set(p->err, *status, "%s: tensor '%.80s': %s", p->source->name, p->name,
+                      mth_status_text(*status));
+    return n;
+}
+
 int mth_safetensors_header_read(const struct mth_source *source, uint64_t n_header,
                                 struct mth_region_map *map, struct mth_error *err)
 {
@@ -300,7 +337,7 @@ int mth_safetensors_header_read(const struct mth_source *source, uint64_t n_head
     p->err = err;
     p->n_data = source->n_bytes - MTH_SAFETENSORS_LENGTH_BYTES - n_header;
     const struct mth_json_handler handler = {
-        .event = on_event, .refuse = on_refusal, .arg = p, .what = "header"};
+        .event = on_event, .refuse = on_refusal, .take = take_entry, .arg = p, .what = "header"};
     int status =
         mth_json_stream_read(source, MTH_SAFETENSORS_LENGTH_BYTES, n_header, &handler, map->memory, err);
     mth_memory_free(map->memory, p);

@@ -150,6 +150,23 @@ static void what_is_not_one_json_object_is_refused(void **state)
     refused("{}\0", 3, 0, MTH_ERR_FORMAT, "control character");
 }
 
+/* The header is read in pieces of 64 KiB; where one begins, an entry may begin that no comma allows. */
+static void a_comma_that_is_missing_between_pieces_is_refused(void **state)
+{
+    enum { PIECE_BYTES = 64 << 10 };
+    static const char begin[] = "{\"__metadata__\":{\"k\":\"";
+    static const char end[] = "\"}";
+    static const char entries[] = "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                                  "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}";
+    static char header[PIECE_BYTES + sizeof entries];
+    (void)state;
+    memset(header, 'x', PIECE_BYTES);
+    memcpy(header, begin, sizeof begin - 1);
+    memcpy(header + PIECE_BYTES - (sizeof end - 1), end, sizeof end - 1);
+    memcpy(header + PIECE_BYTES, entries, sizeof entries - 1);
+    refused(header, sizeof header - 1, 2, MTH_ERR_FORMAT, "not valid JSON");
+}
+
 static void what_is_no_tensor_is_refused(void **state)
 {
     (void)state;
@@ -457,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_header_longer_than_the_file_or_the_limit_is_refused),
         cmocka_unit_test(a_header_that_ends_early_is_refused),
         cmocka_unit_test(what_is_not_one_json_object_is_refused),
+        cmocka_unit_test(a_comma_that_is_missing_between_pieces_is_refused),
         cmocka_unit_test(what_is_no_tensor_is_refused),
         cmocka_unit_test(numbers_that_are_no_sizes_are_refused),
         cmocka_unit_test(shapes_that_do_not_fit_their_bytes_are_refused),
