@@ -181,8 +181,9 @@ static int parse_piece(struct mth_json_stream *json, struct mth_json_guard *guar
     for (size_t at = 0; !status && at < n_piece;) {
         const uint8_t *text = json->piece + at;
         size_t n_taken = 0, n_other = n_piece - at;
-        if (handler->take && mth_json_guard_is_whole(guard))
-            n_taken = handler->take(handler->arg, text, n_piece - at, &n_other, &status);
+        if (handler->take)
+            n_taken = handler->take(handler->arg, text, n_piece - at, !mth_json_guard_is_whole(guard),
+                                    &n_other, &status);
         if (n_taken == 0 && !status)
             status = parse_run(json, guard, offset + at, text, n_other);
         at += n_taken ? n_taken : n_other;

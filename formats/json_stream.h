@@ -31,11 +31,12 @@ struct mth_json_handler {
     /* Record what is wrong with the text itself; returns the status that it set. */
     int (*refuse)(void *arg, const struct mth_json_stream *json, const char *why);
     /*
-     * A shorter way, or NULL: take the beginning of a text that stands outside of strings, and return its bytes; or 0, and set *n_other
-     * to how many (1 .. n_text) go the usual way before this is asked again. What is taken must leave text that is as
-     * right or wrong as it was with it.
+     * A shorter way, or NULL: take the beginning of a text, if it is not inside of a string, and return its bytes; or 0, and set
+     * *n_other to how many (1 .. n_text) go the usual way before this is asked again. What is taken must leave text that
+     * is as right or wrong as it was with it.
      */
-    size_t (*take)(void *arg, const uint8_t *text, size_t n_text, size_t *n_other, int *status);
+    size_t (*take)(void *arg, const uint8_t *text, size_t n_text, bool in_string, size_t *n_other,
+                   int *status);
     void *arg;
     const char *what; /* for messages: "header" */
 };

@@ -299,12 +299,13 @@ static int on_refusal(void *arg, const struct mth_json_stream *json, const char 
  * Takes an entry that is written in the usual way. With the comma behind it, and the quote after that, the text is as right or
  * wrong without it as with it. An entry that lies goes the usual way, to be named.
  */
-static size_t take_entry(void *arg, const uint8_t *text, size_t n_text, size_t *n_other, int *status)
+static size_t take_entry(void *arg, const uint8_t *text, size_t n_text, bool in_string, size_t *n_other,
+                         int *status)
 {
     struct parser *p = arg;
     struct mth_safetensors_entry entry;
     uint64_t n_elems, n_bytes;
-    size_t n = p->place == IN_FILE ? mth_safetensors_entry_scan(text, n_text, &entry) : 0;
+    size_t n = !in_string && p->place == IN_FILE ? mth_safetensors_entry_scan(text, n_text, &entry) : 0;
     if (n == 0 || entry.begin > entry.end || entry.end > p->n_data ||
         mth_shape_bytes(entry.dtype, entry.dims, entry.n_dims, &n_elems, &n_bytes) ||
         n_bytes != entry.end - entry.begin) {
