@@ -1,0 +1,89 @@
+#!/bin/sh
+# What compress writes is what docs/container.md says: a decoder in Python, written from the documents alone, restores it, and
+# refuses damage. One law a spec and kind of file. Skipped where there is no Python or it finds no libzstd.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+mithril=${MITHRIL:-build/mithril}
+export PYTHONDONTWRITEBYTECODE=1
+if ! python3 -c 'import sys; sys.path.insert(0, "tests/decoder"); import decode; decode.libzstd()' 2>/dev/null; then
+    printf '[ RUN      ] a_decoder_of_the_documents\n[  SKIPPED ] a_decoder_of_the_documents: needs python3 and libzstd\n'
+    exit 0
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+judge() {
+    name=$1
+    shift
+    if "$@" >"$dir/log" 2>&1; then echo "ok $name"; else
+        sed 's/^/# /' "$dir/log"
+        echo "not ok $name"
+    fi
+}
+
+# decodes SPEC FILE [BASE]: with the sizes of chunks in $chunks; of 4 KiB there are several bundles.
+chunks=4KiB
+decodes() {
+    for chunk in $chunks; do
+        rm -f "$dir/packed" "$dir/back"
+        if [ $# -eq 3 ]; then
+            "$mithril" compress -q -f --chunk "$chunk" -p "$1" -b "$3" -o "$dir/packed" "$2" &&
+                python3 tests/decoder/decode.py "$dir/packed" "$dir/back" "$3" && cmp "$2" "$dir/back" || return 1
+        else
+            "$mithril" compress -q -f --chunk "$chunk" -p "$1" -o "$dir/packed" "$2" &&
+                python3 tests/decoder/decode.py "$dir/packed" "$dir/back" && cmp "$2" "$dir/back" || return 1
+        fi
+    done
+}
+
+fixtures=tests/fixtures/torch
+for spec in store zstd:level=1 byte-group+zstd exponent-split+zstd/store exponent-split+byte-group+zstd//store/bit-shuffle+zlib \
+    bit-shuffle+xz:level=1 byte-group:width=3+bzip2; do
+    for file in $fixtures/torch2-dtypes.bin $fixtures/torch2-views.pt; do
+        judge "${spec}_on_$(basename "$file")_decodes" decodes "$spec" "$file"
+    done
+done
+
+# Three tensors of two steps of a training.
+run=datasets/tiny-gpt/finetune-1e-5/finetune-1e-5-step
+for step in 100 101; do
+    "$mithril" extract -q -o "$dir/$step" -n transformer.wpe.weight -n transformer.h.0.mlp.c_fc.bias \
+        -n transformer.ln_f.bias $run-000$step.safetensors
+done
+for spec in delta-xor+store delta-sub+byte-group+zstd delta-ulp+byte-group+zstd delta-xor+exponent-split+zstd/store \
+    byte-group+zstd:prefix=yes; do
+    judge "${spec}_against_a_base_decodes" decodes "$spec" "$dir/101" "$dir/100"
+done
+chunks='4KiB 1MiB'
+judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"
+
+: >"$dir/empty"
+printf x >"$dir/one"
+judge an_empty_file_decodes decodes store "$dir/empty"
+judge a_file_of_one_byte_decodes decodes zstd "$dir/one"
+
+# More than 4096 bundles: two pages of the index.
+head -c 16780000 /dev/zero >"$dir/long"
+chunks=4KiB
+judge two_pages_of_the_index_decode decodes zstd:level=1 "$dir/long"
+
+refuses_damage() {
+    "$mithril" compress -q -f -p delta-xor+byte-group+zstd --chunk 16KiB -b "$dir/100" -o "$dir/packed" "$dir/101" &&
+        python3 - "$dir/packed" "$dir/100" <<'END'
+import sys
+sys.path.insert(0, "tests/decoder")
+import decode
+data, base = open(sys.argv[1], "rb").read(), open(sys.argv[2], "rb").read()
+assert decode.Container(data, base).out
+for bit in list(range(0, 8 * len(data), 1999)) + list(range(8 * len(data) - 192, 8 * len(data), 23)):
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    for candidate in (bytes(damaged), data[:bit // 8]):
+        try:
+            decode.Container(candidate, base)
+        except decode.Bad:
+            continue
+        sys.exit(f"bit {bit} passes")
+END
+}
+judge damage_is_refused refuses_damage
