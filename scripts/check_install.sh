@@ -28,12 +28,14 @@ cd "$root"
 {
     $cc -std=c11 -Wall -Wextra -Werror examples/round_trip.c $flags -o shared
     $cc -std=c11 -Wall -Wextra -Werror examples/round_trip.c $static_flags -o static
+    $cc -std=c11 -Wall -Wextra -Werror examples/container.c $flags -o container
     for plugin in examples/*plugin*.c; do
         $cc -std=c11 -Wall -Wextra -Werror -fPIC -shared -I. "$plugin" $(pkg-config --cflags mithril) -o "${plugin%.c}.so"
     done
 }
 LD_LIBRARY_PATH="$root$prefix/lib" ./shared >shared.txt || fail "the program on the shared library failed"
 ./static >static.txt || fail "the program on the archive failed"
+LD_LIBRARY_PATH="$root$prefix/lib" ./container >container.txt || fail "the example of containers failed"
 cmp -s shared.txt static.txt || fail "shared library and archive print different things"
 
 for plugin in examples/*plugin*.so; do
