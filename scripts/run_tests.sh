@@ -2,8 +2,8 @@
 # Run test programs, keep a log of each, and count test functions.
 # usage: run_tests.sh LOG_DIR PROGRAM...      (TEST_JOBS: how many at once; TEST_SECONDS: limit for one program)
 #
-# A program is a cmocka program or a shell script that prints "ok NAME" and "not ok NAME". What a program announced but
-# did not finish (a crash, an early exit) counts as failed, and so does one that ran nothing or that fails as a
+# A program is a cmocka program or a shell script that prints "ok NAME", "not ok NAME" and "skip NAME: why". What a program
+# announced but did not finish (a crash, an early exit) counts as failed, and so does one that ran nothing or that fails as a
 # whole. The last line is "N passed, N failed"; the exit status is 0 only when nothing failed.
 set -u
 
@@ -18,6 +18,7 @@ count() {
         open && index($0, "[  SKIPPED ] " name) == 1  { skipped++; open = 0 }
         /^ok /                                        { ok++; planned++ }
         /^not ok /                                    { bad++; planned++ }
+        /^skip /                                      { skipped++; planned++ }
         END {
             lost = planned - ok - bad - skipped
             print ok + 0, bad + (lost > 0 ? lost : 0), skipped + 0

@@ -7,6 +7,7 @@
 #include "harness/dataset_get.h"
 #include "harness/datasets.h"
 #include "harness/file_digest.h"
+#include "harness/wheel_name.h"
 #include "tests/support/http_server.h"
 #include "tests/support/temp_dir.h"
 
@@ -374,6 +375,96 @@ static void fetch_takes_a_member_of_a_wheel_whose_hash_is_pinned(void **state)
     temp_dir_destroy(scene.root);
 }
 
+/* A wheel built for a system that this is not comes all the same, and the one of another release beside it. */
+static void fetch_takes_wheels_of_other_systems_and_releases(void **state)
+{
+    (void)state;
+    static const char program[] =
+        "import sys, zipfile\n"
+        "for version, tag in ('1.0', 'cp27-cp27m-win32'), ('2.0', 'py3-none-any'):\n"
+        "    z = zipfile.ZipFile('%s/mithril_test_model-%s-%s.whl' % (sys.argv[1], version, tag), 'w')\n"
+        "    z.writestr('pkg/model.safetensors', open(sys.argv[1] + '/source-' + version, 'rb').read())\n"
+        "    d = 'mithril_test_model-%s.dist-info/' % version\n"
+        "    z.writestr(d + 'METADATA', 'Metadata-Version: 2.1\\nName: mithril-test-model\\nVersion: %s\\n' "
+        "% version)\n"
+        "    z.writestr(d + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: "
+        "%s\\n' % tag)\n"
+        "    z.writestr(d + 'RECORD', '')\n"
+        "    z.close()\n";
+    static const char other_path[] = "build/datasets/remote/other.safetensors";
+    struct scene scene = {.root = temp_dir_create()};
+    const char *const pip[] = {"python3", "-m", "pip", "--version", NULL};
+    const char *const make[] = {"python3", "-c", program, scene.root, NULL};
+    temp_dir_write(scene.root, "source-1.0", good, MTH_N_GOOD);
+    temp_dir_write(scene.root, "source-2.0", changed, MTH_N_GOOD);
+    if (mth_child_run(pip, NULL, 0, NULL) || mth_child_run(make, NULL, 0, NULL)) {
+        temp_dir_destroy(scene.root);
+        skip();
+    }
+    setenv("PIP_NO_INDEX", "1", 1);
+    setenv("PIP_FIND_LINKS", scene.root, 1);
+    setenv("PIP_CONFIG_FILE", "/dev/null", 1);
+    static const char *const names[] = {"mithril_test_model-1.0-cp27-cp27m-win32.whl", "source-1.0",
+                                        "mithril_test_model-2.0-py3-none-any.whl", "source-2.0"};
+    struct mth_file_digest digests[4];
+    for (size_t i = 0; i < 4; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", scene.root, names[i]);
+        assert_int_equal(mth_file_digest(path, true, &digests[i], &scene.err), 0);
+    }
+    char text[4096];
+    int n =
+        snprintf(text, sizeof text,
+                 "{\"schema\":1,\"datasets\":[{\"id\":\"remote\",\"class\":\"user\",\"title\":\"t\","
+                 "\"licence\":\"l\",\"source\":{\"kind\":\"pypi\",\"package\":\"mithril-test-model\","
+                 "\"version\":\"1.0\",\"wheel\":\"%s\",\"wheel_sha256\":\"%s\"},"
+                 "\"files\":[{\"path\":\"" MTH_FILE_PATH "\",\"bytes\":%d,\"xxh3\":\"%s\",\"sha256\":\"%s\","
+                 "\"member\":\"pkg/model.safetensors\"},"
+                 "{\"path\":\"%s\",\"bytes\":%d,\"xxh3\":\"%s\",\"sha256\":\"%s\","
+                 "\"member\":\"pkg/model.safetensors\",\"version\":\"2.0\",\"wheel\":\"%s\","
+                 "\"wheel_sha256\":\"%s\"}]}]}",
+                 names[0], digests[0].sha256, MTH_N_GOOD, digests[1].xxh3, digests[1].sha256, other_path,
+                 MTH_N_GOOD, digests[3].xxh3, digests[3].sha256, names[2], digests[2].sha256);
+    assert_true(n > 0 && (size_t)n < sizeof text);
+    temp_dir_write(scene.root, "datasets/manifest.json", text, (size_t)n);
+    load(&scene);
+    if (fetch(&scene, false))
+        fail_msg("%s", scene.err.text);
+    assert_file(&scene, good);
+    size_t n_other;
+    char *other = temp_dir_read(scene.root, other_path, &n_other);
+    assert_non_null(other);
+    assert_int_equal(n_other, MTH_N_GOOD);
+    assert_memory_equal(other, changed, MTH_N_GOOD);
+    free(other);
+    mth_manifest_free(scene.manifest);
+    temp_dir_destroy(scene.root);
+}
+
+static void a_wheels_name_says_what_pip_must_be_told(void **state)
+{
+    (void)state;
+    static const char *const not_wheels[] = {"",
+                                             ".whl",
+                                             "a.whl",
+                                             "a-1-py3-none-any.zip",
+                                             "py3-none-any.whl",
+                                             "a-1-py3-none-.whl",
+                                             "a-1--none-any.whl"};
+    static const char *const wanted[] = {
+        "--implementation", "cp",           "--python-version", "311",  "--abi", "abi3",
+        "--platform",       "linux_x86_64", "--platform",       "win32"};
+    struct mth_wheel_options options;
+    for (size_t i = 0; i < sizeof not_wheels / sizeof not_wheels[0]; i++)
+        assert_int_equal(mth_wheel_options(not_wheels[i], &options), MTH_ERR_USAGE);
+    assert_int_equal(mth_wheel_options("a_b-1.0-py2.py3-none-any.whl", &options), MTH_OK);
+    assert_int_equal(options.n, 0);
+    assert_int_equal(mth_wheel_options("a-1.0-7-cp311.cp312-abi3-linux_x86_64.win32.whl", &options), MTH_OK);
+    assert_int_equal(options.n, sizeof wanted / sizeof wanted[0]);
+    for (size_t i = 0; i < options.n; i++)
+        assert_string_equal(options.argv[i], wanted[i]);
+}
+
 /* ---- children ---- */
 
 static void a_child_gives_its_output_and_says_why_it_failed(void **state)
@@ -414,6 +505,8 @@ int main(void)
         cmocka_unit_test(an_interrupted_fetch_leaves_nothing),
         cmocka_unit_test(fetch_refuses_an_endpoint_that_is_no_url),
         cmocka_unit_test(fetch_takes_a_member_of_a_wheel_whose_hash_is_pinned),
+        cmocka_unit_test(fetch_takes_wheels_of_other_systems_and_releases),
+        cmocka_unit_test(a_wheels_name_says_what_pip_must_be_told),
         cmocka_unit_test(a_child_gives_its_output_and_says_why_it_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

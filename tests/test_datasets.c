@@ -264,6 +264,24 @@ static void a_pair_belongs_to_a_run_in_step_order(void **state)
     mth_manifest_free(manifest);
 }
 
+static void a_pair_of_releases_need_not_know_its_steps(void **state)
+{
+    (void)state;
+    struct mth_manifest *manifest = load("datasets/manifest.json");
+    const struct mth_dataset_entry *entry = mth_manifest_entry_find(manifest, "silero-vad/5.1.2-6.0.0");
+    assert_non_null(entry);
+    assert_int_equal(entry->steps_apart, 0);
+    /* Each from the wheel of its release. */
+    assert_string_equal(entry->base_file->version, "5.1.2");
+    assert_string_equal(entry->file->version, "6.0.0");
+    assert_string_not_equal(entry->base_file->wheel_sha256, entry->file->wheel_sha256);
+    /* And one that says none from the dataset's. */
+    entry = mth_manifest_entry_find(manifest, "silero-vad");
+    assert_string_equal(entry->file->version, entry->dataset->version);
+    assert_string_equal(entry->file->wheel, entry->dataset->wheel);
+    mth_manifest_free(manifest);
+}
+
 /* ---- the schema ---- */
 
 #define MTH_HASHES                                               \
@@ -482,6 +500,7 @@ int main(void)
         cmocka_unit_test(committed_files_are_there_and_as_pinned),
         cmocka_unit_test(fractions_changed_are_what_the_files_say),
         cmocka_unit_test(a_pair_belongs_to_a_run_in_step_order),
+        cmocka_unit_test(a_pair_of_releases_need_not_know_its_steps),
         cmocka_unit_test(paths_are_relative_to_the_parent_of_the_manifests_directory),
         cmocka_unit_test(a_manifest_that_breaks_the_schema_is_refused),
         cmocka_unit_test(what_is_downloaded_may_only_go_to_its_own_directory),
