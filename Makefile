@@ -34,7 +34,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench test test-large asan fuzz fuzz-replay lint format format-check check-dependencies
+OUTER := clean help deps bench test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -194,6 +194,16 @@ fuzz:
 	@+$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" CPPFLAGS="$(UNCHECKED)" FUZZ_ENGINE=-fsanitize=fuzzer,address,undefined \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" run-fuzz
 
+# Two builds of counters: the tests want checksums compared, the corpora do not. Counts that several threads add to are atomic.
+GCOV := CC=gcc OPT="-O0 -g" SANITIZE="--coverage -fprofile-update=atomic"
+
+coverage:
+	@$(call install_groups,build test)
+	@find $(BUILD)/coverage $(BUILD)/coverage-replay -name '*.gcda' -delete 2>/dev/null || true
+	@+$(SUBMAKE) BUILD=$(BUILD)/coverage-replay $(GCOV) CPPFLAGS="$(UNCHECKED)" run-fuzz-replay
+	@+$(SUBMAKE) BUILD=$(BUILD)/coverage $(GCOV) all run-tests
+	@scripts/coverage.sh $(BUILD)/coverage $(BUILD)/coverage-replay
+
 RUN_TESTS = MITHRIL=$(BUILD)/mithril MITHRIL_BUILD=$(BUILD) CC="$(CC)" TEST_JOBS=$(JOBS) scripts/run_tests.sh $(BUILD)/tests
 
 run-tests: all $(TESTS)
@@ -308,6 +318,7 @@ help:
 #| make fuzz             search with libFuzzer: FUZZ_OWN_SECONDS for each of our parsers and decoders, FUZZ_SECONDS for each
 #|                       library's decoder, FUZZ_ONLY="pickle codec:zstd" for some of them
 #| make fuzz-replay      run the corpora with any compiler; fuzz-seeds makes the seeds of codecs and transforms anew
+#| make coverage         tests and corpora, and the lines of each parser and decoder of ours that they reach: 85 % or it fails
 #| make lint             dependency rules, shellcheck, gcc and clang with -Werror, clang-tidy
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
@@ -321,7 +332,7 @@ help:
 
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all everything always deps bench test test-large asan fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
+.PHONY: all everything always deps bench test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
 	status results golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
