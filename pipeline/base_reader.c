@@ -50,18 +50,18 @@ static int note_matches(struct mth_bundle_planner *planner, const struct mth_reg
                         size_t *n_matched)
 {
     const struct mth_region_map *map = planner->map;
+    bool may_refer[MTH_N_DTYPES]; /* asked once a dtype, not once a tensor */
+    for (size_t i = 0; i < MTH_N_DTYPES; i++)
+        may_refer[i] = mth_bundle_planner_may_refer(planner, (enum mth_dtype)i);
     for (size_t i = 0; i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
-        bool matched = matches[i] != MTH_NO_MATCH, looked_at;
+        bool matched = matches[i] != MTH_NO_MATCH;
         references[i] = MTH_NO_REFERENCE;
         if (region->dtype == MTH_DTYPE_OPAQUE)
             continue;
         (*n_tensors)++;
         *n_matched += matched;
-        if (!matched)
-            continue;
-        mth_bundle_planner_spec(planner, region->dtype, true, &looked_at);
-        if (!looked_at)
+        if (!matched || !may_refer[region->dtype])
             continue;
         if (use->n_references == MTH_NO_REFERENCE)
             return MTH_ERR_LIMIT;

@@ -33,6 +33,14 @@ struct mth_bundle_segment {
     uint64_t reference_offset; /* in that */
 };
 
+/* Bytes of a chunk that lie side by side in one region, and how its rows run through them; see mth_row_span. */
+struct mth_bundle_piece {
+    uint32_t chunk;
+    uint32_t n_bytes;
+    uint32_t row_elems;
+    uint32_t phase;
+};
+
 struct mth_bundle_chunk {
     enum mth_chunk_mode mode;
     enum mth_dtype dtype;
@@ -55,6 +63,8 @@ struct mth_bundle {
     size_t n_chunks;
     struct mth_bundle_segment *segments;
     size_t n_segments, segments_capacity;
+    struct mth_bundle_piece *pieces; /* only while encoding, and only if rows are looked at */
+    size_t n_pieces, pieces_capacity;
 };
 
 void mth_bundle_free(struct mth_bundle *bundle);
@@ -66,6 +76,8 @@ struct mth_bundle_planner {
     const struct mth_region_map *map;
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS];
     const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
+    const uint32_t *row_elems;  /* for each region; NULL: no stage looks at rows */
+    const uint8_t *choices;     /* for each region its spec; NULL: the first that fits it */
     size_t chunk_bytes;
     uint32_t spec_of[MTH_N_DTYPES][2];
     size_t region;
@@ -75,11 +87,20 @@ struct mth_bundle_planner {
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
                              const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes);
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
-/* The spec of a region, and whether its reference is looked at. */
-uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
-                                 bool *has_reference);
+/* May the tensors of a dtype be coded with something that looks at their reference? */
+bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
 /* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
+
+/* ---- rows: bundle_rows.c ---- */
+
+/* Elements in a row of each region of a map, as its tensors tell; 0: none. NULL: no memory. */
+uint32_t *mth_region_rows(const struct mth_region_map *map, struct mth_memory *memory);
+/* Notes that n bytes at done of a region, with rows of row_elems, are behind what a chunk of the bundle holds. */
+int mth_bundle_add_piece(struct mth_bundle *bundle, size_t chunk, const struct mth_region *region,
+                         uint64_t done, size_t n_bytes, uint32_t row_elems);
+/* Tells a worker how rows run through a chunk. Errors: MTH_ERR_NO_MEMORY. */
+int mth_bundle_set_spans(const struct mth_bundle *bundle, size_t chunk, struct mth_coder_worker *worker);
 
 /* ---- bytes of a base: base_reader.c ---- */
 
@@ -150,6 +171,16 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
 /* Restores the body of a block that was just made, and compares. Errors: MTH_ERR_CHECKSUM when it differs. */
 int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
                       const uint8_t *bytes, struct mth_error *err);
+
+/*
+ * Chooses a spec for each region that several candidates fit: what is smallest on a sample of it. Small regions of a
+ * dtype share a sample, and what is chosen. By sizes alone, so that it depends on the bytes and nothing else.
+ *
+ * Shape     choices: for each region of the planner's map; its references are known already
+ * Errors    those of reading; MTH_ERR_NO_MEMORY
+ */
+int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
+                    const struct mth_source *input, uint8_t *choices, struct mth_error *err);
 
 /* Counts a sample of the chunks that the planner cuts and builds the models that their specs call for.
  * Errors: those of reading; MTH_ERR_NO_MEMORY. */

@@ -124,15 +124,18 @@ static void put_chunk(struct plan_writer *w, const struct mth_bundle_encoder *en
 
 /* Codes one chunk to the end of out. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
-                        const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
+                        struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
                         struct mth_buffer *out, struct mth_error *err)
 {
     struct mth_coder *coder = encoder->coder;
     struct mth_coder_worker *worker = &coder->workers[worker_index];
+    struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index];
     struct mth_coder_spec *spec = encoder->specs[chunk->spec];
     struct mth_bytes src, reference = {0};
     int status =
         mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
+    if (!status)
+        status = mth_bundle_set_spans(bundle, chunk_index, worker);
     if (!status && chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &reference, err);
@@ -178,11 +181,10 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
     put_number(&plan, bundle->n_chunks);
     for (size_t i = 0; i < bundle->n_chunks; i++) {
-        struct mth_bundle_chunk *chunk = &bundle->chunks[i];
-        int status = encode_chunk(encoder, worker_index, bundle, chunk, bytes, out, err);
+        int status = encode_chunk(encoder, worker_index, bundle, i, bytes, out, err);
         if (status)
             return status;
-        put_chunk(&plan, encoder, bundle, chunk, &encoder->coder->workers[worker_index].entry);
+        put_chunk(&plan, encoder, bundle, &bundle->chunks[i], &encoder->coder->workers[worker_index].entry);
     }
     if (!plan.status && out->capacity_bytes - out->n_bytes < worker->plan.n_bytes + sizeof tail)
         plan.status = MTH_ERR_CAPACITY;

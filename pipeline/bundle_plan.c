@@ -6,8 +6,11 @@
 void mth_bundle_free(struct mth_bundle *bundle)
 {
     mth_memory_free(bundle->memory, bundle->segments);
+    mth_memory_free(bundle->memory, bundle->pieces);
     bundle->segments = NULL;
+    bundle->pieces = NULL;
     bundle->n_segments = bundle->segments_capacity = 0;
+    bundle->n_pieces = bundle->pieces_capacity = 0;
 }
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
@@ -24,15 +27,35 @@ void mth_bundle_planner_rewind(struct mth_bundle_planner *planner)
     planner->done = 0;
 }
 
-uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
-                                 bool *has_reference)
+bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
 {
-    /* Asked once a kind, not once a tensor. */
-    uint32_t *spec = &planner->spec_of[dtype][matched];
-    if (*spec == UINT32_MAX)
-        *spec = mth_plan_choose_spec(planner->specs, dtype, matched);
-    *has_reference = matched && planner->specs[*spec]->nodes[0].wants_reference;
-    return *spec;
+    uint32_t candidates[MTH_MAX_CANDIDATES];
+    size_t n = mth_plan_candidates(planner->specs, dtype, true, candidates);
+    for (size_t i = 0; i < n; i++) {
+        if (planner->specs[candidates[i]]->nodes[0].wants_reference)
+            return true;
+    }
+    return false;
+}
+
+/* The spec of the planner's region, and whether its reference is looked at. */
+static uint32_t choose_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
+                            bool *has_reference)
+{
+    uint32_t spec;
+    if (planner->choices) {
+        spec = planner->choices[planner->region];
+    } else {
+        /* Asked once a kind, not once a tensor. */
+        uint32_t candidates[MTH_MAX_CANDIDATES], *known = &planner->spec_of[dtype][matched];
+        if (*known == UINT32_MAX) {
+            mth_plan_candidates(planner->specs, dtype, matched, candidates);
+            *known = candidates[0];
+        }
+        spec = *known;
+    }
+    *has_reference = matched && planner->specs[spec]->nodes[0].wants_reference;
+    return spec;
 }
 
 /* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
@@ -47,8 +70,7 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     const struct mth_region *region = &planner->map->regions[planner->region];
     uint32_t reference = planner->references ? planner->references[planner->region] : MTH_NO_REFERENCE;
     bool has_reference;
-    uint32_t spec =
-        mth_bundle_planner_spec(planner, region->dtype, reference != MTH_NO_REFERENCE, &has_reference);
+    uint32_t spec = choose_spec(planner, region->dtype, reference != MTH_NO_REFERENCE, &has_reference);
     uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
     uint32_t at = (uint32_t)bundle->n_bytes, index = (uint32_t)bundle->n_segments;
     if (*slot == 0) {
@@ -61,6 +83,12 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     }
     struct mth_bundle_chunk *chunk = &bundle->chunks[*slot - 1];
     struct mth_bundle_segment *last = chunk->last == MTH_NO_SEGMENT ? NULL : &bundle->segments[chunk->last];
+    if (planner->row_elems) {
+        int status = mth_bundle_add_piece(bundle, *slot - 1u, region, planner->done, n,
+                                          planner->row_elems[planner->region]);
+        if (status)
+            return status;
+    }
     chunk->n_bytes += n;
     bundle->n_bytes += n;
     /* Neighbours are one segment, unless each has a reference of its own. */
@@ -92,6 +120,7 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
     bundle->n_bytes = 0;
     bundle->n_chunks = 0;
     bundle->n_segments = 0;
+    bundle->n_pieces = 0;
     if (planner->region == planner->map->n_regions)
         return MTH_OK;
     bundle->offset = planner->map->regions[planner->region].offset + planner->done;

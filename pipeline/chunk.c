@@ -134,8 +134,9 @@ struct encoding {
 struct stream {
     struct mth_symbol_type type;
     struct mth_bytes bytes;
-    bool fixed;  /* its size follows from the chunk's */
-    bool placed; /* it lies in the payload already */
+    bool fixed;   /* its size follows from the chunk's */
+    bool placed;  /* it lies in the payload already */
+    bool in_rows; /* a symbol for each element of the chunk, so that they lie in its rows */
     struct mth_context context;
     struct mth_chunk_reference reference;
 };
@@ -236,6 +237,10 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
                                     .references = &input->reference.bytes,
                                     .plans = plans,
                                     .n_streams = n_streams};
+    if (input->in_rows) {
+        job.spans = e->worker->spans;
+        job.n_spans = e->worker->n_spans;
+    }
     status = transform->forward(&job, input->bytes.data, buffers);
     if (!status)
         status = mth_chunk_child_references(&e->worker->arena, e->pipeline, node, &input->reference,
@@ -250,6 +255,8 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
             .bytes = streams[i],
             .fixed = input->fixed && !variable,
             .placed = placed[i],
+            .in_rows = input->in_rows && !variable &&
+                       plans[i].n_symbols == input->bytes.n_bytes * 8 / input->type.container_bits,
             .reference = references[i],
             .context = {parts, mth_chunk_context(&references[i], plans, streams, i, parts)},
         };
@@ -275,6 +282,7 @@ static int encode_root(struct encoding *e, struct mth_symbol_type type, struct m
         .type = type,
         .bytes = src,
         .fixed = true,
+        .in_rows = true,
         .reference = base,
         .context = {&part, mth_chunk_context(&base, NULL, NULL, 0, &part)},
     };

@@ -28,6 +28,9 @@ void mth_stage_states_free(const struct mth_pipeline *pipeline, struct mth_stage
 struct mth_chunk_worker {
     struct mth_memory *memory;
     struct mth_arena arena;
+    /* How rows run through the chunk that is encoded or counted next; n_spans 0: not known. Decoding needs none. */
+    const struct mth_row_span *spans;
+    size_t n_spans;
 };
 
 /* Models of a pipeline's leaves, in the order of the walk; NULL entries: none. */

@@ -85,6 +85,7 @@ void mth_coder_destroy(struct mth_coder *coder)
             mth_memory_free(coder->memory, worker->gathered[b]);
             mth_memory_free(coder->memory, worker->reference[b]);
         }
+        mth_memory_free(coder->memory, worker->spans);
     }
     for (size_t i = 0; coder->bundle_workers && i < coder->n_threads; i++)
         mth_bundle_worker_free(coder->memory, &coder->bundle_workers[i]);
@@ -128,20 +129,36 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
     return MTH_OK;
 }
 
+/* Candidate i without its reference-taking filters, unless there is no such thing or a candidate before has the same. */
+static int take_alone(struct mth_coder *coder, const struct mth_pipeline *candidate,
+                      struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], size_t i, struct mth_error *err)
+{
+    struct mth_pipeline *alone;
+    struct mth_coder_spec *spec = NULL;
+    int status = mth_candidate_without_references(candidate, &alone);
+    if (status == MTH_ERR_UNSUPPORTED)
+        return MTH_OK;
+    if (status)
+        return mth_error_set(err, status, "no memory for a pipeline");
+    status = mth_coder_take_spec(coder, alone->text, &spec, err);
+    mth_pipeline_destroy(alone);
+    for (size_t j = 0; j < i; j++) {
+        if (specs[MTH_PLAN_ALONE + j] == spec)
+            spec = NULL;
+    }
+    specs[MTH_PLAN_ALONE + i] = spec;
+    return status;
+}
+
 int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
 {
+    int status = MTH_OK;
     mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
-    int status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED], err);
-    if (!status && pipeline->needs_base) {
-        struct mth_pipeline *alone;
-        int bad = mth_pipeline_without_references(pipeline, &alone);
-        if (bad == MTH_OK) {
-            status = mth_coder_take_spec(coder, alone->text, &specs[MTH_PLAN_ALONE], err);
-            mth_pipeline_destroy(alone);
-        } else if (bad != MTH_ERR_UNSUPPORTED) {
-            status = bad;
-        }
+    for (size_t i = 0; !status && pipeline; i++, pipeline = pipeline->next) {
+        status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED + i], err);
+        if (!status && pipeline->needs_base)
+            status = take_alone(coder, pipeline, specs, i, err);
     }
     for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
         struct mth_pipeline *stand_in;

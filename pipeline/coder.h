@@ -38,6 +38,8 @@ struct mth_coder_worker {
     size_t gathered_capacity[MTH_MAX_BATCH];
     uint8_t *reference[MTH_MAX_BATCH];
     size_t reference_capacity[MTH_MAX_BATCH];
+    struct mth_row_span *spans;
+    size_t spans_capacity;
 };
 
 /* Bytes that grow. */
@@ -75,7 +77,7 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
 /* Makes room for n more specs. Call before a series of takes. */
 void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
 
-/* The pipelines that a plan for this one may use, by enum mth_plan_spec; MTH_PLAN_ALONE may stay NULL. */
+/* The pipelines that a plan for this one may use, by enum mth_plan_spec; NULL where there is none. */
 int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err);
 

@@ -4,7 +4,7 @@
 
 #include "pipeline/mithril.h"
 
-enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096 };
+enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096, MTH_MAX_CANDIDATES = 7 };
 
 /*
  * A node is a transform with a child for each branch written, or a codec: a leaf. Stream i of a transform
@@ -18,9 +18,13 @@ struct mth_node {
     uint8_t children[MTH_MAX_STREAMS];
     bool wants_reference; /* this stage or one below looks at a reference */
     bool wants_siblings;  /* a codec below looks at its context */
+    bool wants_rows;      /* this stage or one below looks at rows */
 };
 
+/* A spec, or the first of several in a list, from which the planner chooses. */
 struct mth_pipeline {
+    struct mth_pipeline *next; /* the candidate after this one, owned; NULL: the last */
+    char *list;                /* canonical text of this one and all behind it; NULL where that is text */
     struct mth_node nodes[MTH_MAX_NODES]; /* the root is node 0 */
     size_t n_nodes;
     bool needs_base;
@@ -36,13 +40,26 @@ static inline const struct mth_node *mth_node_child(const struct mth_pipeline *p
     return &pipeline->nodes[node->children[i]];
 }
 
+/* Behind a tree that was just built: facts about its nodes, and its text. Errors: MTH_ERR_SPEC when that is too long. */
+int mth_pipeline_finish(struct mth_pipeline *pipeline);
+/* Behind a list: its text, the candidates' with commas between. Errors: MTH_ERR_SPEC, MTH_ERR_NO_MEMORY. */
+int mth_pipeline_finish_list(struct mth_pipeline *first);
+
+/* Does a stage of any candidate look at a reference? At rows? */
+bool mth_pipeline_wants_reference(const struct mth_pipeline *pipeline);
+bool mth_pipeline_wants_rows(const struct mth_pipeline *pipeline);
+
 /*
- * The same pipeline without the filters that take a reference, for what has none.
+ * The same pipeline without the filters that take a reference, for what has none. Of a list, those candidates that have
+ * such a form.
  * Errors: MTH_ERR_UNSUPPORTED when a transform of several streams takes one; MTH_ERR_NO_MEMORY.
  */
 int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct mth_pipeline **out);
 
-/* Do all transforms take the streams that elements of this type lead to, in at most MTH_MAX_LEAVES coded
+/* The same of the first candidate alone, whatever stands behind it. */
+int mth_candidate_without_references(const struct mth_pipeline *candidate, struct mth_pipeline **out);
+
+/* Do all transforms of a candidate take the streams that elements of this type lead to, in at most MTH_MAX_LEAVES coded
  * streams? */
 bool mth_pipeline_accepts(const struct mth_pipeline *pipeline, struct mth_symbol_type type);
 

@@ -10,14 +10,19 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
     return texts[spec];
 }
 
-uint32_t mth_plan_choose_spec(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
-                              bool has_reference)
+size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
+                           bool has_reference, uint32_t out[MTH_MAX_CANDIDATES])
 {
     struct mth_symbol_type type = mth_symbol_type_of(dtype);
-    if ((has_reference || !specs[MTH_PLAN_ASKED]->needs_base) &&
-        mth_pipeline_accepts(specs[MTH_PLAN_ASKED], type))
-        return MTH_PLAN_ASKED;
-    if (specs[MTH_PLAN_ALONE] && mth_pipeline_accepts(specs[MTH_PLAN_ALONE], type))
-        return MTH_PLAN_ALONE;
-    return mth_dtype_lane_bytes(dtype) > 1 ? MTH_PLAN_WIDE : MTH_PLAN_NARROW;
+    size_t n = 0;
+    for (uint32_t i = 0; i < MTH_MAX_CANDIDATES; i++) {
+        const struct mth_pipeline *asked = specs[MTH_PLAN_ASKED + i], *alone = specs[MTH_PLAN_ALONE + i];
+        if (asked && (has_reference || !asked->needs_base) && mth_pipeline_accepts(asked, type))
+            out[n++] = MTH_PLAN_ASKED + i;
+        else if (alone && mth_pipeline_accepts(alone, type))
+            out[n++] = MTH_PLAN_ALONE + i;
+    }
+    if (n == 0)
+        out[n++] = mth_dtype_lane_bytes(dtype) > 1 ? MTH_PLAN_WIDE : MTH_PLAN_NARROW;
+    return n;
 }

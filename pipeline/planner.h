@@ -1,26 +1,30 @@
 /*
- * The rules by which regions get their pipeline: what was asked for, or what stands in where that does not fit. How
- * regions become chunks and bundles: bundle_plan.c.
+ * The rules by which regions get their pipeline: which of the candidates of what was asked for fit, and what stands in
+ * where none does. Which of several is taken: plan_sample.c. How regions become chunks and bundles: bundle_plan.c.
  */
 #ifndef MTH_PIPELINE_PLANNER_H
 #define MTH_PIPELINE_PLANNER_H
 
 #include "pipeline/pipeline.h"
 
-/* The pipelines that a plan may use: what was asked for, and what stands in where that does not fit. */
+/* The pipelines that a plan may use, each by its number: what was asked for, and what stands in where that does not fit. */
 enum mth_plan_spec {
-    MTH_PLAN_ASKED = 0,
-    MTH_PLAN_ALONE,  /* the same without its reference-taking filters */
-    MTH_PLAN_WIDE,   /* elements of several bytes that the spec does not take */
-    MTH_PLAN_NARROW, /* bytes */
+    MTH_PLAN_ASKED = 0,                     /* the candidates */
+    MTH_PLAN_ALONE = MTH_MAX_CANDIDATES,    /* the same without their reference-taking filters */
+    MTH_PLAN_WIDE = 2 * MTH_MAX_CANDIDATES, /* elements of several bytes that no candidate takes */
+    MTH_PLAN_NARROW,                        /* bytes */
     MTH_N_PLAN_SPECS
 };
 
 /* The text of a stand-in, NULL for a spec that is none. */
 const char *mth_plan_stand_in(enum mth_plan_spec spec);
 
-/* The rules of docs/spec.md: the spec of a dtype's tensors, by enum mth_plan_spec. specs: MTH_PLAN_ALONE may be NULL. */
-uint32_t mth_plan_choose_spec(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
-                              bool has_reference);
+/*
+ * The rules of docs/spec.md: what a dtype's tensors may be coded with, in order of preference.
+ *
+ * Shape     specs: by enum mth_plan_spec, NULL where there is none; out[MTH_MAX_CANDIDATES], at least one is set
+ */
+size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
+                           bool has_reference, uint32_t out[MTH_MAX_CANDIDATES]);
 
 #endif

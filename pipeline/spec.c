@@ -1,7 +1,7 @@
 /*
  * The spec language: one line of text -> a tree of stages, and back as canonical text. Grammar: docs/spec.md.
  *
- *   spec     = chain(1)
+ *   spec     = chain(1) { "," chain(1) }                         candidates, where there are several
  *   chain(d) = filter "+" chain(d)                             a transform that yields one stream
  *            | splitter "+" chain(d+1) { slashes(d) chain(d+1) } a transform that yields several, a branch
  * for each | codec | name                                    name: a preset or a defined sub-spec stage    =
@@ -143,6 +143,19 @@ static int parse_settings(struct parser *parser, const char *name, uint32_t vers
     return MTH_OK;
 }
 
+/* The spec that a word of n bytes stands for: one that was defined, or a preset's. NULL: none. */
+static int find_named(const struct parser *parser, const char *word, size_t n, const char **spec)
+{
+    *spec = define_find(word, n);
+    const struct mth_preset *preset = *spec ? NULL : mth_preset_find(word, n);
+    if (!preset)
+        return MTH_OK;
+    *spec = parser->has_base ? preset->delta : preset->spec;
+    return *spec ? MTH_OK
+                 : mth_error_set(parser->err, MTH_ERR_UNSUPPORTED, "preset %s has no form %s a base",
+                                 preset->name, parser->has_base ? "with" : "without");
+}
+
 /* A named spec in the place of a codec: parsed on its own, its tree grafted here. */
 static int parse_named(struct parser *parser, const char *spec, size_t *index)
 {
@@ -152,7 +165,9 @@ static int parse_named(struct parser *parser, const char *spec, size_t *index)
     if (++inner.nesting > MTH_MAX_NESTING)
         return fail(parser, parser->at, "named specs nest too deep");
     int status = parse_chain(&inner, 1, index);
-    if (!status && *inner.at != '\0')
+    if (!status && *inner.at == ',')
+        status = fail(parser, parser->at, "a list of candidates can not stand inside a spec");
+    else if (!status && *inner.at != '\0')
         status = fail(&inner, inner.at, "the spec should end here");
     return status;
 }
@@ -239,196 +254,87 @@ static int parse_chain(struct parser *parser, unsigned depth, size_t *index)
     const struct mth_codec *codec = mth_codec_find(word, n);
     if (codec)
         return parse_codec(parser, codec, index);
-    const char *defined = define_find(word, n);
-    if (defined)
-        return parse_named(parser, defined, index);
-    const struct mth_preset *preset = mth_preset_find(word, n);
-    if (preset) {
-        const char *spec = parser->has_base ? preset->delta : preset->spec;
-        if (!spec)
-            return mth_error_set(parser->err, MTH_ERR_UNSUPPORTED, "preset %s has no form %s a base",
-                                 preset->name, parser->has_base ? "with" : "without");
-        return parse_named(parser, spec, index);
-    }
+    const char *named;
+    int status = find_named(parser, word, n, &named);
+    if (status)
+        return status;
+    if (named)
+        return parse_named(parser, named, index);
     return fail_unknown(parser, word, n);
 }
 
-/* Facts about a tree, from the leaves up: children stand behind their parents. */
-static void annotate(struct mth_pipeline *pipeline)
-{
-    pipeline->needs_base = false;
-    for (size_t i = pipeline->n_nodes; i-- > 0;) {
-        struct mth_node *node = &pipeline->nodes[i];
-        if (node->codec) {
-            bool context = (node->codec->flags & MTH_CODEC_CONTEXT) &&
-                           (!node->codec->uses_context || node->codec->uses_context(node->options));
-            node->wants_reference = context;
-            node->wants_siblings = context;
-            pipeline->has_models |= node->codec->models != NULL;
-            pipeline->interleaves |= (node->codec->flags & MTH_CODEC_INTERLEAVES) != 0;
-            continue;
-        }
-        node->wants_reference = node->transform->n_references > 0;
-        pipeline->needs_base |= node->wants_reference;
-        for (size_t c = 0; c < node->n_children; c++) {
-            const struct mth_node *child = &pipeline->nodes[node->children[c]];
-            node->wants_reference |= child->wants_reference;
-            node->wants_siblings |= child->wants_siblings;
-        }
-    }
-}
-
-struct text_out {
-    char *text;
-    size_t length;
+/* Candidates in the order in which they are written. */
+struct candidates {
+    struct mth_pipeline *first, **end;
+    size_t n;
 };
 
-static bool put(struct text_out *out, const char *text)
-{
-    size_t n = strlen(text);
-    if (out->length + n >= MTH_SPEC_TEXT_BYTES)
-        return false;
-    memcpy(out->text + out->length, text, n + 1);
-    out->length += n;
-    return true;
-}
+static int parse_list(struct parser *parser, struct candidates *list);
 
-static bool put_stage(struct text_out *out, const char *name, uint32_t version,
-                      const struct mth_option *options, size_t n_options, const int64_t *values)
+static int parse_candidate(struct parser *parser, struct candidates *list)
 {
-    char head[96], settings[512];
-    snprintf(head, sizeof head, "%s@%u", name, (unsigned)version);
-    mth_option_print(options, n_options, values, settings, sizeof settings);
-    return put(out, head) && put(out, settings);
-}
-
-static bool put_chain(const struct mth_pipeline *pipeline, size_t index, unsigned depth, struct text_out *out)
-{
-    const struct mth_node *node = &pipeline->nodes[index];
-    if (node->codec)
-        return put_stage(out, node->codec->name, node->codec->wire_version, node->codec->options,
-                         node->codec->n_options, node->options);
-    const struct mth_transform *transform = node->transform;
-    if (!put_stage(out, transform->name, transform->wire_version, transform->options, transform->n_options,
-                   node->options) ||
-        !put(out, "+"))
-        return false;
-    if (transform->max_streams == 1)
-        return put_chain(pipeline, node->children[0], depth, out);
-    for (size_t c = 0; c < node->n_children; c++) {
-        for (unsigned i = 0; c > 0 && i < depth; i++) {
-            if (!put(out, "/"))
-                return false;
+    size_t n = word_length(parser->at), root;
+    if (parser->at[n] == ',' || parser->at[n] == '\0') {
+        const char *spec;
+        int status = find_named(parser, parser->at, n, &spec);
+        if (status)
+            return status;
+        if (spec) {
+            struct parser inner = *parser;
+            inner.text = inner.at = spec;
+            if (++inner.nesting > MTH_MAX_NESTING)
+                return fail(parser, parser->at, "named specs nest too deep");
+            parser->at += n;
+            return parse_list(&inner, list);
         }
-        if (!put_chain(pipeline, node->children[c], depth + 1, out))
-            return false;
     }
-    return true;
+    if (list->n == MTH_MAX_CANDIDATES)
+        return fail(parser, parser->at, "too many candidates");
+    struct mth_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (!pipeline)
+        return mth_error_set(parser->err, MTH_ERR_NO_MEMORY, "no memory for a pipeline");
+    *list->end = pipeline;
+    list->end = &pipeline->next;
+    list->n++;
+    parser->pipeline = pipeline;
+    int status = parse_chain(parser, 1, &root);
+    if (!status && mth_pipeline_finish(pipeline))
+        status = fail(parser, parser->at, "the spec is too long");
+    return status;
 }
 
-static int finish(struct mth_pipeline *pipeline)
+static int parse_list(struct parser *parser, struct candidates *list)
 {
-    struct text_out out = {.text = pipeline->text};
-    annotate(pipeline);
-    return put_chain(pipeline, 0, 1, &out) ? MTH_OK : MTH_ERR_SPEC;
+    for (;;) {
+        int status = parse_candidate(parser, list);
+        if (status)
+            return status;
+        if (*parser->at == '\0')
+            return MTH_OK;
+        if (*parser->at != ',')
+            return fail(parser, parser->at, "the spec should end here");
+        parser->at++;
+    }
 }
 
 int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **out, struct mth_error *err)
 {
-    struct mth_pipeline *pipeline = calloc(1, sizeof *pipeline);
-    if (!pipeline)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a pipeline");
-    struct parser parser = {.pipeline = pipeline, .text = spec, .at = spec, .has_base = has_base, .err = err};
-    size_t root;
-    int status = parse_chain(&parser, 1, &root);
-    if (!status && *parser.at != '\0')
-        status = fail(&parser, parser.at, "the spec should end here");
-    if (!status && finish(pipeline))
-        status = fail(&parser, parser.at, "the spec is too long");
+    struct candidates list = {.end = &list.first};
+    struct parser parser = {.text = spec, .at = spec, .has_base = has_base, .err = err};
+    int status = parse_list(&parser, &list);
+    if (!status) {
+        status = mth_pipeline_finish_list(list.first);
+        if (status == MTH_ERR_NO_MEMORY)
+            mth_error_set(err, status, "no memory for a pipeline");
+        else if (status)
+            fail(&parser, parser.at, "the spec is too long");
+    }
     if (status) {
-        free(pipeline);
+        mth_pipeline_destroy(list.first);
         return status;
     }
-    *out = pipeline;
+    *out = list.first;
     return MTH_OK;
-}
-
-void mth_pipeline_destroy(struct mth_pipeline *pipeline)
-{
-    free(pipeline);
-}
-
-const char *mth_pipeline_text(const struct mth_pipeline *pipeline)
-{
-    return pipeline->text;
-}
-
-bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline)
-{
-    return pipeline->needs_base;
-}
-
-/* Copies a chain without its reference-taking filters; children are placed behind their parents again. */
-static int copy_without(const struct mth_pipeline *from, size_t index, struct mth_pipeline *to, size_t *out)
-{
-    const struct mth_node *node = &from->nodes[index];
-    if (node->transform && node->transform->n_references > 0) {
-        if (node->transform->max_streams > 1)
-            return MTH_ERR_UNSUPPORTED;
-        return copy_without(from, node->children[0], to, out);
-    }
-    *out = to->n_nodes++;
-    to->nodes[*out] = *node;
-    for (size_t c = 0; c < node->n_children; c++) {
-        size_t child;
-        int status = copy_without(from, node->children[c], to, &child);
-        if (status)
-            return status;
-        to->nodes[*out].children[c] = (uint8_t)child;
-    }
-    return MTH_OK;
-}
-
-int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct mth_pipeline **out)
-{
-    struct mth_pipeline *copy = calloc(1, sizeof *copy);
-    if (!copy)
-        return MTH_ERR_NO_MEMORY;
-    size_t root;
-    int status = copy_without(pipeline, 0, copy, &root);
-    if (!status)
-        status = finish(copy);
-    if (status) {
-        free(copy);
-        return status;
-    }
-    *out = copy;
-    return MTH_OK;
-}
-
-/* n_leaves counts down: a short spec can ask for a splitter of splitters of splitters. */
-static bool accepts(const struct mth_pipeline *pipeline, const struct mth_node *node,
-                    struct mth_symbol_type type, size_t *n_leaves)
-{
-    /* A few whole elements of any width: plan's answer depends on the type, not on the length. */
-    enum { SAMPLE_BYTES = 1024 };
-    struct mth_stream_plan plans[MTH_MAX_STREAMS];
-    size_t n_streams;
-    if (node->codec)
-        return *n_leaves && (*n_leaves)--;
-    if (node->transform->plan(node->options, &type, SAMPLE_BYTES, plans, &n_streams))
-        return false;
-    for (size_t i = 0; i < n_streams; i++) {
-        if (!accepts(pipeline, mth_node_child(pipeline, node, i), plans[i].type, n_leaves))
-            return false;
-    }
-    return true;
-}
-
-bool mth_pipeline_accepts(const struct mth_pipeline *pipeline, struct mth_symbol_type type)
-{
-    size_t n_leaves = MTH_MAX_LEAVES;
-    return accepts(pipeline, &pipeline->nodes[0], type, &n_leaves);
 }
 
 int mth_spec_define(const char *name, const char *spec, struct mth_error *err)

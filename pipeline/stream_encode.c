@@ -16,6 +16,8 @@ struct encode_run {
     struct mth_base_use use;
     struct mth_base_reader base;
     uint32_t *references;
+    uint32_t *row_elems;                          /* for each region */
+    uint8_t *choices;                             /* for each region */
     struct mth_container_front front, plan_front; /* for verifying */
     struct mth_block_writer writer;
     struct mth_index index;
@@ -200,6 +202,24 @@ static int prepare_base(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* What the planner needs to know of the regions: their rows, and which candidate is best for each. */
+static int prepare_choices(struct encode_run *run, struct mth_error *err)
+{
+    struct mth_memory *memory = run->encoder.coder->memory;
+    const struct mth_stream_encode_job *job = run->job;
+    bool rows = mth_pipeline_wants_rows(job->pipeline);
+    if (rows)
+        run->planner.row_elems = run->row_elems = mth_region_rows(job->map, memory);
+    if (job->pipeline->next)
+        run->choices = mth_memory_alloc(memory, job->map->n_regions);
+    if ((rows && !run->row_elems) || (job->pipeline->next && !run->choices))
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
+    int status =
+        run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices, err) : MTH_OK;
+    run->planner.choices = run->choices;
+    return status;
+}
+
 /* Which specs the bundles will use: a walk of the plan, without the bytes. */
 static int number_specs(struct encode_run *run)
 {
@@ -258,13 +278,17 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         pipelines[i] = run->encoder.specs[i] ? run->encoder.specs[i]->pipeline : NULL;
     mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes);
     /* A base that no stage looks at is not part of the container. */
-    if (job->base && job->pipeline->nodes[0].wants_reference)
+    if (job->base && mth_pipeline_wants_reference(job->pipeline))
         status = prepare_base(run, err);
     if (status)
         return status;
     status = mth_bundle_workers(coder);
-    if (!status)
-        status = mth_index_init(&run->index, coder->memory);
+    if (status)
+        return mth_error_set(err, status, "no memory to plan");
+    status = prepare_choices(run, err);
+    if (status)
+        return status;
+    status = mth_index_init(&run->index, coder->memory);
     if (!status)
         status = number_specs(run);
     if (!status && job->verify)
@@ -320,9 +344,9 @@ static int write_end(struct encode_run *run, struct mth_error *err)
 int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_job *job,
                       struct mth_container_stats *stats, struct mth_error *err)
 {
-    if (job->pipeline->needs_base && !job->base)
+    if (mth_pipeline_needs_base(job->pipeline) && !job->base)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "'%.200s' codes against a base, and none was given",
-                             job->pipeline->text);
+                             mth_pipeline_text(job->pipeline));
     struct encode_run run = {.job = job,
                              .encoder = {.coder = coder},
                              .writer = {.sink = job->sink},
@@ -350,6 +374,8 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     if (!status && stats)
         *stats = run.stats;
     mth_memory_free(coder->memory, run.references);
+    mth_memory_free(coder->memory, run.row_elems);
+    mth_memory_free(coder->memory, run.choices);
     mth_memory_free(coder->memory, run.use.tensors);
     mth_memory_free(coder->memory, run.front.references);
     mth_base_reader_free(&run.base);

@@ -67,13 +67,15 @@ static int find_sample(const struct mth_bundle_encoder *encoder, struct samples 
 }
 
 static int count_chunk(const struct mth_bundle_encoder *encoder, const struct mth_bundle *bundle,
-                       const struct mth_bundle_chunk *chunk, const uint8_t *bytes, struct sample *sample,
-                       struct mth_error *err)
+                       size_t chunk_index, const uint8_t *bytes, struct sample *sample, struct mth_error *err)
 {
     struct mth_coder_worker *worker = &encoder->coder->workers[0];
+    const struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index];
     struct mth_bytes src, reference = {0};
     int status =
         mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
+    if (!status)
+        status = mth_bundle_set_spans(bundle, chunk_index, worker);
     if (!status && chunk->has_reference)
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &reference, err);
@@ -102,7 +104,7 @@ static int count_bundle(const struct mth_bundle_encoder *encoder, const struct m
             status = mth_stream_view(input, lane->bundle.offset, lane->bundle.n_bytes, coder->memory,
                                      &lane->bytes, &lane->bytes_capacity, &bytes, err);
         if (!status)
-            status = count_chunk(encoder, &lane->bundle, chunk, bytes.data, sample, err);
+            status = count_chunk(encoder, &lane->bundle, i, bytes.data, sample, err);
     }
     return status;
 }

@@ -18,6 +18,20 @@
 
 enum { MTH_TRANSFORM_ABI = 1, MTH_MAX_STREAMS = 16, MTH_MAX_REFERENCES = 8 };
 
+enum mth_transform_flags {
+    MTH_TRANSFORM_ROWS = 1u << 0 /* forward looks at job->spans */
+};
+
+/*
+ * Elements that lie side by side in one tensor, and how its rows run through them. Only forward is told: what inverse
+ * needs of it, a transform notes in its streams.
+ */
+struct mth_row_span {
+    size_t n_elems;
+    uint32_t row_elems; /* of a whole row; 0: there are none, or nobody knows */
+    uint32_t phase;     /* elements of the first row that lie before the span; below row_elems */
+};
+
 /* What a transform expects of a reference, in the order in which it wants them. */
 struct mth_reference_slot {
     const char *name;    /* "base" */
@@ -42,6 +56,8 @@ struct mth_transform_job {
     const struct mth_bytes *references;  /* n_references of the descriptor, each n_bytes long */
     const struct mth_stream_plan *plans; /* what plan said */
     size_t n_streams;
+    const struct mth_row_span *spans; /* only for forward, in order; together the elements, or n_spans is 0 */
+    size_t n_spans;
 };
 
 struct mth_transform {
@@ -71,6 +87,7 @@ struct mth_transform {
      * Exact     every byte of dst is written on success
      */
     int (*inverse)(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst);
+    uint32_t flags; /* mth_transform_flags */
 };
 
 #endif

@@ -1,0 +1,219 @@
+/* Choosing among candidates by what they make of a sample; see bundle.h. */
+#include "pipeline/bundle.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+enum {
+    SMALL_REGION_BYTES = 1 << 18, /* below that, regions of a dtype are judged together */
+    MIN_SAMPLE_BYTES = 1 << 14,
+    MAX_SAMPLE_BYTES = 1 << 18,
+    SAMPLE_SHARE = 32,      /* of a region, so many times less is looked at */
+    N_PIECES = 4,           /* of a region's sample, spread over it */
+    PIECE_ALIGN = 64,       /* whole elements of any dtype */
+    MAX_POOLED = 16,        /* small regions in a sample that is shared */
+    POOLED_BYTES = 1 << 12, /* the most that each gives to it */
+    /* A candidate takes the place of one before it only if it is smaller by this share: samples are not the whole. */
+    MARGIN = 64
+};
+
+/* Regions of a dtype that have a counterpart in the base, or that have none. */
+struct kind {
+    uint32_t candidates[MTH_MAX_CANDIDATES];
+    size_t n_candidates; /* 0: not asked yet */
+    size_t n_small;      /* regions that are judged together */
+    uint8_t choice;      /* for those */
+};
+
+struct sampling {
+    const struct mth_bundle_encoder *encoder;
+    const struct mth_bundle_planner *planner;
+    const struct mth_source *input;
+    struct mth_error *err;
+    struct kind kinds[MTH_N_DTYPES][2];
+};
+
+static bool is_matched(const struct sampling *s, size_t region)
+{
+    return s->planner->references && s->planner->references[region] != MTH_NO_REFERENCE;
+}
+
+static struct kind *kind_of(struct sampling *s, size_t region)
+{
+    bool matched = is_matched(s, region);
+    enum mth_dtype dtype = s->planner->map->regions[region].dtype;
+    struct kind *kind = &s->kinds[dtype][matched];
+    if (kind->n_candidates == 0)
+        kind->n_candidates = mth_plan_candidates(s->planner->specs, dtype, matched, kind->candidates);
+    return kind;
+}
+
+/* The bundle that samples are put together in: one chunk, a segment for each piece. */
+static struct mth_bundle *sample_bundle(const struct sampling *s)
+{
+    return &s->encoder->coder->bundle_workers[0].lanes[0].bundle;
+}
+
+static void begin(struct mth_bundle *bundle)
+{
+    bundle->n_bytes = bundle->n_segments = bundle->n_pieces = 0;
+    bundle->n_chunks = 1;
+    bundle->chunks[0] = (struct mth_bundle_chunk){.first = MTH_NO_SEGMENT, .last = MTH_NO_SEGMENT};
+}
+
+static int add(struct sampling *s, size_t index, uint64_t done, size_t n_bytes)
+{
+    struct mth_bundle *bundle = sample_bundle(s);
+    struct mth_bundle_chunk *chunk = &bundle->chunks[0];
+    const struct mth_bundle_planner *planner = s->planner;
+    const struct mth_region *region = &planner->map->regions[index];
+    struct mth_bundle_lane *lane = &s->encoder->coder->bundle_workers[0].lanes[0];
+    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
+                                   bundle->n_segments + 1, sizeof *bundle->segments);
+    if (!status && planner->row_elems)
+        status = mth_bundle_add_piece(bundle, 0, region, done, n_bytes, planner->row_elems[index]);
+    if (!status)
+        status = mth_array_reserve(bundle->memory, &lane->bytes, &lane->bytes_capacity,
+                                   bundle->n_bytes + n_bytes, 1);
+    if (status)
+        return status;
+    uint32_t number = (uint32_t)bundle->n_segments++;
+    bundle->segments[number] = (struct mth_bundle_segment){
+        .at = (uint32_t)bundle->n_bytes,
+        .n_bytes = (uint32_t)n_bytes,
+        .next = MTH_NO_SEGMENT,
+        .reference = is_matched(s, index) ? planner->references[index] : MTH_NO_REFERENCE,
+        .reference_offset = done};
+    if (number > 0)
+        bundle->segments[chunk->last].next = number;
+    else
+        chunk->first = number;
+    chunk->last = number;
+    chunk->n_segments++;
+    chunk->dtype = region->dtype;
+    chunk->has_reference = is_matched(s, index);
+    status = mth_source_read(s->input, region->offset + done, lane->bytes + bundle->n_bytes, n_bytes, s->err);
+    chunk->n_bytes += n_bytes;
+    bundle->n_bytes += n_bytes;
+    return status;
+}
+
+/* Bytes that a candidate makes of the sample. */
+static int measure(struct sampling *s, uint32_t candidate, struct mth_bytes src, struct mth_bytes reference,
+                   size_t *n_bytes)
+{
+    struct mth_coder *coder = s->encoder->coder;
+    struct mth_coder_worker *worker = &coder->workers[0];
+    struct mth_bundle_lane *lane = &coder->bundle_workers[0].lanes[0];
+    struct mth_coder_spec *spec = s->encoder->specs[candidate];
+    struct mth_symbol_type type = mth_symbol_type_of(sample_bundle(s)->chunks[0].dtype);
+    size_t n_bound, n_stored;
+    int status = mth_chunk_bound(spec->pipeline, type, src.n_bytes, &n_bound, &n_stored);
+    if (!status)
+        status = mth_array_reserve(coder->memory, &lane->block, &lane->block_capacity, n_bound, 1);
+    if (status)
+        return status;
+    struct mth_buffer out = {.data = lane->block, .capacity_bytes = lane->block_capacity};
+    if (!spec->pipeline->nodes[0].wants_reference)
+        reference = (struct mth_bytes){0};
+    status = mth_chunk_encode(&worker->chunk, spec->pipeline, &spec->encode[0], NULL, type, src, reference,
+                              &out, &worker->entry);
+    *n_bytes = mth_size_min(out.n_bytes + worker->entry.n_bytes, src.n_bytes);
+    return status;
+}
+
+/* The candidate that makes the sample smallest. */
+static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
+{
+    struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
+    const struct mth_bundle *bundle = sample_bundle(s);
+    const struct mth_bundle_chunk *chunk = &bundle->chunks[0];
+    struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes},
+                     reference = {0};
+    size_t best = SIZE_MAX;
+    int status = mth_bundle_set_spans(bundle, 0, worker);
+    if (!status && chunk->has_reference)
+        status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
+                                        &worker->reference_capacity[0], &reference, s->err);
+    for (size_t i = 0; !status && i < kind->n_candidates; i++) {
+        size_t n_bytes = 0;
+        status = measure(s, kind->candidates[i], src, reference, &n_bytes);
+        if (!status && (i == 0 || n_bytes < best - best / MARGIN)) {
+            best = n_bytes;
+            *choice = (uint8_t)kind->candidates[i];
+        }
+    }
+    return status;
+}
+
+/* A sample of one region, in pieces spread over it. */
+static int choose_for_region(struct sampling *s, const struct kind *kind, size_t index, uint8_t *choice)
+{
+    uint64_t n_bytes = s->planner->map->regions[index].n_bytes, share = n_bytes / SAMPLE_SHARE;
+    size_t n_sample = share < MIN_SAMPLE_BYTES   ? MIN_SAMPLE_BYTES
+                      : share > MAX_SAMPLE_BYTES ? MAX_SAMPLE_BYTES
+                                                 : (size_t)share;
+    size_t n_piece = n_sample / N_PIECES / PIECE_ALIGN * PIECE_ALIGN;
+    int status = MTH_OK;
+    begin(sample_bundle(s));
+    for (uint64_t i = 0; !status && i < N_PIECES; i++) {
+        uint64_t middle = n_bytes / (2 * N_PIECES) * (2 * i + 1), at = middle - n_piece / 2;
+        status = add(s, index, at / PIECE_ALIGN * PIECE_ALIGN, n_piece);
+    }
+    return status ? status : choose(s, kind, choice);
+}
+
+/* One sample of the small regions of a kind. */
+static int choose_for_small(struct sampling *s, struct kind *kind)
+{
+    const struct mth_region_map *map = s->planner->map;
+    size_t every = (kind->n_small + MAX_POOLED - 1) / MAX_POOLED, n_seen = 0;
+    int status = MTH_OK;
+    begin(sample_bundle(s));
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        uint64_t n_bytes = map->regions[i].n_bytes;
+        if (n_bytes < SMALL_REGION_BYTES && kind_of(s, i) == kind && n_seen++ % every == 0)
+            status = add(s, i, 0, n_bytes < POOLED_BYTES ? (size_t)n_bytes : POOLED_BYTES);
+    }
+    return status ? status : choose(s, kind, &kind->choice);
+}
+
+static int sample_regions(struct sampling *s, uint8_t *choices)
+{
+    const struct mth_region_map *map = s->planner->map;
+    int status = MTH_OK;
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        struct kind *kind = kind_of(s, i);
+        choices[i] = (uint8_t)kind->candidates[0];
+        if (kind->n_candidates == 1)
+            continue;
+        if (map->regions[i].n_bytes < SMALL_REGION_BYTES)
+            kind->n_small++;
+        else
+            status = choose_for_region(s, kind, i, &choices[i]);
+    }
+    for (size_t k = 0; !status && k < MTH_N_DTYPES * 2; k++) {
+        struct kind *kind = &s->kinds[k / 2][k % 2];
+        if (kind->n_small)
+            status = choose_for_small(s, kind);
+    }
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        const struct kind *kind = kind_of(s, i);
+        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES)
+            choices[i] = kind->choice;
+    }
+    return status;
+}
+
+int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
+                    const struct mth_source *input, uint8_t *choices, struct mth_error *err)
+{
+    struct mth_error inner = {0};
+    struct sampling s = {.encoder = encoder, .planner = planner, .input = input, .err = &inner};
+    int status = sample_regions(&s, choices);
+    if (!status)
+        return MTH_OK;
+    return inner.status ? mth_error_set(err, inner.status, "%s", inner.text)
+                        : mth_error_set(err, status, "sampling to plan failed: %s", mth_status_text(status));
+}
