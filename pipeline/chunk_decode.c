@@ -2,7 +2,7 @@
 #include "pipeline/chunk.h"
 
 #include "base/checked.h"
-#include "pipeline/varint.h"
+#include "base/varint.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #include "pipeline/coder.h"
 
 #include "base/checked.h"
+#include "base/varint.h"
 #include "pipeline/bundle.h"
-#include "pipeline/varint.h"
 
 #include <string.h>
 

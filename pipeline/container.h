@@ -9,8 +9,8 @@
 
 #include "base/flow.h"
 #include "base/hash.h"
+#include "base/varint.h"
 #include "pipeline/coder.h"
-#include "pipeline/varint.h"
 
 enum {
     MTH_CONTAINER_VERSION = 0,

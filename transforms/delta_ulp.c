@@ -6,6 +6,7 @@
  * symbol.
  */
 #include "transforms/delta.h"
+#include "transforms/fold.h"
 #include "transforms/lane.h"
 #include "transforms/transform.h"
 
@@ -22,64 +23,50 @@ static const struct mth_reference_slot references[] = {
  *
  * Order of integers: their own. Signed ones would have their sign bit flipped, which cancels in a difference
  * modulo 2^bits, so that one kernel serves both.
- *
- * The top bit of x spread over all bits is 0 - (x >> (bits - 1)): no signed shift, which C leaves to the
- * compiler.
  */
-#define DEFINE_KERNELS(bits)                                                                                 \
-    MTH_ALWAYS_INLINE uint##bits##_t spread_sign##bits(uint##bits##_t x)                                     \
-    {                                                                                                        \
-        return (uint##bits##_t)(0 - (x >> (bits - 1)));                                                      \
-    }                                                                                                        \
-    MTH_ALWAYS_INLINE uint##bits##_t fold##bits(uint##bits##_t d)                                            \
-    {                                                                                                        \
-        return (uint##bits##_t)(d << 1) ^ spread_sign##bits(d);                                              \
-    }                                                                                                        \
-    MTH_ALWAYS_INLINE uint##bits##_t unfold##bits(uint##bits##_t z)                                          \
-    {                                                                                                        \
-        return (uint##bits##_t)(z >> 1) ^ (uint##bits##_t)(0 - (z & 1));                                     \
-    }                                                                                                        \
-    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x)                                           \
-    {                                                                                                        \
-        return x ^ (spread_sign##bits(x) | (uint##bits##_t)((uint##bits##_t)1 << (bits - 1)));               \
-    }                                                                                                        \
-    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m)                                         \
-    {                                                                                                        \
-        return m ^                                                                                           \
-               (spread_sign##bits((uint##bits##_t) ~m) | (uint##bits##_t)((uint##bits##_t)1 << (bits - 1))); \
-    }                                                                                                        \
-    static void sub_float##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,          \
-                                uint8_t *restrict out)                                                       \
-    {                                                                                                        \
-        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                           \
-            uint##bits##_t x = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);             \
-            mth_lane_store##bits(out + at, fold##bits((uint##bits##_t)(order##bits(x) - order##bits(b))));   \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void add_float##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,          \
-                                uint8_t *restrict out)                                                       \
-    {                                                                                                        \
-        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                           \
-            uint##bits##_t z = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);             \
-            mth_lane_store##bits(out + at,                                                                   \
-                                 unorder##bits((uint##bits##_t)(unfold##bits(z) + order##bits(b))));         \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void sub_integer##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,        \
-                                  uint8_t *restrict out)                                                     \
-    {                                                                                                        \
-        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                           \
-            uint##bits##_t x = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);             \
-            mth_lane_store##bits(out + at, fold##bits((uint##bits##_t)(x - b)));                             \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void add_integer##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,        \
-                                  uint8_t *restrict out)                                                     \
-    {                                                                                                        \
-        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                           \
-            uint##bits##_t z = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);             \
-            mth_lane_store##bits(out + at, (uint##bits##_t)(unfold##bits(z) + b));                           \
-        }                                                                                                    \
+#define DEFINE_KERNELS(bits)                                                                             \
+    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x)                                       \
+    {                                                                                                    \
+        return x ^ (mth_spread_sign##bits(x) | (uint##bits##_t)((uint##bits##_t)1 << (bits - 1)));       \
+    }                                                                                                    \
+    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m)                                     \
+    {                                                                                                    \
+        return m ^ (mth_spread_sign##bits((uint##bits##_t) ~m) |                                         \
+                    (uint##bits##_t)((uint##bits##_t)1 << (bits - 1)));                                  \
+    }                                                                                                    \
+    static void sub_float##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,      \
+                                uint8_t *restrict out)                                                   \
+    {                                                                                                    \
+        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                       \
+            uint##bits##_t x = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);         \
+            mth_lane_store##bits(out + at,                                                               \
+                                 mth_fold##bits((uint##bits##_t)(order##bits(x) - order##bits(b))));     \
+        }                                                                                                \
+    }                                                                                                    \
+    static void add_float##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,      \
+                                uint8_t *restrict out)                                                   \
+    {                                                                                                    \
+        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                       \
+            uint##bits##_t z = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);         \
+            mth_lane_store##bits(out + at,                                                               \
+                                 unorder##bits((uint##bits##_t)(mth_unfold##bits(z) + order##bits(b)))); \
+        }                                                                                                \
+    }                                                                                                    \
+    static void sub_integer##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,    \
+                                  uint8_t *restrict out)                                                 \
+    {                                                                                                    \
+        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                       \
+            uint##bits##_t x = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);         \
+            mth_lane_store##bits(out + at, mth_fold##bits((uint##bits##_t)(x - b)));                     \
+        }                                                                                                \
+    }                                                                                                    \
+    static void add_integer##bits(const uint8_t *restrict in, const uint8_t *restrict base, size_t n,    \
+                                  uint8_t *restrict out)                                                 \
+    {                                                                                                    \
+        for (size_t at = 0; at < n * (bits / 8); at += bits / 8) {                                       \
+            uint##bits##_t z = mth_lane_load##bits(in + at), b = mth_lane_load##bits(base + at);         \
+            mth_lane_store##bits(out + at, (uint##bits##_t)(mth_unfold##bits(z) + b));                   \
+        }                                                                                                \
     }
 
 DEFINE_KERNELS(8)

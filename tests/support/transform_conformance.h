@@ -12,7 +12,8 @@
  * - inverse restores every byte: for lengths 0 .. 130 and around powers of two, for every alignment of every buffer,
  *   for all patterns of 8 and 16 bits, for the odd values of f32 and f64, and for random bits;
  * - no buffer is read or written past its end, or written before its start;
- * - inverse answers garbage with MTH_ERR_CORRUPT, or with elements that forward turns into that same garbage;
+ * - inverse answers garbage, and streams of variable length that are too short or too long, with MTH_ERR_CORRUPT, or with
+ *   elements that forward turns into that same garbage (into something that comes back, where it has a choice);
  * - threads do not disturb each other.
  *
  * Fails the running cmocka test, and says which case it was.

@@ -1,6 +1,6 @@
 /* Unsigned LEB128 numbers: seven bits a byte, low bits first, at most ten bytes. */
-#ifndef MTH_PIPELINE_VARINT_H
-#define MTH_PIPELINE_VARINT_H
+#ifndef MTH_BASE_VARINT_H
+#define MTH_BASE_VARINT_H
 
 #include <stdbool.h>
 #include <stddef.h>

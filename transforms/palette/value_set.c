@@ -1,0 +1,57 @@
+/* The distinct values of a block; see value_set.h. */
+#include "transforms/palette/value_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void mth_value_set_clear(struct mth_value_set *set)
+{
+    memset(set->slot, 0, sizeof set->slot);
+    set->n = 0;
+}
+
+/* The slot of a value, or the free one where it would go; there always is one. */
+static size_t slot_of(const struct mth_value_set *set, uint64_t value)
+{
+    /* The upper bits of a product with 2^64 over the golden ratio: Knuth's multiplicative hash. */
+    size_t at = (size_t)(value * 0x9e3779b97f4a7c15u >> 54);
+    while (set->slot[at] && set->key[at] != value)
+        at = (at + 1) % MTH_VALUE_SET_SLOTS;
+    return at;
+}
+
+bool mth_value_set_add(struct mth_value_set *set, uint64_t value)
+{
+    size_t at = slot_of(set, value);
+    if (set->slot[at])
+        return true;
+    if (set->n == MTH_VALUE_SET_MAX)
+        return false;
+    set->key[at] = value;
+    set->value[set->n++] = value;
+    set->slot[at] = (uint16_t)set->n;
+    return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+void mth_value_set_rank(struct mth_value_set *set)
+{
+    uint64_t sorted[MTH_VALUE_SET_MAX];
+    memcpy(sorted, set->value, set->n * sizeof *sorted);
+    qsort(sorted, set->n, sizeof *sorted, compare);
+    for (size_t i = 0; i < set->n; i++)
+        set->rank[set->slot[slot_of(set, sorted[i])] - 1u] = (uint8_t)i;
+    memcpy(set->value, sorted, set->n * sizeof *sorted);
+}
+
+uint8_t mth_value_set_find(const struct mth_value_set *set, uint64_t value)
+{
+    return set->rank[set->slot[slot_of(set, value)] - 1u];
+}
