@@ -19,6 +19,9 @@ static const char *const specs_alone[] = {
     "bit-shuffle+zstd:level=1",
     "exponent-split+zstd/byte-group+store",
     "exponent-split+byte-group+zstd//store/bit-shuffle+zstd",
+    "zero-map+store/zstd/exponent-split+zstd//store",
+    "palette+zstd/byte-group+store//zstd/store",
+    "halves+exponent-split+zstd//store/byte-group+zstd,delta-previous+zstd,seed",
 };
 static const char *const specs_delta[] = {
     "seed",
@@ -30,6 +33,8 @@ static const char *const specs_delta[] = {
     "zstd:prefix=yes",
     "byte-group+zstd:prefix=yes",
     "delta-xor+byte-group+zstd:prefix=yes",
+    "delta-xor+zero-map+zstd",
+    "delta-ulp+byte-group+zstd,zstd:prefix=yes,seed",
 };
 enum {
     N_ALONE = sizeof specs_alone / sizeof specs_alone[0],

@@ -82,6 +82,25 @@ static void a_branch_may_be_a_chain(void **state)
                      "byte-group@1:width=0+delta-xor@1+zstd@1:level=3:long=0:prefix=no/store@1");
 }
 
+static void a_list_is_the_candidates_it_names(void **state)
+{
+    (void)state;
+    assert_canonical("store,lz4,store", "store@1,lz4@1:acceleration=1,store@1");
+    assert_canonical("exponent-split+lz4/store,seed", "exponent-split@1+lz4@1:acceleration=1/store@1,"
+                                                      "byte-group@1:width=0+zstd@1:level=3:long=0:prefix=no");
+    struct mth_error err = {0};
+    assert_int_equal(mth_spec_define("either", "store,seed", &err), MTH_OK);
+    assert_canonical("either,lz4",
+                     "store@1,byte-group@1:width=0+zstd@1:level=3:long=0:prefix=no,lz4@1:acceleration=1");
+    struct mth_pipeline *pipeline;
+    assert_int_equal(mth_pipeline_parse("delta-xor+zstd,delta-sub+zstd", false, &pipeline, &err), MTH_OK);
+    assert_true(mth_pipeline_needs_base(pipeline));
+    mth_pipeline_destroy(pipeline);
+    assert_int_equal(mth_pipeline_parse("delta-xor+zstd,zstd", false, &pipeline, &err), MTH_OK);
+    assert_false(mth_pipeline_needs_base(pipeline));
+    mth_pipeline_destroy(pipeline);
+}
+
 static void assert_refused(const char *spec, int status, const char *mentions)
 {
     struct mth_pipeline *pipeline = NULL;
@@ -115,14 +134,19 @@ static void wrong_specs_are_refused_with_what_would_be_right(void **state)
     assert_refused("exponent-split+zstd/zstd/zstd", MTH_ERR_SPEC, "at most 2 streams");
     assert_refused("zstd@2", MTH_ERR_UNSUPPORTED, "zstd@1");
     assert_refused("zstd@", MTH_ERR_SPEC, "version");
+    assert_refused("zstd,", MTH_ERR_SPEC, "too early");
+    assert_refused(",zstd", MTH_ERR_SPEC, "expected the name");
+    assert_refused("exponent-split+either/store", MTH_ERR_SPEC, "list of candidates");
+    assert_refused("zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd", MTH_ERR_SPEC, "too many candidates");
+    assert_refused("either,either,either,either", MTH_ERR_SPEC, "too many candidates");
 }
 
 static void a_spec_of_any_length_ends_with_a_pipeline_or_an_error(void **state)
 {
     enum { N = 20000 };
     static char spec[N + 8];
-    static const char *const pieces[] = {"delta-xor+", "byte-group+", "zstd/", "/",
-                                         "a",          ":",           "seed+", "byte-group:width=16+"};
+    static const char *const pieces[] = {
+        "delta-xor+", "byte-group+", "zstd/", "/", "zstd,", ",", "a", ":", "seed+", "byte-group:width=16+"};
     (void)state;
     for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
         struct mth_pipeline *pipeline;
@@ -142,6 +166,7 @@ int main(void)
         cmocka_unit_test(presets_stand_for_their_specs),
         cmocka_unit_test(named_specs_nest_and_canonical_text_parses_to_itself),
         cmocka_unit_test(a_branch_may_be_a_chain),
+        cmocka_unit_test(a_list_is_the_candidates_it_names),
         cmocka_unit_test(wrong_specs_are_refused_with_what_would_be_right),
         cmocka_unit_test(a_spec_of_any_length_ends_with_a_pipeline_or_an_error),
     };

@@ -57,8 +57,13 @@ uint64_t mth_palette_product(enum mth_palette_float format, float scale, int fac
     return format == MTH_PALETTE_F16 ? round_to_f16(bits) : bits;
 }
 
-/* A value, and how far off it a product may lie that is rounded to it. False for infinities and NaNs. */
-static bool read_value(enum mth_palette_float format, uint64_t pattern, double *value, double *radius)
+/* A value, and how far from it toward 0 (below) and away from 0 (above) a product may lie that is rounded to it. */
+struct value {
+    double value, below, above;
+};
+
+/* False for infinities and NaNs. */
+static bool read_value(enum mth_palette_float format, uint64_t pattern, struct value *out)
 {
     static const struct {
         unsigned mantissa_bits, exponent_bits;
@@ -69,11 +74,12 @@ static bool read_value(enum mth_palette_float format, uint64_t pattern, double *
     if (exponent == (1 << e) - 1)
         return false;
     int power = (exponent ? exponent : 1) - bias - (int)m;
-    *value = ldexp(mantissa + (exponent ? (double)((uint64_t)1 << m) : 0), power);
-    /* Half a unit, and what rounding to f32 before may add. */
-    *radius = ldexp(0.5 + 0x1p-14, power);
+    out->value = ldexp(mantissa + (exponent ? (double)((uint64_t)1 << m) : 0), power);
+    /* Half a unit, which below a power of 2 is half as large, and what rounding to f32 before may add. */
+    out->above = ldexp(0.5 + 0x1p-14, power);
+    out->below = mantissa == 0 && exponent > 1 ? out->above / 2 : out->above;
     if (pattern >> (m + e) & 1)
-        *value = -*value;
+        out->value = -out->value;
     return true;
 }
 
@@ -81,7 +87,7 @@ struct lattice {
     enum mth_palette_float format;
     const uint64_t *patterns;
     size_t n;
-    double values[MAX_VALUES], radii[MAX_VALUES];
+    struct value values[MAX_VALUES];
     uint16_t by_magnitude[MAX_VALUES]; /* values that are not zero, ascending */
     size_t n_nonzero;
 };
@@ -91,17 +97,17 @@ static bool read_lattice(struct lattice *l)
 {
     size_t negative = 0, i = 0;
     for (size_t k = 0; k < l->n; k++) {
-        if (!read_value(l->format, l->patterns[k], &l->values[k], &l->radii[k]))
+        if (!read_value(l->format, l->patterns[k], &l->values[k]))
             return false;
     }
-    while (negative < l->n && !signbit(l->values[negative]))
+    while (negative < l->n && !signbit(l->values[negative].value))
         negative++;
     size_t j = negative;
     l->n_nonzero = 0;
     while (i < negative || j < l->n) {
-        bool left = j == l->n || (i < negative && l->values[i] <= -l->values[j]);
+        bool left = j == l->n || (i < negative && l->values[i].value <= -l->values[j].value);
         size_t next = left ? i++ : j++;
-        if (l->values[next] != 0)
+        if (l->values[next].value != 0)
             l->by_magnitude[l->n_nonzero++] = (uint16_t)next;
     }
     return l->n_nonzero > 0;
@@ -113,17 +119,18 @@ static bool narrow(const struct lattice *l, int first, double *low, double *high
     memset(factors, 0, l->n * sizeof *factors);
     for (size_t i = 0; i < l->n_nonzero; i++) {
         size_t at = l->by_magnitude[i];
-        double magnitude = fabs(l->values[at]), factor = first;
+        const struct value *value = &l->values[at];
+        double magnitude = fabs(value->value), factor = first;
         if (i > 0)
             factor = floor(magnitude / ((*low + *high) / 2) + 0.5);
         if (factor < 1 || factor > MTH_PALETTE_MAX_FACTOR)
             return false;
-        double from = (magnitude - l->radii[at]) / factor, to = (magnitude + l->radii[at]) / factor;
+        double from = (magnitude - value->below) / factor, to = (magnitude + value->above) / factor;
         *low = i == 0 || from > *low ? from : *low;
         *high = i == 0 || to < *high ? to : *high;
         if (*low > *high)
             return false;
-        factors[at] = (int)(l->values[at] < 0 ? -factor : factor);
+        factors[at] = (int)(value->value < 0 ? -factor : factor);
     }
     return true;
 }

@@ -1,0 +1,187 @@
+/* Laws of the planner: of several candidates each tensor gets what is smallest on a sample, whatever else happens. */
+#include "tests/support/made_checkpoint.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LARGE = 1 << 20, N_SMALL = 200 };
+
+/* Elements as they are after pruning: nine of ten are zero. */
+static void prune(uint8_t *data, size_t n_elems, size_t width)
+{
+    for (size_t i = 0; i < n_elems; i++) {
+        if (made_random32() % 10)
+            memset(data + i * width, 0, width);
+    }
+}
+
+/* Numbers that count up. */
+static void count_up(uint8_t *data, size_t n_elems)
+{
+    for (uint64_t i = 0, x = 0; i < n_elems; i++) {
+        x += made_random32() % 64;
+        for (size_t b = 0; b < 8; b++)
+            data[i * 8 + b] = (uint8_t)(x >> 8 * b);
+    }
+}
+
+static uint8_t *tensor_data(struct made *made, size_t tensor)
+{
+    return made->data + made->map.regions[made->map.tensors[tensor].region].offset;
+}
+
+/* Weights, pruned weights, offsets, and many small tensors, which are pruned too. */
+static struct made *mixed_checkpoint(void)
+{
+    struct made *made = made_begin();
+    char name[32];
+    made_add_tensor(made, "", MTH_DTYPE_OPAQUE, 100);
+    made_add_tensor(made, "weights", MTH_DTYPE_BF16, LARGE / 2);
+    made_add_tensor(made, "pruned", MTH_DTYPE_BF16, LARGE / 2);
+    made_add_tensor(made, "offsets", MTH_DTYPE_I64, LARGE / 8);
+    for (int i = 0; i < N_SMALL; i++) {
+        snprintf(name, sizeof name, "small.%d", i);
+        made_add_tensor(made, name, MTH_DTYPE_F32, 1000);
+    }
+    made_fill(made);
+    prune(tensor_data(made, 1), LARGE / 2, 2);
+    count_up(tensor_data(made, 2), LARGE / 8);
+    for (size_t i = 0; i < N_SMALL; i++)
+        prune(tensor_data(made, 3 + i), 1000, 4);
+    return made;
+}
+
+static size_t encoded_bytes(struct mth_coder *coder, const char *spec, const struct made *input,
+                            const struct made *base)
+{
+    struct made_frame frame = made_encode(coder, spec, input, base);
+    made_assert_restores(coder, frame, input, base);
+    free(frame.data);
+    return frame.n_bytes;
+}
+
+static void each_tensor_gets_the_candidate_that_is_smallest_on_it(void **state)
+{
+    (void)state;
+    static const char weights[] = "exponent-split+zstd/store",
+                      pruned[] = "zero-map+zstd/zstd/exponent-split+zstd//store",
+                      offsets[] = "delta-previous+byte-group+zstd";
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 1, 0);
+    struct made *input = mixed_checkpoint();
+    char list[256];
+    snprintf(list, sizeof list, "%s,%s,%s", weights, pruned, offsets);
+    size_t all = encoded_bytes(coder, list, input, NULL);
+    size_t only_weights = encoded_bytes(coder, weights, input, NULL);
+    size_t only_pruned = encoded_bytes(coder, pruned, input, NULL);
+    size_t only_offsets = encoded_bytes(coder, offsets, input, NULL);
+    /* Pruned tensors gain most by their map, offsets by their steps, where else zstd had to find them. */
+    assert_true(all + LARGE / 2 < only_weights);
+    assert_true(all + LARGE / 32 < only_pruned);
+    assert_true(all + LARGE / 32 < only_offsets);
+    made_free(input);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+static void a_candidate_that_is_not_smaller_changes_no_byte(void **state)
+{
+    (void)state;
+    static const char *const lists[][2] = {
+        {"exponent-split+zstd/store,zstd:level=1", "exponent-split+zstd/store"},
+        {"zstd:level=3,store", "zstd:level=3"},
+        {"seed,seed", "seed"},
+        /* Most of these fit no dtype of the checkpoint. */
+        {"seed,exponent-split+byte-group+zero-map+store", "seed"},
+    };
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 1, 1 << 16);
+    struct made *input = made_begin();
+    made_add_tensor(input, "a", MTH_DTYPE_BF16, LARGE / 2);
+    made_add_tensor(input, "b", MTH_DTYPE_BF16, 1000);
+    made_fill(input);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        struct made_frame list = made_encode(coder, lists[i][0], input, NULL);
+        struct made_frame one = made_encode(coder, lists[i][1], input, NULL);
+        assert_int_equal(list.n_bytes, one.n_bytes);
+        assert_memory_equal(list.data, one.data, one.n_bytes);
+        free(list.data);
+        free(one.data);
+    }
+    made_free(input);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+static void choices_do_not_depend_on_threads_or_on_what_was_coded_before(void **state)
+{
+    (void)state;
+    static const char list[] =
+        "zstd:level=1,exponent-split+zstd/store,zero-map+zstd,palette+zstd,delta-previous+byte-group+zstd";
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *one = made_coder(memory, 1, 1 << 16), *three = made_coder(memory, 3, 1 << 16);
+    struct made *input = mixed_checkpoint(), *other = made_checkpoint();
+    struct made_frame a = made_encode(one, list, input, NULL);
+    struct made_frame b = made_encode(three, list, other, NULL);
+    made_assert_restores(one, b, other, NULL);
+    free(b.data);
+    b = made_encode(three, list, input, NULL);
+    assert_int_equal(a.n_bytes, b.n_bytes);
+    assert_memory_equal(a.data, b.data, a.n_bytes);
+    made_assert_restores(three, a, input, NULL);
+    free(a.data);
+    free(b.data);
+    made_free(input);
+    made_free(other);
+    mth_coder_destroy(one);
+    mth_coder_destroy(three);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
+/* A base helps the first tensor; the second is another there, so that its difference is worse than itself. */
+static void against_a_base_each_tensor_is_a_difference_or_itself(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct made *input = made_begin(), *base = made_begin();
+    for (int i = 0; i < 2; i++) {
+        struct made *made = i ? base : input;
+        made_add_tensor(made, "same", MTH_DTYPE_BF16, LARGE / 2);
+        made_add_tensor(made, "other", MTH_DTYPE_BF16, LARGE / 2);
+        made_fill(made);
+    }
+    memcpy(base->data, input->data, LARGE);
+    for (size_t i = 0; i < LARGE; i += 100)
+        base->data[i] ^= 1;
+    memset(input->data + LARGE, 0x3c, LARGE);
+    size_t delta = encoded_bytes(coder, "delta-xor+byte-group+zstd", input, base);
+    size_t alone = encoded_bytes(coder, "byte-group+zstd", input, NULL);
+    size_t either = encoded_bytes(coder, "delta-xor+byte-group+zstd,byte-group+zstd", input, base);
+    assert_true(either + LARGE / 2 < delta);
+    assert_true(either + LARGE / 2 < alone);
+    /* Without a base the same list stands for its candidates without their differences. */
+    size_t neither = encoded_bytes(coder, "delta-xor+byte-group+zstd,store", input, NULL);
+    assert_true(neither <= alone + 64);
+    made_free(input);
+    made_free(base);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
+        cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
+        cmocka_unit_test(choices_do_not_depend_on_threads_or_on_what_was_coded_before),
+        cmocka_unit_test(against_a_base_each_tensor_is_a_difference_or_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
