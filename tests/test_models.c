@@ -14,6 +14,8 @@
 
 static const char *const specs[] = {
     "range0",
+    "exponent-split+rans/store",
+    "delta-xor+byte-group+rans",
     "exponent-split+range0/store",
     "byte-group+range0/range0:context=yes",
     "delta-xor+byte-group+range0:context=yes",

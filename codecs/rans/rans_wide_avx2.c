@@ -1,0 +1,85 @@
+/* Decoding of the wide mode in AVX2: 8 lanes a vector, entries gathered; see rans_wide.h. */
+#include "codecs/rans/rans_wide.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#include <immintrin.h>
+
+enum { VECS = MTH_RANS_WIDE_LANES / 8 };
+
+#define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
+
+/* For each mask of 8 lanes, which of 8 words a lane gets; for a vpermd after a widening load. */
+#define BIT(m, i) ((m) >> (i)&1)
+#define COUNT(m) \
+    (BIT(m, 0) + BIT(m, 1) + BIT(m, 2) + BIT(m, 3) + BIT(m, 4) + BIT(m, 5) + BIT(m, 6) + BIT(m, 7))
+#define BELOW(m, i) (uint8_t) COUNT((m) & ((1 << (i)) - 1))
+#define ROW(m)                                                                                     \
+    {                                                                                              \
+        BELOW(m, 0), BELOW(m, 1), BELOW(m, 2), BELOW(m, 3), BELOW(m, 4), BELOW(m, 5), BELOW(m, 6), \
+            BELOW(m, 7)                                                                            \
+    }
+#define ROWS4(m)  ROW(m), ROW((m) + 1), ROW((m) + 2), ROW((m) + 3)
+#define ROWS16(m) ROWS4(m), ROWS4((m) + 4), ROWS4((m) + 8), ROWS4((m) + 12)
+#define ROWS64(m) ROWS16(m), ROWS16((m) + 16), ROWS16((m) + 32), ROWS16((m) + 48)
+
+static const uint8_t words_of[256][8] = {ROWS64(0), ROWS64(64), ROWS64(128), ROWS64(192)};
+
+/*
+ * 8 lanes. States are below 2^31 before and after, so that signed comparison does.
+ *
+ * Requires  16 readable bytes at in
+ */
+static inline __attribute__((always_inline)) TARGET const uint8_t *
+decode_vec(const struct mth_rans_wide_table *table, __m128i slot_bits, __m256i slot_mask, __m256i *x,
+           const uint8_t *in, __m256i *values)
+{
+    __m256i entries = _mm256_i32gather_epi32((const void *)table->slots, _mm256_and_si256(*x, slot_mask), 4);
+    __m256i freq = _mm256_and_si256(_mm256_srli_epi32(entries, MTH_RANS_ENTRY_FREQ_SHIFT),
+                                    _mm256_set1_epi32(MTH_RANS_WIDE_SLOTS - 1));
+    __m256i y = _mm256_add_epi32(_mm256_mullo_epi32(freq, _mm256_srl_epi32(*x, slot_bits)),
+                                 _mm256_srli_epi32(entries, MTH_RANS_ENTRY_RANK_SHIFT));
+    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(MTH_RANS_WIDE_STATE_LOW), y);
+    unsigned bits = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(below));
+    __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)in));
+    words = _mm256_permutevar8x32_epi32(words,
+                                        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)words_of[bits])));
+    *values = entries;
+    *x = _mm256_blendv_epi8(y, _mm256_or_si256(_mm256_slli_epi32(y, 16), words), below);
+    return in + MTH_RANS_WORD_BYTES * (size_t)__builtin_popcount(bits);
+}
+
+/* The low bytes of four vectors of 8, in order. */
+static inline __attribute__((always_inline)) TARGET __m256i pack_values(const __m256i values[VECS])
+{
+    __m256i byte = _mm256_set1_epi32(255);
+    __m256i a = _mm256_packus_epi32(_mm256_and_si256(values[0], byte), _mm256_and_si256(values[1], byte));
+    __m256i b = _mm256_packus_epi32(_mm256_and_si256(values[2], byte), _mm256_and_si256(values[3], byte));
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+TARGET size_t mth_rans_wide_steps_avx2(const struct mth_rans_wide_table *table,
+                                       struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+{
+    __m128i slot_bits = _mm_cvtsi32_si128(table->slot_bits);
+    __m256i slot_mask = _mm256_set1_epi32((1 << table->slot_bits) - 1);
+    __m256i x[VECS], values[VECS];
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t done = 0;
+    for (size_t v = 0; v < VECS; v++)
+        x[v] = _mm256_load_si256((const void *)(reader->lanes.x + 8 * v));
+    /* The last vector reads 16 bytes wherever it stands: at most 3 * 16 further on. */
+    for (; done < n_steps && (size_t)(end - in) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES; done++) {
+        for (size_t v = 0; v < VECS; v++)
+            in = decode_vec(table, slot_bits, slot_mask, &x[v], in, &values[v]);
+        _mm256_storeu_si256((void *)(dst + done * MTH_RANS_WIDE_LANES), pack_values(values));
+    }
+    for (size_t v = 0; v < VECS; v++)
+        _mm256_store_si256((void *)(reader->lanes.x + 8 * v), x[v]);
+    reader->in = in;
+    return done;
+}
+
+#else
+typedef int mth_rans_wide_avx2_is_not_here;
+#endif
