@@ -5,6 +5,7 @@
 #include "harness/clock.h"
 #include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/set_plan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,12 +64,27 @@ static const char *name_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static bool is_set(const char *path)
+{
+    struct mth_set_plan plan;
+    struct mth_error err;
+    if (mth_set_plan_find(path, &plan, &err))
+        return true;
+    bool found = plan.kind != MTH_SET_NONE;
+    mth_set_plan_free(&plan);
+    return found;
+}
+
 int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *bench,
                          const struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
                          struct mth_error *err)
 {
     *files = (struct mth_bench_files){
         .at = at, .config = {.n_threads = bench->config.n_threads, .chunk_bytes = bench->config.chunk_bytes}};
+    if (is_set(at->path) || (at->base_path && is_set(at->base_path)))
+        return mth_error_set(err, MTH_ERR_UNSUPPORTED,
+                             "%s: --files measures checkpoints of one file, and this is of several",
+                             at->path);
     char *pattern = join(bench->config.files_directory, "mithril-bench.XXXXXX");
     if (!pattern || !mkdtemp(pattern)) {
         free(pattern);

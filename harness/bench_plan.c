@@ -1,11 +1,11 @@
 /* What to measure: cases, cells and runs from files, dataset ids, directories of step files; see bench.h. */
 #include "harness/bench.h"
 
+#include "harness/set_plan.h"
 #include "harness/step_files.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* For a file of one's own and no --pipeline: the common ground, then our presets. */
 static const char *const default_specs[] = {"store", "zstd:level=3", "lz4", "seed", "balanced"};
@@ -191,17 +191,21 @@ static int add_directory(struct mth_bench *bench, const char *directory, struct 
 static int add_operand(struct mth_bench *bench, const char *operand, const struct mth_options *options,
                        const struct mth_manifest *manifest, struct spec_list specs, struct mth_error *err)
 {
-    struct stat st;
-    bool exists = stat(operand, &st) == 0;
-    bool directory = exists && S_ISDIR(st.st_mode);
-    if (!directory && !exists && manifest &&
+    struct mth_set_plan plan;
+    bool directory = mth_path_is_directory(operand), exists = directory || mth_path_is_file(operand);
+    if (!exists && manifest &&
         (mth_manifest_entry_find(manifest, operand) || mth_manifest_dataset_find(manifest, operand)))
         return mth_bench_add_dataset(bench, operand, manifest, specs.items, specs.n_items, err);
-    if (directory && options->base)
+    int status = mth_set_plan_find(operand, &plan, err);
+    if (status)
+        return status;
+    bool is_set = plan.kind != MTH_SET_NONE;
+    mth_set_plan_free(&plan);
+    if (directory && !is_set && options->base)
         return mth_error_set(err, MTH_ERR_USAGE,
-                             "%s: the step files of a directory are each other's bases; leave out --base",
+                             "%s: the steps of a directory are each other's bases; leave out --base",
                              operand);
-    if (directory)
+    if (directory && !is_set)
         return add_directory(bench, operand, specs, err);
     struct mth_bench_case like = {.id = (char *)(uintptr_t)operand,
                                   .class_name = "user",

@@ -69,15 +69,7 @@ static int parse_pair(const char *spec, struct mth_pipeline **alone, struct mth_
     *delta = NULL;
     int status = mth_pipeline_parse(spec, true, delta, err);
     if (!status)
-        status = mth_pipeline_parse(spec, false, alone, err);
-    if (!status && mth_pipeline_needs_base(*alone)) {
-        struct mth_pipeline *without;
-        status = mth_pipeline_without_references(*alone, &without);
-        if (!status) {
-            mth_pipeline_destroy(*alone);
-            *alone = without;
-        }
-    }
+        status = mth_pipeline_parse_alone(spec, alone, err);
     return status;
 }
 

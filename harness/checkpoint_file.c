@@ -62,7 +62,7 @@ int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memor
     bool is_file = plan.kind == MTH_SET_NONE && !mth_path_is_directory(path);
     mth_set_plan_free(&plan);
     status = is_file ? mth_opened_open_file(&opened, path, memory, err)
-                     : mth_opened_open_any(&opened, path, NULL, 1, memory, err);
+                     : mth_opened_open_any(&opened, path, 1, memory, err);
     if (!status)
         status = mth_loaded_take(&opened, raw_dtype, loaded, err);
     mth_opened_close(&opened);

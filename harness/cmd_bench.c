@@ -19,12 +19,15 @@ enum { DEFAULT_ROUNDS = 9 };
 
 static const struct mth_command_line command = {
     .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
-    .summary = "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
-               "restored\n"
-               "and compared, and the verdicts on the targets, each with its scope.\n\n"
-               "  FILE       a checkpoint of one's own; --base makes it a pair\n"
-               "  DATASET    an id of the manifest: a dataset, or one entry of it (`mithril datasets`)\n"
-               "  DIRECTORY  step files: the first alone, each other one against the one before it",
+    .summary =
+        "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
+        "restored\n"
+        "and compared, and the verdicts on the targets, each with its scope.\n\n"
+        "  FILE       a checkpoint of one's own; --base makes it a pair\n"
+        "  DATASET    an id of the manifest: a dataset, or one entry of it (`mithril datasets`)\n"
+        "  DIRECTORY  a checkpoint of several files (shards, torch.distributed.checkpoint), or a run of "
+        "steps,\n"
+        "             files or such directories: the first alone, each other one against the one before it",
     .notes =
         "--rounds is the most samples a cell gets (default 9); --seconds the time after which a cell gets no "
         "more\n"

@@ -2,11 +2,15 @@
 #include "harness/command.h"
 
 #include "base/pool.h"
+#include "formats/region_match.h"
+#include "harness/base_files.h"
 #include "harness/file_walk.h"
 #include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/set_plan.h"
 #include "harness/stream_progress.h"
 #include "harness/text.h"
+#include "pipeline/pipeline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +20,18 @@ enum { ESTIMATE_BYTES = 32 << 20 };
 struct job {
     const struct mth_options *options;
     struct mth_memory *memory;
-    struct mth_opened_chain chain;
+    struct mth_base_files bases;
     struct mth_pipeline *pipeline;
+    struct mth_pipeline *alone; /* for a file without a base, where others have one */
+    /* Of the file at hand. */
+    const struct mth_stream_base *base;
     struct mth_stream_config config;
 };
+
+static const struct mth_pipeline *pipeline_of(const struct job *job)
+{
+    return job->base || !job->alone ? job->pipeline : job->alone;
+}
 
 static double ratio_of(uint64_t n_raw, uint64_t n_stored)
 {
@@ -60,7 +72,7 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     mth_json_string(&w, "base", job->options->base);
     mth_json_string(&w, "output", output);
     mth_json_string(&w, "format", input->map.format);
-    mth_json_string(&w, "spec_resolved", mth_pipeline_text(job->pipeline));
+    mth_json_string(&w, "spec_resolved", mth_pipeline_text(pipeline_of(job)));
     mth_json_uint(&w, "raw_bytes", stats->raw_bytes);
     mth_json_uint(&w, "stored_bytes", stats->stored_bytes);
     mth_json_real(&w, "ratio", ratio_of(stats->raw_bytes, stats->stored_bytes));
@@ -79,9 +91,8 @@ static int estimate(struct job *job, const struct mth_opened *input, struct mth_
 {
     uint64_t n_stored;
     char name[MTH_TEXT_BYTES];
-    int status =
-        mth_compress_estimate(job->pipeline, &input->source, &input->map, mth_opened_chain_base(&job->chain),
-                              &job->config, ESTIMATE_BYTES, &n_stored, err);
+    int status = mth_compress_estimate(pipeline_of(job), &input->source, &input->map, job->base, &job->config,
+                                       ESTIMATE_BYTES, &n_stored, err);
     if (!status)
         printf("%s: %llu -> about %llu bytes, ratio about %.3f\n", mth_text_name(input->path, 40, name),
                (unsigned long long)input->map.n_bytes, (unsigned long long)n_stored,
@@ -102,8 +113,8 @@ static int compress(struct job *job, const struct mth_opened *input, const char 
     mth_stream_bar_begin(&bar, input->path, job->options->quiet);
     job->config.progress = mth_stream_bar_show;
     job->config.progress_arg = &bar;
-    status = mth_compress(job->pipeline, &input->source, &input->map, mth_opened_chain_base(&job->chain),
-                          &attributes, &output.sink, &job->config, &stats, err);
+    status = mth_compress(pipeline_of(job), &input->source, &input->map, job->base, &attributes, &output.sink,
+                          &job->config, &stats, err);
     if (status == MTH_ERR_CANCELLED)
         mth_error_set(err, status, "interrupted, nothing was written");
     status = mth_output_close(&output, status, &attributes, err);
@@ -124,7 +135,50 @@ static int name_limit(const struct job *job, int status, struct mth_error *err)
                          job->options->memory_bytes);
 }
 
-static int do_file(void *arg, const char *input_path, const char *output_path, struct mth_error *err)
+/* Has any tensor a counterpart in a base? */
+static int look_for_counterparts(const struct job *job, const struct mth_region_map *map,
+                                 const struct mth_region_map *base, bool *found, struct mth_error *err)
+{
+    uint64_t *matches = mth_memory_calloc(job->memory, map->n_regions, sizeof *matches);
+    int status = matches ? mth_region_match(map, base, matches) : MTH_ERR_NO_MEMORY;
+    *found = false;
+    for (size_t i = 0; !status && !*found && i < map->n_regions; i++)
+        *found = matches[i] != MTH_NO_MATCH;
+    mth_memory_free(job->memory, matches);
+    return status ? mth_error_set(err, status, "no memory to pair its tensors with the base") : MTH_OK;
+}
+
+/*
+ * Finds the base of a file. Where bases vary a file may do without one: what has no tensors, what has no file there, what
+ * is new since then.
+ */
+static int choose_base(struct job *job, const struct mth_opened *input, const char *place,
+                       struct mth_error *err)
+{
+    struct mth_opened *base = NULL;
+    bool vary = mth_base_files_vary(&job->bases), found = true;
+    job->base = NULL;
+    if (vary && input->map.n_tensors == 0)
+        return MTH_OK;
+    int status = mth_base_files_pick(&job->bases, place, &base, err);
+    if (!status && base && !base->has_map)
+        status = mth_opened_map(base, job->options->dtype, err);
+    if (!status && vary)
+        status = base ? look_for_counterparts(job, &input->map, &base->map, &found, err) : MTH_OK;
+    if (status)
+        return status;
+    if (vary && (!base || !found))
+        fprintf(stderr,
+                base ? "mithril: %s: none of its tensors is in the base; coded alone\n"
+                     : "mithril: %s: there is no base for it; coded alone\n",
+                input->path);
+    else if (base)
+        job->base = &base->base;
+    return MTH_OK;
+}
+
+static int do_file(void *arg, const char *input_path, const char *output_path, const char *place,
+                   struct mth_error *err)
 {
     struct job *job = arg;
     const char *inputs[] = {input_path, job->options->base};
@@ -137,8 +191,10 @@ static int do_file(void *arg, const char *input_path, const char *output_path, s
         status = mth_opened_open_file(&input, input_path, job->memory, err);
     if (!status)
         status = mth_opened_map_any(&input, job->options->dtype, &is_opaque, &why, err);
-    if (!status && is_opaque)
+    if (!status && is_opaque && !mth_set_is_lead(input_path))
         fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
+    if (!status)
+        status = choose_base(job, &input, place, err);
     if (!status)
         status =
             job->options->estimate ? estimate(job, &input, err) : compress(job, &input, output_path, err);
@@ -150,12 +206,12 @@ static int do_file(void *arg, const char *input_path, const char *output_path, s
 static int prepare(struct job *job, struct mth_error *err)
 {
     const struct mth_options *options = job->options;
-    int status = mth_pipeline_parse(options->pipelines.n_items ? options->pipelines.items[0] : "balanced",
-                                    options->base != NULL, &job->pipeline, err);
+    const char *spec = options->pipelines.n_items ? options->pipelines.items[0] : "balanced";
+    int status = mth_pipeline_parse(spec, options->base != NULL, &job->pipeline, err);
+    if (!status && options->base)
+        status = mth_pipeline_parse_alone(spec, &job->alone, err);
     if (!status)
-        status = mth_opened_chain_open(&job->chain, options, job->config.n_threads, job->memory, err);
-    if (!status && job->chain.links && !job->chain.links[0].has_map)
-        status = mth_opened_map(&job->chain.links[0], options->dtype, err);
+        status = mth_base_files_open(&job->bases, options, job->config.n_threads, job->memory, err);
     return status;
 }
 
@@ -163,13 +219,20 @@ int mth_cmd_compress(int argc, char **argv)
 {
     static const struct mth_command_line line = {
         .usage = "compress FILE... [OPTION...]",
-        .summary = "Compresses checkpoints, each FILE into FILE" MTH_CONTAINER_SUFFIX
-                   ", and directories into directories. What is made is restored\n"
-                   "and compared, bit for bit, before it is written. - reads standard input, -o - writes "
-                   "standard output.",
-        .notes = "The default pipeline is balanced. Against a base (-b), the same base is needed to "
-                 "decompress; it may be\n"
-                 "a container, and where that needs a base of its own, another -b names it.",
+        .summary =
+            "Compresses checkpoints, each FILE into FILE" MTH_CONTAINER_SUFFIX
+            ", and directories into directories; an index of\n"
+            "shards (*.index.json) brings its shards. What is made is restored and compared, bit for bit, "
+            "before it is\n"
+            "written. - reads standard input, -o - writes standard output.",
+        .notes =
+            "The default pipeline is balanced. Against a base (-b), the same base is needed to "
+            "decompress; it may be\n"
+            "a container, and where that needs a base of its own, another -b names it. An index of shards as "
+            "base is all of\n"
+            "them; in a directory the base of each file is looked for at the same place: the checkpoint of "
+            "several files that\n"
+            "lies there, or the file of the same name.",
         .takes = MTH_TAKES_PIPELINE | MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT |
                  MTH_TAKES_FORCE | MTH_TAKES_DTYPE | MTH_TAKES_CHUNK | MTH_TAKES_MEMORY | MTH_TAKES_ESTIMATE |
                  MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
@@ -190,8 +253,9 @@ int mth_cmd_compress(int argc, char **argv)
                                    .verify = !options.no_verify};
     int status = job.memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
     exit_code = status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, &job);
-    mth_opened_chain_close(&job.chain);
+    mth_base_files_close(&job.bases);
     mth_pipeline_destroy(job.pipeline);
+    mth_pipeline_destroy(job.alone);
     mth_memory_destroy(job.memory);
     mth_options_free(&options);
     return exit_code;

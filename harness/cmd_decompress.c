@@ -2,6 +2,8 @@
 #include "harness/command.h"
 
 #include "base/pool.h"
+#include "harness/base_files.h"
+#include "harness/directory.h"
 #include "harness/file_walk.h"
 #include "harness/opened.h"
 #include "harness/output.h"
@@ -15,7 +17,7 @@
 struct job {
     const struct mth_options *options;
     struct mth_memory *memory;
-    struct mth_opened_chain chain;
+    struct mth_base_files bases;
     struct mth_stream_config config;
 };
 
@@ -71,25 +73,38 @@ static int open_input(const char *path, struct mth_source *source, struct mth_in
     return status;
 }
 
-/* A base for a container that has none is a mistake; where it can not be looked at first, it is let go. */
-static int check_base_wanted(const struct job *job, const char *path, struct mth_error *err)
+/*
+ * The base of a container, NULL where it needs none. One that was given for nothing is a mistake, unless each file has its
+ * own; where the container can not be looked at first, it is let go.
+ */
+static int choose_base(struct job *job, const char *path, const char *place, bool only_checks,
+                       const struct mth_stream_base **base, struct mth_error *err)
 {
-    struct mth_opened opened = {0};
-    struct mth_container_info info;
-    if (!job->chain.links || strcmp(path, "-") == 0)
+    struct mth_opened opened = {0}, *found = NULL;
+    bool needs_base = true;
+    int status = MTH_OK;
+    *base = NULL;
+    if (!job->options->base)
         return MTH_OK;
-    int status = mth_opened_open(&opened, path, 1, job->memory, err);
-    if (!status && opened.container) {
-        mth_container_describe(opened.container, &info);
-        if (!info.has_base)
-            status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", path);
+    if (strcmp(path, "-") != 0) {
+        status = mth_opened_open(&opened, path, 1, job->memory, err);
+        if (!status && opened.container)
+            needs_base = mth_opened_needs_base(&opened);
+        mth_opened_close(&opened);
     }
-    mth_opened_close(&opened);
+    if (!status && !needs_base && !only_checks && !mth_base_files_vary(&job->bases))
+        status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", path);
+    if (!status && needs_base)
+        status = mth_base_files_pick(&job->bases, place, &found, err);
+    if (found)
+        *base = &found->base;
     return status;
 }
 
-static int decompress(struct job *job, const char *input_path, const char *output_path, struct mth_error *err)
+static int decompress(struct job *job, const char *input_path, const char *output_path, const char *place,
+                      struct mth_error *err)
 {
+    const struct mth_stream_base *base = NULL;
     const char *inputs[] = {input_path, job->options->base};
     struct mth_container_stats stats = {0};
     struct mth_source source;
@@ -98,7 +113,7 @@ static int decompress(struct job *job, const char *input_path, const char *outpu
     struct mth_stream_bar bar;
     int status = mth_output_check(output_path, job->options->force, inputs, 2, err);
     if (!status)
-        status = check_base_wanted(job, input_path, err);
+        status = choose_base(job, input_path, place, false, &base, err);
     if (!status)
         status = open_input(input_path, &source, &input, err);
     if (status)
@@ -108,8 +123,7 @@ static int decompress(struct job *job, const char *input_path, const char *outpu
         mth_stream_bar_begin(&bar, input_path, job->options->quiet);
         job->config.progress = mth_stream_bar_show;
         job->config.progress_arg = &bar;
-        status = mth_decompress(&input, mth_opened_chain_base(&job->chain), &output.sink, &job->config,
-                                &stats, err);
+        status = mth_decompress(&input, base, &output.sink, &job->config, &stats, err);
         if (status == MTH_ERR_CANCELLED)
             mth_error_set(err, status, "interrupted, nothing was written");
         status = mth_output_close(&output, status, &stats.attributes, err);
@@ -133,9 +147,10 @@ static int name_limit(const struct job *job, int status, struct mth_error *err)
                          job->options->memory_bytes);
 }
 
-static int decompress_file(void *arg, const char *input_path, const char *output_path, struct mth_error *err)
+static int decompress_file(void *arg, const char *input_path, const char *output_path, const char *place,
+                           struct mth_error *err)
 {
-    int status = name_limit(arg, decompress(arg, input_path, output_path, err), err);
+    int status = name_limit(arg, decompress(arg, input_path, output_path, place, err), err);
     return status ? mth_opened_blame(input_path, err) : MTH_OK;
 }
 
@@ -146,13 +161,16 @@ static int verify_file(struct job *job, const char *path, struct mth_error *err)
     struct mth_input input;
     struct mth_stream_bar bar;
     char name[MTH_TEXT_BYTES];
-    int status = open_input(path, &source, &input, err);
+    const struct mth_stream_base *base = NULL;
+    int status = choose_base(job, path, mth_path_name(path), true, &base, err);
+    if (!status)
+        status = open_input(path, &source, &input, err);
     if (status)
-        return status;
+        return mth_opened_blame(path, err);
     mth_stream_bar_begin(&bar, path, job->options->quiet);
     job->config.progress = mth_stream_bar_show;
     job->config.progress_arg = &bar;
-    status = mth_container_check(&input, mth_opened_chain_base(&job->chain), &job->config, &stats, err);
+    status = mth_container_check(&input, base, &job->config, &stats, err);
     uint64_t ns = mth_stream_bar_end(&bar);
     mth_source_close(&source);
     if (name_limit(job, status, err))
@@ -193,13 +211,13 @@ static int run(const struct mth_command_line *line, bool verify, int argc, char 
     job.config = (struct mth_stream_config){
         .n_threads = options.threads ? options.threads : mth_pool_processors(), .memory = job.memory};
     int status = job.memory
-                     ? mth_opened_chain_open(&job.chain, &options, job.config.n_threads, job.memory, &err)
+                     ? mth_base_files_open(&job.bases, &options, job.config.n_threads, job.memory, &err)
                      : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
     if (status)
         exit_code = mth_command_fail(&err);
     else
         exit_code = verify ? verify_files(&job) : mth_file_walk(&options, &naming, decompress_file, &job);
-    mth_opened_chain_close(&job.chain);
+    mth_base_files_close(&job.bases);
     mth_memory_destroy(job.memory);
     mth_options_free(&options);
     return exit_code;
@@ -214,7 +232,10 @@ int mth_cmd_decompress(int argc, char **argv)
                    "- reads standard input, -o - writes standard output.",
         .notes = "What was compressed against a base (-b) needs that base, or one with the same tensors; "
                  "another one\n"
-                 "is refused. A base that needs a base of its own takes the next -b.",
+                 "is refused. A base that needs a base of its own takes the next -b. An index of shards as "
+                 "base is "
+                 "all of them; in a\n"
+                 "directory the base of each file is looked for at the same place, as compress does.",
         .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
                  MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,

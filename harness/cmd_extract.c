@@ -237,14 +237,10 @@ static int open_and_extract(struct extraction *job, struct mth_opened_chain *cha
                              options->names.n_items);
     int status = mth_opened_chain_open(chain, options, n_threads, job->memory, err);
     if (!status)
-        status = mth_opened_open_any(opened, options->operands.items[0], mth_opened_chain_base(chain),
-                                     n_threads, job->memory, err);
+        status = mth_opened_open_any(opened, options->operands.items[0], n_threads, job->memory, err);
     /* Without its base a container still gives what was not coded against it. */
-    if (!status && opened->container && mth_opened_needs_base(opened) && chain->links) {
-        status = mth_container_set_base(opened->container, &chain->links[0].base, err);
-        if (status)
-            mth_opened_blame(opened->path, err);
-    }
+    if (!status && chain->links && mth_opened_needs_base(opened))
+        status = mth_opened_set_base(opened, mth_opened_chain_base(chain), err);
     if (!status)
         status = mth_opened_map(opened, options->dtype, err);
     return status ? status : extract(job, err);

@@ -260,12 +260,12 @@ static int open_input(const struct mth_options *options, struct mth_memory *memo
 {
     const char *path = options->operands.items[0];
     if (mth_path_is_directory(path))
-        return mth_opened_open_any(opened, path, NULL, 1, memory, err);
+        return mth_opened_open_any(opened, path, 1, memory, err);
     int status = mth_opened_open(opened, path, 1, memory, err);
     if (status || opened->container || options->dtype != MTH_N_DTYPES || strcmp(path, "-") == 0)
         return status;
     mth_opened_close(opened);
-    return mth_opened_open_any(opened, path, NULL, 1, memory, err);
+    return mth_opened_open_any(opened, path, 1, memory, err);
 }
 
 int mth_cmd_info(int argc, char **argv)

@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "harness/command.h"
 #include "harness/directory.h"
+#include "harness/set_files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 enum { MAX_DEPTH = 64 };
 
 struct walk {
+    const struct mth_options *options;
     const struct mth_naming *naming;
     mth_file_work *work;
     void *arg;
@@ -43,39 +46,57 @@ static void note(struct walk *walk, const struct mth_error *err)
     walk->over |= err->status == MTH_ERR_CANCELLED;
 }
 
-static void do_file(struct walk *walk, const char *input, const char *output)
+static void note_no_memory(struct walk *walk)
+{
+    struct mth_error err;
+    mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory for the names of files");
+    note(walk, &err);
+}
+
+static void do_file(struct walk *walk, const char *input, const char *output, const char *place)
 {
     struct mth_error err = {0};
-    if (walk->work(walk->arg, input, output, &err))
+    if (walk->work(walk->arg, input, output, place, &err))
         note(walk, &err);
 }
 
-static void do_directory(struct walk *walk, const char *input, const char *output, unsigned depth);
+static void do_directory(struct walk *walk, const char *input, const char *output, const char *place,
+                         unsigned depth);
 
-static void do_entry(struct walk *walk, const char *input, const char *output, const char *name,
-                     unsigned depth)
+/* place: of the directory; NULL: it is the operand. */
+static void do_entry(struct walk *walk, const char *input, const char *output, const char *place,
+                     const char *name, unsigned depth)
 {
     struct stat st;
     struct mth_error err = {0};
     char *from = mth_path_join(input, "/", name), *to = NULL;
+    char *here = place ? mth_path_join(place, "/", name) : mth_path_join(name, "", "");
+    if (!from || !here) {
+        note_no_memory(walk);
+        free(from);
+        free(here);
+        return;
+    }
     /* A link to a file is read; a link to a directory might lead around in a circle. */
-    if (from && stat(from, &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (stat(from, &st) == 0 && S_ISDIR(st.st_mode)) {
         struct stat link;
         to = mth_path_join(output, "/", name);
         if (to && lstat(from, &link) == 0 && !S_ISLNK(link.st_mode))
-            do_directory(walk, from, to, depth + 1);
-    } else if (from && (walk->naming->adds || mth_path_ends_in(name, walk->naming->suffix))) {
+            do_directory(walk, from, to, here, depth + 1);
+    } else if (walk->naming->adds || mth_path_ends_in(name, walk->naming->suffix)) {
         char *renamed = output_name(walk->naming, name, &err);
         to = renamed ? mth_path_join(output, "/", renamed) : NULL;
         if (to)
-            do_file(walk, from, to);
+            do_file(walk, from, to, here);
         free(renamed);
     }
     free(from);
+    free(here);
     free(to);
 }
 
-static void do_directory(struct walk *walk, const char *input, const char *output, unsigned depth)
+static void do_directory(struct walk *walk, const char *input, const char *output, const char *place,
+                         unsigned depth)
 {
     struct mth_error err = {0};
     struct mth_names names = {0};
@@ -87,39 +108,120 @@ static void do_directory(struct walk *walk, const char *input, const char *outpu
     if (status)
         note(walk, &err);
     for (size_t i = 0; i < names.n_items && !status && !walk->over; i++)
-        do_entry(walk, input, output, names.items[i], depth);
+        do_entry(walk, input, output, place, names.items[i], depth);
     mth_names_free(&names);
 }
 
-static void do_operand(struct walk *walk, const struct mth_options *options, const char *operand)
+/* ---- the index of a sharded model ---- */
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
+static bool is_operand(const struct walk *walk, const char *path)
+{
+    for (size_t i = 0; i < walk->options->operands.n_items; i++) {
+        if (is_same_file(walk->options->operands.items[i], path))
+            return true;
+    }
+    return false;
+}
+
+/* A shard lies beside its index, and its output beside that of the index. */
+static void do_shard(struct walk *walk, const char *index, const char *name)
+{
+    struct mth_error err = {0};
+    char *directory = mth_path_directory(index), *renamed = output_name(walk->naming, name, &err);
+    const char *out = walk->options->output ? walk->options->output : directory;
+    bool is_here = directory && strcmp(directory, ".") == 0 && index[0] != '.';
+    char *from = is_here     ? mth_path_join(name, "", "")
+                 : directory ? mth_path_join(directory, "/", name)
+                             : NULL;
+    char *to = !renamed                            ? NULL
+               : is_here && !walk->options->output ? mth_path_join(renamed, "", "")
+               : out                               ? mth_path_join(out, "/", renamed)
+                                                   : NULL;
+    if (!from || !to)
+        note_no_memory(walk);
+    else if (!is_operand(walk, from))
+        do_file(walk, from, to, name);
+    free(directory);
+    free(renamed);
+    free(from);
+    free(to);
+}
+
+/* The index itself, then its shards; one that is none of a model is a file like any other. */
+static void do_index(struct walk *walk, const char *index)
+{
+    struct mth_error err = {0};
+    struct mth_names shards;
+    const char *name = mth_path_name(index), *output = walk->options->output;
+    char *renamed = output_name(walk->naming, output ? name : index, &err), *to = renamed;
+    if (renamed && output) {
+        to = mth_file_make_directory(output, &err) ? NULL : mth_path_join(output, "/", renamed);
+        free(renamed);
+    }
+    if (!to) {
+        if (!err.status)
+            mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+        note(walk, &err);
+        return;
+    }
+    do_file(walk, index, to, name);
+    free(to);
+    if (mth_set_shards_of(index, &shards, &err)) {
+        fprintf(stderr, "mithril: %s; its shards are not known\n", err.text);
+        return;
+    }
+    for (size_t i = 0; i < shards.n_items && !walk->over; i++)
+        do_shard(walk, index, shards.items[i]);
+    mth_names_free(&shards);
+}
+
+/* ---- operands ---- */
+
+/* Where the output of an operand goes; NULL and an error, or no memory. */
+static char *output_of(const struct walk *walk, const char *input, bool is_stream, struct mth_error *err)
+{
+    const struct mth_options *options = walk->options;
+    if (options->output && options->operands.n_items == 1 &&
+        !(mth_path_is_directory(options->output) && !mth_path_is_directory(input) && !is_stream))
+        return mth_path_trimmed(options->output);
+    if (is_stream)
+        return mth_path_join("-", "", "");
+    if (!options->output)
+        return output_name(walk->naming, input, err);
+    char *name = output_name(walk->naming, mth_path_name(input), err), *output = NULL;
+    if (name && !mth_file_make_directory(options->output, err))
+        output = mth_path_join(options->output, "/", name);
+    free(name);
+    return output;
+}
+
+static void do_operand(struct walk *walk, const char *operand)
 {
     struct mth_error err = {0};
     char *input = mth_path_trimmed(operand), *output = NULL;
     bool is_stream = strcmp(operand, "-") == 0;
-    if (!input) {
-        mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    } else if (options->output && options->operands.n_items == 1 &&
-               !(mth_path_is_directory(options->output) && !mth_path_is_directory(input) && !is_stream)) {
-        output = mth_path_trimmed(options->output);
-    } else if (is_stream) {
-        output = mth_path_join("-", "", "");
-    } else if (options->output) {
-        char *name = output_name(walk->naming, mth_path_name(input), &err);
-        output = name && !mth_file_make_directory(options->output, &err)
-                     ? mth_path_join(options->output, "/", name)
-                     : NULL;
-        free(name);
-    } else {
-        output = output_name(walk->naming, input, &err);
+    if (input && walk->naming->adds && mth_set_is_index(input) && mth_path_is_file(input)) {
+        do_index(walk, input);
+        free(input);
+        return;
     }
+    if (input)
+        output = output_of(walk, input, is_stream, &err);
     if (!output) {
         if (!err.status)
             mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
         note(walk, &err);
     } else if (!is_stream && mth_path_is_directory(input)) {
-        do_directory(walk, input, output, 0);
+        do_directory(walk, input, output, NULL, 0);
     } else {
-        do_file(walk, input, output);
+        do_file(walk, input, output, mth_path_name(input));
     }
     free(input);
     free(output);
@@ -128,8 +230,8 @@ static void do_operand(struct walk *walk, const struct mth_options *options, con
 int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
                   void *arg)
 {
-    struct walk walk = {.naming = naming, .work = work, .arg = arg};
+    struct walk walk = {.options = options, .naming = naming, .work = work, .arg = arg};
     for (size_t i = 0; i < options->operands.n_items && !walk.over; i++)
-        do_operand(&walk, options, options->operands.items[i]);
+        do_operand(&walk, options->operands.items[i]);
     return walk.exit_code;
 }

@@ -1,4 +1,4 @@
-/* The operands of compress and decompress: files, "-", and directories with all that is in them. */
+/* The operands of compress and decompress: files, "-", directories with all that is in them, indexes with their shards. */
 #ifndef MTH_HARNESS_FILE_WALK_H
 #define MTH_HARNESS_FILE_WALK_H
 
@@ -12,13 +12,15 @@ struct mth_naming {
         adds; /* it is added to names, else taken away; files without it are then passed over in directories */
 };
 
-/* Does one file. Errors are printed by the caller, who goes on with the next file. */
-typedef int mth_file_work(void *arg, const char *input, const char *output, struct mth_error *err);
+/* Does one file. place: where it lies below its operand. Errors are printed by the caller, who goes on with the next. */
+typedef int mth_file_work(void *arg, const char *input, const char *output, const char *place,
+                          struct mth_error *err);
 
 /*
  * Call work for every file that the operands name: a file's output is its name with or without the suffix, or
- * options->output; a directory's are the same names in a directory of their own. With several operands options->output
- * is a directory. Prints each error and goes on. Returns the exit code of the first, or 0.
+ * options->output; a directory's are the same names in a directory of their own. Where names are added to, the index of a
+ * sharded model (*.index.json) brings its shards, and options->output is then a directory, as it is with several
+ * operands. Prints each error and goes on. Returns the exit code of the first, or 0.
  */
 int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
                   void *arg);

@@ -65,8 +65,8 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
     return MTH_OK;
 }
 
-int mth_opened_open_any(struct mth_opened *opened, const char *path, const struct mth_stream_base *base,
-                        size_t n_threads, struct mth_memory *memory, struct mth_error *err)
+int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_threads,
+                        struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_set_plan plan;
     *opened = (struct mth_opened){.path = path, .memory = memory};
@@ -81,7 +81,7 @@ int mth_opened_open_any(struct mth_opened *opened, const char *path, const struc
             path);
     if (plan.kind == MTH_SET_NONE)
         return mth_opened_open(opened, path, n_threads, memory, err);
-    status = mth_set_files_open(&opened->set, path, &plan, base, n_threads, memory, err);
+    status = mth_set_files_open(&opened->set, path, &plan, n_threads, memory, err);
     if (status)
         return status;
     mth_set_files_source(opened->set, &opened->source);
@@ -97,6 +97,17 @@ bool mth_opened_needs_base(const struct mth_opened *opened)
     if (opened->container)
         mth_container_describe(opened->container, &info);
     return info.has_base;
+}
+
+int mth_opened_set_base(struct mth_opened *opened, const struct mth_stream_base *base, struct mth_error *err)
+{
+    if (opened->set) {
+        mth_set_files_set_base(opened->set, base);
+        return MTH_OK;
+    }
+    int status = opened->container ? mth_container_set_base(opened->container, base, err)
+                                   : mth_error_set(err, MTH_ERR_BASE, "needs no base");
+    return status ? mth_opened_blame(opened->path, err) : MTH_OK;
 }
 
 static int map_set(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err)
@@ -213,28 +224,40 @@ void mth_opened_close(struct mth_opened *opened)
     *opened = (struct mth_opened){0};
 }
 
-/* A base, which is itself coded against the next one or, next being NULL, against none. */
-static int open_link(struct mth_opened *link, const char *path, const struct mth_stream_base *next,
-                     enum mth_dtype raw_dtype, size_t n_threads, struct mth_memory *memory,
-                     struct mth_error *err)
+struct chain_config {
+    const char *const *paths;
+    size_t n;
+    bool all_needed;
+    enum mth_dtype raw_dtype;
+    size_t n_threads;
+    struct mth_memory *memory;
+};
+
+/* Opens a link and, where it needs one, the link behind it. */
+static int open_links(struct mth_opened_chain *chain, const struct chain_config *config, size_t i,
+                      struct mth_error *err)
 {
+    struct mth_opened *link = &chain->links[i];
+    const char *path = config->paths[i];
+    bool has_next = i + 1 < config->n && config->paths[i + 1];
     struct mth_error why = {0};
-    int status = mth_opened_open_any(link, path, next, n_threads, memory, err);
+    int status = mth_opened_open_any(link, path, config->n_threads, config->memory, err);
     if (status)
-        return status;
+        return mth_opened_blame(path, err);
     bool needs_base = mth_opened_needs_base(link);
-    if (needs_base && !next)
+    if (needs_base && !has_next)
         return mth_error_set(err, MTH_ERR_BASE,
-                             "%s: was itself coded against a base; give that with another --base",
-                             link->path);
-    if (!needs_base && next)
-        return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it", link->path);
-    if (needs_base && link->container)
-        status = mth_container_set_base(link->container, next, err);
+                             "%s: was itself coded against a base; give that with another --base", path);
+    if (!needs_base && has_next && config->all_needed)
+        return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it", path);
+    if (needs_base)
+        status = open_links(chain, config, i + 1, err);
+    if (!status && needs_base)
+        status = mth_opened_set_base(link, &chain->links[i + 1].base, err);
     if (status)
         return status;
     /* To restore, a base may do without a map. */
-    status = mth_opened_map(link, raw_dtype, &why);
+    status = mth_opened_map(link, config->raw_dtype, &why);
     if (status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED)
         return MTH_OK;
     if (status)
@@ -242,10 +265,11 @@ static int open_link(struct mth_opened *link, const char *path, const struct mth
     return status;
 }
 
-int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
-                          struct mth_memory *memory, struct mth_error *err)
+int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
+                                bool all_needed, enum mth_dtype raw_dtype, size_t n_threads,
+                                struct mth_memory *memory, struct mth_error *err)
 {
-    size_t n = options->bases.n_items;
+    const struct chain_config config = {paths, n, all_needed, raw_dtype, n_threads, memory};
     *chain = (struct mth_opened_chain){0};
     if (n == 0)
         return MTH_OK;
@@ -255,17 +279,15 @@ int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_optio
     chain->links = calloc(n, sizeof *chain->links);
     if (!chain->links)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the bases");
-    int status = MTH_OK;
     chain->n_links = n;
-    /* From the last, which needs none, to the first. */
-    for (size_t i = n; !status && i-- > 0;) {
-        const struct mth_stream_base *next = i + 1 < n ? &chain->links[i + 1].base : NULL;
-        status = open_link(&chain->links[i], options->bases.items[i], next, options->dtype, n_threads, memory,
-                           err);
-        if (status)
-            mth_opened_blame(options->bases.items[i], err);
-    }
-    return status;
+    return open_links(chain, &config, 0, err);
+}
+
+int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
+                          struct mth_memory *memory, struct mth_error *err)
+{
+    return mth_opened_chain_open_paths(chain, options->bases.items, options->bases.n_items, true,
+                                       options->dtype, n_threads, memory, err);
 }
 
 void mth_opened_chain_close(struct mth_opened_chain *chain)

@@ -37,14 +37,15 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
 int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth_memory *memory,
                          struct mth_error *err);
 /*
- * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h). base: of
- * those that are containers and need one; NULL for none, borrowed. A container that is one file gets its base later.
+ * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h).
  * Errors: as above, those of set_files.h, MTH_ERR_IO for a directory that is no checkpoint.
  */
-int mth_opened_open_any(struct mth_opened *opened, const char *path, const struct mth_stream_base *base,
-                        size_t n_threads, struct mth_memory *memory, struct mth_error *err);
+int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_threads,
+                        struct mth_memory *memory, struct mth_error *err);
 /* Does it need a base to be read? */
 bool mth_opened_needs_base(const struct mth_opened *opened);
+/* Give it the base that it needs, before it is mapped; it borrows what base points to. Errors: MTH_ERR_BASE. */
+int mth_opened_set_base(struct mth_opened *opened, const struct mth_stream_base *base, struct mth_error *err);
 /* Map it. A .distcp file is looked up in the .metadata beside it, where there is one. Errors: those of the formats. */
 int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_error *err);
 /* Map it; what no format reads is one run of opaque bytes, and *why says why. A .metadata file that is of no use is done
@@ -53,11 +54,19 @@ int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool
                        struct mth_error *why, struct mth_error *err);
 void mth_opened_close(struct mth_opened *opened);
 
-/* The bases that were given, each the base of the one before where that is a container that needs one. */
+/* Bases, each the base of the one before where that needs one. */
 struct mth_opened_chain {
     struct mth_opened *links; /* NULL: none was given */
     size_t n_links;
 };
+/*
+ * Open n bases, each with its map where it has one. paths: borrowed; NULL where there is none to be had.
+ * Errors: MTH_ERR_BASE where one needs a base that is not there and, with all_needed, where one is not needed.
+ */
+int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
+                                bool all_needed, enum mth_dtype raw_dtype, size_t n_threads,
+                                struct mth_memory *memory, struct mth_error *err);
+/* Those of --base. */
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
                           struct mth_memory *memory, struct mth_error *err);
 void mth_opened_chain_close(struct mth_opened_chain *chain);

@@ -206,8 +206,7 @@ static int add_members(struct mth_set_files *set, struct mth_error *err)
 }
 
 int mth_set_files_open(struct mth_set_files **out, const char *path, struct mth_set_plan *plan,
-                       const struct mth_stream_base *base, size_t n_threads, struct mth_memory *memory,
-                       struct mth_error *err)
+                       size_t n_threads, struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_set_files *set = calloc(1, sizeof *set);
     *out = NULL;
@@ -218,7 +217,6 @@ int mth_set_files_open(struct mth_set_files **out, const char *path, struct mth_
     set->path = path;
     set->memory = memory;
     set->n_threads = n_threads;
-    set->base = base;
     set->plan = *plan;
     *plan = (struct mth_set_plan){.kind = MTH_SET_NONE};
     pthread_mutex_init(&set->lock, NULL);
@@ -261,6 +259,14 @@ bool mth_set_files_need_base(const struct mth_set_files *set)
     return false;
 }
 
+void mth_set_files_set_base(struct mth_set_files *set, const struct mth_stream_base *base)
+{
+    /* Opened anew they look for what they refer to. */
+    for (size_t i = 0; i < set->n_members; i++)
+        close_member(set, &set->members[i]);
+    set->base = base;
+}
+
 bool mth_set_files_have(const struct mth_set_files *set, const char *name)
 {
     for (size_t i = 0; i < set->n_members; i++) {
@@ -273,6 +279,42 @@ bool mth_set_files_have(const struct mth_set_files *set, const char *name)
 void mth_set_files_source(struct mth_set_files *set, struct mth_source *source)
 {
     mth_file_set_source(&set->files, source);
+}
+
+static int copy_shards(const struct mth_shard_index *index, struct mth_names *shards, struct mth_error *err)
+{
+    shards->items = calloc(index->n_shards, sizeof *shards->items);
+    if (!shards->items)
+        return no_memory(index->name, err);
+    for (; shards->n_items < index->n_shards; shards->n_items++) {
+        shards->items[shards->n_items] = mth_path_join(mth_shard_name(index, shards->n_items), "", "");
+        if (!shards->items[shards->n_items])
+            return no_memory(index->name, err);
+    }
+    return MTH_OK;
+}
+
+int mth_set_shards_of(const char *index_path, struct mth_names *shards, struct mth_error *err)
+{
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_source source;
+    struct mth_shard_index index;
+    *shards = (struct mth_names){0};
+    if (!memory)
+        return no_memory(index_path, err);
+    int status = mth_source_open(index_path, &source, err);
+    if (!status) {
+        status = mth_shard_index_read(&source, memory, &index, err);
+        mth_source_close(&source);
+        if (!status) {
+            status = copy_shards(&index, shards, err);
+            mth_shard_index_free(&index);
+        }
+    }
+    if (status)
+        mth_names_free(shards);
+    mth_memory_destroy(memory);
+    return status;
 }
 
 /* ---- the map ---- */

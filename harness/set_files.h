@@ -15,21 +15,24 @@ struct mth_set_files;
 /*
  * Open the files of a plan, which is taken over, whatever comes back.
  *
- * Shape     path: as the user gave it, borrowed; base: of those files that are containers and need one, NULL for none,
- *           borrowed; n_threads: how many may read side by side
- * Errors    MTH_ERR_NOT_FOUND for a file that is not there, MTH_ERR_BASE for a container that was coded against another
- *           base, those of the index or the metadata, those of opening
+ * Shape     path: as the user gave it, borrowed; n_threads: how many may read side by side
+ * Errors    MTH_ERR_NOT_FOUND for a file that is not there, those of the index or the metadata, those of opening
  */
 int mth_set_files_open(struct mth_set_files **set, const char *path, struct mth_set_plan *plan,
-                       const struct mth_stream_base *base, size_t n_threads, struct mth_memory *memory,
-                       struct mth_error *err);
+                       size_t n_threads, struct mth_memory *memory, struct mth_error *err);
 void mth_set_files_close(struct mth_set_files *set);
 
 /* Does any of its files need a base? */
 bool mth_set_files_need_base(const struct mth_set_files *set);
 
+/* The base of those that need one; borrowed. What does not fit it is refused when it is read. */
+void mth_set_files_set_base(struct mth_set_files *set, const struct mth_stream_base *base);
+
 /* Is a file of this name, the container's suffix left out, one of them? */
 bool mth_set_files_have(const struct mth_set_files *set, const char *name);
+
+/* The names of the shards that an index has, by name. Errors: those of opening and reading it. */
+int mth_set_shards_of(const char *index_path, struct mth_names *shards, struct mth_error *err);
 
 void mth_set_files_source(struct mth_set_files *set, struct mth_source *source);
 

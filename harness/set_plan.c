@@ -28,6 +28,16 @@ char *mth_set_plain_name(const char *name)
     return copy;
 }
 
+bool mth_set_is_index(const char *path)
+{
+    return mth_path_ends_in(mth_path_name(path), INDEX_SUFFIX);
+}
+
+bool mth_set_is_lead(const char *path)
+{
+    return mth_set_is_index(path) || strcmp(mth_path_name(path), MTH_DCP_METADATA_NAME) == 0;
+}
+
 char *mth_set_path(const char *directory, const char *name)
 {
     char *path =
@@ -183,10 +193,8 @@ static int find_lead(const char *path, struct mth_set_plan *plan, struct mth_err
     plan->directory = mth_path_directory(path);
     if (!plan->lead || !plan->directory)
         return no_memory(path, err);
-    if (strcmp(plan->lead, MTH_DCP_METADATA_NAME) == 0)
-        plan->kind = MTH_SET_DCP;
-    else if (mth_path_ends_in(plan->lead, INDEX_SUFFIX))
-        plan->kind = MTH_SET_INDEX;
+    if (mth_set_is_lead(plan->lead))
+        plan->kind = mth_set_is_index(plan->lead) ? MTH_SET_INDEX : MTH_SET_DCP;
     return MTH_OK;
 }
 

@@ -32,6 +32,10 @@ struct mth_set_plan {
 int mth_set_plan_find(const char *path, struct mth_set_plan *plan, struct mth_error *err);
 void mth_set_plan_free(struct mth_set_plan *plan);
 
+/* Is it the index of a sharded model, going by its name? And is it that or .metadata: a file that tells of others? */
+bool mth_set_is_index(const char *path);
+bool mth_set_is_lead(const char *path);
+
 /* A file's name without the container's suffix; allocated. */
 char *mth_set_plain_name(const char *name);
 

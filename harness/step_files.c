@@ -2,25 +2,15 @@
 #include "harness/step_files.h"
 
 #include "base/checked.h"
+#include "harness/set_plan.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-/* The step that a file name ends in before its extension; false when it is not the name of a step file. */
-static bool step_of_name(const char *name, uint64_t *step)
+/* The number that the first n_stem bytes of a name end in; false when they end in none. */
+static bool step_of_stem(const char *name, size_t n_stem, uint64_t *step)
 {
-    static const char *const extensions[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
-    size_t n_name = strlen(name), n_stem = 0;
-    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
-        size_t n_ext = strlen(extensions[i]);
-        if (n_name > n_ext && strcmp(name + n_name - n_ext, extensions[i]) == 0)
-            n_stem = n_name - n_ext;
-    }
     size_t first = n_stem;
     while (first > 0 && name[first - 1] >= '0' && name[first - 1] <= '9')
         first--;
@@ -34,36 +24,64 @@ static bool step_of_name(const char *name, uint64_t *step)
     return true;
 }
 
+/* The step that a file name ends in before its extension; false when it is not the name of a step file. */
+static bool step_of_file(const char *name, uint64_t *step)
+{
+    static const char *const extensions[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
+    size_t n_name = strlen(name), n_stem = 0;
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+        size_t n_ext = strlen(extensions[i]);
+        if (n_name > n_ext && strcmp(name + n_name - n_ext, extensions[i]) == 0)
+            n_stem = n_name - n_ext;
+    }
+    return step_of_stem(name, n_stem, step);
+}
+
+/* Is it a step: a regular file, or a directory that is a checkpoint of several files? */
+static int is_step(const char *path, const char *name, uint64_t *step, bool *found, struct mth_error *err)
+{
+    struct mth_set_plan plan;
+    *found = mth_path_is_file(path) && step_of_file(name, step);
+    if (*found || !mth_path_is_directory(path) || !step_of_stem(name, strlen(name), step))
+        return MTH_OK;
+    int status = mth_set_plan_find(path, &plan, err);
+    if (status)
+        return status;
+    *found = plan.kind != MTH_SET_NONE;
+    mth_set_plan_free(&plan);
+    return MTH_OK;
+}
+
 static int by_step(const void *a, const void *b)
 {
     uint64_t x = ((const struct mth_step_file *)a)->step, y = ((const struct mth_step_file *)b)->step;
     return (x > y) - (x < y);
 }
 
-/* Adds directory/name when it is a regular step file. capacity is that of files->items. */
+/* Adds directory/name when it is a step. capacity is that of files->items. */
 static int consider(const char *directory, const char *name, struct mth_step_files *files, size_t *capacity,
                     struct mth_error *err)
 {
-    uint64_t step;
-    if (name[0] == '.' || !step_of_name(name, &step))
+    uint64_t step = 0;
+    bool found = false;
+    if (name[0] == '.')
         return MTH_OK;
+    char *path = mth_path_join(directory, "/", name);
+    int status = path ? is_step(path, name, &step, &found, err)
+                      : mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for its files", directory);
+    if (status || !found) {
+        free(path);
+        return status;
+    }
     if (files->n_items == *capacity) {
         size_t grown = *capacity ? *capacity * 2 : 16;
         struct mth_step_file *items = realloc(files->items, grown * sizeof *items);
-        if (!items)
+        if (!items) {
+            free(path);
             return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for its files", directory);
+        }
         files->items = items;
         *capacity = grown;
-    }
-    size_t n_path = strlen(directory) + strlen(name) + 2;
-    char *path = malloc(n_path);
-    if (!path)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for its files", directory);
-    snprintf(path, n_path, "%s/%s", directory, name);
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
-        free(path);
-        return MTH_OK;
     }
     files->items[files->n_items++] = (struct mth_step_file){.path = path, .step = step};
     return MTH_OK;
@@ -73,13 +91,15 @@ static int consider(const char *directory, const char *name, struct mth_step_fil
 static int order(const char *directory, struct mth_step_files *files, struct mth_error *err)
 {
     if (files->n_items == 0)
-        return mth_error_set(err, MTH_ERR_NOT_FOUND,
-                             "%s: holds no step files (files such as step-1000.safetensors, the number last)",
-                             directory);
+        return mth_error_set(
+            err, MTH_ERR_NOT_FOUND,
+            "%s: neither a checkpoint of several files nor a run of steps (step-1000.safetensors, or "
+            "directories step-1000 of shards; the number last)",
+            directory);
     qsort(files->items, files->n_items, sizeof *files->items, by_step);
     for (size_t i = 1; i < files->n_items; i++)
         if (files->items[i].step == files->items[i - 1].step)
-            return mth_error_set(err, MTH_ERR_USAGE, "%s: two files of step %llu: %s and %s", directory,
+            return mth_error_set(err, MTH_ERR_USAGE, "%s: two checkpoints of step %llu: %s and %s", directory,
                                  (unsigned long long)files->items[i].step,
                                  strrchr(files->items[i - 1].path, '/') + 1,
                                  strrchr(files->items[i].path, '/') + 1);
@@ -88,23 +108,15 @@ static int order(const char *directory, struct mth_step_files *files, struct mth
 
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err)
 {
-    *files = (struct mth_step_files){0};
-    DIR *stream = opendir(directory);
-    if (!stream)
-        return mth_error_set(err, errno == ENOENT || errno == ENOTDIR ? MTH_ERR_NOT_FOUND : MTH_ERR_IO,
-                             "%s: %s", directory, strerror(errno));
+    struct mth_names names;
     size_t capacity = 0;
-    int status = MTH_OK;
-    for (;;) {
-        errno = 0;
-        const struct dirent *item = readdir(stream);
-        if (!item && errno)
-            status = mth_error_set(err, MTH_ERR_IO, "%s: cannot list: %s", directory, strerror(errno));
-        if (!item || status)
-            break;
-        status = consider(directory, item->d_name, files, &capacity, err);
-    }
-    closedir(stream);
+    *files = (struct mth_step_files){0};
+    int status = mth_names_list(directory, &names, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < names.n_items && !status; i++)
+        status = consider(directory, names.items[i], files, &capacity, err);
+    mth_names_free(&names);
     if (!status)
         status = order(directory, files, err);
     if (status)

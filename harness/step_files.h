@@ -1,4 +1,4 @@
-/* A directory of step files: the checkpoints of a run, in the order of their step numbers. */
+/* A directory of steps: the checkpoints of a run, in the order of their step numbers. */
 #ifndef MTH_HARNESS_STEP_FILES_H
 #define MTH_HARNESS_STEP_FILES_H
 
@@ -18,12 +18,13 @@ struct mth_step_files {
 };
 
 /*
- * List the step files of a directory: regular files named <anything><step>.<ext>, ext one of safetensors,
- * bin, pt, pth, ckpt. Ordered by number, so that step 9 comes before step 10; other files are passed over.
+ * List the steps of a directory: regular files named <anything><step>.<ext>, ext one of safetensors, bin, pt, pth, ckpt, and
+ * directories named <anything><step> that are checkpoints of several files (set_plan.h). Ordered by number, so that step 9
+ * comes before step 10; all else is passed over.
  *
- * Errors    MTH_ERR_NOT_FOUND for no such directory, or one without step files; MTH_ERR_USAGE for two files
- * of one step; MTH_ERR_IO, MTH_ERR_NO_MEMORY; each with its line. Nothing is then to be freed. Example
- * a-2.safetensors, a-10.safetensors, notes.txt -> steps 2, 10
+ * Errors    MTH_ERR_NOT_FOUND for no such directory, or one without steps; MTH_ERR_USAGE for two checkpoints of one step;
+ *           those of set_plan.h; MTH_ERR_IO, MTH_ERR_NO_MEMORY; each with its line. Nothing is then to be freed
+ * Example   a-2.safetensors, a-10.safetensors, notes.txt -> steps 2, 10
  */
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err);
 void mth_step_files_free(struct mth_step_files *files);

@@ -59,6 +59,9 @@ int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct 
 /* The same of the first candidate alone, whatever stands behind it. */
 int mth_candidate_without_references(const struct mth_pipeline *candidate, struct mth_pipeline **out);
 
+/* Parse a spec as what it is without a base: a preset's own form, and a delta spec without what looks at a base. */
+int mth_pipeline_parse_alone(const char *spec, struct mth_pipeline **pipeline, struct mth_error *err);
+
 /* Do all transforms of a candidate take the streams that elements of this type lead to, in at most MTH_MAX_LEAVES coded
  * streams? */
 bool mth_pipeline_accepts(const struct mth_pipeline *pipeline, struct mth_symbol_type type);

@@ -337,6 +337,18 @@ int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **ou
     return MTH_OK;
 }
 
+int mth_pipeline_parse_alone(const char *spec, struct mth_pipeline **pipeline, struct mth_error *err)
+{
+    struct mth_pipeline *without;
+    int status = mth_pipeline_parse(spec, false, pipeline, err);
+    if (status || !mth_pipeline_needs_base(*pipeline))
+        return status;
+    status = mth_pipeline_without_references(*pipeline, &without);
+    mth_pipeline_destroy(*pipeline);
+    *pipeline = status ? NULL : without;
+    return status ? mth_error_set(err, status, "'%.80s' cannot do without a base", spec) : MTH_OK;
+}
+
 int mth_spec_define(const char *name, const char *spec, struct mth_error *err)
 {
     size_t n = word_length(name);

@@ -33,7 +33,7 @@ struct rig {
 static void rig_open(struct rig *rig, const char *path)
 {
     *rig = (struct rig){.memory = mth_memory_create(0)};
-    rig->status = mth_opened_open_any(&rig->opened, path, NULL, 2, rig->memory, &rig->err);
+    rig->status = mth_opened_open_any(&rig->opened, path, 2, rig->memory, &rig->err);
     if (!rig->status)
         rig->status = mth_opened_map(&rig->opened, MTH_N_DTYPES, &rig->err);
 }

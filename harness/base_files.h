@@ -1,0 +1,47 @@
+/*
+ * The bases of the files that a command goes through: what --base names for each of them.
+ *
+ * Where --base is a file or an index it is the base of all. Where it is a directory, the base of a file is looked for in it, at
+ * the place that the file has below its operand: the set that lies there (set_plan.h), or, for what is none of its
+ * files, the file of the same name; containers count as what they restore to.
+ */
+#ifndef MTH_HARNESS_BASE_FILES_H
+#define MTH_HARNESS_BASE_FILES_H
+
+#include "harness/opened.h"
+
+struct mth_base_files {
+    const struct mth_options *options;
+    size_t n_threads;
+    struct mth_memory *memory;
+    bool are_directories;
+    struct mth_opened_chain chain; /* opened now */
+    char **paths;                  /* of its links, owned; NULL where they are those of the options */
+    char *place;                   /* below the directories of the set that it is; NULL: it is no set */
+};
+
+/*
+ * Errors: MTH_ERR_USAGE for directories beside files; those of opening a base that is one for all. Nothing to do without
+ * --base. Close it also after an error.
+ */
+int mth_base_files_open(struct mth_base_files *bases, const struct mth_options *options, size_t n_threads,
+                        struct mth_memory *memory, struct mth_error *err);
+void mth_base_files_close(struct mth_base_files *bases);
+
+/*
+ * Is each file's base a matter of its own, and may there be none? So it is where the bases are directories, or a checkpoint
+ * of several files, of which one need not hold anything of a file.
+ */
+bool mth_base_files_vary(const struct mth_base_files *bases);
+
+/*
+ * The base of a file.
+ *
+ * Shape     place: where the file lies below its operand, the container's suffix left out or not; *base: NULL for none,
+ *           borrowed until the next call
+ * Errors    those of opening it
+ */
+int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct mth_opened **base,
+                        struct mth_error *err);
+
+#endif
