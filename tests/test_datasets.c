@@ -454,20 +454,38 @@ static void step_files_are_ordered_by_their_number(void **state)
     temp_dir_destroy(directory);
 }
 
+static void directories_of_several_files_are_steps(void **state)
+{
+    (void)state;
+    char *directory = temp_dir_create();
+    struct mth_step_files files;
+    temp_dir_write(directory, "step-10/model-00001-of-00001.safetensors", "", 0);
+    temp_dir_write(directory, "step-9/m.safetensors.index.json.mth", "", 0);
+    temp_dir_write(directory, "step-11/.metadata", "", 0);
+    temp_dir_write(directory, "step-12/model.safetensors", "", 0);
+    temp_dir_write(directory, "step-8.pt", "", 0);
+    assert_int_equal(mth_step_files_list(directory, &files, &err), MTH_OK);
+    assert_int_equal(files.n_items, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(files.items[i].step, 8 + i);
+    mth_step_files_free(&files);
+    temp_dir_destroy(directory);
+}
+
 static void step_files_that_have_no_order_are_refused(void **state)
 {
     (void)state;
     char *directory = temp_dir_create();
     struct mth_step_files files;
     assert_int_equal(mth_step_files_list(directory, &files, &err), MTH_ERR_NOT_FOUND);
-    assert_non_null(strstr(err.text, "no step files"));
+    assert_non_null(strstr(err.text, "neither a checkpoint of several files nor a run of steps"));
     /* A number that fits no integer is no step. */
     temp_dir_write(directory, "a-99999999999999999999.pt", "", 0);
     assert_int_equal(mth_step_files_list(directory, &files, &err), MTH_ERR_NOT_FOUND);
     temp_dir_write(directory, "a-7.pt", "", 0);
     temp_dir_write(directory, "b-007.pt", "", 0);
     assert_int_equal(mth_step_files_list(directory, &files, &err), MTH_ERR_USAGE);
-    assert_non_null(strstr(err.text, "two files of step 7"));
+    assert_non_null(strstr(err.text, "two checkpoints of step 7"));
     assert_null(files.items);
     temp_dir_destroy(directory);
     assert_int_equal(mth_step_files_list("no/such/directory", &files, &err), MTH_ERR_NOT_FOUND);
@@ -505,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_manifest_that_breaks_the_schema_is_refused),
         cmocka_unit_test(what_is_downloaded_may_only_go_to_its_own_directory),
         cmocka_unit_test(step_files_are_ordered_by_their_number),
+        cmocka_unit_test(directories_of_several_files_are_steps),
         cmocka_unit_test(step_files_that_have_no_order_are_refused),
         cmocka_unit_test(exit_codes_are_those_of_the_design),
     };
