@@ -22,15 +22,21 @@ struct job {
     struct mth_memory *memory;
     struct mth_base_files bases;
     struct mth_pipeline *pipeline;
-    struct mth_pipeline *alone; /* for a file without a base, where others have one */
+    struct mth_pipeline
+        *alone; /* for a file without a base, where others have one; NULL: none needed it yet */
     /* Of the file at hand. */
     const struct mth_stream_base *base;
     struct mth_stream_config config;
 };
 
+static const char *spec_of(const struct job *job)
+{
+    return job->options->pipelines.n_items ? job->options->pipelines.items[0] : "balanced";
+}
+
 static const struct mth_pipeline *pipeline_of(const struct job *job)
 {
-    return job->base || !job->alone ? job->pipeline : job->alone;
+    return job->options->base && !job->base ? job->alone : job->pipeline;
 }
 
 static double ratio_of(uint64_t n_raw, uint64_t n_stored)
@@ -195,6 +201,8 @@ static int do_file(void *arg, const char *input_path, const char *output_path, c
         fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
     if (!status)
         status = choose_base(job, &input, place, err);
+    if (!status && job->options->base && !job->base && !job->alone)
+        status = mth_pipeline_parse_alone(spec_of(job), &job->alone, err);
     if (!status)
         status =
             job->options->estimate ? estimate(job, &input, err) : compress(job, &input, output_path, err);
@@ -206,10 +214,7 @@ static int do_file(void *arg, const char *input_path, const char *output_path, c
 static int prepare(struct job *job, struct mth_error *err)
 {
     const struct mth_options *options = job->options;
-    const char *spec = options->pipelines.n_items ? options->pipelines.items[0] : "balanced";
-    int status = mth_pipeline_parse(spec, options->base != NULL, &job->pipeline, err);
-    if (!status && options->base)
-        status = mth_pipeline_parse_alone(spec, &job->alone, err);
+    int status = mth_pipeline_parse(spec_of(job), options->base != NULL, &job->pipeline, err);
     if (!status)
         status = mth_base_files_open(&job->bases, options, job->config.n_threads, job->memory, err);
     return status;
