@@ -160,7 +160,8 @@ static inline const char *mth_tensor_name(const struct mth_region_map *map, cons
 static inline const uint64_t *mth_tensor_shape(const struct mth_region_map *map,
                                                const struct mth_tensor *tensor)
 {
-    return map->dims + tensor->shape;
+    /* Of a map of scalars alone there is no pool. */
+    return map->dims ? map->dims + tensor->shape : NULL;
 }
 
 /* Strides in elements, NULL for a tensor that is contiguous and row-major. */
