@@ -162,3 +162,30 @@ int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct 
         *base = &bases->chain.links[0];
     return status;
 }
+
+int mth_base_files_spare(const struct mth_base_files *bases, const char *output, struct mth_error *err)
+{
+    for (size_t i = 0; i < bases->chain.n_links; i++) {
+        if (bases->chain.links[i].path && mth_opened_holds(&bases->chain.links[i], output))
+            return mth_error_set(err, MTH_ERR_USAGE,
+                                 "%s: is a file of the base, it can not be the output too", output);
+    }
+    return MTH_OK;
+}
+
+int mth_base_files_give(struct mth_base_files *bases, struct mth_opened *opened, struct mth_error *err)
+{
+    struct mth_opened *base = NULL;
+    const struct mth_words *paths = &bases->options->bases;
+    int status = MTH_OK;
+    if (paths->n_items == 0 || !mth_opened_needs_base(opened))
+        return MTH_OK;
+    if (opened->set && bases->are_directories) {
+        status = mth_opened_chain_open_paths(&bases->chain, paths->items, paths->n_items, false,
+                                             bases->options->dtype, bases->n_threads, bases->memory, err);
+        base = bases->chain.links;
+    } else {
+        status = mth_base_files_pick(bases, mth_path_name(opened->path), &base, err);
+    }
+    return status || !base ? status : mth_opened_set_base(opened, &base->base, err);
+}

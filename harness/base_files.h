@@ -44,4 +44,13 @@ bool mth_base_files_vary(const struct mth_base_files *bases);
 int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct mth_opened **base,
                         struct mth_error *err);
 
+/* Errors: MTH_ERR_USAGE when an output is a file of the bases that are open now. */
+int mth_base_files_spare(const struct mth_base_files *bases, const char *output, struct mth_error *err);
+
+/*
+ * Give one checkpoint that is open the base that it needs, if it needs one and there is one: that of its name, or of several
+ * files what --base names as it is. Errors: those of opening it, MTH_ERR_BASE where it does not fit.
+ */
+int mth_base_files_give(struct mth_base_files *bases, struct mth_opened *opened, struct mth_error *err);
+
 #endif

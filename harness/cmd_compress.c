@@ -201,6 +201,8 @@ static int do_file(void *arg, const char *input_path, const char *output_path, c
         fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
     if (!status)
         status = choose_base(job, &input, place, err);
+    if (!status && job->base)
+        status = mth_base_files_spare(&job->bases, output_path, err);
     if (!status && job->options->base && !job->base && !job->alone)
         status = mth_pipeline_parse_alone(spec_of(job), &job->alone, err);
     if (!status)

@@ -114,6 +114,8 @@ static int decompress(struct job *job, const char *input_path, const char *outpu
     int status = mth_output_check(output_path, job->options->force, inputs, 2, err);
     if (!status)
         status = choose_base(job, input_path, place, false, &base, err);
+    if (!status && base)
+        status = mth_base_files_spare(&job->bases, output_path, err);
     if (!status)
         status = open_input(input_path, &source, &input, err);
     if (status)

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/pool.h"
+#include "harness/base_files.h"
 #include "harness/json_writer.h"
 #include "harness/opened.h"
 #include "harness/output.h"
@@ -225,7 +226,7 @@ static int extract(struct extraction *job, struct mth_error *err)
     return status;
 }
 
-static int open_and_extract(struct extraction *job, struct mth_opened_chain *chain, struct mth_error *err)
+static int open_and_extract(struct extraction *job, struct mth_base_files *bases, struct mth_error *err)
 {
     const struct mth_options *options = job->options;
     struct mth_opened *opened = job->opened;
@@ -235,12 +236,12 @@ static int open_and_extract(struct extraction *job, struct mth_opened_chain *cha
     if (options->has_rows && options->names.n_items > 1)
         return mth_error_set(err, MTH_ERR_USAGE, "--rows is for one tensor, -n names %zu",
                              options->names.n_items);
-    int status = mth_opened_chain_open(chain, options, n_threads, job->memory, err);
+    int status = mth_base_files_open(bases, options, n_threads, job->memory, err);
     if (!status)
         status = mth_opened_open_any(opened, options->operands.items[0], n_threads, job->memory, err);
     /* Without its base a container still gives what was not coded against it. */
-    if (!status && chain->links && mth_opened_needs_base(opened))
-        status = mth_opened_set_base(opened, mth_opened_chain_base(chain), err);
+    if (!status)
+        status = mth_base_files_give(bases, opened, err);
     if (!status)
         status = mth_opened_map(opened, options->dtype, err);
     return status ? status : extract(job, err);
@@ -261,17 +262,17 @@ int mth_cmd_extract(int argc, char **argv)
     };
     struct mth_options options;
     struct mth_opened opened = {0};
-    struct mth_opened_chain chain = {0};
+    struct mth_base_files bases = {0};
     struct mth_error err = {0};
     int exit_code;
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
     struct extraction job = {.options = &options, .opened = &opened, .memory = mth_memory_create(0)};
-    int status = job.memory ? open_and_extract(&job, &chain, &err)
+    int status = job.memory ? open_and_extract(&job, &bases, &err)
                             : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
     free(job.wanted);
     mth_opened_close(&opened);
-    mth_opened_chain_close(&chain);
+    mth_base_files_close(&bases);
     mth_memory_destroy(job.memory);
     mth_options_free(&options);
     return status ? mth_command_fail(&err) : MTH_EXIT_OK;

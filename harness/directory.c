@@ -90,6 +90,13 @@ bool mth_path_is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool mth_path_is_same(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
 bool mth_path_ends_in(const char *path, const char *suffix)
 {
     size_t n = strlen(path), n_suffix = strlen(suffix);

@@ -114,17 +114,10 @@ static void do_directory(struct walk *walk, const char *input, const char *outpu
 
 /* ---- the index of a sharded model ---- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat of_a, of_b;
-    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
-           of_a.st_ino == of_b.st_ino;
-}
-
 static bool is_operand(const struct walk *walk, const char *path)
 {
     for (size_t i = 0; i < walk->options->operands.n_items; i++) {
-        if (is_same_file(walk->options->operands.items[i], path))
+        if (mth_path_is_same(walk->options->operands.items[i], path))
             return true;
     }
     return false;

@@ -2,6 +2,7 @@
 #include "harness/info_container.h"
 
 #include "base/hash.h"
+#include "harness/base_files.h"
 #include "harness/info.h"
 #include "harness/text.h"
 
@@ -207,17 +208,16 @@ int mth_info_container(struct mth_opened *opened, const struct mth_options *opti
                        struct mth_memory *memory, struct mth_error *err)
 {
     struct telling telling = {.opened = opened, .options = options};
-    struct mth_opened_chain chain = {0};
+    struct mth_base_files bases;
     mth_container_describe(opened->container, &telling.info);
     put_digest(telling.info.digest, telling.digest);
     if (telling.info.base_has_digest)
         put_digest(telling.info.base_digest, telling.base_digest);
-    int status = mth_opened_chain_open(&chain, options, 1, memory, err);
-    if (!status && chain.links) {
-        status = mth_container_set_base(opened->container, &chain.links[0].base, err);
-        if (status)
-            mth_opened_blame(opened->path, err);
-    }
+    int status = mth_base_files_open(&bases, options, 1, memory, err);
+    if (!status && options->base && !telling.info.has_base)
+        status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", opened->path);
+    if (!status)
+        status = mth_base_files_give(&bases, opened, err);
     if (!status)
         status = find_tensors(&telling, err);
     if (!status && options->json) {
@@ -231,6 +231,6 @@ int mth_info_container(struct mth_opened *opened, const struct mth_options *opti
     opened->has_map = false;
     mth_container_close(opened->container);
     opened->container = NULL;
-    mth_opened_chain_close(&chain);
+    mth_base_files_close(&bases);
     return status;
 }

@@ -303,6 +303,11 @@ const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chai
     return chain->links ? &chain->links[0].base : NULL;
 }
 
+bool mth_opened_holds(const struct mth_opened *opened, const char *path)
+{
+    return opened->set ? mth_set_files_hold(opened->set, path) : mth_path_is_same(opened->path, path);
+}
+
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened)
 {
     struct stat st;

@@ -73,6 +73,9 @@ void mth_opened_chain_close(struct mth_opened_chain *chain);
 /* The first link as a base; NULL when there is none. */
 const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chain *chain);
 
+/* Is a path a file that it is read from? */
+bool mth_opened_holds(const struct mth_opened *opened, const char *path);
+
 /* Mode and time of a file; not known for what is none. */
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened);
 

@@ -281,6 +281,15 @@ void mth_set_files_source(struct mth_set_files *set, struct mth_source *source)
     mth_file_set_source(&set->files, source);
 }
 
+bool mth_set_files_hold(const struct mth_set_files *set, const char *path)
+{
+    for (size_t i = 0; i < set->n_members; i++) {
+        if (mth_path_is_same(set->members[i].path, path))
+            return true;
+    }
+    return false;
+}
+
 static int copy_shards(const struct mth_shard_index *index, struct mth_names *shards, struct mth_error *err)
 {
     shards->items = calloc(index->n_shards, sizeof *shards->items);

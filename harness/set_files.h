@@ -31,6 +31,9 @@ void mth_set_files_set_base(struct mth_set_files *set, const struct mth_stream_b
 /* Is a file of this name, the container's suffix left out, one of them? */
 bool mth_set_files_have(const struct mth_set_files *set, const char *name);
 
+/* Is a path one of its files? */
+bool mth_set_files_hold(const struct mth_set_files *set, const char *path);
+
 /* The names of the shards that an index has, by name. Errors: those of opening and reading it. */
 int mth_set_shards_of(const char *index_path, struct mth_names *shards, struct mth_error *err);
 

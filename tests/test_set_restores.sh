@@ -134,6 +134,29 @@ judge extract_reads_an_index extracts_the_same_from "$sets/hf-step1/model.safete
 judge extract_reads_a_directory_of_containers extracts_the_same_from hf1.mth "$sets/hf-step1" $last
 judge extract_reads_a_distcp_container_by_name extracts_the_same_from dcp2.mth/__0_0.distcp.mth "$sets/dcp-step2" optim.state.first.weight.exp_avg
 
+# Of a container in a directory, against the directory of its base.
+extract_finds_the_base_in_a_directory() {
+    rm -rf packed
+    "$mithril" compress -q -o packed -b "$sets/hf-step1" "$sets/hf-step2" &&
+        extracts_the_same_from "$sets/hf-step2" "$sets/hf-step2/model.safetensors.index.json" $last &&
+        "$mithril" extract -q -f packed -b hf1.mth -n $last -o c.safetensors && cmp a.safetensors c.safetensors &&
+        "$mithril" extract -q -f packed/model-00003-of-00003.safetensors.mth -b hf1.mth -n $last -o c.safetensors && cmp a.safetensors c.safetensors &&
+        cp "$sets/../torch/torch2-training.ckpt" new-state.pt && mkdir -p before && cp new-state.pt before &&
+        "$mithril" compress -q -b before new-state.pt && "$mithril" extract -q -f new-state.pt.mth -b before -n model.embed.weight -o d.safetensors &&
+        "$mithril" info new-state.pt.mth -b before | grep -q model.embed.weight
+}
+judge extract_finds_the_base_in_a_directory extract_finds_the_base_in_a_directory
+
+outputs_spare_the_files_of_the_base() {
+    rm -rf packed base
+    cp -r "$sets/hf-step1" base
+    "$mithril" compress -q -o packed -b base "$sets/hf-step2" || return 1
+    cp packed/model-00001-of-00003.safetensors.mth packed/model-00001-of-00002.safetensors.mth
+    "$mithril" decompress -q -f -b base -o base/model-00001-of-00002.safetensors packed/model-00001-of-00002.safetensors.mth 2>err
+    [ $? = 1 ] && grep -q 'is a file of the base' err && diff -r base "$sets/hf-step1"
+}
+judge outputs_spare_the_files_of_the_base outputs_spare_the_files_of_the_base
+
 tells_the_same_of() {
     "$mithril" info "$1" | tail -n +2 >a && "$mithril" info "$2" | tail -n +2 >b && cmp a b && grep -q "$3" a
 }
