@@ -69,6 +69,15 @@ struct mth_bundle {
 
 void mth_bundle_free(struct mth_bundle *bundle);
 
+/* What is told of a bundle that was coded. */
+struct mth_bundle_summary {
+    size_t n_bytes;
+    uint64_t leaf;
+    size_t n_chunks, n_chunks_raw, n_chunks_copied;
+    uint64_t payload_bytes;
+};
+void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_summary *summary);
+
 /* ---- planning: bundle_plan.c ---- */
 
 /* Walks a map from its first byte to its last and cuts it into bundles. */
@@ -89,6 +98,8 @@ void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mt
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 /* May the tensors of a dtype be coded with something that looks at their reference? */
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
+/* The spec of a region, and whether its reference is looked at. */
+uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t region, bool *has_reference);
 /* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
 
@@ -142,7 +153,10 @@ struct mth_bundle_encoder {
     const struct mth_container_front *front, *plan_front;
 };
 
-/* One thread's scratch: a lane for each bundle that it decodes side by side; encoding takes the first. */
+/*
+ * One thread's scratch: a lane for each bundle that it decodes side by side. Encoding takes the first; of the second the
+ * block, for what waits for its place, and the rest to verify.
+ */
 struct mth_bundle_lane {
     struct mth_bundle bundle;
     uint8_t *bytes; /* of the original */
@@ -199,6 +213,7 @@ struct mth_bundle_decoder {
     size_t chunk_bytes;
     const struct mth_base_reader *base; /* NULL: none was given */
     bool without_base;                  /* skip chunks that refer to it, and the leaf of their bundle */
+    bool is_compared; /* what is restored is compared with the original: leaves need not be */
 };
 
 /* Size and leaf at the end of a body, which may be hostile. Errors: MTH_ERR_CORRUPT. */

@@ -201,6 +201,17 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     return MTH_OK;
 }
 
+void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_summary *summary)
+{
+    *summary = (struct mth_bundle_summary){
+        .n_bytes = bundle->n_bytes, .leaf = bundle->leaf, .n_chunks = bundle->n_chunks};
+    for (size_t i = 0; i < bundle->n_chunks; i++) {
+        summary->n_chunks_raw += bundle->chunks[i].mode == MTH_CHUNK_STORED;
+        summary->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE;
+        summary->payload_bytes += bundle->chunks[i].payload.n_bytes;
+    }
+}
+
 int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
                       const uint8_t *bytes, struct mth_error *err)
 {
@@ -209,7 +220,8 @@ int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_in
     const struct mth_bundle *made = &coder->bundle_workers[worker_index].lanes[0].bundle;
     struct mth_bundle_decoder parser = {
         .coder = coder, .front = encoder->front, .chunk_bytes = coder->chunk_bytes};
-    struct mth_bundle_decoder decoder = {.coder = coder, .front = encoder->plan_front, .base = encoder->base};
+    struct mth_bundle_decoder decoder = {
+        .coder = coder, .front = encoder->plan_front, .base = encoder->base, .is_compared = true};
     struct mth_error inner = {0};
     int status = mth_array_reserve(coder->memory, &lane->bytes, &lane->bytes_capacity, made->n_bytes, 1);
     if (status)

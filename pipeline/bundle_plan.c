@@ -38,13 +38,13 @@ bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum
     return false;
 }
 
-/* The spec of the planner's region, and whether its reference is looked at. */
-static uint32_t choose_spec(struct mth_bundle_planner *planner, enum mth_dtype dtype, bool matched,
-                            bool *has_reference)
+uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t region, bool *has_reference)
 {
+    enum mth_dtype dtype = planner->map->regions[region].dtype;
+    bool matched = planner->references && planner->references[region] != MTH_NO_REFERENCE;
     uint32_t spec;
     if (planner->choices) {
-        spec = planner->choices[planner->region];
+        spec = planner->choices[region];
     } else {
         /* Asked once a kind, not once a tensor. */
         uint32_t candidates[MTH_MAX_CANDIDATES], *known = &planner->spec_of[dtype][matched];
@@ -68,9 +68,8 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
                      size_t n)
 {
     const struct mth_region *region = &planner->map->regions[planner->region];
-    uint32_t reference = planner->references ? planner->references[planner->region] : MTH_NO_REFERENCE;
     bool has_reference;
-    uint32_t spec = choose_spec(planner, region->dtype, reference != MTH_NO_REFERENCE, &has_reference);
+    uint32_t spec = mth_bundle_planner_spec(planner, planner->region, &has_reference);
     uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
     uint32_t at = (uint32_t)bundle->n_bytes, index = (uint32_t)bundle->n_segments;
     if (*slot == 0) {
@@ -100,12 +99,12 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
                                    bundle->n_segments + 1, sizeof *bundle->segments);
     if (status)
         return status;
-    bundle->segments[bundle->n_segments++] =
-        (struct mth_bundle_segment){.at = at,
-                                    .n_bytes = (uint32_t)n,
-                                    .next = MTH_NO_SEGMENT,
-                                    .reference = has_reference ? reference : MTH_NO_REFERENCE,
-                                    .reference_offset = has_reference ? planner->done : 0};
+    bundle->segments[bundle->n_segments++] = (struct mth_bundle_segment){
+        .at = at,
+        .n_bytes = (uint32_t)n,
+        .next = MTH_NO_SEGMENT,
+        .reference = has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
+        .reference_offset = has_reference ? planner->done : 0};
     if (chunk->last != MTH_NO_SEGMENT)
         bundle->segments[chunk->last].next = index;
     chunk->last = index;

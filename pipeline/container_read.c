@@ -176,26 +176,71 @@ static int read_end(struct mth_container_reader *reader, struct mth_error *err)
     return status;
 }
 
+/* Of a bundle in an input that is read at offsets: its end, which says what of the file it is. */
+static int read_tail(struct mth_container_reader *reader, struct mth_found_bundle *found,
+                     uint8_t tail[MTH_BUNDLE_TAIL_BYTES], struct mth_error *err)
+{
+    struct mth_input *input = reader->input;
+    size_t n_bytes = reader->pending.n_bytes;
+    if (n_bytes > input->source->n_bytes - input->offset)
+        return truncated(err, input->source->n_bytes);
+    if (n_bytes < MTH_BUNDLE_TAIL_BYTES)
+        return corrupt(reader, "a bundle is damaged", err);
+    reader->pending.type = 0;
+    found->at = input->offset;
+    found->body = (struct mth_bytes){NULL, n_bytes};
+    input->offset += n_bytes;
+    reader->offset += n_bytes;
+    return mth_source_read(input->source, input->offset - MTH_BUNDLE_TAIL_BYTES, tail, MTH_BUNDLE_TAIL_BYTES,
+                           err);
+}
+
 static int read_bundle(struct mth_container_reader *reader, uint8_t **scratch, size_t *capacity,
                        struct mth_found_bundle *found, struct mth_error *err)
 {
     struct mth_index *index = &reader->index;
-    uint32_t n_raw;
+    const struct mth_source *source = reader->input->source;
+    uint8_t tail[MTH_BUNDLE_TAIL_BYTES];
     uint64_t leaf;
     if (index->n_entries == MTH_PAGE_ENTRIES || reader->short_page)
         return corrupt(reader, "a bundle stands where none can", err);
-    found->block = reader->pending;
-    found->number = index->n_bundles;
-    found->offset = index->raw_offset;
-    int status = read_body(reader, scratch, capacity, &found->body, err);
+    *found = (struct mth_found_bundle){
+        .block = reader->pending, .number = index->n_bundles, .offset = index->raw_offset};
+    struct mth_bytes end = {tail, sizeof tail};
+    int status = source && !source->memory ? read_tail(reader, found, tail, err)
+                                           : read_body(reader, scratch, capacity, &found->body, err);
     if (status)
         return status;
+    if (found->body.data)
+        end = found->body;
     if (found->body.n_bytes > UINT32_MAX - MTH_BLOCK_HEAD_BYTES ||
-        mth_bundle_tail(found->body, reader->head.chunk_bytes, &n_raw, &leaf) ||
-        n_raw > reader->head.raw_bytes - index->raw_offset)
+        mth_bundle_tail(end, reader->head.chunk_bytes, &found->n_raw, &leaf) ||
+        found->n_raw > reader->head.raw_bytes - index->raw_offset)
         return corrupt(reader, "a bundle is damaged", err);
-    mth_index_add(index, reader->pending_offset, n_raw,
+    mth_index_add(index, reader->pending_offset, found->n_raw,
                   (uint32_t)(found->body.n_bytes + MTH_BLOCK_HEAD_BYTES), leaf);
+    return MTH_OK;
+}
+
+int mth_container_reader_fetch(const struct mth_container_reader *reader, struct mth_found_bundle *found,
+                               uint8_t **scratch, size_t *capacity, struct mth_error *err)
+{
+    size_t n_bytes = found->body.n_bytes;
+    uint32_t n_raw;
+    uint64_t leaf;
+    if (found->body.data)
+        return MTH_OK;
+    int status = mth_array_reserve(reader->memory, scratch, capacity, n_bytes, 1);
+    if (status)
+        return mth_error_set(err, status, "no memory for a block of %zu bytes", n_bytes);
+    status = mth_source_read(reader->input->source, found->at, *scratch, n_bytes, err);
+    if (status)
+        return status;
+    found->body.data = *scratch;
+    /* A file that changes meanwhile must not make a bundle longer than its place. */
+    if (mth_bundle_tail(found->body, reader->head.chunk_bytes, &n_raw, &leaf) || n_raw != found->n_raw)
+        return mth_error_set(err, MTH_ERR_CORRUPT, "a bundle is damaged (at byte %llu)",
+                             (unsigned long long)(found->at - MTH_BLOCK_HEAD_BYTES));
     return MTH_OK;
 }
 

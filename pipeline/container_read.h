@@ -31,12 +31,21 @@ struct mth_found_bundle {
     struct mth_block block;
     uint64_t number;
     uint64_t offset; /* in the file */
-    struct mth_bytes body;
+    uint32_t n_raw;
+    uint64_t at;           /* of the body, in an input that is read at offsets */
+    struct mth_bytes body; /* data NULL: still to be fetched */
 };
 
-/* The next bundle; finished is set behind the last, when all that follows it was found right. The body lies in scratch, or
- * in an input in memory. */
+/* The next bundle; finished is set behind the last, when all that follows it was found right. The body lies in scratch or
+ * in an input in memory; of an input that is read at offsets only the end was read. */
 int mth_container_reader_next(struct mth_container_reader *reader, uint8_t **scratch, size_t *capacity,
                               struct mth_found_bundle *found, struct mth_error *err);
+
+/*
+ * The body of a bundle, where it is still to be fetched, into scratch. By several threads at once, and while others are found.
+ * Errors: those of reading; MTH_ERR_CORRUPT when it is not what was found; MTH_ERR_NO_MEMORY.
+ */
+int mth_container_reader_fetch(const struct mth_container_reader *reader, struct mth_found_bundle *found,
+                               uint8_t **scratch, size_t *capacity, struct mth_error *err);
 
 #endif

@@ -7,8 +7,9 @@
 #include <string.h>
 
 /*
- * Reading has a lock of its own, so that one thread reads while another writes and the rest decode. Numbers are given
- * under the first lock and honoured under the second.
+ * Reading has a lock of its own, so that one thread reads while another writes and the rest decode; of an input that is
+ * read at offsets only heads and ends are read under it. Numbers are given under the first lock and honoured under the
+ * second.
  */
 struct decode_run {
     const struct mth_stream_decode_job *job;
@@ -67,17 +68,21 @@ static bool take(struct decode_run *run, struct mth_bundle_worker *worker, struc
     return !status && *n_found;
 }
 
-static int restore(struct decode_run *run, size_t worker_index, const struct mth_found_bundle *found,
+static int restore(struct decode_run *run, size_t worker_index, struct mth_found_bundle *found,
                    size_t n_found, struct mth_bundle_job *jobs, struct mth_error *err)
 {
     struct mth_coder *coder = run->decoder.coder;
     struct mth_bundle_worker *worker = &coder->bundle_workers[worker_index];
     for (size_t i = 0; i < n_found; i++) {
         struct mth_bundle_lane *lane = &worker->lanes[i];
+        int status =
+            mth_container_reader_fetch(&run->reader, &found[i], &lane->block, &lane->block_capacity, err);
+        if (status)
+            return status;
         if (!mth_block_matches(&found[i].block, found[i].body, found[i].number))
             return mth_error_set(err, MTH_ERR_CHECKSUM, "the bundle at byte %llu of the original is damaged",
                                  (unsigned long long)found[i].offset);
-        int status = mth_bundle_parse(&run->decoder, found[i].body, found[i].offset, &lane->bundle, err);
+        status = mth_bundle_parse(&run->decoder, found[i].body, found[i].offset, &lane->bundle, err);
         if (status)
             return status;
         jobs[i] = (struct mth_bundle_job){.bundle = &lane->bundle};

@@ -1,14 +1,11 @@
 /* Compressing a file in order: threads read and code bundles, and hand them over in turn; see stream.h. */
-#include "pipeline/stream.h"
+#include "pipeline/stream_turns.h"
 
 #include "base/checked.h"
 
 #include <string.h>
 
-/*
- * A run over the bundles. A thread takes the next bundle from the planner, reads and codes it, waits until those before
- * it are written, and writes it. So there is never more than a bundle per thread in memory, and the order is fixed.
- */
+/* A run over the bundles: a thread takes the next one from the planner, reads and codes it, and hands it in. */
 struct encode_run {
     const struct mth_stream_encode_job *job;
     struct mth_bundle_encoder encoder;
@@ -22,31 +19,18 @@ struct encode_run {
     struct mth_block_writer writer;
     struct mth_index index;
     struct mth_container_stats stats;
-    pthread_mutex_t lock;
-    pthread_cond_t turned;
-    uint64_t n_planned; /* bundles, of which a sample takes some */
-    uint64_t next;      /* bundle to be taken */
-    uint64_t turn;      /* bundles written */
-    int failed;
-    struct mth_error err;
+    struct mth_stream_turns turns; /* its lock guards the planner too */
+    uint64_t n_planned;            /* bundles, of which a sample takes some */
+    uint64_t next;                 /* bundle to be taken */
 };
-
-/* Called with the lock held. */
-static void fail(struct encode_run *run, int status, const struct mth_error *err)
-{
-    if (!run->failed) {
-        run->failed = status;
-        run->err = *err;
-    }
-    pthread_cond_broadcast(&run->turned);
-}
 
 /* The next bundle into lane; false when there is none. */
 static bool take(struct encode_run *run, struct mth_bundle *bundle, uint64_t *number)
 {
-    pthread_mutex_lock(&run->lock);
+    struct mth_stream_turns *turns = &run->turns;
+    pthread_mutex_lock(&turns->lock);
     bool taken = false;
-    if (!run->failed) {
+    if (!turns->failed) {
         struct mth_error err = {0};
         int status = mth_bundle_planner_next(&run->planner, bundle);
         /* A sample takes the first of every so many; the others are planned and passed over. */
@@ -55,137 +39,73 @@ static bool take(struct encode_run *run, struct mth_bundle *bundle, uint64_t *nu
             status = mth_bundle_planner_next(&run->planner, bundle);
         if (status) {
             mth_error_set(&err, status, "no memory for the plan of a bundle");
-            fail(run, status, &err);
+            mth_stream_turns_fail_locked(turns, status, &err);
         } else if (bundle->n_bytes) {
             *number = run->next++;
             taken = true;
         }
     }
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&turns->lock);
     return taken;
 }
 
-/* Waits until the bundles before this one are written; the lock stays held. False when another thread failed. */
-static bool wait_for_turn(struct encode_run *run, uint64_t number)
+/* One thread knows where its block goes, and codes straight to its place when there is room. */
+static bool is_in_place(const struct encode_run *run, size_t n_bound)
 {
-    pthread_mutex_lock(&run->lock);
-    while (run->turn != number && !run->failed)
-        pthread_cond_wait(&run->turned, &run->lock);
-    return !run->failed;
+    const struct mth_buffer *memory = run->writer.sink->memory;
+    return run->encoder.coder->n_threads == 1 && memory &&
+           memory->capacity_bytes - memory->n_bytes >= n_bound;
 }
 
-static void count(struct mth_container_stats *stats, const struct mth_bundle *bundle)
-{
-    stats->n_bundles++;
-    stats->sampled_bytes += bundle->n_bytes;
-    stats->n_chunks += bundle->n_chunks;
-    for (size_t i = 0; i < bundle->n_chunks; i++) {
-        stats->n_chunks_raw += bundle->chunks[i].mode == MTH_CHUNK_STORED;
-        stats->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE;
-        stats->payload_bytes += bundle->chunks[i].payload.n_bytes;
-    }
-}
-
-/* Where a block goes that is moved there once the lock is free. */
-struct later {
-    bool to_file;
-    uint64_t offset;
-    uint8_t *memory; /* NULL: not to memory */
-};
-
-/* Takes a block's place in its turn, and writes it where that must be done in order. */
-static int hand_over(struct encode_run *run, const struct mth_bundle *bundle, struct mth_bytes block,
-                     struct later *later, struct mth_error *err)
-{
-    struct mth_sink *sink = run->writer.sink;
-    const struct mth_stream_progress *progress = &run->job->progress;
-    int status = MTH_OK;
-    if (sink->memory && block.n_bytes <= sink->memory->capacity_bytes - sink->memory->n_bytes) {
-        later->memory = sink->memory->data + sink->memory->n_bytes;
-        sink->memory->n_bytes += block.n_bytes;
-    } else if (sink->write_at) {
-        later->to_file = true;
-        later->offset = mth_sink_reserve(sink, block.n_bytes);
-    } else {
-        status = mth_sink_put(sink, block.data, block.n_bytes, err);
-    }
-    if (status)
-        return status;
-    mth_index_add(&run->index, run->writer.offset, (uint32_t)bundle->n_bytes, (uint32_t)block.n_bytes,
-                  bundle->leaf);
-    run->writer.offset += block.n_bytes;
-    count(&run->stats, bundle);
-    if (run->index.n_entries == MTH_PAGE_ENTRIES)
-        status = mth_index_write_page(&run->index, &run->writer, err);
-    if (!status && progress->call &&
-        progress->call(progress->arg, run->index.raw_offset, run->stats.raw_bytes))
-        status = mth_error_set(err, MTH_ERR_CANCELLED, "cancelled");
-    return status;
-}
-
-static int code(struct encode_run *run, size_t worker_index, uint64_t number, struct mth_buffer *block,
+/* Reads the bundle at hand, and codes it into a block with its head. */
+static int code(struct encode_run *run, size_t worker_index, size_t n_bound, struct mth_turn_block *coded,
                 struct mth_error *err)
 {
     struct mth_coder *coder = run->encoder.coder;
     struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[0];
-    struct mth_buffer *memory = run->writer.sink->memory;
+    struct mth_buffer *block = &coded->block, *memory = run->writer.sink->memory;
     struct mth_bytes bytes;
-    size_t n_bound;
     int status = mth_stream_view(run->job->input, lane->bundle.offset, lane->bundle.n_bytes, coder->memory,
                                  &lane->bytes, &lane->bytes_capacity, &bytes, err);
-    if (status)
-        return status;
-    status = mth_bundle_bound(&run->encoder, &lane->bundle, &n_bound);
-    /* One thread knows where its block goes, and codes straight to its place when there is room. */
-    if (!status && coder->n_threads == 1 && memory && memory->capacity_bytes - memory->n_bytes >= n_bound) {
+    if (is_in_place(run, n_bound))
         *block = (struct mth_buffer){.data = memory->data + memory->n_bytes, .capacity_bytes = n_bound};
-    } else if (!status) {
-        status = mth_array_reserve(coder->memory, &lane->block, &lane->block_capacity, n_bound, 1);
-        *block = (struct mth_buffer){.data = lane->block, .capacity_bytes = lane->block_capacity};
-    }
-    if (status)
-        return mth_error_set(err, status, "no room to code a bundle: %s", mth_status_text(status));
-    status = mth_bundle_encode(&run->encoder, worker_index, bytes.data, block, err);
+    if (!status)
+        status = mth_bundle_encode(&run->encoder, worker_index, bytes.data, block, err);
     if (status)
         return status;
     if (block->n_bytes > UINT32_MAX)
         return mth_error_set(err, MTH_ERR_OVERFLOW, "a bundle of %zu bytes does not fit a container",
                              block->n_bytes);
     struct mth_bytes body = {block->data + MTH_BLOCK_HEAD_BYTES, block->n_bytes - MTH_BLOCK_HEAD_BYTES};
-    mth_block_put_head(MTH_BLOCK_BUNDLE, body, number, block->data);
+    mth_block_put_head(MTH_BLOCK_BUNDLE, body, coded->number, block->data);
     return run->job->verify ? mth_bundle_verify(&run->encoder, worker_index, body, bytes.data, err) : MTH_OK;
 }
 
 static void work(void *arg, size_t worker_index)
 {
     struct encode_run *run = arg;
-    struct mth_bundle_lane *lane = &run->encoder.coder->bundle_workers[worker_index].lanes[0];
+    struct mth_bundle *bundle = &run->encoder.coder->bundle_workers[worker_index].lanes[0].bundle;
     uint64_t number;
-    while (take(run, &lane->bundle, &number)) {
+    int status = MTH_OK;
+    while (!status && take(run, bundle, &number)) {
+        struct mth_turn_block *coded;
         struct mth_error err = {0};
-        struct mth_buffer block = {0};
-        struct later later = {0};
-        int status = code(run, worker_index, number, &block, &err);
-        if (wait_for_turn(run, number)) {
-            if (!status)
-                status = hand_over(run, &lane->bundle, (struct mth_bytes){block.data, block.n_bytes}, &later,
-                                   &err);
-            if (status)
-                fail(run, status, &err);
-            run->turn++;
-            pthread_cond_broadcast(&run->turned);
+        size_t n_bound;
+        status = mth_bundle_bound(&run->encoder, bundle, &n_bound);
+        if (!status)
+            status = mth_stream_turns_take(&run->turns, worker_index, is_in_place(run, n_bound) ? 0 : n_bound,
+                                           &coded);
+        if (status) {
+            mth_error_set(&err, status, "no room to code a bundle: %s", mth_status_text(status));
+            mth_stream_turns_fail(&run->turns, status, &err);
+            break;
         }
-        pthread_mutex_unlock(&run->lock);
-        if (later.memory && later.memory != block.data)
-            memcpy(later.memory, block.data, block.n_bytes);
-        if (later.to_file)
-            status = mth_sink_put_at(run->writer.sink, later.offset, block.data, block.n_bytes, &err);
-        if (later.to_file && status) {
-            pthread_mutex_lock(&run->lock);
-            fail(run, status, &err);
-            pthread_mutex_unlock(&run->lock);
-        }
+        coded->number = number;
+        status = coded->status = code(run, worker_index, n_bound, coded, &coded->err);
+        mth_bundle_summarise(bundle, &coded->summary);
+        mth_stream_turns_hand_in(&run->turns, worker_index, coded);
     }
+    mth_stream_turns_settle(&run->turns, worker_index);
 }
 
 static int prepare_base(struct encode_run *run, struct mth_error *err)
@@ -220,25 +140,15 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
-/* Which specs the bundles will use: a walk of the plan, without the bytes. */
-static int number_specs(struct encode_run *run)
+/* Which specs the bundles will use. */
+static void number_specs(struct encode_run *run)
 {
-    struct mth_bundle *bundle = &run->encoder.coder->bundle_workers[0].lanes[0].bundle;
     uint32_t n = 0;
-    bool used[MTH_N_PLAN_SPECS] = {false};
-    mth_bundle_planner_rewind(&run->planner);
-    for (;;) {
-        int status = mth_bundle_planner_next(&run->planner, bundle);
-        if (status)
-            return status;
-        if (bundle->n_bytes == 0)
-            break;
-        for (size_t i = 0; i < bundle->n_chunks; i++)
-            used[bundle->chunks[i].spec] = true;
-    }
+    bool used[MTH_N_PLAN_SPECS] = {false}, has_reference;
+    for (size_t i = 0; i < run->job->map->n_regions; i++)
+        used[mth_bundle_planner_spec(&run->planner, i, &has_reference)] = true;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
-    return MTH_OK;
 }
 
 /* The front as a reader of the container will have it. */
@@ -290,7 +200,7 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         return status;
     status = mth_index_init(&run->index, coder->memory);
     if (!status)
-        status = number_specs(run);
+        number_specs(run);
     if (!status && job->verify)
         status = prepare_verifying(run);
     if (status)
@@ -341,6 +251,27 @@ static int write_end(struct encode_run *run, struct mth_error *err)
     return mth_sink_put(run->writer.sink, trailer, sizeof trailer, err);
 }
 
+static int run_threads(struct encode_run *run, struct mth_error *err)
+{
+    struct mth_coder *coder = run->encoder.coder;
+    run->turns = (struct mth_stream_turns){.coder = coder,
+                                           .progress = &run->job->progress,
+                                           .writer = &run->writer,
+                                           .index = &run->index,
+                                           .stats = &run->stats};
+    int status = mth_stream_turns_begin(&run->turns);
+    if (status) {
+        mth_error_set(err, status, "no memory for %zu threads", coder->n_threads);
+    } else {
+        mth_pool_run(coder->pool, work, run);
+        status = run->turns.failed;
+        if (status)
+            mth_error_set(err, status, "%s", run->turns.err.text);
+    }
+    mth_stream_turns_end(&run->turns);
+    return status;
+}
+
 int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_job *job,
                       struct mth_container_stats *stats, struct mth_error *err)
 {
@@ -360,14 +291,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
         status = write_front(&run, err);
     if (!status) {
         mth_bundle_planner_rewind(&run.planner);
-        pthread_mutex_init(&run.lock, NULL);
-        pthread_cond_init(&run.turned, NULL);
-        mth_pool_run(coder->pool, work, &run);
-        pthread_cond_destroy(&run.turned);
-        pthread_mutex_destroy(&run.lock);
-        status = run.failed;
-        if (status)
-            mth_error_set(err, status, "%s", run.err.text);
+        status = run_threads(&run, err);
     }
     if (!status)
         status = write_end(&run, err);

@@ -131,6 +131,15 @@ static int build(struct mth_coder *coder, const struct sample *sample)
     return status;
 }
 
+/* Does any spec that is used have models? Else nobody need look at the bundles. */
+static bool wants_models(const struct mth_bundle_encoder *encoder)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
+        wanted |= encoder->numbers.of[i] != UINT32_MAX && encoder->specs[i]->pipeline->has_models;
+    return wanted;
+}
+
 int mth_stream_build_models(const struct mth_bundle_encoder *encoder, struct mth_bundle_planner *planner,
                             const struct mth_source *input, struct mth_error *err)
 {
@@ -139,6 +148,8 @@ int mth_stream_build_models(const struct mth_bundle_encoder *encoder, struct mth
     struct samples samples = {0};
     struct mth_error inner = {0};
     int status = MTH_OK;
+    if (!wants_models(encoder))
+        return MTH_OK;
     mth_bundle_planner_rewind(planner);
     for (;;) {
         status = mth_bundle_planner_next(planner, bundle);
