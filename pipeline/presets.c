@@ -12,6 +12,24 @@ static const struct mth_preset presets[] = {
         .delta = "delta-xor+byte-group+zstd:level=3",
     },
     {
+        .name = "zipnn",
+        .summary =
+            "exponents by Huffman, other bytes where that takes 5 % off them; against a base, of the xor",
+        .source = "M. Hershcovitch et al., ZipNN: Lossless Compression for AI Models, 2024, arXiv:2411.05239",
+        .spec = "exponent-split+huffman:block=17:sparse=no:gain=5/"
+                "byte-group+huffman:block=17:sparse=no:gain=5",
+        .delta = "delta-xor+exponent-split+huffman:block=17:sparse=no:gain=5/"
+                 "byte-group+huffman:block=17:sparse=no:gain=5",
+    },
+    {
+        .name = "lmc",
+        .summary = "byte grouping, Huffman and run lengths, a code a block; against a base, of the xor",
+        .source = "D. Waddington and C. Constantinescu, Lossless Compression for LLM Tensor Incremental "
+                  "Snapshots, 2025, arXiv:2505.09810",
+        .spec = "byte-group+huffman:block=16",
+        .delta = "delta-xor+byte-group+huffman:block=16",
+    },
+    {
         .name = "balanced",
         .summary = "exponents coded, signs and mantissas kept; against a base, the difference in ULPs",
         .source = NULL,

@@ -54,6 +54,9 @@ static void presets_stand_for_their_specs(void **state)
     free(alone);
     free(delta);
     free(spelled);
+    assert_canonical("zipnn", "exponent-split@1+huffman@1:block=17:sparse=no:gain=5/"
+                              "byte-group@1:width=0+huffman@1:block=17:sparse=no:gain=5");
+    assert_canonical("lmc", "byte-group@1:width=0+huffman@1:block=16:sparse=yes:gain=0");
     const struct mth_preset *preset;
     for (size_t i = 0; (preset = mth_preset_at(i)) != NULL; i++) {
         free(canonical(preset->name, false));

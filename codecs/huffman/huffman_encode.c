@@ -126,6 +126,21 @@ static size_t count(struct mth_huffman_encoder *encoder, const uint8_t *src, siz
     return n_present;
 }
 
+/*
+ * Is there too little to gain for a code to be made? A symbol's entropy is at least that of order 2 (A. Renyi, "On measures
+ * of entropy and information", 1961): 8 - log2(1 + e) bits, where the squares of all counts sum up to n * n * (1 + e) / 256. With e
+ * below 0.008 a code takes 0.15 % off at most, its own bytes not counted, and makes decoding many times slower. With e below
+ * 0.055 p it takes less than p percent off.
+ */
+static bool is_random(const struct mth_huffman_settings *settings, const uint64_t totals[MTH_BYTE_VALUES],
+                      size_t n)
+{
+    uint64_t squares = 0, excess = 55 * settings->gain_percent;
+    for (size_t v = 0; v < MTH_BYTE_VALUES; v++)
+        squares += totals[v] * totals[v];
+    return squares * MTH_BYTE_VALUES * 1000 <= (uint64_t)n * n * (1000 + (excess > 8 ? excess : 8));
+}
+
 /* Raw, constant, or a code. Codes that others brought come first: of equals they win, and cost no new table. */
 static void plan_plain(struct mth_huffman_encoder *encoder, const uint8_t *src, size_t n,
                        const struct mth_huffman_code *model, const struct mth_huffman_code *last,
@@ -142,6 +157,8 @@ static void plan_plain(struct mth_huffman_encoder *encoder, const uint8_t *src, 
             .form = MTH_HUFFMAN_CONSTANT, .n_bytes = 2 + mth_huffman_size_width(n), .symbol = most};
         return;
     }
+    if (is_random(&encoder->settings, totals, n))
+        return;
     if (model)
         take_code(encoder, MTH_HUFFMAN_MODEL_CODE, model, n, plan);
     if (last)
