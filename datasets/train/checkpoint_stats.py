@@ -1,36 +1,8 @@
-"""bf16 checkpoints: written so that equal weights give equal files, and the order-0 statistics of one or of a pair."""
-
-import json
-import os
+"""Order-0 statistics of a bf16 checkpoint, or of a pair."""
 
 import numpy as np
 import safetensors.torch
 import torch
-
-
-def write_atomic(path, data):
-    """The file appears whole or not at all, so an interrupted run leaves no torn file."""
-    with open(path + ".part", "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".part", path)
-
-
-def encode_bf16(parameters, metadata):
-    """The safetensors file of the parameters rounded to bf16, to nearest, ties to even.
-
-    The library writes metadata in the order of a hash map with a random seed. Sorting it changes no length, so the
-    header is rewritten in place and the data section stays as the library laid it out.
-    """
-    tensors = {name: p.detach().to(torch.bfloat16).contiguous() for name, p in parameters}
-    encoded = safetensors.torch.save(tensors, metadata)
-    n_header_bytes = int.from_bytes(encoded[:8], "little")
-    header = json.loads(encoded[8:8 + n_header_bytes])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode("ascii").ljust(n_header_bytes)
-    assert len(text) == n_header_bytes
-    return encoded[:8] + text + encoded[8 + n_header_bytes:]
 
 
 def load_bits(path):

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Rebuild a committed training run:  datasets/train/run.sh RUN [--verify]
+# Train a run again:  datasets/train/run.sh RUN [--verify]
 #
-# RUN is the name of a folder under datasets/, for instance tiny-gpt.
+# RUN is a name of runs.py: tiny-gpt goes to datasets/, small-gpt to build/datasets/. An interrupted run goes on.
 #   PYTHON  interpreter that makes the virtual environment (default python3)
 #   VENV    an existing virtual environment to use as it is; nothing is installed into it
 set -eu
@@ -13,12 +13,10 @@ if [ $# -lt 1 ]; then
     echo "usage: $0 RUN [--verify]" >&2
     exit 2
 fi
-run=$1
-shift
-case $run in
-    tiny-gpt) script=$here/tiny_gpt.py ;;
-    *) echo "run.sh: no run named '$run'; known: tiny-gpt" >&2; exit 2 ;;
-esac
+if ! grep -q "^    \"$1\": {\$" "$here/runs.py"; then
+    echo "run.sh: no run named '$1'; known: $(sed -n 's/^    "\(.*\)": {$/\1/p' "$here/runs.py" | tr '\n' ' ')" >&2
+    exit 2
+fi
 
 if [ -n "${VENV:-}" ]; then
     venv=$VENV
@@ -37,5 +35,4 @@ else
     fi
 fi
 
-PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$script" \
-    --out "$root/datasets/$run" --work "$root/build/train/$run" "$@"
+PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$here/train.py" --root "$root" "$@"

@@ -1,0 +1,76 @@
+"""What is kept of a checkpoint, as files of which equal weights give equal bytes."""
+
+import io
+import json
+import os
+
+import safetensors.torch
+import torch
+
+
+def write_atomic(path, data):
+    """The file appears whole or not at all, so an interrupted run leaves no torn file."""
+    with open(path + ".part", "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".part", path)
+
+
+def _rounded(model):
+    """The weights rounded to bf16, to nearest, ties to even."""
+    return {name: p.detach().to(torch.bfloat16).contiguous() for name, p in model.named_parameters()}
+
+
+def _masters(model):
+    return {name: p.detach().contiguous() for name, p in model.named_parameters()}
+
+
+def _safetensors(tensors, metadata):
+    """A safetensors file with its metadata sorted.
+
+    The library writes metadata in the order of a hash map with a random seed. Sorting it changes no length, so the
+    header is rewritten in place and the data section stays as the library laid it out.
+    """
+    encoded = safetensors.torch.save(tensors, metadata)
+    n_header_bytes = int.from_bytes(encoded[:8], "little")
+    header = json.loads(encoded[8:8 + n_header_bytes])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode("ascii").ljust(n_header_bytes)
+    assert len(text) == n_header_bytes
+    return encoded[:8] + text + encoded[8 + n_header_bytes:]
+
+
+def _torch(value):
+    # Saved to memory: to a file, the archive would carry the name of its temporary file.
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def _training(model, optimizer, metadata):
+    """What a trainer saves to go on from: fp32 weights, Adam's state, where it is."""
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": int(metadata["step"])}
+
+
+# name -> (what it adds to the folder's name, extension, encoder)
+FORMATS = {
+    "bf16": ("", ".safetensors", lambda model, optimizer, metadata: _safetensors(_rounded(model), metadata)),
+    "fp32": ("-fp32", ".safetensors", lambda model, optimizer, metadata: _safetensors(_masters(model), metadata)),
+    "bf16-pt": ("", ".pt", lambda model, optimizer, metadata: _torch(_rounded(model))),
+    "training-pt": ("-training", ".pt",
+                    lambda model, optimizer, metadata: _torch(_training(model, optimizer, metadata))),
+}
+
+
+def path_of(phase_name, step, file_format):
+    """Where a checkpoint lies, relative to the run's folder."""
+    folder, extension, _ = FORMATS[file_format]
+    return f"{phase_name}{folder}/{phase_name}-step-{step:06d}{extension}"
+
+
+def write(out, phase_name, step, file_format, model, optimizer, run_name):
+    metadata = {"format": "pt", "run": run_name, "phase": phase_name, "step": str(step)}
+    path = os.path.join(out, path_of(phase_name, step, file_format))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_atomic(path, FORMATS[file_format][2](model, optimizer, metadata))
