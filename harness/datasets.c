@@ -213,6 +213,9 @@ int mth_dataset_absent(const struct mth_dataset *dataset, struct mth_error *err)
     case MTH_SOURCE_HUB:
         return mth_error_set(err, MTH_ERR_NOT_FOUND,
                              "%s is not there: `mithril datasets fetch %s` downloads it", id, id);
+    case MTH_SOURCE_TRAINED:
+        return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s is not there: `%s` trains it, in some minutes", id,
+                             dataset->rebuild);
     case MTH_SOURCE_LOCAL:
         break;
     }
@@ -228,6 +231,6 @@ bool mth_dataset_file_present(const struct mth_dataset_file *file)
 
 const char *mth_dataset_source_name(enum mth_dataset_source source)
 {
-    static const char *const names[] = {"generated", "committed", "pypi", "hub", "local"};
+    static const char *const names[] = {"generated", "committed", "pypi", "hub", "local", "trained"};
     return names[source];
 }

@@ -20,7 +20,8 @@ enum mth_dataset_source {
     MTH_SOURCE_COMMITTED, /* in the repository */
     MTH_SOURCE_PYPI,      /* a member of a wheel */
     MTH_SOURCE_HUB,       /* a file of a model repository on the Hugging Face hub */
-    MTH_SOURCE_LOCAL      /* the user puts it there */
+    MTH_SOURCE_LOCAL,     /* the user puts it there */
+    MTH_SOURCE_TRAINED    /* a command trains it anew, some minutes */
 };
 
 struct mth_dataset_file {
@@ -28,16 +29,17 @@ struct mth_dataset_file {
     const char *path; /* the same from the current directory */
     /* Pinned by the manifest, or recorded at the first fetch; unknown: 0 and NULL. */
     uint64_t n_bytes;
-    const char *xxh3;         /* XXH3-128, 32 hex digits */
-    const char *sha256;       /* 64 hex digits */
-    bool recorded;            /* those three come from the first fetch, not from the manifest */
-    enum mth_dtype raw_dtype; /* MTH_N_DTYPES for a file that describes itself */
-    const char *member;       /* pypi: the file's path in the wheel */
-    const char *version;      /* pypi: of the package; the dataset's unless the file says another */
-    const char *wheel;        /* pypi: file name */
-    const char *wheel_sha256; /* pypi */
-    const char *revision;     /* hub */
-    const char *remote;       /* hub: the file's path in the repository */
+    const char *xxh3;           /* XXH3-128, 32 hex digits */
+    const char *sha256;         /* 64 hex digits */
+    bool recorded;              /* those three come from the first fetch, not from the manifest */
+    const char *rebuilt_sha256; /* trained: what the run that was made here recorded; NULL without one */
+    enum mth_dtype raw_dtype;   /* MTH_N_DTYPES for a file that describes itself */
+    const char *member;         /* pypi: the file's path in the wheel */
+    const char *version;        /* pypi: of the package; the dataset's unless the file says another */
+    const char *wheel;          /* pypi: file name */
+    const char *wheel_sha256;   /* pypi */
+    const char *revision;       /* hub */
+    const char *remote;         /* hub: the file's path in the repository */
 };
 
 struct mth_dataset {
@@ -47,6 +49,7 @@ struct mth_dataset {
     const char *licence;
     enum mth_dataset_source source;
     const char *generator;    /* generated */
+    const char *rebuild;      /* trained: the command that does it */
     const char *package;      /* pypi */
     const char *version;      /* pypi */
     const char *wheel;        /* pypi: file name */
@@ -119,7 +122,7 @@ int mth_dataset_absent(const struct mth_dataset *dataset, struct mth_error *err)
 /* Is a regular file of this dataset's there? */
 bool mth_dataset_file_present(const struct mth_dataset_file *file);
 
-/* "generated", "committed", "pypi", "hub", "local". */
+/* "generated", "committed", "pypi", "hub", "local", "trained". */
 const char *mth_dataset_source_name(enum mth_dataset_source source);
 
 #endif

@@ -42,6 +42,19 @@ int mth_manifest_document(struct mth_manifest *manifest, const char *path, struc
 int mth_manifest_parse(struct mth_manifest *manifest, const struct mth_json_node *root,
                        struct mth_error *err);
 
+/*
+ * Take what the first fetch recorded for files that the manifest does not pin, or what a training run recorded of the
+ * files it made, from the directory of a dataset; without a record nothing changes. Errors: MTH_ERR_FORMAT.
+ */
+int mth_manifest_read_fetched(struct mth_manifest *manifest, struct mth_dataset *dataset,
+                              struct mth_error *err);
+int mth_manifest_read_trained(struct mth_manifest *manifest, struct mth_dataset *dataset,
+                              struct mth_error *err);
+
+/* A member of n_digits lower-case hex digits. */
+int mth_manifest_hash(const struct mth_json_node *node, const char *key, enum mth_json_need need,
+                      size_t n_digits, const char **out, struct mth_error *err);
+
 /* Checks of single values; they say why not, or NULL. */
 const char *mth_manifest_path_fault(const char *path);
 const char *mth_manifest_id_fault(const char *id);

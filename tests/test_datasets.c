@@ -13,6 +13,7 @@
 #include "harness/datasets.h"
 #include "harness/file_digest.h"
 #include "harness/step_files.h"
+#include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
 #include <math.h>
@@ -351,6 +352,8 @@ static void a_manifest_that_breaks_the_schema_is_refused(void **state)
         {"\"class\":\"user\",", "", "datasets[0].class: is missing"},
         {"\"title\"", "\"tittle\"", "tittle: is not a member of the schema; did you mean title?"},
         {"\"committed\"", "\"stolen\"", "datasets[0].source.kind: is 'stolen'"},
+        {"\"committed\"", "\"trained\"", "datasets[0].source.rebuild: is missing"},
+        {"\"kind\":\"committed\"", "\"kind\":\"trained\",\"rebuild\":\"run d; id\"", "source.rebuild: "},
         {"\"id\":\"d\"", "\"id\":\"../d\"", "datasets[0].id: must be"},
         {"\"id\":\"d\"", "\"id\":\"d/e\"", "datasets[0].id: must not hold '/'"},
         {"\"xxh3\":\"00000000000000000000000000000000\",", "", "files[0].xxh3: is missing"},
@@ -492,6 +495,52 @@ static void step_files_that_have_no_order_are_refused(void **state)
     assert_int_equal(mth_step_files_list("datasets/manifest.json", &files, &err), MTH_ERR_NOT_FOUND);
 }
 
+/* `mithril datasets check d` on the manifest in a directory. */
+static int check_trained(const char *directory, const char **said)
+{
+    static char out[256];
+    const char *const arguments[] = {"datasets", "check", "d", NULL};
+    struct program_result result = program_run(directory, arguments);
+    int code = result.exit_code;
+    snprintf(out, sizeof out, "%s%s", result.out, result.err);
+    *said = out;
+    program_result_free(&result);
+    return code;
+}
+
+static void what_was_trained_here_must_be_what_the_manifest_or_the_run_recorded(void **state)
+{
+    static const char manifest[] =
+        "{\"schema\": 1, \"datasets\": [{\"id\": \"d\", \"class\": \"toy-trained\", \"title\": \"t\", "
+        "\"licence\": "
+        "\"CC0-1.0\", \"source\": {\"kind\": \"trained\", \"rebuild\": \"train/run.sh d\"}, \"files\": "
+        "[{\"path\": "
+        "\"build/datasets/d/p/one.bin\", \"bytes\": 3, \"dtype\": \"BF16\", \"xxh3\": "
+        "\"00000000000000000000000000000000\", \"sha256\": "
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}]}]}";
+    static const char record[] =
+        "{\"run\": \"d\", \"checkpoints\": [{\"file\": \"p/one.bin\", \"step\": 1, \"sha256\": "
+        "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}]}";
+    char *directory = temp_dir_create();
+    const char *said;
+    (void)state;
+    temp_dir_write(directory, "datasets/manifest.json", manifest, sizeof manifest - 1);
+    assert_int_equal(check_trained(directory, &said), 6);
+    assert_non_null(strstr(said, "d is not there: `train/run.sh d` trains it"));
+    /* Neither the bits of the manifest, nor a record that tells of others. */
+    temp_dir_write(directory, "build/datasets/d/p/one.bin", "abc", 3);
+    assert_int_equal(check_trained(directory, &said), 2);
+    temp_dir_write(directory, "build/datasets/d/settings.json", record, sizeof record - 1);
+    assert_int_equal(check_trained(directory, &said), 0);
+    assert_string_equal(said, "rebuilt   build/datasets/d/p/one.bin\n");
+    temp_dir_write(directory, "build/datasets/d/p/one.bin", "abd", 3);
+    assert_int_equal(check_trained(directory, &said), 2);
+    temp_dir_write(directory, "build/datasets/d/settings.json", "{}", 2);
+    assert_int_equal(check_trained(directory, &said), 2);
+    assert_non_null(strstr(said, "checkpoints"));
+    temp_dir_destroy(directory);
+}
+
 static void exit_codes_are_those_of_the_design(void **state)
 {
     (void)state;
@@ -525,6 +574,7 @@ int main(void)
         cmocka_unit_test(step_files_are_ordered_by_their_number),
         cmocka_unit_test(directories_of_several_files_are_steps),
         cmocka_unit_test(step_files_that_have_no_order_are_refused),
+        cmocka_unit_test(what_was_trained_here_must_be_what_the_manifest_or_the_run_recorded),
         cmocka_unit_test(exit_codes_are_those_of_the_design),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
