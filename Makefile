@@ -34,7 +34,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
+OUTER := clean help deps bench bench-peers test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -169,6 +169,11 @@ bench:
 	@mkdir -p $(dir $(ROWS))
 	$(BUILD)/mithril datasets make small-model
 	$(BUILD)/mithril bench --matrix $(MATRIX) --json $(ROWS) $(BENCH_ARGS)
+
+bench-peers:
+	@$(call install_groups,build fetch)
+	@+$(SUBMAKE) all
+	MITHRIL=$(BUILD)/mithril scripts/bench_peers.sh $(BENCH_ARGS)
 
 test:
 	@$(call install_groups,build test)
@@ -312,6 +317,7 @@ help:
 
 #| make                  build/mithril, libmithril.a, libmithril.so, the example plug-ins
 #| make bench            install what is missing, build, prepare offline data, run the default matrix (BENCH_ARGS=...)
+#| make bench-peers      ZipNN, OpenZL and z4ai from PyPI beside our cells, on what is here (docs/peers.md)
 #| make test             install what is missing, build, run every test; the last line counts them
 #| make test-large       the tests that need more time or space
 #| make asan             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -332,7 +338,7 @@ help:
 
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all everything always deps bench test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
+.PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
 	status results golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -24,7 +24,8 @@ enum mth_cell_flags {
     MTH_CELL_SPREAD = 1u << 2,           /* the interval is wider than 5 % of the median on a side */
     MTH_CELL_FEW_SAMPLES = 1u << 3,      /* fewer than five samples: the time budget of the cell was spent */
     MTH_CELL_NONDETERMINISTIC = 1u << 4, /* a later pass made other bytes */
-    MTH_CELL_THREADS = 1u << 5           /* used more CPU time than the threads asked for could give */
+    MTH_CELL_THREADS = 1u << 5,          /* used more CPU time than the threads asked for could give */
+    MTH_CELL_DISQUALIFIED = 1u << 6      /* a peer that did not restore, died, or gave no answer in time */
 };
 
 /* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
@@ -69,7 +70,8 @@ struct mth_bench_cell {
     struct mth_bench_case *parent;
     char *spec; /* as asked */
     struct mth_pipeline *pipeline;
-    char *resolved; /* canonical text */
+    char *resolved;     /* canonical text; of a peer what it calls itself */
+    char *peer_command; /* of a peer; NULL for a pipeline */
     struct mth_container_stats stats;
     size_t stored_bytes;
     double ratio;
@@ -130,6 +132,7 @@ struct mth_bench_config {
     size_t n_threads;
     size_t chunk_bytes;
     size_t llc_bytes;
+    double peer_seconds; /* for one answer of a peer */
     bool quiet;
     const char *files_directory; /* where files are measured; NULL: nowhere */
     const char *files_asked;     /* the same as --files said it */
@@ -194,6 +197,12 @@ typedef int mth_bench_progress(void *arg, const struct mth_bench_case *at, size_
 /* Errors: a case that can not be loaded, or no memory. A cell that fails keeps its own error. */
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
                       void *progress_arg, struct mth_error *err);
+
+/* Its parts that bench_peer.c shares: room for samples, one of them, and how many passes it should have. */
+int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds);
+void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns,
+                          uint64_t cpu_ns, size_t copies, double memcpy_ns);
+size_t mth_bench_copies_for(double pass_ns, size_t n_slots);
 
 /* ---- bench_runs.c ---- */
 

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "harness/bench_files.h"
+#include "harness/bench_peer.h"
 #include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
@@ -23,11 +24,26 @@ enum { MIN_SAMPLES = 3 };
 
 static const double sample_goal_ns = 10e6; /* long beside the timer, short beside a round */
 
+/* The dtype that most bytes have, for the headline and for peers. */
+static enum mth_dtype main_dtype(const struct mth_region_map *map)
+{
+    uint64_t bytes[MTH_N_DTYPES] = {0};
+    size_t best = MTH_DTYPE_OPAQUE;
+    for (size_t i = 0; i < map->n_regions; i++)
+        bytes[map->regions[i].dtype] += map->regions[i].n_bytes;
+    for (size_t d = 0; d < MTH_N_DTYPES; d++) {
+        if (bytes[d] > bytes[best])
+            best = d;
+    }
+    return (enum mth_dtype)best;
+}
+
 /* A cell while it is measured. */
 struct live {
     struct mth_bench_cell *cell;
     struct mth_memory *memory[MTH_N_PHASES];
     struct mth_coder *coder[MTH_N_PHASES];
+    struct mth_bench_peer *peer; /* instead of the two above */
     uint64_t frame_hash;
     size_t copies[MTH_N_PHASES];
     size_t *frame_bytes; /* of each slot */
@@ -89,8 +105,8 @@ static int check_slot(struct measuring *m, struct live *live, size_t i)
     return fail_cell(live->cell, &err);
 }
 
-static void add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns, uint64_t cpu_ns,
-                       size_t copies, double memcpy_ns)
+void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns,
+                          uint64_t cpu_ns, size_t copies, double memcpy_ns)
 {
     struct mth_phase_result *result = &cell->phases[phase];
     result->samples_ns[result->n_samples] = (double)wall_ns / (double)copies;
@@ -120,7 +136,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
         return status;
-    add_sample(live->cell, MTH_PHASE_COMPRESS, wall, cpu, n_encode, memcpy_ns);
+    mth_bench_add_sample(live->cell, MTH_PHASE_COMPRESS, wall, cpu, n_encode, memcpy_ns);
 
     for (size_t i = n_encode; !status && i < n_decode; i++)
         status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
@@ -143,7 +159,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
         return status;
-    add_sample(live->cell, MTH_PHASE_DECOMPRESS, wall, cpu, n_decode, memcpy_ns);
+    mth_bench_add_sample(live->cell, MTH_PHASE_DECOMPRESS, wall, cpu, n_decode, memcpy_ns);
     for (size_t i = 0; !status && i < n_decode; i++)
         status = check_slot(m, live, first + i);
     return status;
@@ -154,6 +170,13 @@ static int sample_files(struct measuring *m, struct live *live, uint64_t *random
 {
     struct mth_error err = {0};
     int status = mth_bench_files_sample(&m->files, live->cell, &m->ring, &m->digest, random, &err);
+    return status ? fail_cell(live->cell, &err) : MTH_OK;
+}
+
+static int sample_peer(struct measuring *m, struct live *live, double memcpy_ns)
+{
+    struct mth_error err = {0};
+    int status = mth_bench_peer_sample(live->peer, live->cell, &m->ring, memcpy_ns, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
@@ -192,10 +215,31 @@ static double sample_memcpy(struct measuring *m)
     return ns;
 }
 
-static size_t copies_for(double pass_ns, size_t n_slots)
+size_t mth_bench_copies_for(double pass_ns, size_t n_slots)
 {
     double n = pass_ns > 0 ? sample_goal_ns / pass_ns + 1 : (double)n_slots;
     return n < (double)n_slots ? (size_t)n : n_slots;
+}
+
+int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds)
+{
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
+        cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
+        cell->cpu_samples[p] = calloc(rounds, sizeof(double));
+        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->cpu_samples[p])
+            return MTH_ERR_NO_MEMORY;
+    }
+    return MTH_OK;
+}
+
+static int prepare_peer(struct measuring *m, struct live *live)
+{
+    struct mth_error err = {0};
+    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
+    int status = mth_bench_peer_prepare(&m->bench->config, &m->ring, input, main_dtype(&m->input.map),
+                                        live->cell, &live->peer, &err);
+    return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
 /* Set-up, and one pass each way with fresh coders: verifies, warms up, and tells how long a sample should be. */
@@ -204,17 +248,14 @@ static int prepare_cell(struct measuring *m, struct live *live)
     struct mth_bench_cell *cell = live->cell;
     struct mth_error err = {0};
     double first_ns[MTH_N_PHASES];
-    size_t rounds = m->bench->config.rounds;
 
     if (m->files.directory && mth_bench_files_prepare(m->bench, cell))
         return MTH_ERR_NO_MEMORY;
+    if (mth_bench_allocate_samples(cell, m->bench->config.rounds))
+        return MTH_ERR_NO_MEMORY;
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
-        cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
-        cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
-        cell->cpu_samples[p] = calloc(rounds, sizeof(double));
         live->memory[p] = mth_memory_create(0);
-        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->cpu_samples[p] ||
-            !live->memory[p])
+        if (!live->memory[p])
             return MTH_ERR_NO_MEMORY;
         struct mth_coder_config config = {.n_threads = m->bench->config.n_threads,
                                           .chunk_bytes = m->bench->config.chunk_bytes,
@@ -242,7 +283,7 @@ static int prepare_cell(struct measuring *m, struct live *live)
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         /* The first pass also makes codec states; what it takes beyond a later one is set-up (see finish_cell). */
         cell->phases[p].setup_ns += first_ns[p];
-        live->copies[p] = copies_for(first_ns[p], m->ring.n_slots);
+        live->copies[p] = mth_bench_copies_for(first_ns[p], m->ring.n_slots);
     }
     cell->ratio = cell->stored_bytes ? (double)m->ring.raw_bytes / (double)cell->stored_bytes : 0;
     cell->verified = true;
@@ -255,6 +296,8 @@ static void finish_cell(struct measuring *m, struct live *live)
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         struct mth_phase_result *result = &cell->phases[p];
         size_t n = result->n_samples;
+        if (cell->peer_command && !cell->verified && !cell->unsupported)
+            result->flags |= MTH_CELL_DISQUALIFIED;
         if (live->memory[p])
             result->heap_peak_bytes = mth_memory_peak(live->memory[p]);
         if (!cell->verified || n == 0)
@@ -281,6 +324,7 @@ static void finish_cell(struct measuring *m, struct live *live)
 
 static void close_cell(struct live *live)
 {
+    mth_bench_peer_close(live->peer);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         mth_coder_destroy(live->coder[p]);
         mth_memory_destroy(live->memory[p]);
@@ -296,7 +340,7 @@ static int prepare_memcpy(struct measuring *m)
     result->copies = 1;
     double first_ns = sample_memcpy(m);
     result->n_samples = 0;
-    result->copies = copies_for(first_ns, m->ring.n_slots);
+    result->copies = mth_bench_copies_for(first_ns, m->ring.n_slots);
     return MTH_OK;
 }
 
@@ -321,7 +365,10 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
         int status = MTH_OK;
         if (!live->wanted || !live->cell->verified)
             continue;
-        status = order[i] < n_cells ? sample_cell(m, live, memcpy_ns) : sample_files(m, live, random);
+        if (live->cell->peer_command)
+            status = order[i] < n_cells ? sample_peer(m, live, memcpy_ns) : MTH_OK;
+        else
+            status = order[i] < n_cells ? sample_cell(m, live, memcpy_ns) : sample_files(m, live, random);
         if (status == MTH_ERR_CANCELLED)
             return status;
     }
@@ -346,20 +393,6 @@ static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *p
     return status;
 }
 
-/* The dtype that most bytes have, for the headline. */
-static const char *main_dtype(const struct mth_region_map *map)
-{
-    uint64_t bytes[MTH_N_DTYPES] = {0};
-    size_t best = MTH_DTYPE_OPAQUE;
-    for (size_t i = 0; i < map->n_regions; i++)
-        bytes[map->regions[i].dtype] += map->regions[i].n_bytes;
-    for (size_t d = 0; d < MTH_N_DTYPES; d++) {
-        if (bytes[d] > bytes[best])
-            best = d;
-    }
-    return mth_dtype_info((enum mth_dtype)best)->name;
-}
-
 static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_bench_case *at = m->at;
@@ -374,7 +407,7 @@ static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_
     m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
     at->raw_bytes = m->input.bytes.n_bytes;
     at->n_tensors = m->input.map.n_tensors;
-    at->main_dtype = main_dtype(&m->input.map);
+    at->main_dtype = mth_dtype_info(main_dtype(&m->input.map))->name;
     at->bound_model = bound.model;
     at->bound_ratio = bound.ratio;
     return MTH_OK;
@@ -423,7 +456,11 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         status = prepare_memcpy(&m);
     for (size_t i = 0; !status && i < at->n_cells; i++) {
         m.live[i].cell = &at->cells[i];
-        if (!at->cells[i].unsupported && prepare_cell(&m, &m.live[i]) == MTH_ERR_NO_MEMORY)
+        if (at->cells[i].unsupported)
+            continue;
+        int prepared =
+            at->cells[i].peer_command ? prepare_peer(&m, &m.live[i]) : prepare_cell(&m, &m.live[i]);
+        if (prepared == MTH_ERR_NO_MEMORY)
             status = MTH_ERR_NO_MEMORY;
     }
     if (!status)
@@ -431,7 +468,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     for (size_t i = 0; m.live && i < at->n_cells; i++) {
         if (!status)
             finish_cell(&m, &m.live[i]);
-        if (!status && m.files.directory && !at->cells[i].unsupported)
+        if (!status && m.files.directory && !at->cells[i].unsupported && !at->cells[i].peer_command)
             mth_bench_files_finish(bench, &at->cells[i]);
         close_cell(&m.live[i]);
     }

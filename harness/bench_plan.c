@@ -1,6 +1,7 @@
 /* What to measure: cases, cells and runs from files, dataset ids, directories of step files; see bench.h. */
 #include "harness/bench.h"
 
+#include "harness/bench_peer.h"
 #include "harness/set_plan.h"
 #include "harness/step_files.h"
 
@@ -103,6 +104,7 @@ static void free_cell(struct mth_bench_cell *cell)
     mth_pipeline_destroy(cell->pipeline);
     free(cell->spec);
     free(cell->resolved);
+    free(cell->peer_command);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         free(cell->phases[p].samples_ns);
         free(cell->phases[p].memcpy_ns);
@@ -230,6 +232,8 @@ int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
         status = add_operand(bench, options->operands.items[i], options, manifest, specs, err);
     if (!status && bench->n_cases == 0)
         status = mth_error_set(err, MTH_ERR_NOT_FOUND, "nothing to measure: none of the datasets is present");
+    for (size_t c = 0; !status && c < bench->n_cases; c++)
+        status = mth_bench_add_peers(&bench->cases[c], options->peers.items, options->peers.n_items, err);
     /* Cases have found their places; now cells may point at them. */
     for (size_t c = 0; c < bench->n_cases; c++) {
         for (size_t i = 0; i < bench->cases[c].n_cells; i++)

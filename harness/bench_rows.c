@@ -4,6 +4,7 @@
 #include "harness/bench_files.h"
 #include "harness/env.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SCHEMA = 1 };
@@ -14,9 +15,13 @@ static const struct {
     uint32_t flag;
     const char *name;
 } flag_names[] = {
-    {MTH_CELL_IN_CACHE, "in_cache"},     {MTH_CELL_SHORT_SAMPLE, "short_sample"},
-    {MTH_CELL_SPREAD, "spread"},         {MTH_CELL_FEW_SAMPLES, "few_samples"},
-    {MTH_CELL_THREADS, "extra_threads"}, {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
+    {MTH_CELL_IN_CACHE, "in_cache"},
+    {MTH_CELL_SHORT_SAMPLE, "short_sample"},
+    {MTH_CELL_SPREAD, "spread"},
+    {MTH_CELL_FEW_SAMPLES, "few_samples"},
+    {MTH_CELL_THREADS, "extra_threads"},
+    {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
+    {MTH_CELL_DISQUALIFIED, "disqualified"},
 };
 
 static const struct {
@@ -48,6 +53,14 @@ static void put_real_or_null(struct mth_json_writer *w, const char *key, double 
 {
     if (known)
         mth_json_real(w, key, value);
+    else
+        mth_json_null(w, key);
+}
+
+static void put_uint_or_null(struct mth_json_writer *w, const char *key, uint64_t value, bool known)
+{
+    if (known)
+        mth_json_uint(w, key, value);
     else
         mth_json_null(w, key);
 }
@@ -112,9 +125,21 @@ static void put_speed(struct mth_json_writer *w, uint64_t raw_bytes, const struc
     put_real_or_null(w, "gib_s_hi", mth_gib_s(raw_bytes, time->ci_lo), known);
 }
 
+/* --peer NAME=COMMAND. The spec is peer:NAME. */
+static void put_peer_option(struct mth_json_writer *w, const struct mth_bench_cell *cell)
+{
+    size_t n = strlen(cell->spec) + strlen(cell->peer_command) + 2;
+    char *option = malloc(n);
+    mth_json_string(w, NULL, "--peer");
+    if (option)
+        snprintf(option, n, "%s=%s", strchr(cell->spec, ':') + 1, cell->peer_command);
+    mth_json_string(w, NULL, option);
+    free(option);
+}
+
 /* The arguments that measure this cell again: those of this run, its datasets and pipelines replaced by the cell's. */
 static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
-                     const struct mth_bench_case *at, const char *spec)
+                     const struct mth_bench_case *at, const struct mth_bench_cell *cell)
 {
     char text[64];
     bool user = strcmp(at->class_name, "user") == 0;
@@ -122,8 +147,12 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_string(w, NULL, "mithril");
     mth_json_string(w, NULL, "bench");
     mth_json_string(w, NULL, user ? at->path : at->id);
-    mth_json_string(w, NULL, "--pipeline");
-    mth_json_string(w, NULL, spec);
+    if (cell->peer_command) {
+        put_peer_option(w, cell);
+    } else {
+        mth_json_string(w, NULL, "--pipeline");
+        mth_json_string(w, NULL, cell->spec);
+    }
     if (user && at->base_path) {
         mth_json_string(w, NULL, "--base");
         mth_json_string(w, NULL, at->base_path);
@@ -193,16 +222,16 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_speed(w, at->raw_bytes, &result->time, timed);
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
-    mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
-    mth_json_uint(w, "chunk_bytes", bench->config.chunk_bytes);
-    mth_json_uint(w, "n_chunks", cell->stats.n_chunks);
-    mth_json_uint(w, "payload_bytes", cell->stats.payload_bytes);
-    mth_json_string(w, "kernel", "portable");
+    put_uint_or_null(w, "heap_peak_bytes", result->heap_peak_bytes, !cell->peer_command);
+    put_uint_or_null(w, "chunk_bytes", bench->config.chunk_bytes, !cell->peer_command);
+    put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
+    put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
+    mth_json_string(w, "kernel", cell->peer_command ? NULL : "portable");
     put_flags(w, result->flags);
     mth_json_bool(w, "verified", cell->verified);
     mth_json_bool(w, "unsupported", cell->unsupported);
     mth_json_string(w, "error", cell->verified ? NULL : cell->error.text);
-    put_argv(w, bench, at, cell->spec);
+    put_argv(w, bench, at, cell);
     mth_json_end(w);
 }
 
@@ -236,7 +265,7 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
     put_flags(w, result->flags);
     mth_json_bool(w, "verified", cell->verified);
-    put_argv(w, bench, at, cell->spec);
+    put_argv(w, bench, at, cell);
     mth_json_end(w);
 }
 

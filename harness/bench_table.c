@@ -48,7 +48,11 @@ static void print_cell(const struct mth_bench_case *at, const struct mth_bench_c
 {
     print_spec(cell->spec, out);
     if (cell->unsupported || !cell->verified) {
-        fprintf(out, " %s: %.50s\n", cell->unsupported ? "UNSUPPORTED" : "FAILED", cell->error.text);
+        fprintf(out, " %s: %.50s\n",
+                cell->unsupported    ? "UNSUPPORTED"
+                : cell->peer_command ? "DISQUALIFIED"
+                                     : "FAILED",
+                cell->error.text);
         return;
     }
     size_t compress = cell->phases[MTH_PHASE_COMPRESS].heap_peak_bytes;
@@ -56,7 +60,11 @@ static void print_cell(const struct mth_bench_case *at, const struct mth_bench_c
     fprintf(out, " %8.3f", cell->ratio);
     print_speed(at, &cell->phases[MTH_PHASE_COMPRESS], out);
     print_speed(at, &cell->phases[MTH_PHASE_DECOMPRESS], out);
-    fprintf(out, " %8.2f  ok\n", (double)(compress > decompress ? compress : decompress) / (1024.0 * 1024.0));
+    if (cell->peer_command)
+        fprintf(out, " %8s  ok\n", "-"); /* what another process takes is not accounted for */
+    else
+        fprintf(out, " %8.2f  ok\n",
+                (double)(compress > decompress ? compress : decompress) / (1024.0 * 1024.0));
 }
 
 static void print_file_cell(const struct mth_bench_case *at, const struct mth_bench_cell *cell, FILE *out)

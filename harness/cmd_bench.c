@@ -16,6 +16,7 @@
 
 enum { DEFAULT_ROUNDS = 9 };
 #define DEFAULT_CELL_SECONDS 0.5
+#define DEFAULT_PEER_SECONDS 120
 
 static const struct mth_command_line command = {
     .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
@@ -37,7 +38,7 @@ static const struct mth_command_line command = {
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
-             MTH_TAKES_ROUNDS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES | MTH_TAKES_QUIET,
+             MTH_TAKES_ROUNDS | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES | MTH_TAKES_QUIET,
     .max_operands = SIZE_MAX,
 };
 
@@ -119,24 +120,30 @@ static void print_all(const struct mth_bench *bench, FILE *out)
     mth_bench_print_verdicts(bench, out);
 }
 
-static void count_cells(const struct mth_bench *bench, size_t *n_verified, size_t *n_failed)
+struct cell_counts {
+    size_t n_verified, n_failed, n_disqualified;
+};
+
+/* A peer that fails has lost; a pipeline that fails is our own fault. */
+static struct cell_counts count_cells(const struct mth_bench *bench)
 {
-    *n_verified = 0;
-    *n_failed = 0;
+    struct cell_counts counts = {0};
     for (size_t c = 0; c < bench->n_cases; c++) {
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
-            *n_verified += bench->cases[c].cells[i].verified;
-            *n_failed += !bench->cases[c].cells[i].verified && !bench->cases[c].cells[i].unsupported;
+            const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
+            counts.n_verified += cell->verified;
+            if (!cell->verified && !cell->unsupported)
+                ++*(cell->peer_command ? &counts.n_disqualified : &counts.n_failed);
         }
     }
     for (size_t i = 0; i < bench->n_run_results; i++)
-        *n_failed += !bench->run_results[i].verified;
+        counts.n_failed += !bench->run_results[i].verified;
+    return counts;
 }
 
 /* Rows, table, verdicts, and what the shell is told. */
 static int conclude(struct mth_bench *bench, const struct mth_options *options, struct mth_error *err)
 {
-    size_t n_verified, n_failed;
     bool met = true;
     /* The table gives way to rows on standard output. */
     FILE *out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
@@ -147,13 +154,15 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
             return mth_command_fail(err);
     }
     print_all(bench, out);
-    count_cells(bench, &n_verified, &n_failed);
-    fprintf(out, "\n%zu cells verified, %zu failed", n_verified, n_failed);
+    struct cell_counts counts = count_cells(bench);
+    fprintf(out, "\n%zu cells verified, %zu failed", counts.n_verified, counts.n_failed);
+    if (counts.n_disqualified)
+        fprintf(out, ", %zu of peers disqualified", counts.n_disqualified);
     if (options->json && out == stdout)
         fprintf(out, "; rows: %s", options->json);
     fprintf(out, "\n");
-    if (n_failed) {
-        mth_error_set(err, MTH_ERR_CHECKSUM, "%zu cells did not restore their checkpoint", n_failed);
+    if (counts.n_failed) {
+        mth_error_set(err, MTH_ERR_CHECKSUM, "%zu cells did not restore their checkpoint", counts.n_failed);
         return mth_command_fail(err);
     }
     if (options->require && mth_require_check(bench, options->require, &met, err))
@@ -196,6 +205,7 @@ int mth_cmd_bench(int argc, char **argv)
     struct mth_bench bench = {
         .config = {.rounds = options.rounds ? options.rounds : DEFAULT_ROUNDS,
                    .cell_seconds = options.seconds >= 0 ? options.seconds : DEFAULT_CELL_SECONDS,
+                   .peer_seconds = options.peer_seconds >= 0 ? options.peer_seconds : DEFAULT_PEER_SECONDS,
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
                    .chunk_bytes = options.chunk_bytes ? options.chunk_bytes : MTH_DEFAULT_CHUNK_BYTES,

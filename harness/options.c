@@ -98,7 +98,7 @@ static int set_seconds(struct parser *parser, const struct option_row *row, cons
     if (!end || *end != '\0' || !isfinite(number) || number > 1e6)
         return mth_error_set(&parser->err, MTH_ERR_USAGE,
                              "--%s %s: must be a number of seconds, 0 to 1000000", row->name, value);
-    parser->options->seconds = number;
+    *(double *)(void *)((char *)parser->options + row->field) = number;
     return MTH_OK;
 }
 
@@ -137,6 +137,13 @@ static int add_pipeline(struct parser *parser, const struct option_row *row, con
         return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice; %s takes one", row->name,
                              parser->name);
     words->items[words->n_items++] = value;
+    return MTH_OK;
+}
+
+static int add_peer(struct parser *parser, const struct option_row *row, const char *value)
+{
+    (void)row;
+    parser->options->peers.items[parser->options->peers.n_items++] = value;
     return MTH_OK;
 }
 
@@ -236,10 +243,14 @@ static const struct option_row option_rows[] = {
      TEXT(manifest)},
     {"matrix", 0, MTH_TAKES_MATRIX, "FILE", "run the cells that this file lists", TEXT(matrix)},
     {"rounds", 0, MTH_TAKES_ROUNDS, "N", "rounds to measure", set_rounds, 0},
-    {"seconds", 0, MTH_TAKES_ROUNDS, "S", "time to spend on measuring", set_seconds, 0},
+    {"seconds", 0, MTH_TAKES_ROUNDS, "S", "time to spend on measuring", set_seconds,
+     offsetof(struct mth_options, seconds)},
     {"seed", 0, MTH_TAKES_ROUNDS, "N", "seed of the order of cells", set_seed, 0},
     {"files", 0, MTH_TAKES_FILES, "DIR", "measure from file to file too: in a directory, or tmpfs",
      TEXT(files)},
+    {"peer", 0, MTH_TAKES_PEERS, "NAME=COMMAND", "measure this program beside (docs/peers.md)", add_peer, 0},
+    {"peer-limit", 0, MTH_TAKES_PEERS, "S", "time that a peer has for one answer (default: 120)", set_seconds,
+     offsetof(struct mth_options, peer_seconds)},
     {"require", 0, MTH_TAKES_REQUIRE, "EXPR", "end with 3 unless this holds: 'ratio>=10,gib_s>=2.5'",
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE", "what is coded on its own, a power of two (default: 1MiB)",
@@ -288,7 +299,7 @@ static int show_help(struct parser *parser, const struct option_row *row, const 
         char left[48];
         char letter[4] = {'-', r->letter, ',', '\0'};
         bool repeats = r->set == add_plugin || r->set == add_definition ||
-                       (r->set == add_base && (command->takes & MTH_TAKES_CHAIN)) ||
+                       (r->set == add_base && (command->takes & MTH_TAKES_CHAIN)) || r->set == add_peer ||
                        (r->set == add_pipeline && (command->takes & MTH_TAKES_PIPELINES));
         snprintf(left, sizeof left, "%3s --%s%s%s", r->letter ? letter : "", r->name, r->value ? " " : "",
                  r->value ? r->value : "");
@@ -449,10 +460,11 @@ static int extend(struct parser *parser)
 bool mth_options_parse(const struct mth_command_line *command, int argc, char **argv,
                        struct mth_options *options, int *exit_code)
 {
-    *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1};
+    *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1, .peer_seconds = -1};
     struct parser parser = {.command = command, .name = argv[0], .options = options};
-    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->bases,
-                                  &options->names,    &parser.plugins,     &parser.definitions};
+    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->peers,
+                                  &options->bases,    &options->names,     &parser.plugins,
+                                  &parser.definitions};
     enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
     size_t n_args = (size_t)argc;
     /* One block for all, owned by the first. */

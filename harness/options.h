@@ -37,7 +37,8 @@ enum mth_takes {
     MTH_TAKES_MEMORY = 1 << 19,    /* --memory LIMIT */
     MTH_TAKES_ESTIMATE = 1 << 20,  /* --estimate, --no-verify */
     MTH_TAKES_NAMES = 1 << 21,     /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
-    MTH_TAKES_FILES = 1 << 22      /* --files DIR */
+    MTH_TAKES_FILES = 1 << 22,     /* --files DIR */
+    MTH_TAKES_PEERS = 1 << 23      /* --peer NAME=COMMAND, any number of times; --peer-limit S */
 };
 
 struct mth_command_line {
@@ -59,6 +60,7 @@ struct mth_words {
 struct mth_options {
     struct mth_words operands;
     struct mth_words pipelines;
+    struct mth_words peers;
     const char *base; /* the first of bases */
     struct mth_words bases;
     const char *output;
@@ -80,7 +82,8 @@ struct mth_options {
     size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB */
     size_t memory_bytes;  /* 0: no limit */
     size_t rounds;
-    double seconds; /* -1 when not given */
+    double seconds;      /* -1 when not given */
+    double peer_seconds; /* -1 when not given */
     uint64_t seed;
     bool has_seed;
     uint64_t rows_begin; /* of the first dimension, when has_rows */

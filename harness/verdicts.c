@@ -39,6 +39,12 @@ static double both_of(const struct mth_bench_cell *cell)
     return ratio < speed ? ratio : speed;
 }
 
+/* Verdicts are on this program; peers stand beside. */
+static bool judged(const struct mth_bench_cell *cell)
+{
+    return cell->verified && !cell->peer_command;
+}
+
 /* The part of the bytes that a cell saves. */
 static double saving_of(const struct mth_bench_cell *cell)
 {
@@ -54,7 +60,7 @@ static bool compresses(const struct mth_bench_cell *cell)
     double most = 0;
     for (size_t i = 0; i < cell->parent->n_cells; i++) {
         const struct mth_bench_cell *other = &cell->parent->cells[i];
-        if (other->verified && saving_of(other) > most)
+        if (judged(other) && saving_of(other) > most)
             most = saving_of(other);
     }
     return saving_of(cell) >= most / 2;
@@ -67,7 +73,7 @@ static const struct mth_bench_cell *best(const struct mth_bench_case *at,
     const struct mth_bench_cell *found = NULL;
     for (size_t i = 0; i < at->n_cells; i++) {
         const struct mth_bench_cell *cell = &at->cells[i];
-        if (cell->verified && compresses(cell) && (!found || value(cell) > value(found)))
+        if (judged(cell) && compresses(cell) && (!found || value(cell) > value(found)))
             found = cell;
     }
     return found;
@@ -81,7 +87,7 @@ static const struct mth_bench_cell *hungriest(const struct mth_bench_case *at)
     for (size_t i = 0; i < at->n_cells; i++) {
         const struct mth_bench_cell *cell = &at->cells[i];
         bool preset = mth_preset_find(cell->spec, strlen(cell->spec)) != NULL;
-        if (!cell->verified || (found_preset && !preset))
+        if (!judged(cell) || (found_preset && !preset))
             continue;
         if (!found || (preset && !found_preset) || heap_ratio(cell) > heap_ratio(found))
             found = cell;
@@ -189,8 +195,8 @@ static void judge_exactness(struct mth_verdict *verdict)
     const struct mth_bench_case *at = verdict->scope;
     size_t n_verified = 0, n_failed = 0;
     for (size_t i = 0; i < at->n_cells; i++) {
-        n_verified += at->cells[i].verified;
-        if (!at->cells[i].verified && !at->cells[i].unsupported) {
+        n_verified += judged(&at->cells[i]);
+        if (!at->cells[i].verified && !at->cells[i].unsupported && !at->cells[i].peer_command) {
             n_failed++;
             verdict->cell = &at->cells[i];
         }
@@ -300,7 +306,7 @@ int mth_require_check(const struct mth_bench *bench, const char *expression, boo
     for (size_t c = 0; c < bench->n_cases; c++) {
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
             const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
-            if (!cell->unsupported)
+            if (!cell->unsupported && !cell->peer_command)
                 *met &= cell_meets(cell, expression, err) && cell->verified;
             if (err->status)
                 return err->status;
