@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/varint.h"
+#include "pipeline/fused/fused.h"
 
 #include <assert.h>
 #include <string.h>
@@ -214,6 +215,42 @@ static int place_streams(struct encoding *e, const struct mth_node *node, const 
     return MTH_OK;
 }
 
+/* A transform and its streams in one pass, where there is one for them; MTH_ERR_UNSUPPORTED where there is none. */
+static int encode_fused(struct encoding *e, const struct mth_node *node, const struct stream *input,
+                        const struct mth_stream_plan *plans)
+{
+    const struct mth_fused *fused =
+        e->counts || e->worker->generic || !input->fixed ? NULL : mth_fused_find(e->pipeline, node);
+    if (!fused)
+        return MTH_ERR_UNSUPPORTED;
+    size_t coded = fused->coded_stream;
+    struct mth_encode_job job = {.src = {NULL, plans[coded].n_bytes},
+                                 .type = plans[coded].type,
+                                 .model = e->models ? e->models->model[e->n_leaves + coded] : NULL,
+                                 .dst = e->out + e->coded_at,
+                                 .dst_capacity = e->capacity - e->coded_at};
+    struct mth_fused_encode_job fused_job = {.node = node,
+                                             .plans = plans,
+                                             .type = input->type,
+                                             .src = input->bytes,
+                                             .stored = e->out + e->stored_at,
+                                             .coded = &job};
+    int status = mth_stage_state(e->pipeline, mth_node_child(e->pipeline, node, coded), MTH_SIDE_ENCODE,
+                                 e->worker->memory, e->states, &fused_job.state);
+    if (!status)
+        status = fused->encode(&fused_job);
+    if (status)
+        return status;
+    if (job.out.n_bytes >= plans[coded].n_bytes)
+        return MTH_ERR_UNSUPPORTED;
+    if (job.out.data != job.dst)
+        memmove(job.dst, job.out.data, job.out.n_bytes);
+    e->stored_at += plans[1 - coded].n_bytes;
+    e->coded_at += job.out.n_bytes;
+    e->n_leaves += 2;
+    return note(e, (uint64_t)job.out.n_bytes << 1);
+}
+
 static int encode_transform(struct encoding *e, const struct mth_node *node, const struct stream *input)
 {
     struct mth_stream_plan plans[MTH_MAX_STREAMS];
@@ -227,8 +264,12 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
     if (transform->n_references > (input->reference.bytes.data ? 1u : 0u))
         return MTH_ERR_UNSUPPORTED;
     int status = transform->plan(node->options, &input->type, input->bytes.n_bytes, plans, &n_streams);
-    if (!status)
-        status = place_streams(e, node, plans, n_streams, input->fixed, buffers, placed);
+    if (status)
+        return status;
+    status = encode_fused(e, node, input, plans);
+    if (status != MTH_ERR_UNSUPPORTED)
+        return status;
+    status = place_streams(e, node, plans, n_streams, input->fixed, buffers, placed);
     if (status)
         return status;
     struct mth_transform_job job = {.options = node->options,

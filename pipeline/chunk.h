@@ -31,6 +31,7 @@ struct mth_chunk_worker {
     /* How rows run through the chunk that is encoded or counted next; n_spans 0: not known. Decoding needs none. */
     const struct mth_row_span *spans;
     size_t n_spans;
+    bool generic; /* no fused paths: for tests, and to compare with */
 };
 
 /* Models of a pipeline's leaves, in the order of the walk; NULL entries: none. */

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/varint.h"
+#include "pipeline/fused/fused.h"
 
 #include <string.h>
 
@@ -165,6 +166,51 @@ static int decode_stream(struct decoding *d, const struct mth_node *node, size_t
     return status;
 }
 
+/* What a fused path is given of every lane; false, and nothing is taken, when one of them is not for it. */
+static bool open_fused(struct decoding *d, const struct mth_fused *fused, const struct wanted *wants,
+                       const struct split *splits, struct mth_fused_decode_job *jobs)
+{
+    struct lane after[MTH_MAX_BATCH];
+    size_t coded = fused->coded_stream;
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        uint64_t value;
+        after[i] = d->lanes[i];
+        if (!wants[i].fixed || !mth_varint_get(&after[i].entry, &value) || value & 1 ||
+            !cut(&after[i].coded, value >> 1, &jobs[i].coded) || !fused->takes(jobs[i].coded))
+            return false;
+        jobs[i].plans = splits[i].plans;
+        jobs[i].stored = splits[i].streams[1 - coded];
+        jobs[i].model = d->models ? d->models->model[d->n_leaves + coded] : NULL;
+        jobs[i].dst_bytes = wants[i].n_bytes;
+    }
+    memcpy(d->lanes, after, d->n_lanes * sizeof after[0]);
+    return true;
+}
+
+/* All of a transform in one pass; *done is false, and nothing has happened, when that can not be. */
+static int decode_fused(struct decoding *d, const struct mth_node *node, struct wanted *wants,
+                        const struct split *splits, bool *done)
+{
+    struct mth_fused_decode_job jobs[MTH_MAX_BATCH] = {{0}};
+    const struct mth_fused *fused = d->worker->generic ? NULL : mth_fused_find(d->pipeline, node);
+    void *state;
+    *done = fused && open_fused(d, fused, wants, splits, jobs);
+    if (!*done)
+        return MTH_OK;
+    d->n_leaves += 2;
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        if (!wants[i].dst)
+            wants[i].dst = mth_arena_take(&d->worker->arena, wants[i].n_bytes);
+        if (!wants[i].dst)
+            return MTH_ERR_NO_MEMORY;
+        wants[i].bytes = (struct mth_bytes){wants[i].dst, wants[i].n_bytes};
+        jobs[i].dst = wants[i].dst;
+    }
+    int status = mth_stage_state(d->pipeline, mth_node_child(d->pipeline, node, fused->coded_stream),
+                                 MTH_SIDE_DECODE, d->worker->memory, d->states, &state);
+    return status ? status : fused->decode(node, wants[0].type, state, jobs, d->n_lanes);
+}
+
 static int decode_transform(struct decoding *d, const struct mth_node *node, struct wanted *wants)
 {
     struct split splits[MTH_MAX_BATCH];
@@ -179,6 +225,11 @@ static int decode_transform(struct decoding *d, const struct mth_node *node, str
         if (!status)
             n_streams = n;
     }
+    bool done = false;
+    if (!status)
+        status = decode_fused(d, node, wants, splits, &done);
+    if (status || done)
+        return status;
     for (size_t s = 0; !status && s < n_streams; s++)
         status = decode_stream(d, node, s, wants, splits);
     for (size_t i = 0; !status && i < d->n_lanes; i++) {

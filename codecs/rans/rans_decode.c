@@ -3,12 +3,13 @@
 
 #include "base/checked.h"
 #include "codecs/rans/rans_escapes.h"
+#include "codecs/rans/rans_pieces.h"
 #include "codecs/rans/rans_sparse.h"
 
 #include <string.h>
 
 /* Decoded, then searched for escapes while it is in the cache; a multiple of every number of lanes. */
-enum { PIECE_BYTES = 1 << 14 };
+enum { PIECE_BYTES = MTH_RANS_PIECE_BYTES };
 
 /* A stream whose symbols are still to be decoded. */
 struct coded {
@@ -17,8 +18,10 @@ struct coded {
     struct mth_rans_reader narrow;
     struct mth_rans_wide_reader wide;
     const uint8_t *escapes; /* the end of those not used yet */
-    uint8_t *dst;
+    uint8_t *dst;           /* of the next piece; of each piece where they are drained */
     size_t n_left;
+    const struct mth_rans_drain *drain; /* NULL: dst takes the whole stream */
+    size_t job, at;                     /* what the drain is told */
 };
 
 static int open_narrow(size_t n_lanes, struct mth_bytes wire, struct coded *coded)
@@ -117,7 +120,7 @@ static int decode_short(const struct mth_decode_job *job, bool *done)
 }
 
 /* The next n bytes, of which done are decoded, escapes not put in. */
-static bool finish_piece(const struct mth_rans_state *state, struct coded *coded, size_t n, size_t done)
+static int finish_piece(const struct mth_rans_state *state, struct coded *coded, size_t n, size_t done)
 {
     bool good;
     const uint8_t *in;
@@ -134,17 +137,25 @@ static bool finish_piece(const struct mth_rans_state *state, struct coded *coded
         if (good && table->escapes)
             good = mth_rans_escapes_put(table->marker, coded->dst, n, in, &coded->escapes);
     }
-    coded->dst += n;
     coded->n_left -= n;
-    return good;
+    if (!good)
+        return MTH_ERR_CORRUPT;
+    if (!coded->drain) {
+        coded->dst += n;
+        return MTH_OK;
+    }
+    size_t at = coded->at;
+    coded->at += n;
+    return coded->drain->put(coded->drain->arg, coded->job, at, coded->dst, n);
 }
 
 /* All of a stream, and whether it ends where the encoder began. */
 static int finish(const struct mth_rans_state *state, struct coded *coded)
 {
     while (coded->n_left) {
-        if (!finish_piece(state, coded, mth_size_min(coded->n_left, PIECE_BYTES), 0))
-            return MTH_ERR_CORRUPT;
+        int status = finish_piece(state, coded, mth_size_min(coded->n_left, PIECE_BYTES), 0);
+        if (status)
+            return status;
     }
     bool at_end = coded->mode == MTH_RANS_NARROW
                       ? coded->narrow.in == coded->escapes && mth_rans_lanes_at_start(&coded->narrow.lanes)
@@ -166,27 +177,40 @@ static int finish_pair(const struct mth_rans_state *state, struct coded *a, stru
         size_t n = mth_size_min(mth_size_min(a->n_left, b->n_left), PIECE_BYTES) / n_lanes * n_lanes;
         uint8_t *const dst[2] = {a->dst, b->dst};
         size_t done = n_lanes * state->kernels->decode_pair(tables, readers, dst, n / n_lanes);
-        if (!finish_piece(state, a, n, done) || !finish_piece(state, b, n, done))
-            return MTH_ERR_CORRUPT;
+        int status = finish_piece(state, a, n, done);
+        if (!status)
+            status = finish_piece(state, b, n, done);
+        if (status)
+            return status;
     }
     int status = finish(state, a);
     return status ? status : finish(state, b);
 }
 
-int mth_rans_decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
+/*
+ * Jobs in their order, two side by side where they allow it. Jobs that are drained have one piece each of pieces for their
+ * bytes.
+ */
+static int decode_jobs(struct mth_rans_state *state, const struct mth_decode_job *jobs, size_t n_jobs,
+                       const struct mth_rans_drain *drain, uint8_t (*pieces)[PIECE_BYTES])
 {
-    struct mth_rans_state *state = opaque;
     struct coded coded[2];
     size_t waiting = 0; /* coded[0] is open and may be decoded together with the next one */
     for (size_t i = 0; i < n_jobs; i++) {
-        bool done;
-        int status = decode_short(&jobs[i], &done);
+        bool done = false;
+        int status = drain ? MTH_OK : decode_short(&jobs[i], &done);
         if (!status && !done)
             status = open_coded(&jobs[i], &state->own[waiting], &coded[waiting]);
         if (status)
             return status;
         if (done)
             continue;
+        coded[waiting].drain = drain;
+        if (drain) {
+            coded[waiting].dst = pieces[waiting];
+            coded[waiting].job = i;
+            coded[waiting].at = 0;
+        }
         if (waiting && can_pair(&coded[1])) {
             status = finish_pair(state, &coded[0], &coded[1]);
             waiting = 0;
@@ -199,4 +223,22 @@ int mth_rans_decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
             return status;
     }
     return waiting ? finish(state, &coded[0]) : MTH_OK;
+}
+
+int mth_rans_decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
+{
+    return decode_jobs(opaque, jobs, n_jobs, NULL, NULL);
+}
+
+bool mth_rans_has_pieces(struct mth_bytes src)
+{
+    unsigned mode = src.n_bytes ? src.data[0] & MTH_RANS_MODE_MASK : MTH_RANS_RAW;
+    return mode == MTH_RANS_NARROW || mode == MTH_RANS_WIDE;
+}
+
+int mth_rans_decode_pieces(void *opaque, const struct mth_decode_job *jobs, size_t n_jobs,
+                           const struct mth_rans_drain *drain)
+{
+    uint8_t pieces[2][PIECE_BYTES];
+    return decode_jobs(opaque, jobs, n_jobs, drain, pieces);
 }

@@ -2,6 +2,7 @@
 #include "codecs/rans/rans_stream.h"
 
 #include "base/checked.h"
+#include "codecs/rans/rans_pieces.h"
 #include "codecs/rans/rans_quantise.h"
 #include "codecs/rans/rans_sparse.h"
 
@@ -247,6 +248,31 @@ static uint8_t most_frequent(const struct mth_rans_counts *counts)
     return (uint8_t)best;
 }
 
+/* Nearly constant streams are looked at whole: their exceptions may cost less than any table. */
+static bool nearly_constant(const struct mth_rans_counts *counts, uint8_t value)
+{
+    return (counts->n_counted - counts->n[value]) * NEARLY_CONSTANT <= counts->n_counted;
+}
+
+/* The cheapest table for a stream: the model or state->own[0], whose mode may be raw. May be NULL. */
+static const struct mth_rans_model *pick_table(struct mth_rans_state *state,
+                                               const struct mth_rans_model *model,
+                                               const struct mth_rans_counts *counts, size_t n,
+                                               uint64_t *price)
+{
+    const struct mth_rans_model *table = model;
+    *price = model_price(table, counts, n);
+    if (*price > saturating_add(ideal_price(counts, n), LEAST_TABLE_BYTES)) {
+        uint64_t own_price;
+        mth_rans_choose_table(counts, n, &state->own[0], &own_price);
+        if (own_price < *price) {
+            *price = own_price;
+            table = &state->own[0];
+        }
+    }
+    return table;
+}
+
 int mth_rans_encode(void *opaque, struct mth_encode_job *job)
 {
     struct mth_rans_state *state = opaque;
@@ -260,25 +286,16 @@ int mth_rans_encode(void *opaque, struct mth_encode_job *job)
     }
     mth_rans_sample(job->src.data, n, &counts);
     uint8_t value = most_frequent(&counts);
-    uint64_t sparse_price = UINT64_MAX;
+    uint64_t price, sparse_price = UINT64_MAX;
     size_t n_others = n;
-    if ((counts.n_counted - counts.n[value]) * NEARLY_CONSTANT <= counts.n_counted) {
+    if (nearly_constant(&counts, value)) {
         n_others = mth_rans_count_others(job->src.data, n, value);
         sparse_price = SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
     }
     if (n_others == 0)
         return encode_short(job, 0, value, n_room) ? MTH_OK : encode_raw(job);
 
-    const struct mth_rans_model *table = job->model;
-    uint64_t price = model_price(table, &counts, n);
-    if (price > saturating_add(ideal_price(&counts, n), LEAST_TABLE_BYTES)) {
-        uint64_t own_price;
-        mth_rans_choose_table(&counts, n, &state->own[0], &own_price);
-        if (own_price < price) {
-            price = own_price;
-            table = &state->own[0];
-        }
-    }
+    const struct mth_rans_model *table = pick_table(state, job->model, &counts, n, &price);
     if (sparse_price < price && encode_short(job, n_others, value, n_room))
         return MTH_OK;
     if (table && table->mode != MTH_RANS_RAW && price <= n) {
@@ -288,4 +305,77 @@ int mth_rans_encode(void *opaque, struct mth_encode_job *job)
             return MTH_OK;
     }
     return encode_raw(job);
+}
+
+/* ---- in pieces ---- */
+
+/* Escapes of all pieces, which come last piece first: so they are written upwards, each piece's in its own order. */
+struct escape_list {
+    uint8_t *at, *end;
+};
+
+static bool add_escapes(const struct mth_rans_state *state, const struct mth_rans_narrow_table *table,
+                        const uint8_t *piece, size_t n, struct escape_list *list)
+{
+    uint8_t found[MTH_RANS_PIECE_BYTES];
+    if (!table->escape_freq)
+        return true;
+    size_t n_found = state->kernels->escapes(table, piece, n, found, sizeof found);
+    if (n_found > (size_t)(list->end - list->at))
+        return false;
+    memcpy(list->at, found + sizeof found - n_found, n_found);
+    list->at += n_found;
+    return true;
+}
+
+static bool encode_narrow_pieces(const struct mth_rans_state *state,
+                                 const struct mth_rans_narrow_table *table, const struct mth_rans_feed *feed,
+                                 size_t n, struct mth_rans_writer *writer, struct escape_list *escapes)
+{
+    uint8_t piece[MTH_RANS_PIECE_BYTES];
+    size_t n_piece = n % MTH_RANS_PIECE_BYTES;
+    for (size_t end = n; end > 0; end -= n_piece, n_piece = MTH_RANS_PIECE_BYTES) {
+        if (n_piece == 0)
+            n_piece = MTH_RANS_PIECE_BYTES;
+        feed->take(feed->arg, end - n_piece, n_piece, piece);
+        if (!add_escapes(state, table, piece, n_piece, escapes) ||
+            !mth_rans_narrow_encode(state->kernels, table, writer, piece, n_piece))
+            return false;
+    }
+    return true;
+}
+
+int mth_rans_encode_pieces(void *opaque, const struct mth_rans_feed *feed, struct mth_encode_job *job)
+{
+    /* Where escapes may go: they are few, or the table would have other symbols. */
+    enum { ESCAPE_SHARE = 8 };
+    struct mth_rans_state *state = opaque;
+    struct mth_rans_counts counts;
+    uint8_t wire[MTH_RANS_NARROW_TABLE_BYTES];
+    size_t n = job->src.n_bytes, n_escape_room = job->dst_capacity / ESCAPE_SHARE;
+    uint64_t price;
+    if (n <= MTH_RANS_PIECE_BYTES)
+        return MTH_ERR_UNSUPPORTED;
+    mth_rans_sample_of(feed->sample, feed->arg, n, &counts);
+    if (nearly_constant(&counts, most_frequent(&counts)))
+        return MTH_ERR_UNSUPPORTED;
+    const struct mth_rans_model *table = pick_table(state, job->model, &counts, n, &price);
+    if (!table || table->mode != MTH_RANS_NARROW || price > n)
+        return MTH_ERR_UNSUPPORTED;
+
+    bool shared = table == job->model;
+    uint8_t *words_end = job->dst + job->dst_capacity - n_escape_room;
+    struct escape_list escapes = {words_end, job->dst + job->dst_capacity};
+    struct mth_rans_writer writer = {.begin = job->dst, .at = words_end};
+    mth_rans_lanes_init(&writer.lanes, mth_rans_narrow_lanes(n));
+    if (!encode_narrow_pieces(state, &table->narrow, feed, n, &writer, &escapes))
+        return MTH_ERR_UNSUPPORTED;
+    size_t n_lanes = writer.lanes.n_lanes;
+    struct room room = {job->dst, writer.at};
+    if (!put_front(&room, writer.lanes.low, n_lanes) || !put_front(&room, writer.lanes.high, n_lanes) ||
+        (!shared && !put_front(&room, wire, mth_rans_narrow_write(&table->narrow, wire))) ||
+        !put_head(&room, MTH_RANS_NARROW, n_lanes, shared))
+        return MTH_ERR_UNSUPPORTED;
+    job->out = (struct mth_bytes){room.at, (size_t)(escapes.at - room.at)};
+    return job->out.n_bytes <= n ? MTH_OK : MTH_ERR_UNSUPPORTED;
 }

@@ -33,23 +33,38 @@ static size_t block_at(size_t n, size_t n_blocks, size_t i)
     return i * part + (size_t)((uint64_t)place * room >> 32);
 }
 
-void mth_rans_sample(const uint8_t *src, size_t n, struct mth_rans_counts *counts)
+void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, uint8_t *room), void *arg,
+                        size_t n, struct mth_rans_counts *counts)
 {
+    uint8_t room[MTH_RANS_MIN_SAMPLE];
     uint32_t tables[TABLES][256];
     memset(tables, 0, sizeof tables);
     counts->exact = n <= MTH_RANS_MIN_SAMPLE;
     counts->n_counted = n;
     if (counts->exact) {
-        count_block(src, n, tables);
+        count_block(read(arg, 0, n, room), n, tables);
     } else {
         size_t n_sampled = mth_size_min(mth_size_max(n / SAMPLED, MTH_RANS_MIN_SAMPLE), MTH_RANS_MAX_SAMPLE);
         size_t n_blocks = n_sampled / BLOCK_BYTES;
         for (size_t i = 0; i < n_blocks; i++)
-            count_block(src + block_at(n, n_blocks, i), BLOCK_BYTES, tables);
+            count_block(read(arg, block_at(n, n_blocks, i), BLOCK_BYTES, room), BLOCK_BYTES, tables);
         counts->n_counted = n_blocks * BLOCK_BYTES;
     }
     for (size_t v = 0; v < 256; v++)
         counts->n[v] = tables[0][v] + tables[1][v] + tables[2][v] + tables[3][v];
+}
+
+static const uint8_t *in_memory(void *arg, size_t at, size_t n, uint8_t *room)
+{
+    const uint8_t *const *src = arg;
+    (void)n;
+    (void)room;
+    return *src + at;
+}
+
+void mth_rans_sample(const uint8_t *src, size_t n, struct mth_rans_counts *counts)
+{
+    mth_rans_sample_of(in_memory, &src, n, counts);
 }
 
 size_t mth_rans_count_others(const uint8_t *src, size_t n, uint8_t value)

@@ -19,11 +19,16 @@ struct mth_rans_counts {
 };
 
 /*
- * Count a sample of src: everything up to MTH_RANS_MIN_SAMPLE bytes, else blocks spread over it.
+ * Count a sample of a stream of n bytes: everything up to MTH_RANS_MIN_SAMPLE bytes, else blocks spread over it.
  *
+ * Shape     read: called for each range of the sample, at most MTH_RANS_MIN_SAMPLE bytes; returns where they are, which may
+ *           be room, MTH_RANS_MIN_SAMPLE bytes
  * Requires  1 <= n
  * Cost      about 0.4 ns a byte of the sample
  */
+void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, uint8_t *room), void *arg,
+                        size_t n, struct mth_rans_counts *counts);
+/* The same of bytes in memory. */
 void mth_rans_sample(const uint8_t *src, size_t n, struct mth_rans_counts *counts);
 
 /* How many bytes differ from value. */
