@@ -33,8 +33,8 @@ static const struct mth_preset presets[] = {
         .name = "balanced",
         .summary = "exponents coded, signs and mantissas kept; against a base, the difference in ULPs",
         .source = NULL,
-        .spec = "exponent-split+zstd:level=3/store",
-        .delta = "delta-ulp+byte-group+zstd:level=3",
+        .spec = "exponent-split+rans/store",
+        .delta = "delta-ulp+byte-group+rans",
     },
 };
 
