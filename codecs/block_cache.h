@@ -35,6 +35,12 @@ struct mth_block_cache {
 void *mth_block_cache_alloc(struct mth_block_cache *cache, size_t n_bytes);
 /* Let a block wait for the next request. NULL is fine. */
 void mth_block_cache_free(struct mth_block_cache *cache, void *block);
+/* The most that a cache takes when its library has at most n_bytes in use at once: sizes are rounded up by an eighth, blocks
+ * that wait are an eighth of the most that was in use. */
+static inline size_t mth_block_cache_bound(size_t n_bytes)
+{
+    return n_bytes + n_bytes / 8 + (n_bytes + n_bytes / 8) / 8 + 2 * 4096 + MTH_BLOCK_CACHE_SLOTS * 64;
+}
 /* Give every block back, those in use too. */
 void mth_block_cache_release(struct mth_block_cache *cache);
 

@@ -129,6 +129,18 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
     return MTH_OK;
 }
 
+/*
+ * Blosc's scratch, from malloc: three blocks and the state of its compressor. A block is at most the stream, 8 MiB at level
+ * 9 of zlib and zstd, and an own context of these compressors a few MiB.
+ */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    enum { BLOCK_BYTES = 8 << 20, COMPRESSOR_BYTES = 8 << 20 };
+    (void)values, (void)side;
+    return sizeof(struct blosc_state) + 4 * (stream_bytes < BLOCK_BYTES ? stream_bytes : BLOCK_BYTES) +
+           COMPRESSOR_BYTES;
+}
+
 const struct mth_codec mth_codec_blosc = {
     .abi = MTH_CODEC_ABI,
     .wire_version = 1,
@@ -142,6 +154,7 @@ const struct mth_codec mth_codec_blosc = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
 };
 
 #endif

@@ -155,6 +155,15 @@ static int decode_one(struct bzip2_state *state, const struct mth_decode_job *jo
     return status;
 }
 
+/* The manual's figures; a stream may have been made with any level. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    (void)stream_bytes;
+    size_t n =
+        side == MTH_SIDE_ENCODE ? 400000 + 8 * 100000 * (size_t)values[OPTION_LEVEL] : 100000 + 4 * 900000;
+    return sizeof(struct bzip2_state) + mth_block_cache_bound(n);
+}
+
 static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
 {
     for (size_t i = 0; i < n_jobs; i++) {
@@ -178,4 +187,5 @@ const struct mth_codec mth_codec_bzip2 = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
 };

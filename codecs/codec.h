@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MTH_CODEC_ABI = 1 };
+enum { MTH_CODEC_ABI = 2, MTH_CODEC_SMALL_STATE_BYTES = 1 << 20 };
 
 enum mth_codec_flags {
     MTH_CODEC_IDENTITY = 1u << 0,    /* encoded bytes are the stream itself: nothing is called or moved */
@@ -90,6 +90,20 @@ struct mth_codec {
     /* With these options, does it look at its context? NULL: always when flagged MTH_CODEC_CONTEXT, else
      * never. */
     int (*uses_context)(const int64_t *options);
+    /*
+     * The most that a state of one side takes, on its account and beside it, for streams of up to stream_bytes, references
+     * included; what a decoder takes of hostile bytes too. NULL: at most MTH_CODEC_SMALL_STATE_BYTES.
+     */
+    size_t (*state_bytes)(const int64_t *options, unsigned side, size_t stream_bytes);
 };
+
+/* The same for any codec. */
+static inline size_t mth_codec_state_bytes(const struct mth_codec *codec, const int64_t *options,
+                                           unsigned side, size_t stream_bytes)
+{
+    if (codec->flags & MTH_CODEC_IDENTITY)
+        return 0;
+    return codec->state_bytes ? codec->state_bytes(options, side, stream_bytes) : MTH_CODEC_SMALL_STATE_BYTES;
+}
 
 #endif

@@ -90,6 +90,13 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
     return MTH_OK;
 }
 
+/* From level 10 on the compressor keeps the matches of a block of 300,000 bytes and a node for each; measured 9.2 MB. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    (void)stream_bytes;
+    return side == MTH_SIDE_ENCODE && values[OPTION_LEVEL] >= 10 ? 10 << 20 : MTH_CODEC_SMALL_STATE_BYTES;
+}
+
 const struct mth_codec mth_codec_libdeflate = {
     .abi = MTH_CODEC_ABI,
     .wire_version = 1,
@@ -103,6 +110,7 @@ const struct mth_codec mth_codec_libdeflate = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
 };
 
 #endif

@@ -202,6 +202,15 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
     return MTH_OK;
 }
 
+/* Two pieces of ours, and tables of the library for each pair of symbols, which come from malloc. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    enum { TABLES_BYTES = 4 << 20 };
+    (void)side, (void)stream_bytes;
+    return sizeof(struct rans4x16_state) + rans_compress_bound_4x16(PIECE_BYTES, library_order(values)) +
+           READ_AHEAD_BYTES + PIECE_BYTES + (values[OPTION_ORDER] ? TABLES_BYTES : 0);
+}
+
 const struct mth_codec mth_codec_rans4x16 = {
     .abi = MTH_CODEC_ABI,
     .wire_version = 1,
@@ -215,6 +224,7 @@ const struct mth_codec mth_codec_rans4x16 = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
 };
 
 #endif

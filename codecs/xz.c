@@ -123,6 +123,20 @@ static uint64_t memory_limit(const struct xz_state *state, size_t dst_bytes)
     return lzma_raw_decoder_memusage(filters);
 }
 
+/* liblzma's own figure, and what its block cache rounds up and keeps. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    lzma_options_lzma lzma;
+    uint32_t preset = (uint32_t)values[OPTION_LEVEL] | (values[OPTION_EXTREME] ? LZMA_PRESET_EXTREME : 0);
+    if (lzma_lzma_preset(&lzma, preset))
+        return SIZE_MAX;
+    lzma.dict_size = dictionary_bytes(lzma.dict_size, stream_bytes);
+    lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &lzma}, {LZMA_VLI_UNKNOWN, NULL}};
+    uint64_t n =
+        side == MTH_SIDE_ENCODE ? lzma_raw_encoder_memusage(filters) : lzma_raw_decoder_memusage(filters);
+    return n > SIZE_MAX / 2 ? SIZE_MAX : sizeof(struct xz_state) + mth_block_cache_bound((size_t)n);
+}
+
 static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
 {
     struct xz_state *state = opaque;
@@ -155,4 +169,5 @@ const struct mth_codec mth_codec_xz = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
 };

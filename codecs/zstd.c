@@ -5,11 +5,14 @@
 #include "base/checked.h"
 
 #define ZSTD_STATIC_LINKING_ONLY /* ZSTD_createCCtx_advanced: its memory belongs on our account */
+#include <limits.h>
 #include <stdio.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
 enum { OPTION_LEVEL, OPTION_LONG, OPTION_PREFIX };
+
+enum { SLACK_BYTES = 1 << 16 /* of allocations, beside what they are asked for */ };
 
 static const char *const no_yes[] = {"no", "yes"};
 
@@ -144,6 +147,47 @@ static int decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
     return MTH_OK;
 }
 
+static size_t set(ZSTD_CCtx_params *params, ZSTD_cParameter name, int value, size_t bad)
+{
+    return ZSTD_isError(bad) ? bad : ZSTD_CCtxParams_setParameter(params, name, value);
+}
+
+/* libzstd's own estimate, for streams of the length it is told. */
+static size_t encoder_bytes(const int64_t *values, size_t stream_bytes)
+{
+    ZSTD_CCtx_params *params = ZSTD_createCCtxParams();
+    if (!params)
+        return SIZE_MAX;
+    int hint = stream_bytes > INT_MAX / 2 ? INT_MAX / 2 : (int)stream_bytes;
+    /* A prefix is as long as its stream. */
+    hint = values[OPTION_PREFIX] ? 2 * hint : hint;
+    size_t bad = set(params, ZSTD_c_compressionLevel, (int)values[OPTION_LEVEL], 0);
+    bad = set(params, ZSTD_c_srcSizeHint, hint, bad);
+    if (values[OPTION_LONG]) {
+        int window_log = values[OPTION_LONG] < 10 ? 10 : (int)values[OPTION_LONG];
+        /* A window is not longer than what it slides over. */
+        while (window_log > 10 && hint >> (window_log - 1) == 0)
+            window_log--;
+        bad = set(params, ZSTD_c_enableLongDistanceMatching, 1, bad);
+        bad = set(params, ZSTD_c_windowLog, window_log, bad);
+        /* As libzstd would choose them; its estimate does not. */
+        bad = set(params, ZSTD_c_ldmHashLog, window_log < 13 ? 6 : window_log - 7, bad);
+        bad = set(params, ZSTD_c_ldmBucketSizeLog, 3, bad);
+        bad = set(params, ZSTD_c_ldmMinMatch, 32, bad);
+    }
+    size_t n = ZSTD_isError(bad) ? bad : ZSTD_estimateCCtxSize_usingCCtxParams(params);
+    ZSTD_freeCCtxParams(params);
+    return ZSTD_isError(n) ? SIZE_MAX : n;
+}
+
+/* A decoder that has the whole stream and all the room keeps no window. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    size_t n = side == MTH_SIDE_ENCODE ? encoder_bytes(values, stream_bytes) : ZSTD_estimateDCtxSize();
+    size_t total;
+    return mth_size_add(n, sizeof(struct zstd_state) + SLACK_BYTES, &total) ? total : SIZE_MAX;
+}
+
 static int uses_context(const int64_t *values)
 {
     return values[OPTION_PREFIX] != 0;
@@ -164,4 +208,5 @@ const struct mth_codec mth_codec_zstd = {
     .encode = encode,
     .decode = decode,
     .uses_context = uses_context,
+    .state_bytes = state_bytes,
 };

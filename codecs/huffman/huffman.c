@@ -83,6 +83,15 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     return MTH_OK;
 }
 
+/* Tables, and room for the exceptions of a sparse block: a gap of 4 bytes, its coding and a value each. */
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    size_t block_bytes = settings_of(values).block_bytes;
+    (void)side, (void)stream_bytes;
+    return MTH_CODEC_SMALL_STATE_BYTES + mth_huffman_max_gap_bytes(block_bytes) +
+           5 * mth_huffman_max_exceptions(block_bytes);
+}
+
 static int encode(void *opaque, struct mth_encode_job *job)
 {
     struct huffman_state *state = opaque;
@@ -207,5 +216,6 @@ const struct mth_codec mth_codec_huffman = {
     .destroy = destroy,
     .encode = encode,
     .decode = decode,
+    .state_bytes = state_bytes,
     .models = &models,
 };

@@ -445,6 +445,7 @@ const struct conformance_law conformance_laws[] = {
     {"survives_every_bit_flip", NULL, law_survives_every_bit_flip},
     {"survives_garbage", NULL, law_survives_garbage},
     {"survives_a_lack_of_memory", NULL, law_survives_a_lack_of_memory},
+    {"takes_the_memory_it_says", NULL, law_takes_the_memory_it_says},
     {"round_trips_with_any_context", NULL, law_round_trips_with_any_context},
     {"uses_a_context_it_says_it_uses", takes_context, law_uses_a_context_it_says_it_uses},
     {"survives_the_wrong_context", takes_context, law_survives_the_wrong_context},

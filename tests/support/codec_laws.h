@@ -13,6 +13,9 @@ void law_survives_every_bit_flip(const struct mth_codec *codec);
 void law_survives_garbage(const struct mth_codec *codec);
 void law_survives_a_lack_of_memory(const struct mth_codec *codec);
 
+/* codec_memory.c */
+void law_takes_the_memory_it_says(const struct mth_codec *codec);
+
 /* codec_shared.c */
 void law_round_trips_with_any_context(const struct mth_codec *codec);
 void law_uses_a_context_it_says_it_uses(const struct mth_codec *codec);
