@@ -104,6 +104,21 @@ void mth_memory_free(struct mth_memory *memory, void *block)
     free((uint8_t *)block - MTH_BLOCK_HEADER_BYTES);
 }
 
+size_t mth_memory_limit(const struct mth_memory *memory)
+{
+    return memory->limit;
+}
+
+int mth_memory_charge(struct mth_memory *memory, size_t n_bytes)
+{
+    return account_add(memory, n_bytes);
+}
+
+void mth_memory_discharge(struct mth_memory *memory, size_t n_bytes)
+{
+    atomic_fetch_sub(&memory->current, n_bytes);
+}
+
 size_t mth_memory_current(const struct mth_memory *memory)
 {
     return atomic_load(&memory->current);

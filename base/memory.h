@@ -29,6 +29,15 @@ void *mth_memory_calloc(struct mth_memory *memory, size_t n, size_t size);
 void *mth_memory_realloc(struct mth_memory *memory, void *block, size_t n_bytes);
 void mth_memory_free(struct mth_memory *memory, void *block);
 
+/* The most that it may hold, SIZE_MAX without a limit. */
+size_t mth_memory_limit(const struct mth_memory *memory);
+/*
+ * Count memory that others take, so that a limit covers it too; take it back before the account ends.
+ * 0 when that would pass the limit, and nothing is counted.
+ */
+int mth_memory_charge(struct mth_memory *memory, size_t n_bytes);
+void mth_memory_discharge(struct mth_memory *memory, size_t n_bytes);
+
 /* Bytes now allocated; the most there were since the account began or since the last reset. */
 size_t mth_memory_current(const struct mth_memory *memory);
 size_t mth_memory_peak(const struct mth_memory *memory);

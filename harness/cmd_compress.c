@@ -1,10 +1,12 @@
 /* `mithril compress`: checkpoint files into containers, each bundle restored and compared before it is written. */
 #include "harness/command.h"
 
+#include "base/checked.h"
 #include "base/pool.h"
 #include "formats/region_match.h"
 #include "harness/base_files.h"
 #include "harness/file_walk.h"
+#include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
 #include "harness/set_plan.h"
@@ -26,6 +28,7 @@ struct job {
         *alone; /* for a file without a base, where others have one; NULL: none needed it yet */
     /* Of the file at hand. */
     const struct mth_stream_base *base;
+    uint64_t need_bytes; /* the most that it may take, the program included */
     struct mth_stream_config config;
 };
 
@@ -87,10 +90,32 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     mth_json_uint(&w, "n_chunks_stored", stats->n_chunks_raw);
     mth_json_uint(&w, "n_chunks_copied", stats->n_chunks_copied);
     mth_json_uint(&w, "encode_ns", ns);
+    mth_json_uint(&w, "memory_need_bytes", job->need_bytes);
     mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
     mth_json_bool(&w, "verified", !job->options->no_verify);
     mth_json_end(&w);
     return mth_text_put_json(&w, job->options->json, err);
+}
+
+/* What a spec of the user's may take is told before it begins; presets keep to a bound of their own. */
+static int tell_need(struct job *job, const struct mth_opened *input, const char *output_path,
+                     struct mth_error *err)
+{
+    const char *spec = spec_of(job);
+    struct mth_memory_need need;
+    char total[MTH_TEXT_BYTES], thread[MTH_TEXT_BYTES];
+    FILE *out = talk(job, output_path);
+    int status =
+        mth_compress_memory(pipeline_of(job), &input->map, job->base != NULL, &job->config, &need, err);
+    if (status)
+        return status;
+    if (!mth_u64_add(need.total_bytes, mth_memory_current(job->memory), &job->need_bytes))
+        job->need_bytes = UINT64_MAX;
+    if (out && !mth_preset_find(spec, strlen(spec)))
+        fprintf(out, "%s: may take %s of memory, %s on each of %zu threads\n", spec,
+                mth_text_size(job->need_bytes, total), mth_text_size(need.thread_bytes, thread),
+                need.n_threads);
+    return MTH_OK;
 }
 
 static int estimate(struct job *job, const struct mth_opened *input, struct mth_error *err)
@@ -113,7 +138,9 @@ static int compress(struct job *job, const struct mth_opened *input, const char 
     struct mth_output output;
     struct mth_stream_bar bar;
     struct mth_file_attributes attributes = mth_opened_attributes(input);
-    int status = mth_output_open(output_path, &output, err);
+    int status = tell_need(job, input, output_path, err);
+    if (!status)
+        status = mth_output_open(output_path, &output, err);
     if (status)
         return status;
     mth_stream_bar_begin(&bar, input->path, job->options->quiet);
@@ -129,16 +156,6 @@ static int compress(struct job *job, const struct mth_opened *input, const char 
         return status;
     print_summary(job, output_path, &stats, ns);
     return job->options->json ? put_json(job, input, output_path, &stats, ns, err) : MTH_OK;
-}
-
-/* A limit that the user set is another failure than a machine without memory. */
-static int name_limit(const struct job *job, int status, struct mth_error *err)
-{
-    if (status != MTH_ERR_NO_MEMORY || !job->options->memory_bytes)
-        return status;
-    return mth_error_set(err, MTH_ERR_LIMIT,
-                         "needs more than --memory allows (%zu bytes); fewer threads need less",
-                         job->options->memory_bytes);
 }
 
 /* Has any tensor a counterpart in a base? */
@@ -209,7 +226,7 @@ static int do_file(void *arg, const char *input_path, const char *output_path, c
         status =
             job->options->estimate ? estimate(job, &input, err) : compress(job, &input, output_path, err);
     mth_opened_close(&input);
-    status = name_limit(job, status, err);
+    status = mth_memory_limit_name(job->options, status, err);
     return status ? mth_opened_blame(input_path, err) : MTH_OK;
 }
 
@@ -252,18 +269,21 @@ int mth_cmd_compress(int argc, char **argv)
     int exit_code;
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
-    struct job job = {.options = &options, .memory = mth_memory_create(options.memory_bytes)};
-    job.config =
-        (struct mth_stream_config){.n_threads = options.threads ? options.threads : mth_pool_processors(),
-                                   .chunk_bytes = options.chunk_bytes,
-                                   .memory = job.memory,
-                                   .verify = !options.no_verify};
-    int status = job.memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    size_t n_threads = options.threads ? options.threads : mth_pool_processors();
+    struct mth_memory_limit limit;
+    bool has_memory = mth_memory_limit_begin(&options, n_threads, &limit);
+    struct job job = {.options = &options, .memory = limit.memory};
+    job.config = (struct mth_stream_config){.n_threads = n_threads,
+                                            .chunk_bytes = options.chunk_bytes,
+                                            .memory = job.memory,
+                                            .verify = !options.no_verify};
+    int status = has_memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    status = mth_memory_limit_name(&options, status, &err);
     exit_code = status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, &job);
     mth_base_files_close(&job.bases);
     mth_pipeline_destroy(job.pipeline);
     mth_pipeline_destroy(job.alone);
-    mth_memory_destroy(job.memory);
+    mth_memory_limit_end(&limit);
     mth_options_free(&options);
     return exit_code;
 }

@@ -5,6 +5,7 @@
 #include "harness/base_files.h"
 #include "harness/directory.h"
 #include "harness/file_walk.h"
+#include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
 #include "harness/stream_progress.h"
@@ -140,19 +141,12 @@ static int decompress(struct job *job, const char *input_path, const char *outpu
     return status;
 }
 
-static int name_limit(const struct job *job, int status, struct mth_error *err)
-{
-    if (status != MTH_ERR_NO_MEMORY || !job->options->memory_bytes)
-        return status;
-    return mth_error_set(err, MTH_ERR_LIMIT,
-                         "needs more than --memory allows (%zu bytes); fewer threads need less",
-                         job->options->memory_bytes);
-}
-
 static int decompress_file(void *arg, const char *input_path, const char *output_path, const char *place,
                            struct mth_error *err)
 {
-    int status = name_limit(arg, decompress(arg, input_path, output_path, place, err), err);
+    struct job *job = arg;
+    int status =
+        mth_memory_limit_name(job->options, decompress(job, input_path, output_path, place, err), err);
     return status ? mth_opened_blame(input_path, err) : MTH_OK;
 }
 
@@ -175,7 +169,7 @@ static int verify_file(struct job *job, const char *path, struct mth_error *err)
     status = mth_container_check(&input, base, &job->config, &stats, err);
     uint64_t ns = mth_stream_bar_end(&bar);
     mth_source_close(&source);
-    if (name_limit(job, status, err))
+    if (mth_memory_limit_name(job->options, status, err))
         return mth_opened_blame(path, err);
     bool silent = job->options->quiet || (job->options->json && strcmp(job->options->json, "-") == 0);
     if (!silent && stats.n_skipped)
@@ -209,18 +203,19 @@ static int run(const struct mth_command_line *line, bool verify, int argc, char 
     int exit_code;
     if (!mth_options_parse(line, argc, argv, &options, &exit_code))
         return exit_code;
-    struct job job = {.options = &options, .memory = mth_memory_create(options.memory_bytes)};
-    job.config = (struct mth_stream_config){
-        .n_threads = options.threads ? options.threads : mth_pool_processors(), .memory = job.memory};
-    int status = job.memory
-                     ? mth_base_files_open(&job.bases, &options, job.config.n_threads, job.memory, &err)
-                     : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
-    if (status)
+    size_t n_threads = options.threads ? options.threads : mth_pool_processors();
+    struct mth_memory_limit limit;
+    bool has_memory = mth_memory_limit_begin(&options, n_threads, &limit);
+    struct job job = {.options = &options, .memory = limit.memory};
+    job.config = (struct mth_stream_config){.n_threads = n_threads, .memory = job.memory};
+    int status = has_memory ? mth_base_files_open(&job.bases, &options, n_threads, job.memory, &err)
+                            : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    if (mth_memory_limit_name(&options, status, &err))
         exit_code = mth_command_fail(&err);
     else
         exit_code = verify ? verify_files(&job) : mth_file_walk(&options, &naming, decompress_file, &job);
     mth_base_files_close(&job.bases);
-    mth_memory_destroy(job.memory);
+    mth_memory_limit_end(&limit);
     mth_options_free(&options);
     return exit_code;
 }

@@ -192,6 +192,25 @@ int mth_compress(const struct mth_pipeline *pipeline, const struct mth_source *i
                  const struct mth_stream_config *config, struct mth_container_stats *stats,
                  struct mth_error *err);
 
+/* Memory, at most; what the account holds already is not part of it. */
+struct mth_memory_need {
+    uint64_t total_bytes;
+    uint64_t thread_bytes; /* of it, for each thread */
+    size_t n_threads;
+};
+
+/*
+ * What mth_compress will take of its account, and its libraries beside it, with these arguments. mth_compress and
+ * mth_decompress look at this before they begin, and end with MTH_ERR_LIMIT where it does not fit the account's limit.
+ *
+ * Shape     has_base: against one; the other arguments as above
+ * Errors    MTH_ERR_NO_MEMORY
+ * Cost      a walk over the regions; nothing is read
+ */
+int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, bool has_base,
+                        const struct mth_stream_config *config, struct mth_memory_need *need,
+                        struct mth_error *err);
+
 /*
  * What mth_compress would make of a file, judged from bundles spread over it, at most n_sample_bytes of them.
  *

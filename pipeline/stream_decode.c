@@ -1,5 +1,6 @@
 /* Restoring a container in order: threads take bundles as they are read, and write them in turn; see stream.h. */
 #include "pipeline/container_read.h"
+#include "pipeline/memory_need.h"
 #include "pipeline/stream.h"
 
 #include "base/checked.h"
@@ -170,6 +171,15 @@ static int prepare(struct decode_run *run, struct mth_error *err)
     if (status)
         return status;
     const struct mth_container_front *front = &run->reader.front;
+    struct mth_memory_need need;
+    if (mth_memory_limit(coder->memory) != SIZE_MAX) {
+        status = mth_need_decode(front, &run->reader.head, coder->n_threads, coder->memory, &need);
+        if (status)
+            return mth_error_set(err, status, "no memory to decode");
+        status = mth_need_check(coder->memory, &need, err);
+        if (status)
+            return status;
+    }
     run->decoder.front = front;
     run->decoder.chunk_bytes = run->reader.head.chunk_bytes;
     run->decoder.without_base = job->without_base && !job->base;

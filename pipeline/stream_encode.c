@@ -1,4 +1,5 @@
 /* Compressing a file in order: threads read and code bundles, and hand them over in turn; see stream.h. */
+#include "pipeline/memory_need.h"
 #include "pipeline/stream_turns.h"
 
 #include "base/checked.h"
@@ -176,6 +177,28 @@ static int prepare_verifying(struct encode_run *run)
     return MTH_OK;
 }
 
+/* Whether the account allows what this may take; asked before anything is read or written. */
+static int check_memory(struct encode_run *run, const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS],
+                        struct mth_error *err)
+{
+    struct mth_coder *coder = run->encoder.coder;
+    const struct mth_stream_encode_job *job = run->job;
+    struct mth_need_encode_job need_job = {.map = job->map,
+                                           .has_base =
+                                               job->base && mth_pipeline_wants_reference(job->pipeline),
+                                           .verify = job->verify,
+                                           .chunk_bytes = coder->chunk_bytes,
+                                           .n_threads = coder->n_threads};
+    struct mth_memory_need need;
+    if (mth_memory_limit(coder->memory) == SIZE_MAX)
+        return MTH_OK;
+    memcpy(need_job.specs, specs, sizeof need_job.specs);
+    int status = mth_need_encode(&need_job, coder->memory, &need);
+    if (status)
+        return mth_error_set(err, status, "no memory to plan");
+    return mth_need_check(coder->memory, &need, err);
+}
+
 static int prepare(struct encode_run *run, struct mth_error *err)
 {
     struct mth_coder *coder = run->encoder.coder;
@@ -186,6 +209,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         return status;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         pipelines[i] = run->encoder.specs[i] ? run->encoder.specs[i]->pipeline : NULL;
+    status = check_memory(run, pipelines, err);
+    if (status)
+        return status;
     mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes);
     /* A base that no stage looks at is not part of the container. */
     if (job->base && mth_pipeline_wants_reference(job->pipeline))

@@ -249,7 +249,7 @@ static void wrong_bases_are_refused_before_anything_is_written(void **state)
     assert_refused(RUN("decompress", "pair.mth", "-o", "x", "-b", "b.safetensors"), 2, "not the base", 5);
     assert_refused(RUN("decompress", "alone.mth", "-o", "x", "-b", "base.safetensors"), 2, "without a base",
                    5);
-    assert_refused(RUN("compress", "a.safetensors", "-p", "delta-xor+zstd", "-o", "x"), 2, "base", 5);
+    assert_refused(RUN("compress", "a.safetensors", "-p", "delta-xor+zstd", "-q", "-o", "x"), 2, "base", 5);
 }
 
 static void damaged_containers_are_refused_before_anything_is_written(void **state)

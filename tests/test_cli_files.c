@@ -289,6 +289,47 @@ static void info_lists_the_tensors_that_a_container_restores(void **state)
     program_result_free(&result);
 }
 
+static void what_a_spec_needs_is_told_and_a_limit_refused_in_advance(void **state)
+{
+    (void)state;
+    write_checkpoint("a", 0);
+    struct program_result result = RUN("compress", "a", "-p", "xz:level=9", "-t", "2", "-o", "xz.mth");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "xz:level=9: may take"));
+    assert_non_null(strstr(result.out, "each of 2 threads"));
+    program_result_free(&result);
+    /* A preset has its bound, and needs no line. */
+    result = RUN("compress", "a", "-t", "2", "--json", "-", "-o", "balanced.mth");
+    assert_int_equal(result.exit_code, 0);
+    assert_in_range(member(&result, "memory_need_bytes"), member(&result, "resident_peak_bytes"),
+                    (64 + 2 * 8) << 20);
+    program_result_free(&result);
+    /* Under what it says it runs, and takes no more; under a MiB less it does not begin. */
+    static const char *const specs[] = {"xz:level=9", "zstd:level=19", "balanced"};
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        char enough[32], less[32];
+        result = RUN("compress", "a", "-p", specs[i], "-t", "2", "--json", "-", "-o", "x.mth", "-f");
+        int64_t need = member(&result, "memory_need_bytes");
+        program_result_free(&result);
+        snprintf(enough, sizeof enough, "%lld", (long long)need + (1 << 20));
+        snprintf(less, sizeof less, "%lld", (long long)need - (1 << 20));
+        result = RUN("compress", "a", "-p", specs[i], "-t", "2", "--json", "-", "-o", "x.mth", "-f",
+                     "--memory", enough);
+        assert_int_equal(result.exit_code, 0);
+        assert_true(member(&result, "resident_peak_bytes") <= need);
+        program_result_free(&result);
+        assert_ends(RUN("compress", "a", "-p", specs[i], "-t", "2", "-q", "-o", "y.mth", "--memory", less), 5,
+                    "may take");
+        assert_null(temp_dir_read(directory, "y.mth", &(size_t){0}));
+    }
+    assert_ends(RUN("decompress", "xz.mth", "-o", "back", "--memory", "9MiB"), 5, "may take");
+    assert_null(temp_dir_read(directory, "back", &(size_t){0}));
+    assert_ends(RUN("verify", "xz.mth", "--memory", "9MiB"), 5, "may take");
+    assert_ends(RUN("verify", "xz.mth", "--memory", "1MiB"), 5, "--memory");
+    assert_fine(RUN("decompress", "xz.mth", "-o", "back", "--memory", "64MiB"));
+    assert_same_file("a", "back");
+}
+
 static void a_full_disk_a_limit_and_an_estimate_leave_nothing(void **state)
 {
     (void)state;
@@ -336,6 +377,7 @@ int main(void)
         TEST(a_base_may_be_a_container_and_need_a_base_itself),
         TEST(extract_writes_the_tensor_and_nothing_else),
         TEST(info_lists_the_tensors_that_a_container_restores),
+        TEST(what_a_spec_needs_is_told_and_a_limit_refused_in_advance),
         TEST(a_full_disk_a_limit_and_an_estimate_leave_nothing),
         TEST(a_killed_run_leaves_the_old_or_the_new_output_alone),
     };

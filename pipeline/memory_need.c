@@ -1,0 +1,327 @@
+/*
+ * What coding takes, at most. Everything that grows with options, chunks and threads is added up as the engine will ask for
+ * it: buffers of bundles, scratch of chunks in the order in which it is taken, states of codecs by their own account.
+ * tests/test_memory_need.c holds it against what is really taken.
+ */
+#include "pipeline/memory_need.h"
+
+#include "base/checked.h"
+#include "pipeline/bundle.h"
+
+#include <string.h>
+
+enum {
+    SEGMENT_BYTES = 64, /* of a segment, in the bundle and in its plan, with room to grow */
+    REGION_BYTES =
+        64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
+    CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
+    FRONT_BYTES = 4 << 20    /* pages of references and their coding, the index */
+};
+
+/* Scratch of a chunk: the k-th piece that it takes is the k-th block of an arena, as large as any chunk made it. */
+struct scratch {
+    uint64_t blocks[MTH_ARENA_MAX_BLOCKS];
+    size_t n_used;
+};
+
+struct estimate {
+    struct scratch scratch;
+    uint64_t states[MTH_N_PLAN_SPECS][MTH_MAX_NODES]; /* both sides */
+    const struct mth_pipeline *pipeline;              /* being walked */
+    size_t spec;
+    size_t n_lanes;
+    unsigned sides;
+};
+
+/* All figures are for one machine's memory: sums of those cannot wrap, but a codec may say SIZE_MAX. */
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t times(uint64_t a, uint64_t n)
+{
+    return n && a > UINT64_MAX / n ? UINT64_MAX : a * n;
+}
+
+static void take(struct estimate *e, uint64_t n_bytes)
+{
+    for (size_t lane = 0; lane < e->n_lanes && e->scratch.n_used < MTH_ARENA_MAX_BLOCKS; lane++) {
+        uint64_t *block = &e->scratch.blocks[e->scratch.n_used++];
+        *block = n_bytes > *block ? n_bytes : *block;
+    }
+}
+
+static void take_state(struct estimate *e, const struct mth_node *node, size_t n_bytes)
+{
+    uint64_t *state = &e->states[e->spec][node - e->pipeline->nodes];
+    uint64_t n = 0;
+    for (unsigned s = MTH_SIDE_ENCODE; s <= MTH_SIDE_DECODE; s++)
+        if (e->sides & s)
+            n = add(n, mth_codec_state_bytes(node->codec, node->options, s, n_bytes));
+    *state = n > *state ? n : *state;
+}
+
+/* A stage with streams, as both walks see it. */
+struct stage {
+    struct mth_stream_plan plans[MTH_MAX_STREAMS];
+    size_t n_streams;
+    bool refers; /* its streams have references that are made for them */
+};
+
+static bool open_stage(const struct estimate *e, const struct mth_node *node, struct mth_symbol_type type,
+                       size_t n_bytes, bool has_reference, struct stage *stage)
+{
+    if (node->transform->plan(node->options, &type, n_bytes, stage->plans, &stage->n_streams))
+        return false;
+    stage->refers = false;
+    for (size_t i = 0; has_reference && node->transform->n_references == 0 && i < stage->n_streams; i++)
+        stage->refers |= mth_node_child(e->pipeline, node, i)->wants_reference;
+    return true;
+}
+
+static bool is_stored(const struct estimate *e, const struct mth_node *node, const struct stage *stage,
+                      size_t i, bool fixed)
+{
+    return mth_chunk_is_stored(mth_node_child(e->pipeline, node, i), &stage->plans[i], fixed);
+}
+
+static void take_references(struct estimate *e, const struct stage *stage)
+{
+    for (size_t i = 0; stage->refers && i < stage->n_streams; i++)
+        take(e, stage->plans[i].n_bytes);
+}
+
+/* As mth_chunk_encode takes its scratch. */
+static void walk_encoding(struct estimate *e, const struct mth_node *node, struct mth_symbol_type type,
+                          size_t n_bytes, bool fixed, bool has_reference)
+{
+    struct stage stage;
+    if (node->codec) {
+        take_state(e, node, n_bytes);
+        return;
+    }
+    if (!open_stage(e, node, type, n_bytes, has_reference, &stage))
+        return;
+    for (size_t i = 0; i < stage.n_streams; i++)
+        if (!is_stored(e, node, &stage, i, fixed))
+            take(e, stage.plans[i].n_bytes);
+    take_references(e, &stage);
+    for (size_t i = 0; i < stage.n_streams; i++)
+        walk_encoding(e, mth_node_child(e->pipeline, node, i), stage.plans[i].type, stage.plans[i].n_bytes,
+                      fixed && !(stage.plans[i].flags & MTH_STREAM_VARIABLE), has_reference);
+}
+
+/* As mth_chunk_decode does. placed: what comes out goes where the caller wants it. */
+static void walk_decoding(struct estimate *e, const struct mth_node *node, struct mth_symbol_type type,
+                          size_t n_bytes, bool fixed, bool has_reference, bool placed)
+{
+    struct stage stage;
+    if (node->transform && open_stage(e, node, type, n_bytes, has_reference, &stage)) {
+        take_references(e, &stage);
+        for (size_t i = 0; i < stage.n_streams; i++)
+            if (!is_stored(e, node, &stage, i, fixed))
+                walk_decoding(e, mth_node_child(e->pipeline, node, i), stage.plans[i].type,
+                              stage.plans[i].n_bytes, fixed && !(stage.plans[i].flags & MTH_STREAM_VARIABLE),
+                              has_reference, false);
+    } else if (node->codec) {
+        take_state(e, node, n_bytes);
+    }
+    if (!placed)
+        take(e, n_bytes);
+}
+
+static void walk(struct estimate *e, size_t spec, const struct mth_pipeline *pipeline, enum mth_dtype dtype,
+                 size_t n_bytes, bool has_reference)
+{
+    struct mth_symbol_type type = mth_symbol_type_of(dtype);
+    e->spec = spec;
+    e->pipeline = pipeline;
+    if (e->sides & MTH_SIDE_ENCODE) {
+        e->n_lanes = 1;
+        e->scratch.n_used = 0;
+        walk_encoding(e, &pipeline->nodes[0], type, n_bytes, true, has_reference);
+    }
+    if (e->sides & MTH_SIDE_DECODE) {
+        e->n_lanes = pipeline->interleaves && e->sides == MTH_SIDE_DECODE ? MTH_MAX_BATCH : 1;
+        e->scratch.n_used = 0;
+        walk_decoding(e, &pipeline->nodes[0], type, n_bytes, true, has_reference, true);
+    }
+}
+
+/* Scratch and states of one thread, and the tables that all share. */
+static uint64_t sum_of(const struct estimate *e)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < MTH_ARENA_MAX_BLOCKS; i++)
+        total = add(total, e->scratch.blocks[i]);
+    for (size_t s = 0; s < MTH_N_PLAN_SPECS; s++)
+        for (size_t i = 0; i < MTH_MAX_NODES; i++)
+            total = add(total, e->states[s][i]);
+    return total;
+}
+
+/* Models of a spec, for one dtype: what is counted, and the tables. */
+static uint64_t model_bytes(const struct mth_pipeline *pipeline)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; pipeline && pipeline->has_models && i < pipeline->n_nodes; i++) {
+        const struct mth_codec *codec = pipeline->nodes[i].codec;
+        if (codec && codec->models)
+            total += MTH_MAX_STREAMS * (codec->models->counts_bytes + codec->models->model_bytes);
+    }
+    return total;
+}
+
+/* Bytes of the regions of each dtype, and how many there are. */
+struct content {
+    uint64_t n_bytes[MTH_N_DTYPES];
+    uint64_t total;
+    size_t n_dtypes;
+};
+
+static struct content content_of(const struct mth_region_map *map)
+{
+    struct content content = {.total = map->n_bytes};
+    for (size_t i = 0; i < map->n_regions; i++)
+        content.n_bytes[map->regions[i].dtype] += map->regions[i].n_bytes;
+    for (size_t i = 0; i < MTH_N_DTYPES; i++)
+        content.n_dtypes += content.n_bytes[i] > 0;
+    return content;
+}
+
+static size_t at_most(uint64_t n, size_t limit)
+{
+    return n < limit ? (size_t)n : limit;
+}
+
+/* A thread's share of buffers for bundles: so many of n bytes each, but all threads together see no more than the file. */
+static uint64_t buffers(uint64_t n_buffers, uint64_t n, uint64_t n_lanes, size_t n_threads,
+                        uint64_t raw_bytes)
+{
+    uint64_t share = raw_bytes / n_threads + 1;
+    return n_buffers * (n_lanes * n < share ? n_lanes * n : n > share ? n : share);
+}
+
+/* All that a dtype's tensors may be coded with; grows *n_over by how much a chunk of them may grow. */
+static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
+                       size_t n, uint64_t *n_over, uint64_t *n_models)
+{
+    uint64_t most = 0;
+    for (int matched = 0; matched <= (job->has_base ? 1 : 0); matched++) {
+        uint32_t candidates[MTH_MAX_CANDIDATES];
+        size_t n_candidates = mth_plan_candidates(job->specs, dtype, matched, candidates);
+        for (size_t i = 0; i < n_candidates; i++) {
+            const struct mth_pipeline *pipeline = job->specs[candidates[i]];
+            size_t n_bound = 0, n_stored = 0;
+            walk(e, candidates[i], pipeline, dtype, n, matched);
+            *n_models += model_bytes(pipeline);
+            if (mth_chunk_bound(pipeline, mth_symbol_type_of(dtype), n, &n_bound, &n_stored) == MTH_OK &&
+                n_bound > n)
+                most = n_bound - n > most ? n_bound - n : most;
+        }
+    }
+    *n_over += most;
+}
+
+int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *memory,
+                    struct mth_memory_need *need)
+{
+    struct estimate *e = mth_memory_calloc(memory, 1, sizeof *e);
+    if (!e)
+        return MTH_ERR_NO_MEMORY;
+    struct content content = content_of(job->map);
+    uint64_t n_over = 0, n_models = 0, n_regions = job->map->n_regions;
+    size_t n = at_most(content.total, job->chunk_bytes);
+    e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);
+    for (size_t d = 0; d < MTH_N_DTYPES; d++)
+        if (content.n_bytes[d])
+            walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &n_over, &n_models);
+    /* Bytes, and the block; what lies scattered, gathered; the bytes of the base; what is restored. */
+    uint64_t n_buffers = 3u + (job->has_base ? 1u : 0u) + (job->verify ? 1u : 0u);
+    uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) + n_over);
+    mth_memory_free(memory, e);
+    thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * SEGMENT_BYTES * (job->verify ? 2u : 1u) +
+              at_most(n_regions, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES + sizeof(struct mth_coder_worker) +
+              sizeof(struct mth_bundle_worker);
+    *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
+    need->total_bytes =
+        add(times(thread, job->n_threads),
+            FRONT_BYTES + n_models + sizeof(struct mth_coder) +
+                n_regions * (job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8));
+    return MTH_OK;
+}
+
+int mth_need_decode(const struct mth_container_front *front, const struct mth_container_head *head,
+                    size_t n_threads, struct mth_memory *memory, struct mth_memory_need *need)
+{
+    struct estimate *e = mth_memory_calloc(memory, 1, sizeof *e);
+    if (!e)
+        return MTH_ERR_NO_MEMORY;
+    size_t n = at_most(head->raw_bytes, head->chunk_bytes);
+    uint64_t n_over = 0;
+    e->sides = MTH_SIDE_DECODE;
+    for (size_t s = 0; s < front->n_specs; s++) {
+        const struct mth_pipeline *pipeline = front->specs[s]->pipeline;
+        for (size_t d = 0; d < MTH_N_DTYPES; d++) {
+            struct mth_symbol_type type = mth_symbol_type_of((enum mth_dtype)d);
+            size_t n_bound = 0, n_stored = 0;
+            if (!mth_pipeline_accepts(pipeline, type))
+                continue;
+            walk(e, s, pipeline, (enum mth_dtype)d, n, front->has_base);
+            if (mth_chunk_bound(pipeline, type, n, &n_bound, &n_stored) == MTH_OK && n_bound > n)
+                n_over = n_bound - n > n_over ? n_bound - n : n_over;
+        }
+    }
+    /* The block and the bytes; what is scattered when it is decoded; the bytes of the base. */
+    uint64_t n_lanes = front->batches ? MTH_MAX_BATCH : 1, n_buffers = 3u + (front->has_base ? 1u : 0u);
+    uint64_t thread =
+        add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) + n_lanes * n_over);
+    mth_memory_free(memory, e);
+    thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
+    *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};
+    need->total_bytes = add(times(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
+                                                          front->n_references * (uint64_t)REGION_BYTES);
+    return MTH_OK;
+}
+
+int mth_need_check(const struct mth_memory *memory, const struct mth_memory_need *need, struct mth_error *err)
+{
+    uint64_t limit = mth_memory_limit(memory), current = mth_memory_current(memory);
+    uint64_t total = add(need->total_bytes, current);
+    if (total <= limit)
+        return MTH_OK;
+    return mth_error_set(err, MTH_ERR_LIMIT,
+                         "may take %.1f MiB, %.1f MiB on each of %zu threads, and %.1f MiB are allowed "
+                         "(--memory); fewer threads take less",
+                         (double)total / (1 << 20), (double)need->thread_bytes / (1 << 20), need->n_threads,
+                         (double)limit / (1 << 20));
+}
+
+int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, bool has_base,
+                        const struct mth_stream_config *config, struct mth_memory_need *need,
+                        struct mth_error *err)
+{
+    struct mth_coder *coder;
+    struct mth_coder_config coder_config = {
+        .n_threads = 1, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
+    struct mth_coder_spec *specs[MTH_N_PLAN_SPECS] = {0};
+    int status = mth_coder_create_driven(&coder_config, &coder, err);
+    if (status)
+        return status;
+    status = mth_coder_take_plan_specs(coder, pipeline, specs, err);
+    if (!status) {
+        struct mth_need_encode_job job = {.map = map,
+                                          .has_base = has_base && mth_pipeline_wants_reference(pipeline),
+                                          .verify = config->verify,
+                                          .chunk_bytes = coder->chunk_bytes,
+                                          .n_threads = config->n_threads};
+        for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
+            job.specs[i] = specs[i] ? specs[i]->pipeline : NULL;
+        status = mth_need_encode(&job, config->memory, need);
+        if (status)
+            mth_error_set(err, status, "no memory to plan");
+    }
+    mth_coder_destroy(coder);
+    return status;
+}
