@@ -6,7 +6,7 @@
 #include "pipeline/memory_need.h"
 
 #include "base/checked.h"
-#include "pipeline/bundle.h"
+#include "pipeline/stream_turns.h"
 
 #include <string.h>
 
@@ -237,9 +237,10 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
         if (content.n_bytes[d])
             walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &n_over, &n_models);
-    /* Bytes, and the block; what lies scattered, gathered; the bytes of the base; what is restored. */
-    uint64_t n_buffers = 3u + (job->has_base ? 1u : 0u) + (job->verify ? 1u : 0u);
-    uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) + n_over);
+    /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base; what is restored. */
+    uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base ? 1u : 0u) + (job->verify ? 1u : 0u);
+    uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) +
+                                         MTH_BLOCKS_PER_THREAD * n_over);
     mth_memory_free(memory, e);
     thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * SEGMENT_BYTES * (job->verify ? 2u : 1u) +
               at_most(n_regions, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES + sizeof(struct mth_coder_worker) +
