@@ -39,7 +39,7 @@ static uint64_t add(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t times(uint64_t a, uint64_t n)
+static uint64_t product(uint64_t a, uint64_t n)
 {
     return n && a > UINT64_MAX / n ? UINT64_MAX : a * n;
 }
@@ -247,7 +247,7 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
               sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
     need->total_bytes =
-        add(times(thread, job->n_threads),
+        add(product(thread, job->n_threads),
             FRONT_BYTES + n_models + sizeof(struct mth_coder) +
                 n_regions * (job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8));
     return MTH_OK;
@@ -281,8 +281,8 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     mth_memory_free(memory, e);
     thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};
-    need->total_bytes = add(times(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
-                                                          front->n_references * (uint64_t)REGION_BYTES);
+    need->total_bytes = add(product(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
+                                                            front->n_references * (uint64_t)REGION_BYTES);
     return MTH_OK;
 }
 
