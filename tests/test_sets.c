@@ -9,6 +9,7 @@
 #include "tests/support/crc32.h"
 #include "tests/support/temp_dir.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -286,6 +287,91 @@ static void a_missing_or_short_file_of_dcp_is_told(void **state)
     temp_dir_destroy(dir);
 }
 
+/* ---- many files ---- */
+
+enum { N_SHARDS = 80, N_READERS = 4, N_READS = 400, SHARD_BYTES = 200 };
+
+struct reader {
+    const struct mth_source *source;
+    const uint8_t *whole;
+    uint32_t seed;
+    size_t n_wrong;
+};
+
+static void *read_here_and_there(void *arg)
+{
+    struct reader *reader = arg;
+    uint8_t room[3 * SHARD_BYTES];
+    struct mth_error err;
+    for (size_t i = 0; i < N_READS; i++) {
+        reader->seed = reader->seed * 1664525u + 1013904223u;
+        uint64_t begin = reader->seed % reader->source->n_bytes, left = reader->source->n_bytes - begin;
+        size_t n = left < sizeof room ? (size_t)left : sizeof room;
+        reader->n_wrong += mth_source_read(reader->source, begin, room, n, &err) != MTH_OK ||
+                           memcmp(room, reader->whole + begin, n) != 0;
+    }
+    return NULL;
+}
+
+/* More files than are kept open. */
+static void many_files_are_read_by_several_threads(void **state)
+{
+    (void)state;
+    char *dir = temp_dir_create();
+    uint8_t *whole = malloc((size_t)N_SHARDS * SHARD_BYTES);
+    size_t n_whole = 0;
+    struct rig rig;
+    for (unsigned i = 0; i < N_SHARDS; i++) {
+        char name[64], header[128];
+        uint8_t *file = whole + n_whole;
+        size_t n_header =
+            (size_t)snprintf(header, sizeof header,
+                             "{\"t%u\":{\"dtype\":\"U8\",\"shape\":[100],\"data_offsets\":[0,100]}}", i);
+        memset(file, 0, 8);
+        file[0] = (uint8_t)n_header;
+        memcpy(file + 8, header, n_header);
+        memset(file + 8 + n_header, (int)i, 100);
+        snprintf(name, sizeof name, "m-%05u-of-%05u.safetensors", i + 1, N_SHARDS);
+        temp_dir_write(dir, name, file, 8 + n_header + 100);
+        n_whole += 8 + n_header + 100;
+    }
+    rig_open(&rig, dir);
+    rig_must(&rig);
+    assert_int_equal(rig.opened.source.n_bytes, n_whole);
+    assert_int_equal(rig.opened.map.n_tensors, N_SHARDS);
+    pthread_t threads[N_READERS];
+    struct reader readers[N_READERS];
+    for (uint32_t i = 0; i < N_READERS; i++) {
+        readers[i] = (struct reader){&rig.opened.source, whole, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, read_here_and_there, &readers[i]), 0);
+    }
+    for (size_t i = 0; i < N_READERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(readers[i].n_wrong, 0);
+    }
+    rig_close(&rig);
+    free(whole);
+    temp_dir_destroy(dir);
+}
+
+static void a_file_that_changes_its_size_meanwhile_is_noticed(void **state)
+{
+    (void)state;
+    char *dir = temp_dir_create(), *byte = malloc(1);
+    struct rig rig;
+    copy(FIXTURES "hf-step1/" SHARD_1, dir, SHARD_1);
+    copy(FIXTURES "hf-step1/" SHARD_2, dir, SHARD_2);
+    rig = (struct rig){.memory = mth_memory_create(0)};
+    assert_int_equal(mth_opened_open_any(&rig.opened, dir, 1, rig.memory, &rig.err), MTH_OK);
+    copy_part(FIXTURES "hf-step1/" SHARD_2, dir, SHARD_2, 1);
+    uint64_t last = rig.opened.source.n_bytes - 1;
+    assert_int_equal(mth_source_read(&rig.opened.source, last, byte, 1, &rig.err), MTH_ERR_TRUNCATED);
+    assert_non_null(strstr(rig.err.text, "became another"));
+    rig_close(&rig);
+    free(byte);
+    temp_dir_destroy(dir);
+}
+
 /* ---- one file of a set ---- */
 
 static void open_file(struct rig *rig, const char *path)
@@ -381,6 +467,8 @@ int main(void)
         cmocka_unit_test(an_index_and_its_shards_must_agree),
         cmocka_unit_test(metadata_of_the_first_versions_says_the_same),
         cmocka_unit_test(a_missing_or_short_file_of_dcp_is_told),
+        cmocka_unit_test(many_files_are_read_by_several_threads),
+        cmocka_unit_test(a_file_that_changes_its_size_meanwhile_is_noticed),
         cmocka_unit_test(a_distcp_file_has_the_names_that_the_set_has),
         cmocka_unit_test(a_distcp_file_alone_has_the_same_tensors_by_number),
         cmocka_unit_test(damage_that_hides_the_metadata_costs_the_names_alone),
