@@ -441,7 +441,7 @@ static void damage_that_hides_the_metadata_costs_the_names_alone(void **state)
     (void)state;
     char *dir = temp_dir_create(), path[512];
     struct mth_error why = {0};
-    struct rig rig = {.memory = mth_memory_create(0)};
+    struct rig rig;
     bool is_opaque = true;
     copy(FIXTURES "dcp-step1/__0_0.distcp", dir, "__0_0.distcp");
     write_text(dir, ".metadata", "\x80\4not a pickle");
