@@ -383,7 +383,7 @@ static void shared_attributes_of_many_fields_are_not_looked_through(void **state
         dcp_put_text(&metadata, "N");
     }
     dcp_put_text(&metadata, "u0");
-    dcp_put_text(&metadata, M + 2);
+    dcp_put_text(&metadata, &M[2]);
     dcp_put_text(&metadata, "}\x8c\x0cstorage_data}(");
     for (int i = 0; i < N_ITEMS; i++)
         dcp_put_text(&metadata, INDEX("h\1") INFO("h\1"));
