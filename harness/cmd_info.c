@@ -1,6 +1,7 @@
 /* `mithril info`: what a checkpoint holds, how much entropy its streams have, and what a container was made with. */
 #include "harness/command.h"
 
+#include "harness/base_files.h"
 #include "harness/directory.h"
 #include "harness/info.h"
 #include "harness/info_container.h"
@@ -293,8 +294,15 @@ int mth_cmd_info(int argc, char **argv)
     if (!mth_options_parse(&line, argc, argv, &options, &exit_code))
         return exit_code;
     struct mth_memory *memory = mth_memory_create(0);
+    struct mth_base_files bases = {0};
     int status = memory ? open_input(&options, memory, &opened, &err)
                         : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
+    /* Containers of a set are read against the base that they are then compared with. */
+    if (!status && opened.set && options.base && mth_opened_needs_base(&opened)) {
+        status = mth_base_files_open(&bases, &options, 1, memory, &err);
+        if (!status)
+            status = mth_base_files_give(&bases, &opened, &err);
+    }
     if (!status && opened.container)
         status = mth_info_container(&opened, &options, memory, &err);
     else if (!status && options.bases.n_items > 1)
@@ -303,6 +311,7 @@ int mth_cmd_info(int argc, char **argv)
     else if (!status)
         status = tell_checkpoint(&options, &opened, &err);
     mth_opened_close(&opened);
+    mth_base_files_close(&bases);
     mth_memory_destroy(memory);
     mth_options_free(&options);
     return status ? mth_command_fail(&err) : MTH_EXIT_OK;

@@ -178,6 +178,13 @@ the_second_step_has_the_first_as_base() {
 }
 judge directories_of_steps_are_paired_in_step_order the_second_step_has_the_first_as_base
 
+info_reads_containers_against_their_base() {
+    rm -rf packed
+    "$mithril" compress -q -o packed -b "$sets/hf-step1" "$sets/hf-step2" && "$mithril" info packed -b "$sets/hf-step1" | tail -n +2 >a &&
+        "$mithril" info "$sets/hf-step2" -b "$sets/hf-step1" | tail -n +2 >b && cmp a b
+}
+judge info_reads_containers_against_their_base info_reads_containers_against_their_base
+
 one_line() {
     want=$1
     shift
