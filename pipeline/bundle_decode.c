@@ -311,7 +311,7 @@ int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_in
 {
     struct batch batch = {.decoder = decoder,
                           .worker_index = worker_index,
-                          .limit = decoder->front->batches ? MTH_MAX_BATCH : 1,
+                          .limit = mth_front_lanes(decoder->front),
                           .err = err};
     int status = MTH_OK;
     for (size_t j = 0; !status && j < n_jobs; j++) {

@@ -148,8 +148,15 @@ struct mth_container_front {
     size_t n_references, references_capacity;
     struct mth_growing text;
     uint8_t last_type; /* of the blocks read so far */
-    bool batches;      /* some spec decodes several chunks faster at once */
+    uint32_t
+        n_lanes; /* bundles that a thread decodes side by side, where some spec decodes several faster at once */
 };
+
+/* At least 1. */
+static inline size_t mth_front_lanes(const struct mth_container_front *front)
+{
+    return front->n_lanes ? front->n_lanes : 1;
+}
 
 void mth_front_free(struct mth_memory *memory, struct mth_container_front *front);
 

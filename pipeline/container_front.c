@@ -208,7 +208,7 @@ static int read_spec(struct mth_coder *coder, struct mth_container_front *front,
     if (status)
         return status;
     front->n_specs++;
-    front->batches |= (*spec)->pipeline->interleaves;
+    front->n_lanes = (*spec)->pipeline->interleaves ? MTH_MAX_BATCH : front->n_lanes;
     return MTH_OK;
 }
 

@@ -15,7 +15,11 @@ enum {
     REGION_BYTES =
         64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
     CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
-    FRONT_BYTES = 4 << 20    /* pages of references and their coding, the index */
+    /* What presets keep to, less what the program takes; see docs/container.md. */
+    BOUND_BYTES = 57 << 20,
+    BOUND_THREAD_BYTES = 8 << 20,
+    FILE_LANES = 2,
+    FRONT_BYTES = 4 << 20 /* pages of references and their coding, the index */
 };
 
 /* Scratch of a chunk: the k-th piece that it takes is the k-th block of an arena, as large as any chunk made it. */
@@ -30,6 +34,7 @@ struct estimate {
     const struct mth_pipeline *pipeline;              /* being walked */
     size_t spec;
     size_t n_lanes;
+    size_t batch; /* chunks that are decoded side by side where that is faster */
     unsigned sides;
 };
 
@@ -143,7 +148,7 @@ static void walk(struct estimate *e, size_t spec, const struct mth_pipeline *pip
         walk_encoding(e, &pipeline->nodes[0], type, n_bytes, true, has_reference);
     }
     if (e->sides & MTH_SIDE_DECODE) {
-        e->n_lanes = pipeline->interleaves && e->sides == MTH_SIDE_DECODE ? MTH_MAX_BATCH : 1;
+        e->n_lanes = pipeline->interleaves ? e->batch : 1;
         e->scratch.n_used = 0;
         walk_decoding(e, &pipeline->nodes[0], type, n_bytes, true, has_reference, true);
     }
@@ -233,6 +238,7 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     struct content content = content_of(job->map);
     uint64_t n_over = 0, n_models = 0, n_regions = job->map->n_regions;
     size_t n = at_most(content.total, job->chunk_bytes);
+    e->batch = 1;
     e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
         if (content.n_bytes[d])
@@ -254,13 +260,14 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
 }
 
 int mth_need_decode(const struct mth_container_front *front, const struct mth_container_head *head,
-                    size_t n_threads, struct mth_memory *memory, struct mth_memory_need *need)
+                    size_t n_threads, bool in_memory, struct mth_memory *memory, struct mth_memory_need *need)
 {
     struct estimate *e = mth_memory_calloc(memory, 1, sizeof *e);
     if (!e)
         return MTH_ERR_NO_MEMORY;
     size_t n = at_most(head->raw_bytes, head->chunk_bytes);
     uint64_t n_over = 0;
+    e->batch = mth_front_lanes(front);
     e->sides = MTH_SIDE_DECODE;
     for (size_t s = 0; s < front->n_specs; s++) {
         const struct mth_pipeline *pipeline = front->specs[s]->pipeline;
@@ -275,7 +282,7 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
         }
     }
     /* The block and the bytes; what is scattered when it is decoded; the bytes of the base. */
-    uint64_t n_lanes = front->batches ? MTH_MAX_BATCH : 1, n_buffers = 3u + (front->has_base ? 1u : 0u);
+    uint64_t n_lanes = e->batch, n_buffers = (in_memory ? 1u : 3u) + (front->has_base ? 1u : 0u);
     uint64_t thread =
         add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) + n_lanes * n_over);
     mth_memory_free(memory, e);
@@ -284,6 +291,24 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     need->total_bytes = add(product(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
                                                             front->n_references * (uint64_t)REGION_BYTES);
     return MTH_OK;
+}
+
+int mth_need_fit_lanes(struct mth_container_front *front, const struct mth_container_head *head,
+                       size_t n_threads, bool in_memory, struct mth_memory *memory)
+{
+    uint64_t bound = BOUND_BYTES + n_threads * (uint64_t)BOUND_THREAD_BYTES, limit = mth_memory_limit(memory);
+    struct mth_memory_need need;
+    int status = MTH_OK;
+    /* Codecs interleave pairs; what more wait for is out of the cache before it is written. */
+    if (!in_memory && front->n_lanes > FILE_LANES)
+        front->n_lanes = FILE_LANES;
+    for (; !status && front->n_lanes > 1; front->n_lanes /= 2) {
+        status = mth_need_decode(front, head, n_threads, in_memory, memory, &need);
+        uint64_t total = add(need.total_bytes, mth_memory_current(memory));
+        if (!status && need.total_bytes <= bound && total <= limit)
+            break;
+    }
+    return status;
 }
 
 int mth_need_check(const struct mth_memory *memory, const struct mth_memory_need *need, struct mth_error *err)

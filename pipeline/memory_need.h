@@ -17,9 +17,13 @@ struct mth_need_encode_job {
 /* Errors: MTH_ERR_NO_MEMORY. */
 int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *memory,
                     struct mth_memory_need *need);
-/* The same to restore what has this front. */
+/* The same to restore what has this front. in_memory: container and original lie there. */
 int mth_need_decode(const struct mth_container_front *front, const struct mth_container_head *head,
-                    size_t n_threads, struct mth_memory *memory, struct mth_memory_need *need);
+                    size_t n_threads, bool in_memory, struct mth_memory *memory,
+                    struct mth_memory_need *need);
+/* Takes lanes from a front until decoding keeps to the bound of memory, and to the account's limit, or one is left. */
+int mth_need_fit_lanes(struct mth_container_front *front, const struct mth_container_head *head,
+                       size_t n_threads, bool in_memory, struct mth_memory *memory);
 
 /* Does what is needed fit what is left of an account? Errors: MTH_ERR_LIMIT with both figures. */
 int mth_need_check(const struct mth_memory *memory, const struct mth_memory_need *need,

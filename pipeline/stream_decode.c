@@ -46,7 +46,7 @@ static bool take(struct decode_run *run, struct mth_bundle_worker *worker, struc
                  size_t *n_found, uint64_t *turn)
 {
     struct mth_container_reader *reader = &run->reader;
-    size_t limit = reader->front.batches ? MTH_MAX_BATCH : 1;
+    size_t limit = mth_front_lanes(&reader->front);
     struct mth_error err = {0};
     int status = MTH_OK;
     *n_found = 0;
@@ -163,6 +163,24 @@ static void work(void *arg, size_t worker_index)
     }
 }
 
+/* Decodes as many bundles side by side as memory is there for, and asks whether there is enough for one. */
+static int check_memory(struct decode_run *run, struct mth_error *err)
+{
+    struct mth_coder *coder = run->decoder.coder;
+    struct mth_container_reader *reader = &run->reader;
+    const struct mth_sink *sink = run->job->sink;
+    bool in_memory = sink && sink->memory;
+    struct mth_memory_need need = {0};
+    int status =
+        mth_need_fit_lanes(&reader->front, &reader->head, coder->n_threads, in_memory, coder->memory);
+    if (!status && mth_memory_limit(coder->memory) != SIZE_MAX)
+        status =
+            mth_need_decode(&reader->front, &reader->head, coder->n_threads, in_memory, coder->memory, &need);
+    if (status)
+        return mth_error_set(err, status, "no memory to decode");
+    return mth_need_check(coder->memory, &need, err);
+}
+
 static int prepare(struct decode_run *run, struct mth_error *err)
 {
     struct mth_coder *coder = run->decoder.coder;
@@ -171,15 +189,9 @@ static int prepare(struct decode_run *run, struct mth_error *err)
     if (status)
         return status;
     const struct mth_container_front *front = &run->reader.front;
-    struct mth_memory_need need;
-    if (mth_memory_limit(coder->memory) != SIZE_MAX) {
-        status = mth_need_decode(front, &run->reader.head, coder->n_threads, coder->memory, &need);
-        if (status)
-            return mth_error_set(err, status, "no memory to decode");
-        status = mth_need_check(coder->memory, &need, err);
-        if (status)
-            return status;
-    }
+    status = check_memory(run, err);
+    if (status)
+        return status;
     run->decoder.front = front;
     run->decoder.chunk_bytes = run->reader.head.chunk_bytes;
     run->decoder.without_base = job->without_base && !job->base;

@@ -40,6 +40,12 @@ static void destroy(void *opaque)
         mth_memory_free(state->memory, state);
 }
 
+static size_t state_bytes(const int64_t *options, unsigned side, size_t stream_bytes)
+{
+    (void)options, (void)side, (void)stream_bytes;
+    return sizeof(struct mth_rans_state);
+}
+
 const struct mth_codec mth_codec_rans = {
     .abi = MTH_CODEC_ABI,
     .wire_version = 1,
@@ -52,4 +58,5 @@ const struct mth_codec mth_codec_rans = {
     .encode = mth_rans_encode,
     .decode = mth_rans_decode,
     .models = &mth_rans_models,
+    .state_bytes = state_bytes,
 };
