@@ -1,7 +1,7 @@
 """OpenZL: a graph of transforms and entropy coders. https://github.com/facebook/openzl
 
-The graph is the one for floats of its PyTorch profile, told the dtype instead of guessing it: exponents apart from signs
-and fractions, the exponents by Huffman or (argument `fse`) FSE, the rest stored. It has no threads.
+The graph is the one for floats of its PyTorch profile, given numbers of the right width instead of guessing it: exponents
+apart from signs and fractions, the exponents by Huffman or (argument `fse`) FSE, the rest stored. It has no threads.
 """
 
 import sys
@@ -17,21 +17,20 @@ def load():
     from openzl import ext
     from openzl.ext import graphs, nodes
 
-    split = {"BF16": (nodes.ConvertSerialToNumLE16, nodes.BFloat16Deconstruct),
-             "F16": (nodes.ConvertSerialToNumLE16, nodes.Float16Deconstruct),
-             "F32": (nodes.ConvertSerialToNumLE32, nodes.Float32Deconstruct)}
+    # How its numbers are told to memoryview, and the node that takes them apart.
+    split = {"BF16": ("H", nodes.BFloat16Deconstruct), "F16": ("H", nodes.Float16Deconstruct),
+             "F32": ("I", nodes.Float32Deconstruct)}
     coder = {"huffman": graphs.Huffman, "fse": graphs.Fse}[CODER]
 
     class OpenZl(peer.Adapter):
         def __init__(self, n_threads, dtype, element_bytes):
             if dtype not in split:
                 raise peer.Unsupported(f"OpenZL takes no {dtype} apart")
-            to_numbers, deconstruct = split[dtype]
+            self.code, deconstruct = split[dtype]
             self.element_bytes = element_bytes
             self.compressor = ext.Compressor()
             self.compressor.set_parameter(ext.CParam.FormatVersion, ext.MAX_FORMAT_VERSION)
-            fields = deconstruct()(self.compressor, graphs.Store(), coder())
-            self.compressor.select_starting_graph(to_numbers()(self.compressor, fields))
+            self.compressor.select_starting_graph(deconstruct()(self.compressor, graphs.Store(), coder()))
             self.encoder = ext.CCtx()
             self.encoder.set_parameter(ext.CParam.StickyParameters, 1)
             self.encoder.ref_compressor(self.compressor)
@@ -39,8 +38,8 @@ def load():
 
         def compress(self, data):
             n_tail = len(data) % self.element_bytes
-            whole = memoryview(data)[:len(data) - n_tail]
-            return self.encoder.compress([ext.Input(ext.Type.Serial, whole)]), data[len(data) - n_tail:]
+            numbers = memoryview(data)[:len(data) - n_tail].cast(self.code)
+            return self.encoder.compress([ext.Input(ext.Type.Numeric, numbers)]), data[len(data) - n_tail:]
 
         def stored(self, output):
             return peer.with_tail(*output)
