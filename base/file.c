@@ -155,22 +155,32 @@ static int open_unnamed(const char *path)
 #endif
 }
 
-/* Gives an unnamed file the temporary name, from which it is renamed over the output. */
+/*
+ * Gives an unnamed file its name. Where nothing has it yet that is one step. Over a file that is there no link can go: then
+ * the file is linked beside it and renamed. A process that is killed between these two calls leaves the whole new file
+ * as "NAME.mithril~", which the next one that writes NAME takes away.
+ */
 static int name_file(struct mth_file_writer *writer)
 {
     char link[64];
-    size_t n_path = strlen(writer->path);
     snprintf(link, sizeof link, "/proc/self/fd/%d", writer->fd);
-    for (unsigned i = 0; i < MAX_NAME_TRIES; i++) {
-        snprintf(writer->temporary + n_path, SUFFIX_BYTES, ".tmp.%06u", ((unsigned)getpid() + i) % 1000000);
-        if (linkat(AT_FDCWD, link, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) == 0) {
-            writer->unnamed = false;
+    snprintf(writer->temporary + strlen(writer->path), SUFFIX_BYTES, ".mithril~");
+    if (linkat(AT_FDCWD, link, AT_FDCWD, writer->path, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    for (unsigned i = 0; errno == EEXIST && i < MAX_NAME_TRIES; i++) {
+        unlink(writer->temporary);
+        if (linkat(AT_FDCWD, link, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) != 0)
+            continue;
+        if (rename(writer->temporary, writer->path) == 0)
             return 0;
-        }
-        if (errno != EEXIST)
-            return errno;
+        /* Another process that writes the same file took it for a leftover, or put it in its place. */
+        int failed = errno;
+        unlink(writer->temporary);
+        if (failed != ENOENT)
+            return failed;
+        errno = EEXIST;
     }
-    return EEXIST;
+    return errno;
 }
 
 int mth_file_writer_open(const char *path, struct mth_file_writer **out, struct mth_error *err)
@@ -278,7 +288,7 @@ int mth_file_writer_commit(struct mth_file_writer *writer, struct mth_error *err
     if (close(writer->fd) != 0 && !failed)
         failed = errno;
     writer->fd = -1;
-    if (!failed && rename(writer->temporary, writer->path) != 0)
+    if (!failed && !writer->unnamed && rename(writer->temporary, writer->path) != 0)
         failed = errno;
     if (failed) {
         int status = mth_error_set(err, MTH_ERR_IO, "%s: cannot write: %s", writer->path, strerror(failed));

@@ -50,7 +50,8 @@ int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_bu
 /*
  * Write a file so that its name holds either what it held before or all of the new content: a temporary file
  * in the same directory, synced, renamed over the name, the directory synced. Where the system knows files without a
- * name the temporary one has none until then, so that a process that is killed leaves nothing behind.
+ * name the temporary one has none until then: a process that is killed leaves nothing behind, but between the two calls that
+ * put a whole new file over an old one, and then the next one that writes this name removes it (NAME.mithril~).
  */
 struct mth_file_writer;
 int mth_file_writer_open(const char *path, struct mth_file_writer **writer, struct mth_error *err);

@@ -343,27 +343,6 @@ static void a_full_disk_a_limit_and_an_estimate_leave_nothing(void **state)
     assert_int_equal(temp_dir_count(directory, "."), 2); /* a, err */
 }
 
-/* Wherever it is killed, the old output is there or the new one, and nothing beside it. */
-static void a_killed_run_leaves_the_old_or_the_new_output_alone(void **state)
-{
-    (void)state;
-    write_checkpoint("small", 0);
-    assert_int_equal(
-        shell("for i in $(seq 300); do cat small; done >big && $M compress small -o out.mth -q && "
-              "cp out.mth old && $M compress big -o new -q 2>/dev/null"),
-        0);
-    assert_int_equal(shell("for d in 0.001 0.003 0.005 0.01 0.02 0.03 0.05; do $M compress big -o out.mth -f "
-                           "-q 2>/dev/null & p=$!; "
-                           "sleep $d; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; "
-                           "cmp -s out.mth old || cmp -s out.mth new || exit 1; done; exit 0"),
-                     0);
-    assert_int_equal(temp_dir_count(directory, "."), 5);
-    assert_int_equal(
-        shell("$M compress big -o other.mth -q 2>/dev/null & p=$!; sleep 0.01; kill -INT $p; wait $p; "
-              "c=$?; [ $c = 130 ] || [ $c = 0 ]"),
-        0);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, create_directory, destroy_directory)
 
 int main(void)
@@ -379,7 +358,6 @@ int main(void)
         TEST(info_lists_the_tensors_that_a_container_restores),
         TEST(what_a_spec_needs_is_told_and_a_limit_refused_in_advance),
         TEST(a_full_disk_a_limit_and_an_estimate_leave_nothing),
-        TEST(a_killed_run_leaves_the_old_or_the_new_output_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 enum { MAX_ARGUMENTS = 32 };
 
 /* The absolute path of the program, which stays valid after a change of directory. */
-static char *find_program(void)
+char *program_path(void)
 {
     const char *asked = getenv("MITHRIL");
     char here[2048] = "", beside[2048];
@@ -59,7 +59,13 @@ static char *read_back(FILE *file)
 
 struct program_result program_run(const char *directory, const char *const *arguments)
 {
-    char *argv[MAX_ARGUMENTS + 2] = {find_program()};
+    return program_run_prepared(directory, arguments, NULL, NULL);
+}
+
+struct program_result program_run_prepared(const char *directory, const char *const *arguments,
+                                           int (*prepare)(void *arg), void *arg)
+{
+    char *argv[MAX_ARGUMENTS + 2] = {program_path()};
     for (size_t i = 0; arguments[i]; i++) {
         assert_true(i < MAX_ARGUMENTS);
         argv[i + 1] = (char *)(uintptr_t)arguments[i];
@@ -74,6 +80,8 @@ struct program_result program_run(const char *directory, const char *const *argu
             _exit(127);
         dup2(fileno(out), STDOUT_FILENO);
         dup2(fileno(err), STDERR_FILENO);
+        if (prepare && prepare(arg) != 0)
+            _exit(126);
         execv(argv[0], argv);
         _exit(127);
     }

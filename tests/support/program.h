@@ -15,6 +15,11 @@ struct program_result {
  * The program is $MITHRIL, or the one beside the directory of the test programs. Ends the test when it can not be run.
  */
 struct program_result program_run(const char *directory, const char *const *arguments);
+/* The same; prepare is called in the new process before the program begins, and gives 0 if all is well. */
+struct program_result program_run_prepared(const char *directory, const char *const *arguments,
+                                           int (*prepare)(void *arg), void *arg);
+/* Its absolute path, which the caller frees. */
+char *program_path(void);
 void program_result_free(struct program_result *result);
 
 /* Lines of a text; a last one without a newline counts. */
