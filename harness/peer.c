@@ -253,7 +253,7 @@ static int read_payload(struct mth_peer *peer, uint8_t *out, size_t n_bytes, str
         memcpy(out, peer->ahead + peer->ahead_begin, n);
     peer->ahead_begin += n;
     while (n < n_bytes) {
-        size_t got;
+        size_t got = 0;
         int status = read_some(peer, out + n, n_bytes - n, &got, err);
         if (status)
             return status;

@@ -185,7 +185,7 @@ static void see_peer(const struct mth_json_node *row, struct seen *seen)
 {
     struct mth_json_node samples;
     struct mth_error err;
-    bool verified, unsupported;
+    bool verified = false, unsupported = false;
     if (mth_json_get_bool(row, "verified", MTH_JSON_REQUIRED, &verified, &err) ||
         mth_json_get_bool(row, "unsupported", MTH_JSON_REQUIRED, &unsupported, &err) ||
         mth_json_get_real(row, "ratio", MTH_JSON_OPTIONAL, -1, 1e300, &seen->ratio, &err) ||

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 
 import safetensors.torch
 import torch
@@ -48,9 +49,18 @@ def _torch(value):
     return stream.getvalue()
 
 
+def _interned(value):
+    """The same with equal strings as one object: pickle writes one twice that was loaded twice, in a resumed run."""
+    if isinstance(value, dict):
+        return {_interned(key): _interned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_interned(item) for item in value]
+    return sys.intern(value) if isinstance(value, str) else value
+
+
 def _training(model, optimizer, metadata):
     """What a trainer saves to go on from: fp32 weights, Adam's state, where it is."""
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": int(metadata["step"])}
+    return {"model": model.state_dict(), "optimizer": _interned(optimizer.state_dict()), "step": int(metadata["step"])}
 
 
 # name -> (what it adds to the folder's name, extension, encoder)
