@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "formats/region_match.h"
 #include "harness/base_files.h"
+#include "harness/clock.h"
 #include "harness/file_walk.h"
 #include "harness/memory_limit.h"
 #include "harness/opened.h"
@@ -17,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ESTIMATE_BYTES = 32 << 20 };
+enum { FIRST_SAMPLE_BYTES = 1 << 20, MAX_SAMPLE_GROWTH = 8, ESTIMATE_NS = 900000000 };
 
 struct job {
     const struct mth_options *options;
@@ -97,37 +98,90 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     return mth_text_put_json(&w, job->options->json, err);
 }
 
+/* The most that it may take, into job->need_bytes, the program included. */
+static int know_need(struct job *job, const struct mth_opened *input, struct mth_memory_need *need,
+                     struct mth_error *err)
+{
+    int status =
+        mth_compress_memory(pipeline_of(job), &input->map, job->base != NULL, &job->config, need, err);
+    if (!status && !mth_u64_add(need->total_bytes, mth_memory_current(job->memory), &job->need_bytes))
+        job->need_bytes = UINT64_MAX;
+    return status;
+}
+
 /* What a spec of the user's may take is told before it begins; presets keep to a bound of their own. */
 static int tell_need(struct job *job, const struct mth_opened *input, const char *output_path,
                      struct mth_error *err)
 {
     const char *spec = spec_of(job);
-    struct mth_memory_need need;
+    struct mth_memory_need need = {0};
     char total[MTH_TEXT_BYTES], thread[MTH_TEXT_BYTES];
     FILE *out = talk(job, output_path);
-    int status =
-        mth_compress_memory(pipeline_of(job), &input->map, job->base != NULL, &job->config, &need, err);
-    if (status)
-        return status;
-    if (!mth_u64_add(need.total_bytes, mth_memory_current(job->memory), &job->need_bytes))
-        job->need_bytes = UINT64_MAX;
-    if (out && !mth_preset_find(spec, strlen(spec)))
+    int status = know_need(job, input, &need, err);
+    if (!status && out && !mth_preset_find(spec, strlen(spec)))
         fprintf(out, "%s: may take %s of memory, %s on each of %zu threads\n", spec,
                 mth_text_size(job->need_bytes, total), mth_text_size(need.thread_bytes, thread),
                 need.n_threads);
-    return MTH_OK;
+    return status;
+}
+
+/* The sample grows, as far as the time that the one before took allows, until a second is over or it is the file. */
+static int estimate_in_a_second(struct job *job, const struct mth_opened *input, uint64_t *n_stored,
+                                uint64_t *n_sampled, struct mth_error *err)
+{
+    uint64_t total = input->map.n_bytes, spent_ns = 0, growth = 1;
+    int status = MTH_OK;
+    for (*n_sampled = FIRST_SAMPLE_BYTES; !status && growth > 0; *n_sampled *= growth) {
+        uint64_t begin_ns = mth_clock_ns();
+        *n_sampled = *n_sampled < total ? *n_sampled : total;
+        status = mth_compress_estimate(pipeline_of(job), &input->source, &input->map, job->base, &job->config,
+                                       *n_sampled, n_stored, err);
+        uint64_t took_ns = mth_clock_ns() - begin_ns;
+        spent_ns += took_ns;
+        growth = spent_ns < ESTIMATE_NS ? (ESTIMATE_NS - spent_ns) / (took_ns + 1) : 0;
+        growth = growth > MAX_SAMPLE_GROWTH ? MAX_SAMPLE_GROWTH : growth;
+        if (*n_sampled == total || growth < 2)
+            break;
+    }
+    return status;
+}
+
+static int put_estimate(const struct job *job, const struct mth_opened *input, uint64_t n_stored,
+                        uint64_t n_sampled, struct mth_error *err)
+{
+    struct mth_json_writer w;
+    mth_json_writer_init(&w);
+    mth_json_begin_object(&w, NULL);
+    mth_json_string(&w, "kind", "estimate");
+    mth_json_int(&w, "schema", 1);
+    mth_json_string(&w, "input", input->path);
+    mth_json_string(&w, "base", job->options->base);
+    mth_json_string(&w, "format", input->map.format);
+    mth_json_string(&w, "spec_resolved", mth_pipeline_text(pipeline_of(job)));
+    mth_json_uint(&w, "raw_bytes", input->map.n_bytes);
+    mth_json_uint(&w, "sampled_bytes", n_sampled);
+    mth_json_uint(&w, "estimated_bytes", n_stored);
+    mth_json_real(&w, "ratio", ratio_of(input->map.n_bytes, n_stored));
+    mth_json_uint(&w, "memory_need_bytes", job->need_bytes);
+    mth_json_end(&w);
+    return mth_text_put_json(&w, job->options->json, err);
 }
 
 static int estimate(struct job *job, const struct mth_opened *input, struct mth_error *err)
 {
-    uint64_t n_stored;
-    char name[MTH_TEXT_BYTES];
-    int status = mth_compress_estimate(pipeline_of(job), &input->source, &input->map, job->base, &job->config,
-                                       ESTIMATE_BYTES, &n_stored, err);
+    uint64_t n_stored, n_sampled;
+    char name[MTH_TEXT_BYTES], sampled[MTH_TEXT_BYTES], total[MTH_TEXT_BYTES];
+    struct mth_memory_need need = {0};
+    int status = know_need(job, input, &need, err);
     if (!status)
-        printf("%s: %llu -> about %llu bytes, ratio about %.3f\n", mth_text_name(input->path, 40, name),
-               (unsigned long long)input->map.n_bytes, (unsigned long long)n_stored,
-               ratio_of(input->map.n_bytes, n_stored));
+        status = estimate_in_a_second(job, input, &n_stored, &n_sampled, err);
+    if (!status && job->options->json)
+        status = put_estimate(job, input, n_stored, n_sampled, err);
+    else if (!status)
+        printf("%s: %llu -> about %llu bytes, ratio about %.3f; from %s of it; may take %s of memory\n",
+               mth_text_name(input->path, 40, name), (unsigned long long)input->map.n_bytes,
+               (unsigned long long)n_stored, ratio_of(input->map.n_bytes, n_stored),
+               mth_text_size(n_sampled, sampled), mth_text_size(job->need_bytes, total));
     return status;
 }
 

@@ -10,6 +10,8 @@ struct mth_stream_progress {
     void *arg;
 };
 
+struct mth_stream_sampled;
+
 /* What mth_compress is told, but for its config. */
 struct mth_stream_encode_job {
     const struct mth_pipeline *pipeline;
@@ -20,7 +22,14 @@ struct mth_stream_encode_job {
     struct mth_sink *sink;
     struct mth_stream_progress progress;
     bool verify;
-    uint64_t sample_every; /* code only one bundle in so many; 0: all */
+    uint64_t sample_every;              /* code only the first bundle and one in so many; 0: all */
+    struct mth_stream_sampled *sampled; /* what those were; NULL: nobody asks */
+};
+
+/* The bundles of a sample, the first of the file apart: it holds the header, and is not like the others. */
+struct mth_stream_sampled {
+    uint64_t first_raw_bytes, first_block_bytes;
+    uint64_t rest_raw_bytes, rest_block_bytes;
 };
 
 int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_job *job,

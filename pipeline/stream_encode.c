@@ -25,6 +25,12 @@ struct encode_run {
     uint64_t next;                 /* bundle to be taken */
 };
 
+/* A sample takes the first bundle, which holds the header, and one of every so many, from their middle. */
+static bool is_sampled(const struct mth_stream_encode_job *job, uint64_t number)
+{
+    return job->sample_every <= 1 || number == 0 || number % job->sample_every == job->sample_every / 2;
+}
+
 /* The next bundle into lane; false when there is none. */
 static bool take(struct encode_run *run, struct mth_bundle *bundle, uint64_t *number)
 {
@@ -34,9 +40,7 @@ static bool take(struct encode_run *run, struct mth_bundle *bundle, uint64_t *nu
     if (!turns->failed) {
         struct mth_error err = {0};
         int status = mth_bundle_planner_next(&run->planner, bundle);
-        /* A sample takes the first of every so many; the others are planned and passed over. */
-        while (!status && bundle->n_bytes && run->job->sample_every > 1 &&
-               run->n_planned++ % run->job->sample_every != 0)
+        while (!status && bundle->n_bytes && !is_sampled(run->job, run->n_planned++))
             status = mth_bundle_planner_next(&run->planner, bundle);
         if (status) {
             mth_error_set(&err, status, "no memory for the plan of a bundle");
@@ -251,12 +255,31 @@ static int write_front(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* Called when all bundles are written, and the last page of the index, which is their only one or not full, is not. */
+static void note_sample(const struct encode_run *run, struct mth_stream_sampled *sampled)
+{
+    const struct mth_index *index = &run->index;
+    uint64_t blocks = run->writer.offset - index->front_end -
+                      index->n_pages * (MTH_BLOCK_HEAD_BYTES + MTH_PAGE_HEAD_BYTES +
+                                        (uint64_t)MTH_PAGE_ENTRIES * MTH_PAGE_ENTRY_BYTES);
+    const uint8_t *first = index->page + MTH_PAGE_HEAD_BYTES;
+    *sampled = (struct mth_stream_sampled){0};
+    if (index->n_pages == 0 && index->n_entries > 0) {
+        sampled->first_raw_bytes = mth_load32(first);
+        sampled->first_block_bytes = mth_load32(first + 4);
+    }
+    sampled->rest_raw_bytes = run->stats.sampled_bytes - sampled->first_raw_bytes;
+    sampled->rest_block_bytes = blocks - sampled->first_block_bytes;
+}
+
 static int write_end(struct encode_run *run, struct mth_error *err)
 {
     static const struct mth_file_attributes none;
     struct mth_memory *memory = run->encoder.coder->memory;
     struct mth_growing root = {0};
     uint8_t trailer[MTH_TRAILER_BYTES];
+    if (run->job->sampled)
+        note_sample(run, run->job->sampled);
     int status = mth_index_write_page(&run->index, &run->writer, err);
     uint64_t root_offset = run->writer.offset;
     if (status)
@@ -370,26 +393,34 @@ int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_
                           struct mth_error *err)
 {
     struct mth_coder *coder;
-    struct mth_coder_config coder_config = {
-        .n_threads = config->n_threads, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
+    struct mth_coder_config coder_config = {.n_threads = config->n_threads,
+                                            .chunk_bytes = config->chunk_bytes ? config->chunk_bytes
+                                                                               : MTH_DEFAULT_CHUNK_BYTES,
+                                            .memory = config->memory};
     struct mth_container_stats stats;
     struct mth_sink sink = {.name = "nowhere", .write = discard, .fd = -1};
-    uint64_t every = n_sample_bytes ? map->n_bytes / n_sample_bytes + 1 : 1;
+    struct mth_stream_sampled sampled = {0};
+    uint64_t every = n_sample_bytes ? (map->n_bytes + n_sample_bytes - 1) / n_sample_bytes : 1;
     struct mth_stream_encode_job job = {.pipeline = pipeline,
                                         .input = input,
                                         .map = map,
                                         .base = base,
                                         .sink = &sink,
                                         .progress = {config->progress, config->progress_arg},
-                                        .sample_every = every};
+                                        .sample_every = every,
+                                        .sampled = &sampled};
     int status = mth_coder_create(&coder_config, &coder, err);
     if (status)
         return status;
     status = mth_stream_encode(coder, &job, &stats, err);
     mth_coder_destroy(coder);
+    /* What stands around the bundles is there already; those that were passed over are like the rest of the sample. */
+    uint64_t n_left = status ? 0 : map->n_bytes - stats.sampled_bytes;
     if (!status)
-        *n_stored =
-            stats.stored_bytes + (uint64_t)((double)stats.stored_bytes / (double)(stats.sampled_bytes + 1) *
-                                            (double)(map->n_bytes - stats.sampled_bytes));
+        *n_stored = stats.stored_bytes;
+    if (!status && n_left)
+        *n_stored += (uint64_t)((double)sampled.rest_block_bytes / (double)(sampled.rest_raw_bytes + 1) *
+                                (double)n_left) +
+                     n_left / coder_config.chunk_bytes * MTH_PAGE_ENTRY_BYTES;
     return status;
 }
