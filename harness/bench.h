@@ -130,7 +130,7 @@ struct mth_bench_config {
     double cell_seconds; /* after this much time a cell gets no more than three samples */
     uint64_t seed;
     size_t n_threads;
-    size_t chunk_bytes;
+    size_t chunk_bytes; /* 0: as each pipeline likes it */
     size_t llc_bytes;
     double peer_seconds; /* for one answer of a peer */
     bool quiet;

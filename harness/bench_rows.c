@@ -197,6 +197,14 @@ static void put_flags(struct mth_json_writer *w, uint32_t flags)
     mth_json_end(w);
 }
 
+static size_t chunk_bytes_of(const struct mth_bench *bench, const struct mth_bench_case *at,
+                             const struct mth_bench_cell *cell)
+{
+    if (bench->config.chunk_bytes || !cell->pipeline)
+        return bench->config.chunk_bytes;
+    return mth_pipeline_chunk_bytes(cell->pipeline, at->base_path != NULL);
+}
+
 static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
                      const struct mth_bench_case *at, const struct mth_bench_cell *cell, size_t phase)
 {
@@ -223,7 +231,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
     put_uint_or_null(w, "heap_peak_bytes", result->heap_peak_bytes, !cell->peer_command);
-    put_uint_or_null(w, "chunk_bytes", bench->config.chunk_bytes, !cell->peer_command);
+    put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
     mth_json_string(w, "kernel", cell->peer_command ? NULL : "portable");

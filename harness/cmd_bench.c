@@ -208,7 +208,7 @@ int mth_cmd_bench(int argc, char **argv)
                    .peer_seconds = options.peer_seconds >= 0 ? options.peer_seconds : DEFAULT_PEER_SECONDS,
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
-                   .chunk_bytes = options.chunk_bytes ? options.chunk_bytes : MTH_DEFAULT_CHUNK_BYTES,
+                   .chunk_bytes = options.chunk_bytes,
                    .llc_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .env_id = env_id}};

@@ -79,7 +79,7 @@ struct mth_options {
     const char *hyperfine;
     enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
     size_t threads;       /* 1 .. 4096 */
-    size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB */
+    size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB; 0 when not given */
     size_t memory_bytes;  /* 0: no limit */
     size_t rounds;
     double seconds;      /* -1 when not given */

@@ -16,15 +16,15 @@ static bool is_chunk_size(size_t n_bytes)
 static int create(const struct mth_coder_config *config, bool has_pool, struct mth_coder **out,
                   struct mth_error *err)
 {
-    size_t chunk_bytes = config->chunk_bytes ? config->chunk_bytes : MTH_DEFAULT_CHUNK_BYTES;
-    if (!is_chunk_size(chunk_bytes))
+    if (config->chunk_bytes && !is_chunk_size(config->chunk_bytes))
         return mth_error_set(err, MTH_ERR_USAGE,
-                             "a chunk of %zu bytes: it must be a power of two, 4 KiB to 1 GiB", chunk_bytes);
+                             "a chunk of %zu bytes: it must be a power of two, 4 KiB to 1 GiB",
+                             config->chunk_bytes);
     struct mth_coder *coder = mth_memory_calloc(config->memory, 1, sizeof *coder);
     if (!coder)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a coder");
     coder->memory = config->memory;
-    coder->chunk_bytes = chunk_bytes;
+    coder->asked_chunk_bytes = config->chunk_bytes;
     coder->n_threads = config->n_threads;
     int status = has_pool ? mth_pool_create(config->n_threads, &coder->pool) : MTH_OK;
     if (!status) {
@@ -42,6 +42,11 @@ static int create(const struct mth_coder_config *config, bool has_pool, struct m
     }
     *out = coder;
     return MTH_OK;
+}
+
+size_t mth_pipeline_chunk_bytes(const struct mth_pipeline *pipeline, bool has_base)
+{
+    return has_base && mth_pipeline_wants_reference(pipeline) ? MTH_CHUNK_BYTES_DELTA : MTH_CHUNK_BYTES_ALONE;
 }
 
 int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)

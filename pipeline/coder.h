@@ -55,7 +55,8 @@ struct mth_coder {
     struct mth_memory *memory;
     struct mth_pool *pool;
     size_t n_threads;
-    size_t chunk_bytes;
+    size_t asked_chunk_bytes; /* 0: as the pipeline likes it */
+    size_t chunk_bytes;       /* of the call in progress */
     struct mth_coder_worker *workers;
     struct mth_bundle_worker *bundle_workers; /* one per thread, when there is any */
     struct mth_coder_spec cache[MTH_MAX_CACHED_SPECS];

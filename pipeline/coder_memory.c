@@ -10,8 +10,9 @@ int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *
     enum { FIXED_BYTES = 1 << 16, REGION_BYTES = 128, CHUNK_BYTES = 96 + MTH_MAX_ENTRY_BYTES / 8 };
     const struct mth_region_map *map = input->map;
     size_t raw, n_chunks, regions, chunks;
+    size_t chunk_bytes = coder->asked_chunk_bytes ? coder->asked_chunk_bytes : MTH_CHUNK_BYTES_ALONE;
     if (!mth_u64_to_size(map->n_bytes, &raw) ||
-        !mth_size_add(3 * (raw / coder->chunk_bytes) + 1024, map->n_regions, &n_chunks) ||
+        !mth_size_add(3 * (raw / chunk_bytes) + 1024, map->n_regions, &n_chunks) ||
         !mth_size_mul(n_chunks, CHUNK_BYTES, &chunks) ||
         !mth_size_mul(map->n_regions, REGION_BYTES, &regions) || !mth_size_add(raw, chunks, n_bytes) ||
         !mth_size_add(*n_bytes, regions, n_bytes) || !mth_size_add(*n_bytes, map->n_text, n_bytes) ||

@@ -89,11 +89,16 @@ struct mth_checkpoint {
     const struct mth_region_map *map;
 };
 
-enum { MTH_DEFAULT_CHUNK_BYTES = 1 << 20 };
+/*
+ * What chunk_bytes 0 stands for: the first, which stays in a processor's second-level cache on its way from file to file; the
+ * second where a stage looks at a base, because what is left of a chunk then is small beside what frames it.
+ */
+enum { MTH_CHUNK_BYTES_ALONE = 256 << 10, MTH_CHUNK_BYTES_DELTA = 1 << 20 };
+size_t mth_pipeline_chunk_bytes(const struct mth_pipeline *pipeline, bool has_base);
 
 struct mth_coder_config {
     size_t n_threads;          /* 1 .. 4096 */
-    size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: 1 MiB */
+    size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: mth_pipeline_chunk_bytes */
     struct mth_memory *memory; /* the account for everything the coder allocates */
 };
 
@@ -155,7 +160,7 @@ struct mth_stream_base {
 
 struct mth_stream_config {
     size_t n_threads;          /* 1 .. 4096 */
-    size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: 1 MiB; only to compress */
+    size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: as above; only to compress */
     struct mth_memory *memory; /* the account, whose limit is kept */
     bool verify;               /* mth_compress restores every bundle and compares it before it is written */
     /* Called now and then, by one thread at a time: bytes of the original done. Anything but 0 cancels. NULL: none. */

@@ -334,6 +334,9 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
                              .stats = {.raw_bytes = job->map->n_bytes}};
     if (job->attributes)
         run.stats.attributes = *job->attributes;
+    coder->chunk_bytes = coder->asked_chunk_bytes
+                             ? coder->asked_chunk_bytes
+                             : mth_pipeline_chunk_bytes(job->pipeline, job->base != NULL);
     mth_coder_free_models(coder);
     int status = prepare(&run, err);
     if (!status)

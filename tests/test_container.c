@@ -93,6 +93,26 @@ static void many_bundles_fill_pages_and_restore(void **state)
     mth_memory_destroy(memory);
 }
 
+static void chunks_are_larger_where_a_base_is_looked_at(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct made *input = made_checkpoint();
+    static const struct {
+        const char *spec;
+        bool has_base;
+        uint8_t log2;
+    } cases[] = {{"seed", false, 18}, {"seed", true, 20}, {"zstd:level=1", true, 18}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct mth_bytes container =
+            made_compress(memory, 1, 0, cases[i].spec, input, cases[i].has_base ? input : NULL, NULL);
+        assert_int_equal(container.data[6], cases[i].log2); /* of the head: docs/container.md */
+        made_container_free(container);
+    }
+    made_free(input);
+    mth_memory_destroy(memory);
+}
+
 static void small_tensors_share_chunks_and_what_equals_the_base_costs_no_payload(void **state)
 {
     (void)state;
@@ -257,6 +277,7 @@ int main(void)
         cmocka_unit_test(every_spec_restores_on_any_number_of_threads_from_the_same_bytes),
         cmocka_unit_test(lengths_around_every_boundary_restore),
         cmocka_unit_test(many_bundles_fill_pages_and_restore),
+        cmocka_unit_test(chunks_are_larger_where_a_base_is_looked_at),
         cmocka_unit_test(small_tensors_share_chunks_and_what_equals_the_base_costs_no_payload),
         cmocka_unit_test(a_wrong_base_is_refused),
         cmocka_unit_test(a_base_of_another_layout_serves_when_its_tensors_are_the_same),
