@@ -49,6 +49,12 @@ size_t mth_pipeline_chunk_bytes(const struct mth_pipeline *pipeline, bool has_ba
     return has_base && mth_pipeline_wants_reference(pipeline) ? MTH_CHUNK_BYTES_DELTA : MTH_CHUNK_BYTES_ALONE;
 }
 
+size_t mth_coder_chunk_bytes(const struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                             bool has_base)
+{
+    return coder->asked_chunk_bytes ? coder->asked_chunk_bytes : mth_pipeline_chunk_bytes(pipeline, has_base);
+}
+
 int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
 {
     return create(config, true, out, err);

@@ -78,6 +78,10 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
 /* Makes room for n more specs. Call before a series of takes. */
 void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
 
+/* The size of a coder's chunks for a pipeline: what was asked for, or what the pipeline likes. */
+size_t mth_coder_chunk_bytes(const struct mth_coder *coder, const struct mth_pipeline *pipeline,
+                             bool has_base);
+
 /* The pipelines that a plan for this one may use, by enum mth_plan_spec; NULL where there is none. */
 int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err);

@@ -334,9 +334,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
                              .stats = {.raw_bytes = job->map->n_bytes}};
     if (job->attributes)
         run.stats.attributes = *job->attributes;
-    coder->chunk_bytes = coder->asked_chunk_bytes
-                             ? coder->asked_chunk_bytes
-                             : mth_pipeline_chunk_bytes(job->pipeline, job->base != NULL);
+    coder->chunk_bytes = mth_coder_chunk_bytes(coder, job->pipeline, job->base != NULL);
     mth_coder_free_models(coder);
     int status = prepare(&run, err);
     if (!status)
@@ -396,10 +394,10 @@ int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_
                           struct mth_error *err)
 {
     struct mth_coder *coder;
-    struct mth_coder_config coder_config = {.n_threads = config->n_threads,
-                                            .chunk_bytes = config->chunk_bytes ? config->chunk_bytes
-                                                                               : MTH_DEFAULT_CHUNK_BYTES,
-                                            .memory = config->memory};
+    size_t chunk_bytes =
+        config->chunk_bytes ? config->chunk_bytes : mth_pipeline_chunk_bytes(pipeline, base != NULL);
+    struct mth_coder_config coder_config = {
+        .n_threads = config->n_threads, .chunk_bytes = chunk_bytes, .memory = config->memory};
     struct mth_container_stats stats;
     struct mth_sink sink = {.name = "nowhere", .write = discard, .fd = -1};
     struct mth_stream_sampled sampled = {0};
@@ -424,6 +422,6 @@ int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_
     if (!status && n_left)
         *n_stored += (uint64_t)((double)sampled.rest_block_bytes / (double)(sampled.rest_raw_bytes + 1) *
                                 (double)n_left) +
-                     n_left / coder_config.chunk_bytes * MTH_PAGE_ENTRY_BYTES;
+                     n_left / chunk_bytes * MTH_PAGE_ENTRY_BYTES;
     return status;
 }
