@@ -135,6 +135,8 @@ static void bad_checkpoints_are_refused_by_every_command(void **state)
         /* compress keeps what it can not read; see malformed_files_are_kept_as_bytes. */
         assert_refused(RUN("compress", "good.safetensors", "-b", file), cases[i].exit_code, file, n_files);
         assert_refused(RUN("decompress", "-o", "out", file), cases[i].exit_code, file, n_files);
+        assert_refused(RUN("extract", file, "-n", "a", "-o", "out"), cases[i].exit_code, file, n_files);
+        assert_refused(RUN("bench", file, "--rounds", "1"), cases[i].exit_code, file, n_files);
     }
     assert_refused(RUN("info", "."), 6, "directory", n_files);
     assert_refused(RUN("report", "missing.jsonl"), 6, "missing.jsonl", n_files);

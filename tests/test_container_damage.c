@@ -3,6 +3,7 @@
  * dropped, doubled or taken from elsewhere is noticed by all who read it: in order, without the base, and at offsets.
  */
 #include "base/checked.h"
+#include "base/hash.h"
 #include "tests/support/made_container.h"
 
 #include <setjmp.h>
@@ -375,6 +376,73 @@ static void a_block_of_another_container_is_noticed(void **state)
     assert_true(n_tried >= 6);
 }
 
+/* ---- what a later program may write ---- */
+
+/* Makes the checksum of a block right again. */
+static void reseal(uint8_t *bytes, const struct block *block, uint64_t number)
+{
+    uint8_t *head = bytes + block->begin;
+    uint64_t seed = mth_hash64(head, 8, number);
+    mth_store64(head + 8, mth_hash64(head + 16, block->n_bytes - 16, seed));
+}
+
+/* Every reader refuses these bytes and says this. */
+static void assert_says(const struct sample *sample, const uint8_t *bytes, const char *words)
+{
+    uint8_t dst[16384];
+    for (size_t i = 0; i < N_READERS; i++) {
+        struct mth_error err = {0};
+        int status = readers[i].read(sample, (struct mth_bytes){bytes, sample->bytes.n_bytes}, dst, &err);
+        if (status == MTH_OK || !strstr(err.text, words))
+            fail_msg("who reads %s says '%s' (status %d), not '%s'", readers[i].name, err.text, status,
+                     words);
+    }
+}
+
+static void what_is_unknown_is_refused_by_name(void **state)
+{
+    (void)state;
+    struct sample sample = alone();
+    struct block blocks[64];
+    size_t n_blocks = list_blocks(sample.bytes, blocks, 64), first = 0;
+    uint8_t *copy = malloc(sample.bytes.n_bytes);
+#define FRESH() memcpy(copy, sample.bytes.data, sample.bytes.n_bytes)
+    FRESH();
+    copy[4] = 1;
+    assert_says(&sample, copy, "version 1");
+    FRESH();
+    copy[5] = 0x40;
+    mth_store64(copy + 16, mth_hash64(copy, 16, 0));
+    assert_says(&sample, copy, "flags 40");
+    FRESH();
+    copy[blocks[0].begin] = 9;
+    assert_says(&sample, copy, "type 9");
+    FRESH();
+    copy[blocks[0].begin + 2] = 1;
+    assert_says(&sample, copy, "flags");
+    /* The first block is a spec: exponent-split@1+range0@1:..., of which a letter, then the version, is another. */
+    uint8_t *text = copy + blocks[0].begin + 16;
+    FRESH();
+    text[1] = 'q';
+    reseal(copy, &blocks[0], 0);
+    assert_says(&sample, copy, "eqponent-split");
+    FRESH();
+    text[strcspn((const char *)text, "@") + 1] = '8';
+    reseal(copy, &blocks[0], 0);
+    assert_says(&sample, copy, "exponent-split@8 is not known");
+    while (first < n_blocks && blocks[first].type != 5)
+        first++;
+    size_t end = blocks[first].begin + blocks[first].n_bytes;
+    size_t plan = end - 16 - mth_load32(sample.bytes.data + end - 16);
+    FRESH();
+    copy[plan + 1] = 3; /* the mode of the first chunk, behind their number */
+    reseal(copy, &blocks[first], 0);
+    assert_says(&sample, copy, "kind of chunk");
+#undef FRESH
+    free(copy);
+    sample_free(&sample);
+}
+
 /* build/examples/plugin_range0.so lies beside the build/tests that holds this program. */
 static int load_plugin(const char *program)
 {
@@ -398,6 +466,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_follows_the_end_is_noticed),
         cmocka_unit_test(every_block_moved_dropped_or_doubled_is_noticed),
         cmocka_unit_test(a_block_of_another_container_is_noticed),
+        cmocka_unit_test(what_is_unknown_is_refused_by_name),
     };
     if (argc < 1 || load_plugin(argv[0]))
         return 1;
