@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-enum { FIRST_PIECE_BYTES = 1 << 20 };
+enum {
+    FIRST_PIECE_BYTES = 1 << 20,
+    /* Of a bundle: its head, a plan of one chunk, its tail; and its entry in the index. */
+    LEAST_BUNDLE_BYTES = MTH_BLOCK_HEAD_BYTES + 5 + MTH_BUNDLE_TAIL_BYTES + MTH_PAGE_ENTRY_BYTES
+};
 
 static int truncated(struct mth_error *err, uint64_t offset)
 {
@@ -89,6 +93,11 @@ int mth_container_reader_open(struct mth_container_reader *reader, struct mth_co
     if (n_taken < sizeof head)
         return truncated(err, n_taken);
     status = mth_container_get_head(head, &reader->head, err);
+    if (!status && input->source &&
+        reader->head.raw_bytes / reader->head.chunk_bytes > input->source->n_bytes / LEAST_BUNDLE_BYTES)
+        status = mth_error_set(err, MTH_ERR_CORRUPT,
+                               "says that it restores to %llu bytes, for which it is too short",
+                               (unsigned long long)reader->head.raw_bytes);
     if (!status && mth_index_init(&reader->index, coder->memory))
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the index");
     for (uint64_t number = 0; !status; number++) {

@@ -275,6 +275,13 @@ static void a_container_that_asks_for_much_is_refused_under_a_limit(void **state
     mth_store64(packed.data + 16, mth_hash64(packed.data, 16, 0));
     assert_int_equal(run_decompress(&setting, &packed, (size_t)1 << 30, &out, &peak, &err), MTH_ERR_LIMIT);
     assert_in_range(peak, 1, 8 << 20);
+    /* Without a limit it fails at once where it can not hold what it promises. */
+    mth_store64(packed.data + 8, (uint64_t)1 << 50);
+    mth_store64(packed.data + 16, mth_hash64(packed.data, 16, 0));
+    assert_int_equal(run_decompress(&setting, &packed, 0, &out, &peak, &err), MTH_ERR_CORRUPT);
+    assert_non_null(strstr(err.text, "too short"));
+    assert_int_equal(out.n_bytes, 0);
+    assert_in_range(peak, 1, 1 << 20);
     free(packed.data);
     free(out.data);
     made_free(input);
