@@ -619,7 +619,7 @@ static void bytes_that_no_sample_saw_come_back(void **state)
         uint8_t before = content[i];
         content[i] = 7;
         if (i % 61 == 0) {
-            mth_rans_sample(content, MAX_BYTES, &counts);
+            mth_rans_sample(content, MAX_BYTES, false, &counts);
             assert_false(counts.exact);
             if (counts.n[7] == 0) {
                 round_trip(&rig, content, MAX_BYTES, NULL, out);

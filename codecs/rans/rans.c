@@ -12,21 +12,27 @@
 
 #include "base/cpu.h"
 
+static const char *const aims[] = {"speed", "size"};
+static const struct mth_option options[] = {
+    {"aim", "speed: of two tables about as good the faster one; size: the better one, from a larger sample",
+     MTH_RANS_AIM_SPEED, MTH_RANS_AIM_SIZE, MTH_RANS_AIM_SPEED, aims},
+};
+
 /* Raw is the worst case. The 1 also keeps an empty stream apart from "can not". */
-static size_t bound(const int64_t *options, size_t src_bytes)
+static size_t bound(const int64_t *values, size_t src_bytes)
 {
-    (void)options;
+    (void)values;
     return src_bytes == SIZE_MAX ? 0 : src_bytes + 1;
 }
 
-static int create(const int64_t *options, unsigned sides, struct mth_memory *memory, void **out)
+static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
 {
-    (void)options;
     (void)sides;
     struct mth_rans_state *state = mth_memory_calloc(memory, 1, sizeof *state);
     if (!state)
         return MTH_ERR_NO_MEMORY;
     state->memory = memory;
+    state->for_size = values[MTH_RANS_OPTION_AIM] == MTH_RANS_AIM_SIZE;
     state->kernels = mth_rans_narrow_kernels_for(mth_cpu_features());
     state->wide_steps = mth_rans_wide_decoder_for(mth_cpu_features());
     *out = state;
@@ -52,6 +58,8 @@ const struct mth_codec mth_codec_rans = {
     .name = "rans",
     .summary = "interleaved rANS for exponents and other bytes of few values",
     .flags = MTH_CODEC_INTERLEAVES,
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
     .bound = bound,
     .create = create,
     .destroy = destroy,

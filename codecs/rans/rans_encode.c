@@ -10,10 +10,10 @@
 
 enum {
     HEAD_BYTES = 1,
-    SHORT_HEAD_BYTES = 2,    /* with the value of the constant and the sparse mode */
-    NEARLY_CONSTANT = 16,    /* from one other value in this many on, exceptions are counted */
-    WIDE_GAIN = 64,          /* narrow is faster: wide has to save one byte in this many */
-    LEAST_TABLE_BYTES = 8,   /* no useful table takes fewer */
+    SHORT_HEAD_BYTES = 2,  /* with the value of the constant and the sparse mode */
+    NEARLY_CONSTANT = 16,  /* from one other value in this many on, exceptions are counted */
+    WIDE_GAIN = 64,        /* narrow is faster: wide has to save one byte in this many, where speed counts */
+    LEAST_TABLE_BYTES = 8, /* no useful table takes fewer */
     NARROW_LANE_BYTES = 512, /* bytes that make one more lane worth its state */
     WIDE_LANE_BYTES = 1024
 };
@@ -88,8 +88,8 @@ static unsigned slot_bits_for(size_t n)
     return n < (1 << 12) ? 10 : n < (1 << 14) ? 11 : 12;
 }
 
-void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, struct mth_rans_model *out,
-                           uint64_t *estimate)
+void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, bool for_size,
+                           struct mth_rans_model *out, uint64_t *estimate)
 {
     uint8_t wire[MTH_RANS_WIDE_TABLE_BYTES];
     out->mode = MTH_RANS_RAW;
@@ -102,11 +102,12 @@ void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, struc
         }
     }
     /* The ideal price says whether looking further can pay. */
-    if (ideal_price(counts, n) >= *estimate - *estimate / WIDE_GAIN)
+    uint64_t wide_limit = *estimate - (for_size ? 0 : *estimate / WIDE_GAIN);
+    if (ideal_price(counts, n) >= wide_limit)
         return;
     if (mth_rans_wide_build(counts->n, counts->exact, slot_bits_for(n), &out->wide)) {
         uint64_t price = wide_price(&out->wide, counts, n) + mth_rans_wide_write(&out->wide, wire);
-        if (price < *estimate - *estimate / WIDE_GAIN) {
+        if (price < wide_limit) {
             out->mode = MTH_RANS_WIDE;
             *estimate = price;
         }
@@ -264,7 +265,7 @@ static const struct mth_rans_model *pick_table(struct mth_rans_state *state,
     *price = model_price(table, counts, n);
     if (*price > saturating_add(ideal_price(counts, n), LEAST_TABLE_BYTES)) {
         uint64_t own_price;
-        mth_rans_choose_table(counts, n, &state->own[0], &own_price);
+        mth_rans_choose_table(counts, n, state->for_size, &state->own[0], &own_price);
         if (own_price < *price) {
             *price = own_price;
             table = &state->own[0];
@@ -284,7 +285,7 @@ int mth_rans_encode(void *opaque, struct mth_encode_job *job)
         job->out = (struct mth_bytes){job->dst, 0};
         return MTH_OK;
     }
-    mth_rans_sample(job->src.data, n, &counts);
+    mth_rans_sample(job->src.data, n, state->for_size, &counts);
     uint8_t value = most_frequent(&counts);
     uint64_t price, sparse_price = UINT64_MAX;
     size_t n_others = n;
@@ -356,7 +357,7 @@ int mth_rans_encode_pieces(void *opaque, const struct mth_rans_feed *feed, struc
     uint64_t price;
     if (n <= MTH_RANS_PIECE_BYTES)
         return MTH_ERR_UNSUPPORTED;
-    mth_rans_sample_of(feed->sample, feed->arg, n, &counts);
+    mth_rans_sample_of(feed->sample, feed->arg, n, state->for_size, &counts);
     if (nearly_constant(&counts, most_frequent(&counts)))
         return MTH_ERR_UNSUPPORTED;
     const struct mth_rans_model *table = pick_table(state, job->model, &counts, n, &price);

@@ -7,6 +7,7 @@
 
 enum {
     SAMPLED = 32,      /* one byte in this many */
+    SAMPLED_THOROUGHLY = 8,
     BLOCK_BYTES = 128, /* that follow each other */
     TABLES = 4         /* the same byte twice in a row would wait for itself in one table */
 };
@@ -34,7 +35,7 @@ static size_t block_at(size_t n, size_t n_blocks, size_t i)
 }
 
 void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, uint8_t *room), void *arg,
-                        size_t n, struct mth_rans_counts *counts)
+                        size_t n, bool thorough, struct mth_rans_counts *counts)
 {
     uint8_t room[MTH_RANS_MIN_SAMPLE];
     uint32_t tables[TABLES][256];
@@ -44,7 +45,7 @@ void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, u
     if (counts->exact) {
         count_block(read(arg, 0, n, room), n, tables);
     } else {
-        size_t n_sampled = mth_size_min(mth_size_max(n / SAMPLED, MTH_RANS_MIN_SAMPLE), MTH_RANS_MAX_SAMPLE);
+        size_t n_sampled = mth_size_min(mth_size_max(n / (thorough ? SAMPLED_THOROUGHLY : SAMPLED), MTH_RANS_MIN_SAMPLE), MTH_RANS_MAX_SAMPLE);
         size_t n_blocks = n_sampled / BLOCK_BYTES;
         for (size_t i = 0; i < n_blocks; i++)
             count_block(read(arg, block_at(n, n_blocks, i), BLOCK_BYTES, room), BLOCK_BYTES, tables);
@@ -62,9 +63,9 @@ static const uint8_t *in_memory(void *arg, size_t at, size_t n, uint8_t *room)
     return *src + at;
 }
 
-void mth_rans_sample(const uint8_t *src, size_t n, struct mth_rans_counts *counts)
+void mth_rans_sample(const uint8_t *src, size_t n, bool thorough, struct mth_rans_counts *counts)
 {
-    mth_rans_sample_of(in_memory, &src, n, counts);
+    mth_rans_sample_of(in_memory, &src, n, thorough, counts);
 }
 
 size_t mth_rans_count_others(const uint8_t *src, size_t n, uint8_t value)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    /* A sample is 1/32 of the bytes, but 4 Ki at least and 32 Ki at most. */
+    /* A sample is 1/32 of the bytes, or 1/8, but 4 Ki at least and 32 Ki at most. */
     MTH_RANS_MIN_SAMPLE = 1 << 12,
     MTH_RANS_MAX_SAMPLE = 1 << 15
 };
@@ -22,14 +22,14 @@ struct mth_rans_counts {
  * Count a sample of a stream of n bytes: everything up to MTH_RANS_MIN_SAMPLE bytes, else blocks spread over it.
  *
  * Shape     read: called for each range of the sample, at most MTH_RANS_MIN_SAMPLE bytes; returns where they are, which may
- *           be room, MTH_RANS_MIN_SAMPLE bytes
+ *           be room, MTH_RANS_MIN_SAMPLE bytes; thorough: a sample of 1/8 instead of 1/32, within the same limits
  * Requires  1 <= n
  * Cost      about 0.4 ns a byte of the sample
  */
 void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, uint8_t *room), void *arg,
-                        size_t n, struct mth_rans_counts *counts);
+                        size_t n, bool thorough, struct mth_rans_counts *counts);
 /* The same of bytes in memory. */
-void mth_rans_sample(const uint8_t *src, size_t n, struct mth_rans_counts *counts);
+void mth_rans_sample(const uint8_t *src, size_t n, bool thorough, struct mth_rans_counts *counts);
 
 /* How many bytes differ from value. */
 size_t mth_rans_count_others(const uint8_t *src, size_t n, uint8_t value);

@@ -15,11 +15,11 @@ static void count(const int64_t *options, const struct mth_bytes *stream, const 
 {
     struct counts *counts = opaque;
     struct mth_rans_counts sample;
-    (void)options;
     (void)context;
     if (stream->n_bytes == 0)
         return;
-    mth_rans_sample(stream->data, stream->n_bytes, &sample);
+    mth_rans_sample(stream->data, stream->n_bytes, options[MTH_RANS_OPTION_AIM] == MTH_RANS_AIM_SIZE,
+                    &sample);
     uint64_t weight = stream->n_bytes / sample.n_counted;
     for (size_t v = 0; v < 256; v++)
         counts->n[v] += sample.n[v] * weight;
@@ -58,11 +58,11 @@ static int build(const int64_t *options, const void *opaque, void *opaque_model)
     struct mth_rans_counts counts;
     uint64_t estimate;
     enum { TYPICAL_STREAM_BYTES = 1 << 16 };
-    (void)options;
     scale_down(opaque, &counts);
     if (counts.n_counted == 0)
         return MTH_ERR_UNSUPPORTED;
-    mth_rans_choose_table(&counts, TYPICAL_STREAM_BYTES, model, &estimate);
+    mth_rans_choose_table(&counts, TYPICAL_STREAM_BYTES, options[MTH_RANS_OPTION_AIM] == MTH_RANS_AIM_SIZE,
+                          model, &estimate);
     if (model->mode == MTH_RANS_RAW)
         return MTH_ERR_UNSUPPORTED;
     if (model->mode == MTH_RANS_WIDE) {

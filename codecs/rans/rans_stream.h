@@ -25,21 +25,26 @@ struct mth_rans_model {
     struct mth_rans_wide_table wide;
 };
 
+/* The options, by number. */
+enum { MTH_RANS_OPTION_AIM };
+enum { MTH_RANS_AIM_SPEED, MTH_RANS_AIM_SIZE };
+
 struct mth_rans_state {
     struct mth_memory *memory;
+    bool for_size;
     const struct mth_rans_narrow_kernels *kernels;
     mth_rans_wide_steps *wide_steps;
     struct mth_rans_model own[2]; /* inline tables: of two streams that are decoded side by side */
 };
 
 /*
- * Which table a sample of n bytes is best coded with: narrow, unless wide is smaller by a 64th; or none (raw), when neither
- * makes bytes fewer.
+ * Which table a sample of n bytes is best coded with: narrow, unless wide is smaller (by a 64th, where speed counts); or
+ * none (raw), when neither makes bytes fewer.
  *
  * Shape     out: its mode and that table are filled, but not prepared for coding; estimate: bytes of a stream of n with it
  */
-void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, struct mth_rans_model *out,
-                           uint64_t *estimate);
+void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, bool for_size,
+                           struct mth_rans_model *out, uint64_t *estimate);
 
 /* Lanes of a stream of n bytes: states cost bytes, and few bytes need no speed. */
 size_t mth_rans_narrow_lanes(size_t n);
