@@ -1,5 +1,6 @@
 /* Choosing among candidates by what they make of a sample; see bundle.h. */
 #include "pipeline/bundle.h"
+#include "pipeline/plan_sketch.h"
 
 #include "base/checked.h"
 
@@ -9,13 +10,21 @@ enum {
     SMALL_REGION_BYTES = 1 << 18, /* below that, regions of a dtype are judged together */
     MIN_SAMPLE_BYTES = 1 << 14,
     MAX_SAMPLE_BYTES = 1 << 18,
-    SAMPLE_SHARE = 32,      /* of a region, so many times less is looked at */
+    SAMPLE_SHARE = 64,      /* of a region, so many times less is looked at */
     N_PIECES = 4,           /* of a region's sample, spread over it */
     PIECE_ALIGN = 64,       /* whole elements of any dtype */
     MAX_POOLED = 16,        /* small regions in a sample that is shared */
     POOLED_BYTES = 1 << 12, /* the most that each gives to it */
     /* A candidate takes the place of one before it only if it is smaller by this share: samples are not the whole. */
-    MARGIN = 64
+    MARGIN = 64,
+    MAX_KNOWN = 64 /* sketches that are kept; when there are more, regions are measured each */
+};
+
+/* What was chosen for a sample, and what that looked like. */
+struct known {
+    const struct kind *kind;
+    struct mth_plan_sketch sketch;
+    uint8_t choice;
 };
 
 /* Regions of a dtype that have a counterpart in the base, or that have none. */
@@ -32,6 +41,8 @@ struct sampling {
     const struct mth_source *input;
     struct mth_error *err;
     struct kind kinds[MTH_N_DTYPES][2];
+    struct known known[MAX_KNOWN];
+    size_t n_known;
 };
 
 static bool is_matched(const struct sampling *s, size_t region)
@@ -123,7 +134,18 @@ static int measure(struct sampling *s, uint32_t candidate, struct mth_bytes src,
     return status;
 }
 
-/* The candidate that makes the sample smallest. */
+/* A sample like this one. */
+static const struct known *find_known(const struct sampling *s, const struct kind *kind,
+                                      const struct mth_plan_sketch *sketch)
+{
+    for (size_t i = 0; i < s->n_known; i++) {
+        if (s->known[i].kind == kind && mth_plan_sketches_match(&s->known[i].sketch, sketch))
+            return &s->known[i];
+    }
+    return NULL;
+}
+
+/* The candidate that makes the sample smallest; what was chosen for one like it before, if there was one. */
 static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
 {
     struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
@@ -136,6 +158,15 @@ static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
     if (!status && chunk->has_reference)
         status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &reference, s->err);
+    if (status)
+        return status;
+    struct mth_plan_sketch sketch;
+    mth_plan_sketch(src, reference, mth_dtype_lane_bytes(chunk->dtype), &sketch);
+    const struct known *known = find_known(s, kind, &sketch);
+    if (known) {
+        *choice = known->choice;
+        return MTH_OK;
+    }
     for (size_t i = 0; !status && i < kind->n_candidates; i++) {
         size_t n_bytes = 0;
         status = measure(s, kind->candidates[i], src, reference, &n_bytes);
@@ -144,6 +175,8 @@ static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
             *choice = (uint8_t)kind->candidates[i];
         }
     }
+    if (!status && s->n_known < MAX_KNOWN)
+        s->known[s->n_known++] = (struct known){kind, sketch, *choice};
     return status;
 }
 

@@ -3,6 +3,20 @@
 
 #include <string.h>
 
+/*
+ * The candidates of `max`: for floats of 16 and of 32 bits, what knows of rows and columns; for what is not like trained
+ * weights, zeros apart from the rest, few values by number, steps of integers, bytes of few values; and for whatever repeats
+ * itself, zstd. A dtype has those that take it, in this order.
+ */
+#define MAX_SPECS                                                                            \
+    "scale-split+store/rans:aim=size"                                                        \
+    ",halves+scale-split+store//rans:aim=size/byte-group+rans:aim=size"                      \
+    ",zero-map+rans:aim=size/rans:aim=size/exponent-split+rans:aim=size//store"              \
+    ",palette+zstd:level=3/byte-group+rans:aim=size//rans:aim=size/byte-group+rans:aim=size" \
+    ",delta-previous+byte-group+zstd:level=3"                                                \
+    ",byte-group+rans:aim=size"                                                              \
+    ",byte-group+zstd:level=3"
+
 static const struct mth_preset presets[] = {
     {
         .name = "seed",
@@ -35,6 +49,14 @@ static const struct mth_preset presets[] = {
         .source = NULL,
         .spec = "exponent-split+rans/store",
         .delta = "delta-ulp+byte-group+rans",
+    },
+    {
+        .name = "max",
+        .summary = "the smallest of several on a sample of each tensor: scales of rows and columns, zeros, "
+                   "palettes, steps",
+        .source = NULL,
+        .spec = MAX_SPECS,
+        .delta = "delta-ulp+byte-group+zstd:level=3,delta-ulp+byte-group+rans:aim=size",
     },
 };
 

@@ -159,8 +159,8 @@ static bool put_narrow(const struct mth_rans_state *state, const struct mth_rans
            put_head(room, MTH_RANS_NARROW, n_lanes, shared);
 }
 
-static bool put_wide(const struct mth_rans_wide_table *table, bool shared, struct mth_bytes src,
-                     struct room *room)
+static bool put_wide(const struct mth_rans_state *state, const struct mth_rans_wide_table *table, bool shared,
+                     struct mth_bytes src, struct room *room)
 {
     uint8_t wire[MTH_RANS_WIDE_TABLE_BYTES], states[4 * MTH_RANS_WIDE_LANES];
     struct mth_rans_wide_writer writer = {.begin = room->begin};
@@ -170,7 +170,7 @@ static bool put_wide(const struct mth_rans_wide_table *table, bool shared, struc
         return false;
     writer.at = room->at - n_escapes;
     mth_rans_wide_lanes_init(&writer.lanes, mth_rans_wide_lanes(src.n_bytes));
-    if (!mth_rans_wide_encode(table, &writer, src.data, src.n_bytes))
+    if (!mth_rans_wide_encode(state->wide_encode_steps, table, &writer, src.data, src.n_bytes))
         return false;
     size_t n_lanes = writer.lanes.n_lanes;
     for (size_t i = 0; i < n_lanes; i++)
@@ -210,7 +210,7 @@ static bool encode_table(const struct mth_rans_state *state, const struct mth_ra
 {
     struct room room = {job->dst, job->dst + n_room};
     bool done = table->mode == MTH_RANS_NARROW ? put_narrow(state, &table->narrow, shared, job->src, &room)
-                                               : put_wide(&table->wide, shared, job->src, &room);
+                                               : put_wide(state, &table->wide, shared, job->src, &room);
     if (done)
         job->out = (struct mth_bytes){room.at, (size_t)(job->dst + n_room - room.at)};
     return done;

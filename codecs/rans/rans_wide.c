@@ -35,6 +35,16 @@ mth_rans_wide_steps *mth_rans_wide_decoder_for(unsigned features)
     return mth_rans_wide_steps_portable;
 }
 
+mth_rans_wide_encode_steps *mth_rans_wide_encoder_for(unsigned features)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (features & MTH_CPU_AVX2)
+        return mth_rans_wide_encode_steps_avx2;
+#endif
+    (void)features;
+    return mth_rans_wide_encode_steps_portable;
+}
+
 /* ---- decoding ---- */
 
 /* A symbol's new state, below 2^31, before it is renormalised. */
@@ -113,11 +123,18 @@ bool mth_rans_wide_decode(mth_rans_wide_steps *steps, const struct mth_rans_wide
 
 /* ---- encoding ---- */
 
+static inline uint32_t freq_of(const struct mth_rans_wide_coder *coder)
+{
+    return coder->fields & ((1u << MTH_RANS_CODER_FIELD_BITS) - 1);
+}
+
 /* x / freq * M + start + x % freq, for x below freq * 2^(31 - slot_bits). */
 static inline uint32_t push(uint32_t x, const struct mth_rans_wide_coder *coder, unsigned slot_bits)
 {
-    uint32_t quotient = (uint32_t)((uint64_t)x * coder->reciprocal >> (STATE_BITS + coder->shift));
-    return x + quotient * ((1u << slot_bits) - coder->freq) + coder->start;
+    uint32_t start = coder->fields >> MTH_RANS_CODER_FIELD_BITS & ((1u << MTH_RANS_CODER_FIELD_BITS) - 1);
+    uint32_t shift = coder->fields >> MTH_RANS_CODER_SHIFT_AT;
+    uint32_t quotient = (uint32_t)((uint64_t)x * coder->reciprocal >> (STATE_BITS + shift));
+    return x + quotient * ((1u << slot_bits) - freq_of(coder)) + start;
 }
 
 static bool encode_lane(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
@@ -125,7 +142,7 @@ static bool encode_lane(const struct mth_rans_wide_table *table, struct mth_rans
 {
     const struct mth_rans_wide_coder *coder = &table->coders[value];
     uint32_t x = writer->lanes.x[lane];
-    if (x >= (uint32_t)coder->freq << (STATE_BITS - table->slot_bits)) {
+    if (x >= freq_of(coder) << (STATE_BITS - table->slot_bits)) {
         if (writer->at - writer->begin < MTH_RANS_WORD_BYTES)
             return false;
         writer->at -= MTH_RANS_WORD_BYTES;
@@ -140,14 +157,15 @@ static bool encode_lane(const struct mth_rans_wide_table *table, struct mth_rans
 static inline uint8_t *encode_state(const struct mth_rans_wide_coder *restrict coder, unsigned slot_bits,
                                     uint32_t x, uint8_t *restrict at, uint32_t *next)
 {
-    uint32_t above = (((uint32_t)coder->freq << (STATE_BITS - slot_bits)) - 1 - x) >> 31;
+    uint32_t above = ((freq_of(coder) << (STATE_BITS - slot_bits)) - 1 - x) >> 31;
     mth_store16(at - MTH_RANS_WORD_BYTES, (uint16_t)x);
     *next = push(x >> WORD_BITS * above, coder, slot_bits);
     return at - above * MTH_RANS_WORD_BYTES;
 }
 
-static size_t encode_steps(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
-                           const uint8_t *src_end, size_t n_steps)
+size_t mth_rans_wide_encode_steps_portable(const struct mth_rans_wide_table *table,
+                                           struct mth_rans_wide_writer *writer, const uint8_t *src_end,
+                                           size_t n_steps)
 {
     size_t n_lanes = writer->lanes.n_lanes, done = 0;
     unsigned slot_bits = table->slot_bits;
@@ -172,15 +190,17 @@ static size_t encode_steps(const struct mth_rans_wide_table *table, struct mth_r
     return done;
 }
 
-bool mth_rans_wide_encode(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
-                          const uint8_t *src, size_t n)
+bool mth_rans_wide_encode(mth_rans_wide_encode_steps *steps, const struct mth_rans_wide_table *table,
+                          struct mth_rans_wide_writer *writer, const uint8_t *src, size_t n)
 {
     size_t n_lanes = writer->lanes.n_lanes, left = n;
     for (; left % n_lanes; left--) {
         if (!encode_lane(table, writer, (left - 1) % n_lanes, src[left - 1]))
             return false;
     }
-    left -= n_lanes * encode_steps(table, writer, src + left, left / n_lanes);
+    if (n_lanes == MTH_RANS_WIDE_LANES)
+        left -= n_lanes * steps(table, writer, src + left, left / n_lanes);
+    left -= n_lanes * mth_rans_wide_encode_steps_portable(table, writer, src + left, left / n_lanes);
     for (; left; left--) {
         if (!encode_lane(table, writer, (left - 1) % n_lanes, src[left - 1]))
             return false;

@@ -32,8 +32,14 @@ struct mth_rans_wide_writer {
 typedef size_t mth_rans_wide_steps(const struct mth_rans_wide_table *table,
                                    struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps);
 
-/* The fast path for these CPU features. */
+/* The same for encoding: whole steps in front of src_end. Returns how many were coded. */
+typedef size_t mth_rans_wide_encode_steps(const struct mth_rans_wide_table *table,
+                                          struct mth_rans_wide_writer *writer, const uint8_t *src_end,
+                                          size_t n_steps);
+
+/* The fast paths for these CPU features. */
 mth_rans_wide_steps *mth_rans_wide_decoder_for(unsigned features);
+mth_rans_wide_encode_steps *mth_rans_wide_encoder_for(unsigned features);
 
 void mth_rans_wide_lanes_init(struct mth_rans_wide_lanes *lanes, size_t n_lanes);
 bool mth_rans_wide_lanes_at_start(const struct mth_rans_wide_lanes *lanes);
@@ -46,16 +52,18 @@ bool mth_rans_wide_lanes_at_start(const struct mth_rans_wide_lanes *lanes);
  */
 bool mth_rans_wide_decode(mth_rans_wide_steps *steps, const struct mth_rans_wide_table *table,
                           struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n);
-bool mth_rans_wide_encode(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
-                          const uint8_t *src, size_t n);
+bool mth_rans_wide_encode(mth_rans_wide_encode_steps *steps, const struct mth_rans_wide_table *table,
+                          struct mth_rans_wide_writer *writer, const uint8_t *src, size_t n);
 
 /* Bytes that have no symbol, as mth_rans_narrow_kernels.escapes gives them. */
 size_t mth_rans_wide_escapes(const struct mth_rans_wide_table *table, const uint8_t *src, size_t n,
                              uint8_t *out, size_t n_out);
 
 mth_rans_wide_steps mth_rans_wide_steps_portable;
+mth_rans_wide_encode_steps mth_rans_wide_encode_steps_portable;
 #if defined(__x86_64__) && defined(__GNUC__)
 mth_rans_wide_steps mth_rans_wide_steps_avx2;
+mth_rans_wide_encode_steps mth_rans_wide_encode_steps_avx2;
 #endif
 
 #endif

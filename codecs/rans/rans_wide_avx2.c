@@ -1,4 +1,5 @@
-/* Decoding of the wide mode in AVX2: 8 lanes a vector, entries gathered; see rans_wide.h. */
+/* The wide mode in AVX2: 8 lanes a vector, entries gathered; see rans_wide.h. */
+#include "codecs/rans/rans_shuffles.h"
 #include "codecs/rans/rans_wide.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -77,6 +78,88 @@ TARGET size_t mth_rans_wide_steps_avx2(const struct mth_rans_wide_table *table,
     for (size_t v = 0; v < VECS; v++)
         _mm256_store_si256((void *)(reader->lanes.x + 8 * v), x[v]);
     reader->in = in;
+    return done;
+}
+
+/* ---- encoding ---- */
+
+/* The reciprocals and the fields of 8 symbols. */
+static inline __attribute__((always_inline)) TARGET void
+gather_coders(const struct mth_rans_wide_table *table, const uint8_t *src, __m256i *reciprocal,
+              __m256i *fields)
+{
+    __m256i values = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)src));
+    /* Coders of values 0, 1, 4, 5 and 2, 3, 6, 7, so that taking words apart within halves gives the order again. */
+    __m256i apart = _mm256_permutevar8x32_epi32(values, _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7));
+    __m256i a = _mm256_i32gather_epi64((const void *)table->coders, _mm256_castsi256_si128(apart), 8);
+    __m256i b = _mm256_i32gather_epi64((const void *)table->coders, _mm256_extracti128_si256(apart, 1), 8);
+    __m256 x = _mm256_castsi256_ps(a), y = _mm256_castsi256_ps(b);
+    *reciprocal = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0x88));
+    *fields = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xdd));
+}
+
+/* floor(x / freq) of 8 lanes: even ones and odd ones apart, as products have twice the width. */
+static inline __attribute__((always_inline)) TARGET __m256i divide(__m256i x, __m256i reciprocal,
+                                                                   __m256i fields)
+{
+    __m256i shift =
+        _mm256_add_epi32(_mm256_srli_epi32(fields, MTH_RANS_CODER_SHIFT_AT), _mm256_set1_epi32(31));
+    __m256i even = _mm256_srlv_epi64(_mm256_mul_epu32(x, reciprocal),
+                                     _mm256_and_si256(shift, _mm256_set1_epi64x(0xffffffff)));
+    __m256i odd =
+        _mm256_srlv_epi64(_mm256_mul_epu32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(reciprocal, 32)),
+                          _mm256_srli_epi64(shift, 32));
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
+/*
+ * 8 lanes. States are below 2^31 before and after, so that signed comparison does.
+ *
+ * Requires  16 writable bytes in front of at
+ */
+static inline __attribute__((always_inline)) TARGET uint8_t *
+encode_vec(const struct mth_rans_wide_table *table, __m128i limit_shift, __m256i n_slots, __m256i *x,
+           const uint8_t *src, uint8_t *at)
+{
+    const __m256i field = _mm256_set1_epi32((1 << MTH_RANS_CODER_FIELD_BITS) - 1);
+    __m256i reciprocal, fields;
+    gather_coders(table, src, &reciprocal, &fields);
+    __m256i freq = _mm256_and_si256(fields, field),
+            start = _mm256_and_si256(_mm256_srli_epi32(fields, MTH_RANS_CODER_FIELD_BITS), field);
+    __m256i highest = _mm256_sub_epi32(_mm256_sll_epi32(freq, limit_shift), _mm256_set1_epi32(1));
+    __m256i above = _mm256_cmpgt_epi32(*x, highest);
+    unsigned bits = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(above));
+    /* The words of the lanes that are above, in order, end at at; what lies in front of them is written again. */
+    __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)mth_rans_compress.first[bits]));
+    __m256i words = _mm256_and_si256(_mm256_permutevar8x32_epi32(*x, order), _mm256_set1_epi32(0xffff));
+    words = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0xd8);
+    _mm_storeu_si128((void *)(at - 8 * MTH_RANS_WORD_BYTES), _mm256_castsi256_si128(words));
+    __m256i y = _mm256_blendv_epi8(*x, _mm256_srli_epi32(*x, 16), above);
+    __m256i rest = _mm256_mullo_epi32(divide(y, reciprocal, fields), _mm256_sub_epi32(n_slots, freq));
+    *x = _mm256_add_epi32(_mm256_add_epi32(y, rest), start);
+    return at - MTH_RANS_WORD_BYTES * (size_t)__builtin_popcount(bits);
+}
+
+TARGET size_t mth_rans_wide_encode_steps_avx2(const struct mth_rans_wide_table *table,
+                                              struct mth_rans_wide_writer *writer, const uint8_t *src_end,
+                                              size_t n_steps)
+{
+    __m128i limit_shift = _mm_cvtsi32_si128(31 - table->slot_bits);
+    __m256i n_slots = _mm256_set1_epi32(1 << table->slot_bits), x[VECS];
+    uint8_t *at = writer->at;
+    size_t done = 0;
+    for (size_t v = 0; v < VECS; v++)
+        x[v] = _mm256_load_si256((const void *)(writer->lanes.x + 8 * v));
+    /* The last vector writes 16 bytes wherever it stands: at most 3 * 16 further in front. */
+    for (; done < n_steps && (size_t)(at - writer->begin) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES;
+         done++) {
+        src_end -= MTH_RANS_WIDE_LANES;
+        for (size_t v = VECS; v-- > 0;)
+            at = encode_vec(table, limit_shift, n_slots, &x[v], src_end + 8 * v, at);
+    }
+    for (size_t v = 0; v < VECS; v++)
+        _mm256_store_si256((void *)(writer->lanes.x + 8 * v), x[v]);
+    writer->at = at;
     return done;
 }
 

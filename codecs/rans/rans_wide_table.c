@@ -91,7 +91,8 @@ static struct mth_rans_wide_coder make_coder(uint32_t freq, uint32_t start)
     while ((1u << shift) < freq)
         shift++;
     uint64_t reciprocal = (((uint64_t)1 << (31 + shift)) + freq - 1) / freq;
-    return (struct mth_rans_wide_coder){(uint32_t)reciprocal, (uint16_t)freq, (uint16_t)start, shift};
+    return (struct mth_rans_wide_coder){(uint32_t)reciprocal, freq | start << MTH_RANS_CODER_FIELD_BITS |
+                                                                  shift << MTH_RANS_CODER_SHIFT_AT};
 }
 
 void mth_rans_wide_prepare_encoder(struct mth_rans_wide_table *table)

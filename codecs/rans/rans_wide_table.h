@@ -25,12 +25,14 @@ enum {
     MTH_RANS_ENTRY_RANK_SHIFT = 20
 };
 
-/* floor(x / freq) is x * reciprocal >> (31 + shift) for x < 2^31. */
+/*
+ * What an encoder needs of a symbol, in two words, which vectors gather together: frequency in bits 0 .. 11, start in 12 .. 23,
+ * shift from 24 on. floor(x / freq) is x * reciprocal >> (31 + shift) for x < 2^31.
+ */
+enum { MTH_RANS_CODER_FIELD_BITS = 12, MTH_RANS_CODER_SHIFT_AT = 24 };
 struct mth_rans_wide_coder {
     uint32_t reciprocal;
-    uint16_t freq;
-    uint16_t start;
-    uint32_t shift;
+    uint32_t fields;
 };
 
 struct mth_rans_wide_table {

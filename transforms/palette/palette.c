@@ -110,6 +110,9 @@ static void look_at(const uint8_t *src, size_t n, const struct mth_symbol_type *
         if (!mth_value_set_add(&block->set, load(src + i * (bits / 8), bits)))
             return;
     }
+    /* Hardly any value comes twice: these are no steps of a scale. */
+    if (block->set.n > n - n / 16)
+        return;
     mth_value_set_rank(&block->set);
     if (format &&
         mth_palette_find_scale(format, block->set.value, block->set.n, &block->scale, block->factors)) {

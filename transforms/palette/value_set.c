@@ -1,7 +1,6 @@
 /* The distinct values of a block; see value_set.h. */
 #include "transforms/palette/value_set.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void mth_value_set_clear(struct mth_value_set *set)
@@ -33,19 +32,26 @@ bool mth_value_set_add(struct mth_value_set *set, uint64_t value)
     return true;
 }
 
-static int compare(const void *a, const void *b)
+/* Shell's sort with the gaps of M. Ciura, "Best increments for the average case of Shellsort", 2001. */
+static void sort(uint64_t *values, size_t n)
 {
-    uint64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
+    static const size_t gaps[] = {132, 57, 23, 10, 4, 1};
+    for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
+        for (size_t i = gaps[g]; i < n; i++) {
+            uint64_t value = values[i];
+            size_t at = i;
+            for (; at >= gaps[g] && values[at - gaps[g]] > value; at -= gaps[g])
+                values[at] = values[at - gaps[g]];
+            values[at] = value;
+        }
+    }
 }
 
 void mth_value_set_rank(struct mth_value_set *set)
 {
     uint64_t sorted[MTH_VALUE_SET_MAX];
     memcpy(sorted, set->value, set->n * sizeof *sorted);
-    qsort(sorted, set->n, sizeof *sorted, compare);
+    sort(sorted, set->n);
     for (size_t i = 0; i < set->n; i++)
         set->rank[set->slot[slot_of(set, sorted[i])] - 1u] = (uint8_t)i;
     memcpy(set->value, sorted, set->n * sizeof *sorted);

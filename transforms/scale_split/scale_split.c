@@ -71,6 +71,14 @@ static const int16_t *shifts_of(const struct mth_scale_columns *columns, size_t 
     return columns->shift + (columns->known ? first : 0);
 }
 
+static void clear_shifts(struct mth_scale_columns *columns, const struct mth_row_span *span)
+{
+    size_t longest = span->row_elems < span->n_elems ? span->row_elems : span->n_elems;
+    if (longest > MTH_SCALE_MAX_COLUMNS)
+        longest = MTH_SCALE_MAX_COLUMNS;
+    memset(columns->shift, 0, longest * sizeof *columns->shift);
+}
+
 /* ---- forward ---- */
 
 struct ends {
@@ -108,7 +116,7 @@ static void put_span(const struct mth_scale_format *format, const uint8_t *src,
     unsigned lowest = 0, level = LEVELS_BELOW;
     mth_scale_fit_columns(format, src, span, columns);
     if (!columns->known)
-        memset(columns->shift, 0, sizeof columns->shift);
+        clear_shifts(columns, span);
     int first = mth_scale_of_row(format, src, mth_span_row_elems(span, 0), columns->mean_shift);
     if (first > LEVELS_BELOW)
         lowest = (unsigned)first - LEVELS_BELOW;
@@ -218,7 +226,7 @@ static bool get_columns(struct mth_reader *scales, const struct mth_row_span *sp
         return false;
     columns->known = *known;
     if (!columns->known) {
-        memset(columns->shift, 0, sizeof columns->shift);
+        clear_shifts(columns, span);
         return true;
     }
     if (span->row_elems > MTH_SCALE_MAX_COLUMNS || !take(scales, span->row_elems, &shifts))
