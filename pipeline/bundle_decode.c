@@ -98,6 +98,9 @@ static int read_coding(const struct mth_container_front *front, struct mth_reade
         return MTH_ERR_CORRUPT;
     chunk->spec = (uint32_t)spec;
     const struct mth_pipeline *pipeline = front->specs[spec]->pipeline;
+    /* What does not shrink is stored. */
+    if (n_payload >= chunk->n_bytes)
+        return MTH_ERR_CORRUPT;
     if ((pipeline->needs_base && !chunk->has_reference) ||
         !mth_pipeline_accepts(pipeline, mth_symbol_type_of(chunk->dtype)))
         return MTH_ERR_CORRUPT;

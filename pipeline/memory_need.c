@@ -11,10 +11,12 @@
 #include <string.h>
 
 enum {
-    SEGMENT_BYTES = 64, /* of a segment, in the bundle and in its plan, with room to grow */
+    SEGMENT_BYTES =
+        112, /* of a segment, in the bundle and in its plan, and of how rows run through it, with room to grow */
     REGION_BYTES =
         64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
-    CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
+    CHUNK_PLAN_BYTES = 4096,     /* of a chunk in a plan, at most */
+    BUNDLE_PLAN_BYTES = 1 << 18, /* of most plans, whole */
     /* What presets keep to, less what the program takes; see docs/container.md. */
     BOUND_BYTES = 57 << 20,
     BOUND_THREAD_BYTES = 8 << 20,
@@ -167,13 +169,16 @@ static uint64_t sum_of(const struct estimate *e)
 }
 
 /* Models of a spec, for one dtype: what is counted, and the tables. */
-static uint64_t model_bytes(const struct mth_pipeline *pipeline)
+static uint64_t model_bytes(const struct mth_pipeline *pipeline, enum mth_dtype dtype)
 {
+    const struct mth_node *leaves[MTH_MAX_LEAVES];
     uint64_t total = 0;
-    for (size_t i = 0; pipeline && pipeline->has_models && i < pipeline->n_nodes; i++) {
-        const struct mth_codec *codec = pipeline->nodes[i].codec;
-        if (codec && codec->models)
-            total += MTH_MAX_STREAMS * (codec->models->counts_bytes + codec->models->model_bytes);
+    size_t n_leaves =
+        pipeline->has_models ? mth_pipeline_leaves(pipeline, mth_symbol_type_of(dtype), leaves) : 0;
+    for (size_t i = 0; i < n_leaves; i++) {
+        const struct mth_model_ops *models = leaves[i]->codec->models;
+        if (models)
+            total += models->counts_bytes + models->model_bytes;
     }
     return total;
 }
@@ -208,25 +213,41 @@ static uint64_t buffers(uint64_t n_buffers, uint64_t n, uint64_t n_lanes, size_t
     return n_buffers * (n_lanes * n < share ? n_lanes * n : n > share ? n : share);
 }
 
-/* All that a dtype's tensors may be coded with; grows *n_over by how much a chunk of them may grow. */
-static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
-                       size_t n, uint64_t *n_over, uint64_t *n_models)
+/*
+ * By how much the chunks of a bundle may grow: what each has beside its bytes, and what these may become. The chunks of all
+ * dtypes together have no more bytes than one alone.
+ */
+struct growth {
+    uint64_t beside; /* sum over dtypes */
+    uint64_t most;   /* of any */
+};
+
+/* How many bytes more than n its coding may take. */
+static uint64_t over(const struct mth_pipeline *pipeline, enum mth_dtype dtype, size_t n)
 {
-    uint64_t most = 0;
+    size_t n_bound = 0, n_stored = 0;
+    int status = mth_chunk_bound(pipeline, mth_symbol_type_of(dtype), n, &n_bound, &n_stored);
+    return status == MTH_OK && n_bound > n ? n_bound - n : 0;
+}
+
+/* All that a dtype's tensors may be coded with. */
+static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
+                       size_t n, struct growth *growth, uint64_t *n_models)
+{
+    uint64_t beside = 0;
     for (int matched = 0; matched <= (job->has_base ? 1 : 0); matched++) {
         uint32_t candidates[MTH_MAX_CANDIDATES];
         size_t n_candidates = mth_plan_candidates(job->specs, dtype, matched, candidates);
         for (size_t i = 0; i < n_candidates; i++) {
             const struct mth_pipeline *pipeline = job->specs[candidates[i]];
-            size_t n_bound = 0, n_stored = 0;
+            uint64_t alone = over(pipeline, dtype, 0), whole = over(pipeline, dtype, n);
             walk(e, candidates[i], pipeline, dtype, n, matched);
-            *n_models += model_bytes(pipeline);
-            if (mth_chunk_bound(pipeline, mth_symbol_type_of(dtype), n, &n_bound, &n_stored) == MTH_OK &&
-                n_bound > n)
-                most = n_bound - n > most ? n_bound - n : most;
+            *n_models += model_bytes(pipeline, dtype);
+            beside = alone > beside ? alone : beside;
+            growth->most = whole > growth->most ? whole : growth->most;
         }
     }
-    *n_over += most;
+    growth->beside += beside;
 }
 
 int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *memory,
@@ -236,17 +257,18 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     if (!e)
         return MTH_ERR_NO_MEMORY;
     struct content content = content_of(job->map);
-    uint64_t n_over = 0, n_models = 0, n_regions = job->map->n_regions;
+    struct growth growth = {0};
+    uint64_t n_models = 0, n_regions = job->map->n_regions;
     size_t n = at_most(content.total, job->chunk_bytes);
     e->batch = 1;
     e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
         if (content.n_bytes[d])
-            walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &n_over, &n_models);
+            walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &growth, &n_models);
     /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base; what is restored. */
     uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base ? 1u : 0u) + (job->verify ? 1u : 0u);
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) +
-                                         MTH_BLOCKS_PER_THREAD * n_over);
+                                         MTH_BLOCKS_PER_THREAD * (growth.most + growth.beside));
     mth_memory_free(memory, e);
     thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * SEGMENT_BYTES * (job->verify ? 2u : 1u) +
               at_most(n_regions, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES + sizeof(struct mth_coder_worker) +
@@ -266,25 +288,21 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     if (!e)
         return MTH_ERR_NO_MEMORY;
     size_t n = at_most(head->raw_bytes, head->chunk_bytes);
-    uint64_t n_over = 0;
     e->batch = mth_front_lanes(front);
     e->sides = MTH_SIDE_DECODE;
     for (size_t s = 0; s < front->n_specs; s++) {
         const struct mth_pipeline *pipeline = front->specs[s]->pipeline;
         for (size_t d = 0; d < MTH_N_DTYPES; d++) {
             struct mth_symbol_type type = mth_symbol_type_of((enum mth_dtype)d);
-            size_t n_bound = 0, n_stored = 0;
-            if (!mth_pipeline_accepts(pipeline, type))
-                continue;
-            walk(e, s, pipeline, (enum mth_dtype)d, n, front->has_base);
-            if (mth_chunk_bound(pipeline, type, n, &n_bound, &n_stored) == MTH_OK && n_bound > n)
-                n_over = n_bound - n > n_over ? n_bound - n : n_over;
+            if (mth_pipeline_accepts(pipeline, type))
+                walk(e, s, pipeline, (enum mth_dtype)d, n, front->has_base);
         }
     }
-    /* The block and the bytes; what is scattered when it is decoded; the bytes of the base. */
+    /* The block, whose payloads are no longer than what they restore, and the bytes; what is scattered when it is decoded;
+     * the bytes of the base. */
     uint64_t n_lanes = e->batch, n_buffers = (in_memory ? 1u : 3u) + (front->has_base ? 1u : 0u);
     uint64_t thread =
-        add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) + n_lanes * n_over);
+        add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) + n_lanes * BUNDLE_PLAN_BYTES);
     mth_memory_free(memory, e);
     thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};

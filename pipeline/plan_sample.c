@@ -187,7 +187,7 @@ static int choose_for_region(struct sampling *s, const struct kind *kind, size_t
     size_t n_sample = share < MIN_SAMPLE_BYTES   ? MIN_SAMPLE_BYTES
                       : share > MAX_SAMPLE_BYTES ? MAX_SAMPLE_BYTES
                                                  : (size_t)share;
-    size_t n_piece = n_sample / N_PIECES / PIECE_ALIGN * PIECE_ALIGN;
+    size_t n_piece = mth_size_min(n_sample, s->planner->chunk_bytes) / N_PIECES / PIECE_ALIGN * PIECE_ALIGN;
     int status = MTH_OK;
     begin(sample_bundle(s));
     for (uint64_t i = 0; !status && i < N_PIECES; i++) {
@@ -206,8 +206,10 @@ static int choose_for_small(struct sampling *s, struct kind *kind)
     begin(sample_bundle(s));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         uint64_t n_bytes = map->regions[i].n_bytes;
-        if (n_bytes < SMALL_REGION_BYTES && kind_of(s, i) == kind && n_seen++ % every == 0)
-            status = add(s, i, 0, n_bytes < POOLED_BYTES ? (size_t)n_bytes : POOLED_BYTES);
+        size_t n = n_bytes < POOLED_BYTES ? (size_t)n_bytes : POOLED_BYTES;
+        if (n_bytes < SMALL_REGION_BYTES && kind_of(s, i) == kind && n_seen++ % every == 0 &&
+            n <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
+            status = add(s, i, 0, n);
     }
     return status ? status : choose(s, kind, &kind->choice);
 }

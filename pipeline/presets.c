@@ -8,13 +8,13 @@
  * weights, zeros apart from the rest, few values by number, steps of integers, bytes of few values; and for whatever repeats
  * itself, zstd. A dtype has those that take it, in this order.
  */
-#define MAX_SPECS                                                                            \
-    "scale-split+store/rans:aim=size"                                                        \
-    ",halves+scale-split+store//rans:aim=size/byte-group+rans:aim=size"                      \
-    ",zero-map+rans:aim=size/rans:aim=size/exponent-split+rans:aim=size//store"              \
-    ",palette+zstd:level=3/byte-group+rans:aim=size//rans:aim=size/byte-group+rans:aim=size" \
-    ",delta-previous+byte-group+zstd:level=3"                                                \
-    ",byte-group+rans:aim=size"                                                              \
+#define MAX_SPECS                                                               \
+    "scale-split+store/rans:aim=size"                                           \
+    ",halves+scale-split+store//rans:aim=size/byte-group+rans:aim=size"         \
+    ",zero-map+rans:aim=size/rans:aim=size/exponent-split+rans:aim=size//store" \
+    ",palette+zstd:level=3/rans:aim=size/zstd:level=3"                          \
+    ",delta-previous+byte-group+zstd:level=3"                                   \
+    ",byte-group+rans:aim=size"                                                 \
     ",byte-group+zstd:level=3"
 
 static const struct mth_preset presets[] = {

@@ -20,7 +20,7 @@ static const char *const specs_alone[] = {
     "exponent-split+zstd/byte-group+store",
     "exponent-split+byte-group+zstd//store/bit-shuffle+zstd",
     "zero-map+store/zstd/exponent-split+zstd//store",
-    "palette+zstd/byte-group+store//zstd/store",
+    "palette+zstd/store/byte-group+zstd",
     "halves+exponent-split+zstd//store/byte-group+zstd,delta-previous+zstd,seed",
 };
 static const char *const specs_delta[] = {

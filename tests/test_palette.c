@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { BLOCKS, VALUES, NUMBERS, RAW, N_ROWS = 40, ROW = 96 };
+enum { BLOCKS, NUMBERS, ELEMENTS, N_ROWS = 40, ROW = 96 };
 
 static uint32_t random32(void)
 {
@@ -79,11 +79,10 @@ static void dequantised_tensors_take_a_byte_an_element(void **state)
             struct transform_run run;
             fill(src, f, N_ROWS * ROW, cases[c].group, cases[c].bits);
             forward(&run, floats[f].dtype, src, N_ROWS * ROW, ROW);
-            if (run.streams[RAW].n_bytes || run.streams[VALUES].n_bytes ||
-                run.streams[NUMBERS].n_bytes != N_ROWS * ROW ||
+            if (run.streams[ELEMENTS].n_bytes || run.streams[NUMBERS].n_bytes != N_ROWS * ROW ||
                 run.streams[BLOCKS].n_bytes > 8 + 6 * (N_ROWS * ROW / cases[c].group))
-                fail_msg("format %zu, case %zu: %zu blocks, %zu values, %zu raw", f, c,
-                         run.streams[BLOCKS].n_bytes, run.streams[VALUES].n_bytes, run.streams[RAW].n_bytes);
+                fail_msg("format %zu, case %zu: %zu blocks, %zu elements", f, c, run.streams[BLOCKS].n_bytes,
+                         run.streams[ELEMENTS].n_bytes);
             transform_run_end(&run);
         }
     }
@@ -104,8 +103,7 @@ static void few_values_of_any_kind_are_a_table(void **state)
         for (size_t i = 0; i < N_ROWS * ROW; i++)
             put(src, i, width, values[random32() % 16]);
         forward(&run, dtypes[d], src, N_ROWS * ROW, ROW);
-        assert_int_equal(run.streams[RAW].n_bytes, 0);
-        assert_int_equal(run.streams[VALUES].n_bytes, 16 * width);
+        assert_int_equal(run.streams[ELEMENTS].n_bytes, 16 * width);
         transform_run_end(&run);
     }
 }
@@ -142,30 +140,30 @@ static void notes_that_lie_are_refused(void **state)
     (void)state;
     static const struct {
         const char *blocks;
-        size_t n_blocks, n_values, n_numbers, n_raw;
+        size_t n_blocks, n_numbers, n_elements;
         int status;
     } cases[] = {
         /* Four elements of f32: 16 bytes. */
-        {"\x01\x04\x04\x00\x00", 5, 0, 0, 16, MTH_OK},
-        {"\x01\x04\x04\x00\x00", 5, 0, 0, 15, MTH_ERR_CORRUPT},
-        {"\x01\x04\x04\x00\x00", 5, 4, 0, 16, MTH_ERR_CORRUPT},
-        {"\x01\x04\x04\x00\x03", 5, 0, 0, 16, MTH_ERR_CORRUPT},             /* no such kind */
-        {"\x01\x03\x04\x00\x00", 5, 0, 0, 16, MTH_ERR_CORRUPT},             /* an element is missing */
-        {"\x01\x05\x04\x00\x00", 5, 0, 0, 16, MTH_ERR_CORRUPT},             /* one too many */
-        {"\x01\x04\x00\x00\x00", 5, 0, 0, 16, MTH_ERR_CORRUPT},             /* rows of nothing */
-        {"\x01\x04\x04\x04\x00", 5, 0, 0, 16, MTH_ERR_CORRUPT},             /* a phase of a whole row */
-        {"\x02\x04\x04\x00\x00\x04\x00\x00", 8, 0, 0, 16, MTH_ERR_CORRUPT}, /* an empty span */
-        {"\x01\x04\x02\x01\x00\x00\x00", 7, 0, 0, 16, MTH_OK},              /* rows of 1, 2 and 1 */
-        {"\x01\x04\x04\x00\x02\x00", 6, 4, 4, 0, MTH_OK},
-        {"\x01\x04\x04\x00\x02\x00", 6, 4, 3, 0, MTH_ERR_CORRUPT},
-        {"\x01\x04\x04\x00\x02\x01", 6, 4, 4, 0, MTH_ERR_CORRUPT}, /* a table of two of which one is there */
-        {"\x01\x04\x04\x00\x01\x00\x00\x00\x3f\x7f", 10, 0, 4, 0, MTH_OK},
-        {"\x01\x04\x04\x00\x01\x00\x00\x00\xbf\x7f", 10, 0, 4, 0,
+        {"\x01\x04\x04\x00\x00", 5, 0, 16, MTH_OK},
+        {"\x01\x04\x04\x00\x00", 5, 0, 15, MTH_ERR_CORRUPT},
+        {"\x01\x04\x04\x00\x00", 5, 0, 20, MTH_ERR_CORRUPT},
+        {"\x01\x04\x04\x00\x03", 5, 0, 16, MTH_ERR_CORRUPT},             /* no such kind */
+        {"\x01\x03\x04\x00\x00", 5, 0, 16, MTH_ERR_CORRUPT},             /* an element is missing */
+        {"\x01\x05\x04\x00\x00", 5, 0, 16, MTH_ERR_CORRUPT},             /* one too many */
+        {"\x01\x04\x00\x00\x00", 5, 0, 16, MTH_ERR_CORRUPT},             /* rows of nothing */
+        {"\x01\x04\x04\x04\x00", 5, 0, 16, MTH_ERR_CORRUPT},             /* a phase of a whole row */
+        {"\x02\x04\x04\x00\x00\x04\x00\x00", 8, 0, 16, MTH_ERR_CORRUPT}, /* an empty span */
+        {"\x01\x04\x02\x01\x00\x00\x00", 7, 0, 16, MTH_OK},              /* rows of 1, 2 and 1 */
+        {"\x01\x04\x04\x00\x02\x00", 6, 4, 4, MTH_OK},
+        {"\x01\x04\x04\x00\x02\x00", 6, 3, 4, MTH_ERR_CORRUPT},
+        {"\x01\x04\x04\x00\x02\x01", 6, 4, 4, MTH_ERR_CORRUPT}, /* a table of two of which one is there */
+        {"\x01\x04\x04\x00\x01\x00\x00\x00\x3f\x7f", 10, 4, 0, MTH_OK},
+        {"\x01\x04\x04\x00\x01\x00\x00\x00\xbf\x7f", 10, 4, 0,
          MTH_ERR_CORRUPT}, /* scales below 0, NaN, infinite */
-        {"\x01\x04\x04\x00\x01\x00\x00\xc0\x7f\x7f", 10, 0, 4, 0, MTH_ERR_CORRUPT},
-        {"\x01\x04\x04\x00\x01\x00\x00\x80\x7f\x7f", 10, 0, 4, 0, MTH_ERR_CORRUPT},
-        {"\x01\x04\x04\x00\x01\x00\x00\x00\x3f", 9, 0, 4, 0, MTH_ERR_CORRUPT},
-        {"\x81\x02", 2, 0, 0, 16, MTH_ERR_CORRUPT}, /* more spans than there may be */
+        {"\x01\x04\x04\x00\x01\x00\x00\xc0\x7f\x7f", 10, 4, 0, MTH_ERR_CORRUPT},
+        {"\x01\x04\x04\x00\x01\x00\x00\x80\x7f\x7f", 10, 4, 0, MTH_ERR_CORRUPT},
+        {"\x01\x04\x04\x00\x01\x00\x00\x00\x3f", 9, 4, 0, MTH_ERR_CORRUPT},
+        {"\x81\x02", 2, 0, 16, MTH_ERR_CORRUPT}, /* more spans than there may be */
     };
     struct transform_run run;
     uint8_t src[16] = {0}, dst[16];
@@ -174,9 +172,8 @@ static void notes_that_lie_are_refused(void **state)
         memcpy(run.streams[BLOCKS].data, cases[i].blocks, cases[i].n_blocks);
         memset(run.streams[NUMBERS].data, 0, 4);
         run.streams[BLOCKS].n_bytes = cases[i].n_blocks;
-        run.streams[VALUES].n_bytes = cases[i].n_values;
         run.streams[NUMBERS].n_bytes = cases[i].n_numbers;
-        run.streams[RAW].n_bytes = cases[i].n_raw;
+        run.streams[ELEMENTS].n_bytes = cases[i].n_elements;
         if (transform_run_inverse(&run, dst) != cases[i].status)
             fail_msg("case %zu", i);
     }

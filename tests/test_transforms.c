@@ -70,7 +70,7 @@ static const struct example examples[] = {
     {"halves", MTH_DTYPE_F32, 0, "db0f49400000803fee", NULL, "4940803f|db0f0000ee"},
     {"zero-map", MTH_DTYPE_BF16, 0, "803f0000008040c0ee", NULL, "09|02|803f40c0ee"},
     {"zero-map", MTH_DTYPE_U8, 0, "008000", NULL, "02||80"},
-    {"palette", MTH_DTYPE_F32, 0, "0000003f0000c03f000080bf", NULL, "01030300010000003f7f||81837e|"},
+    {"palette", MTH_DTYPE_F32, 0, "0000003f0000c03f000080bf", NULL, "01030300010000003f7f|81837e|"},
     {"scale-split", MTH_DTYPE_BF16, 0, "803f40c0003f0000ee", NULL,
      "000000|01048004007e0080|5c625800||00|02ee"},
 };

@@ -25,6 +25,14 @@ static size_t bound(const int64_t *values, size_t src_bytes)
     return src_bytes == SIZE_MAX ? 0 : src_bytes + 1;
 }
 
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
+{
+    (void)values;
+    (void)side;
+    (void)stream_bytes;
+    return sizeof(struct mth_rans_state);
+}
+
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
 {
     (void)sides;
@@ -63,6 +71,7 @@ const struct mth_codec mth_codec_rans = {
     .n_options = sizeof options / sizeof options[0],
     .bound = bound,
     .create = create,
+    .state_bytes = state_bytes,
     .destroy = destroy,
     .encode = mth_rans_encode,
     .decode = mth_rans_decode,

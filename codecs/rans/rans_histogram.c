@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SAMPLED = 32,      /* one byte in this many */
+    SAMPLED = 32, /* one byte in this many */
     SAMPLED_THOROUGHLY = 8,
     BLOCK_BYTES = 128, /* that follow each other */
     TABLES = 4         /* the same byte twice in a row would wait for itself in one table */
@@ -45,7 +45,9 @@ void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, u
     if (counts->exact) {
         count_block(read(arg, 0, n, room), n, tables);
     } else {
-        size_t n_sampled = mth_size_min(mth_size_max(n / (thorough ? SAMPLED_THOROUGHLY : SAMPLED), MTH_RANS_MIN_SAMPLE), MTH_RANS_MAX_SAMPLE);
+        size_t n_sampled =
+            mth_size_min(mth_size_max(n / (thorough ? SAMPLED_THOROUGHLY : SAMPLED), MTH_RANS_MIN_SAMPLE),
+                         MTH_RANS_MAX_SAMPLE);
         size_t n_blocks = n_sampled / BLOCK_BYTES;
         for (size_t i = 0; i < n_blocks; i++)
             count_block(read(arg, block_at(n, n_blocks, i), BLOCK_BYTES, room), BLOCK_BYTES, tables);

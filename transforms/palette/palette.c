@@ -14,10 +14,9 @@
 #include <math.h>
 
 enum {
-    STREAM_BLOCKS,  /* the spans, then of each block what it is */
-    STREAM_VALUES,  /* of tables, ascending */
-    STREAM_NUMBERS, /* of elements */
-    STREAM_RAW,     /* elements of blocks that are kept */
+    STREAM_BLOCKS,   /* the spans, then of each block what it is */
+    STREAM_NUMBERS,  /* of elements */
+    STREAM_ELEMENTS, /* of each block that has any: the values of its table, ascending, or all it is kept as */
     N_STREAMS
 };
 
@@ -71,9 +70,8 @@ static int plan(const int64_t *values, const struct mth_symbol_type *type, size_
     struct mth_symbol_type byte = mth_symbol_type_of(MTH_DTYPE_U8);
     size_t n_notes = MTH_SPAN_NOTE_BYTES + n_blocks * MAX_BLOCK_BYTES;
     plans[STREAM_BLOCKS] = (struct mth_stream_plan){byte, n_notes, n_notes, MTH_STREAM_VARIABLE};
-    plans[STREAM_VALUES] = (struct mth_stream_plan){*type, n, n * (bits / 8), MTH_STREAM_VARIABLE};
     plans[STREAM_NUMBERS] = (struct mth_stream_plan){byte, n, n, MTH_STREAM_VARIABLE};
-    plans[STREAM_RAW] = (struct mth_stream_plan){*type, n, n * (bits / 8) + n_tail, MTH_STREAM_VARIABLE};
+    plans[STREAM_ELEMENTS] = (struct mth_stream_plan){*type, n, n * (bits / 8) + n_tail, MTH_STREAM_VARIABLE};
     *n_streams = N_STREAMS;
     return MTH_OK;
 }
@@ -193,8 +191,8 @@ static void put_block(const uint8_t *src, size_t n, const struct mth_symbol_type
     unsigned bits = type->container_bits;
     *ends->at[STREAM_BLOCKS]++ = (uint8_t)block->kind;
     if (block->kind == BLOCK_RAW) {
-        memcpy(ends->at[STREAM_RAW], src, n * (bits / 8));
-        ends->at[STREAM_RAW] += n * (bits / 8);
+        memcpy(ends->at[STREAM_ELEMENTS], src, n * (bits / 8));
+        ends->at[STREAM_ELEMENTS] += n * (bits / 8);
         return;
     }
     if (block->kind == BLOCK_SCALED) {
@@ -205,8 +203,8 @@ static void put_block(const uint8_t *src, size_t n, const struct mth_symbol_type
         ends->at[STREAM_BLOCKS] += 5;
     } else {
         *ends->at[STREAM_BLOCKS]++ = (uint8_t)(block->set.n - 1);
-        for (size_t i = 0; i < block->set.n; i++, ends->at[STREAM_VALUES] += bits / 8)
-            store(ends->at[STREAM_VALUES], block->set.value[i], bits);
+        for (size_t i = 0; i < block->set.n; i++, ends->at[STREAM_ELEMENTS] += bits / 8)
+            store(ends->at[STREAM_ELEMENTS], block->set.value[i], bits);
     }
     for (size_t i = 0; i < n; i++) {
         uint8_t rank = mth_value_set_find(&block->set, load(src + i * (bits / 8), bits));
@@ -239,8 +237,8 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
         }
     }
     if (n_tail) {
-        memcpy(ends.at[STREAM_RAW], at, n_tail);
-        ends.at[STREAM_RAW] += n_tail;
+        memcpy(ends.at[STREAM_ELEMENTS], at, n_tail);
+        ends.at[STREAM_ELEMENTS] += n_tail;
     }
     for (size_t s = 0; s < N_STREAMS; s++)
         streams[s].n_bytes = streams[s].data ? (size_t)(ends.at[s] - streams[s].data) : 0;
@@ -301,14 +299,14 @@ static bool read_block(struct mth_reader *readers, const struct mth_symbol_type 
     if (!take(&readers[STREAM_BLOCKS], 1, &kind))
         return false;
     if (*kind == BLOCK_RAW) {
-        if (!take(&readers[STREAM_RAW], n * (bits / 8), &numbers))
+        if (!take(&readers[STREAM_ELEMENTS], n * (bits / 8), &numbers))
             return false;
         memcpy(dst, numbers, n * (bits / 8));
         return true;
     }
     bool known = *kind == BLOCK_SCALED ? read_scaled(&readers[STREAM_BLOCKS], float_of_type(type), &palette)
                  : *kind == BLOCK_TABLE
-                     ? read_table(&readers[STREAM_BLOCKS], &readers[STREAM_VALUES], bits, &palette)
+                     ? read_table(&readers[STREAM_BLOCKS], &readers[STREAM_ELEMENTS], bits, &palette)
                      : false;
     if (!known || !take(&readers[STREAM_NUMBERS], n, &numbers))
         return false;
@@ -342,7 +340,7 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
         }
     }
     if (n_tail) {
-        if (!take(&readers[STREAM_RAW], n_tail, &tail))
+        if (!take(&readers[STREAM_ELEMENTS], n_tail, &tail))
             return MTH_ERR_CORRUPT;
         memcpy(dst, tail, n_tail);
     }
