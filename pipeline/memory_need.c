@@ -301,8 +301,8 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     /* The block, whose payloads are no longer than what they restore, and the bytes; what is scattered when it is decoded;
      * the bytes of the base. */
     uint64_t n_lanes = e->batch, n_buffers = (in_memory ? 1u : 3u) + (front->has_base ? 1u : 0u);
-    uint64_t thread =
-        add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) + n_lanes * BUNDLE_PLAN_BYTES);
+    uint64_t thread = add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) +
+                                         n_lanes * BUNDLE_PLAN_BYTES);
     mth_memory_free(memory, e);
     thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};

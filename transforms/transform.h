@@ -19,7 +19,7 @@
 enum { MTH_TRANSFORM_ABI = 1, MTH_MAX_STREAMS = 16, MTH_MAX_REFERENCES = 8 };
 
 enum mth_transform_flags {
-    MTH_TRANSFORM_ROWS = 1u << 0,    /* forward looks at job->spans */
+    MTH_TRANSFORM_ROWS = 1u << 0,   /* forward looks at job->spans */
     MTH_TRANSFORM_CHOOSES = 1u << 1 /* several streams may stand for the same elements */
 };
 

@@ -25,14 +25,6 @@ static size_t bound(const int64_t *values, size_t src_bytes)
     return src_bytes == SIZE_MAX ? 0 : src_bytes + 1;
 }
 
-static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
-{
-    (void)values;
-    (void)side;
-    (void)stream_bytes;
-    return sizeof(struct mth_rans_state);
-}
-
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
 {
     (void)sides;
@@ -55,9 +47,9 @@ static void destroy(void *opaque)
         mth_memory_free(state->memory, state);
 }
 
-static size_t state_bytes(const int64_t *options, unsigned side, size_t stream_bytes)
+static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
 {
-    (void)options, (void)side, (void)stream_bytes;
+    (void)values, (void)side, (void)stream_bytes;
     return sizeof(struct mth_rans_state);
 }
 
@@ -71,7 +63,6 @@ const struct mth_codec mth_codec_rans = {
     .n_options = sizeof options / sizeof options[0],
     .bound = bound,
     .create = create,
-    .state_bytes = state_bytes,
     .destroy = destroy,
     .encode = mth_rans_encode,
     .decode = mth_rans_decode,
