@@ -46,7 +46,8 @@ static int create(const struct mth_coder_config *config, bool has_pool, struct m
 
 size_t mth_pipeline_chunk_bytes(const struct mth_pipeline *pipeline, bool has_base)
 {
-    return has_base && mth_pipeline_wants_reference(pipeline) ? MTH_CHUNK_BYTES_DELTA : MTH_CHUNK_BYTES_ALONE;
+    bool large = mth_pipeline_wants_rows(pipeline) || (has_base && mth_pipeline_wants_reference(pipeline));
+    return large ? MTH_CHUNK_BYTES_LARGE : MTH_CHUNK_BYTES_ALONE;
 }
 
 size_t mth_coder_chunk_bytes(const struct mth_coder *coder, const struct mth_pipeline *pipeline,
