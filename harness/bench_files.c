@@ -47,13 +47,10 @@ int mth_bench_files_where(const char *asked, const char **directory, struct mth_
 
 static char *join(const char *directory, const char *name)
 {
-    size_t n_directory = strlen(directory), n_name = strlen(name);
-    char *path = malloc(n_directory + n_name + 2);
-    if (path) {
-        memcpy(path, directory, n_directory);
-        path[n_directory] = '/';
-        memcpy(path + n_directory + 1, name, n_name + 1);
-    }
+    size_t n = strlen(directory) + strlen(name) + 2;
+    char *path = malloc(n);
+    if (path)
+        snprintf(path, n, "%s/%s", directory, name);
     return path;
 }
 

@@ -13,15 +13,15 @@ enum { PIECE_BYTES = MTH_RANS_PIECE_BYTES };
 
 /* A stream whose symbols are still to be decoded. */
 struct coded {
-    const struct mth_rans_model *table;
-    enum mth_rans_mode mode;
     struct mth_rans_reader narrow;
     struct mth_rans_wide_reader wide;
+    const struct mth_rans_model *table;
     const uint8_t *escapes; /* the end of those not used yet */
     uint8_t *dst;           /* of the next piece; of each piece where they are drained */
     size_t n_left;
     const struct mth_rans_drain *drain; /* NULL: dst takes the whole stream */
     size_t job, at;                     /* what the drain is told */
+    enum mth_rans_mode mode;
 };
 
 static int open_narrow(size_t n_lanes, struct mth_bytes wire, struct coded *coded)
