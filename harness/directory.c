@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,13 +112,10 @@ const char *mth_path_name(const char *path)
 
 char *mth_path_join(const char *a, const char *b, const char *c)
 {
-    size_t n_a = strlen(a), n_b = strlen(b), n_c = strlen(c);
-    char *text = malloc(n_a + n_b + n_c + 1);
-    if (!text)
-        return NULL;
-    memcpy(text, a, n_a);
-    memcpy(text + n_a, b, n_b);
-    memcpy(text + n_a + n_b, c, n_c + 1);
+    size_t n = strlen(a) + strlen(b) + strlen(c) + 1;
+    char *text = malloc(n);
+    if (text)
+        snprintf(text, n, "%s%s%s", a, b, c);
     return text;
 }
 

@@ -208,7 +208,9 @@ static int decode_fused(struct decoding *d, const struct mth_node *node, struct 
     }
     int status = mth_stage_state(d->pipeline, mth_node_child(d->pipeline, node, fused->coded_stream),
                                  MTH_SIDE_DECODE, d->worker->memory, d->states, &state);
-    return status ? status : fused->decode(node, wants[0].type, state, jobs, d->n_lanes);
+    if (status || d->n_lanes == 0)
+        return status;
+    return fused->decode(node, wants[0].type, state, jobs, d->n_lanes);
 }
 
 static int decode_transform(struct decoding *d, const struct mth_node *node, struct wanted *wants)

@@ -322,8 +322,10 @@ int mth_need_fit_lanes(struct mth_container_front *front, const struct mth_conta
         front->n_lanes = FILE_LANES;
     for (; !status && front->n_lanes > 1; front->n_lanes /= 2) {
         status = mth_need_decode(front, head, n_threads, in_memory, memory, &need);
+        if (status)
+            break;
         uint64_t total = add(need.total_bytes, mth_memory_current(memory));
-        if (!status && need.total_bytes <= bound && total <= limit)
+        if (need.total_bytes <= bound && total <= limit)
             break;
     }
     return status;

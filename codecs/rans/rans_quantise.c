@@ -1,6 +1,8 @@
 /* Frequencies from counts; see rans_quantise.h. */
 #include "codecs/rans/rans_quantise.h"
 
+#include <assert.h>
+
 enum { OCTAVE = 256 };
 
 /* round(2^24 * log2(1 + i / 256)) */
@@ -38,6 +40,7 @@ enum { FINE_BITS = 8, FINE_LOG2_BITS = MTH_RANS_LOG2_BITS + FINE_BITS };
 static uint64_t fine_log2(uint32_t x)
 {
     unsigned octave = 0;
+    assert(x > 0);
     while (x >> octave > 1)
         octave++;
     uint64_t whole = (uint64_t)octave << FINE_LOG2_BITS;
@@ -92,6 +95,7 @@ void mth_rans_quantise(const uint32_t *counts, size_t n, uint32_t total, uint32_
 {
     struct margins margins;
     uint64_t n_counted = 0, sum = 0;
+    assert(n > 0);
     for (size_t i = 0; i < n; i++)
         n_counted += counts[i];
     for (size_t i = 0; i < n; i++) {

@@ -149,7 +149,7 @@ static size_t price_of_blocks(const uint8_t *src, const struct mth_row_span *spa
         total += price(block, n, type->container_bits);
         done += n;
     }
-    return total * 1024 / done;
+    return done ? total * 1024 / done : SIZE_MAX;
 }
 
 /* Sets the rows of a span to the blocks that suit it best. */

@@ -1,6 +1,7 @@
 /* Dequantised values; see palette_scale.h. */
 #include "transforms/palette/palette_scale.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ static bool read_value(enum mth_palette_float format, uint64_t pattern, struct v
         unsigned mantissa_bits, exponent_bits;
     } formats[] = {[MTH_PALETTE_BF16] = {7, 8}, [MTH_PALETTE_F16] = {10, 5}, [MTH_PALETTE_F32] = {23, 8}};
     unsigned m = formats[format].mantissa_bits, e = formats[format].exponent_bits;
+    assert(e > 0);
     int exponent = (int)(pattern >> m & ((1u << e) - 1)), bias = (1 << (e - 1)) - 1;
     double mantissa = (double)(pattern & (((uint64_t)1 << m) - 1));
     if (exponent == (1 << e) - 1)
