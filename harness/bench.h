@@ -58,7 +58,9 @@ struct mth_file_result {
     size_t n_samples;
     struct mth_summary time;       /* ns */
     struct mth_summary pct_memory; /* throughput in percent of that in memory, round by round */
-    double cpu_ns;                 /* median */
+    double *copy_ns;               /* of a plain copy from file to file, in the same rounds */
+    double pct_copy;
+    double cpu_ns; /* median */
     size_t heap_peak_bytes;
     uint32_t flags;
     char row_id[24];
@@ -104,6 +106,7 @@ struct mth_bench_case {
     const char *bound_model;
     double memcpy_gib_s;
     struct mth_phase_result memcpy;
+    struct mth_phase_result file_copy; /* beside cells from file to file; a sample a round */
     bool in_cache;
 };
 

@@ -73,7 +73,7 @@ static bool is_set(const char *path)
 }
 
 int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *bench,
-                         const struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
+                         struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
                          struct mth_error *err)
 {
     *files = (struct mth_bench_files){
@@ -98,6 +98,9 @@ int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *
     files->restored = join(pattern, "restored");
     if (!files->input || !files->base || !files->container || !files->restored)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the names of files");
+    at->file_copy.samples_ns = calloc(bench->config.rounds, sizeof(double));
+    if (!at->file_copy.samples_ns)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to measure files");
     int status = mth_file_write_all(files->input, input, err);
     if (!status && at->base_path)
         status = mth_file_write_all(files->base, base, err);
@@ -215,6 +218,79 @@ static int check(const struct mth_bench_files *files, const struct mth_digest *w
     return status;
 }
 
+enum { COPY_PIECE_BYTES = 256 << 10 }; /* as large as a chunk */
+
+struct copying {
+    const struct mth_source *source;
+    struct mth_file_writer *writer;
+    size_t n_threads;
+    uint8_t *pieces; /* one for each thread */
+    struct mth_error *errors;
+};
+
+static void copy_pieces(void *arg, size_t worker)
+{
+    struct copying *copying = arg;
+    const struct mth_source *source = copying->source;
+    struct mth_error *err = &copying->errors[worker];
+    uint8_t *piece = copying->pieces + worker * COPY_PIECE_BYTES;
+    int status = MTH_OK;
+    for (uint64_t at = worker * (uint64_t)COPY_PIECE_BYTES; !status && at < source->n_bytes;
+         at += copying->n_threads * (uint64_t)COPY_PIECE_BYTES) {
+        uint64_t left = source->n_bytes - at;
+        size_t n = left < COPY_PIECE_BYTES ? (size_t)left : COPY_PIECE_BYTES;
+        status = mth_source_read(source, at, piece, n, err);
+        if (!status)
+            status = mth_file_writer_write_at(copying->writer, at, piece, n, err);
+    }
+}
+
+static int copy_input(struct mth_bench_files *files, struct mth_pool *pool, struct copying *copying,
+                      struct mth_error *err)
+{
+    struct mth_source source;
+    int status = mth_source_open(files->input, &source, err);
+    if (status)
+        return status;
+    copying->source = &source;
+    status = mth_file_writer_open(files->restored, &copying->writer, err);
+    if (!status) {
+        mth_pool_run(pool, copy_pieces, copying);
+        for (size_t i = 0; !status && i < copying->n_threads; i++)
+            if ((status = copying->errors[i].status) != MTH_OK)
+                *err = copying->errors[i];
+        if (status)
+            mth_file_writer_abort(copying->writer);
+        else
+            status = mth_file_writer_commit(copying->writer, err);
+    }
+    mth_source_close(&source);
+    return status;
+}
+
+int mth_bench_files_copy(struct mth_bench_files *files, struct mth_bench_case *at, struct mth_pool *pool,
+                         struct mth_ring *ring, struct mth_error *err)
+{
+    struct mth_phase_result *result = &at->file_copy;
+    size_t n_threads = mth_pool_threads(pool);
+    struct copying copying = {.n_threads = n_threads,
+                              .pieces = malloc(n_threads * COPY_PIECE_BYTES),
+                              .errors = calloc(n_threads, sizeof *copying.errors)};
+    int status = MTH_ERR_NO_MEMORY;
+    if (copying.pieces && copying.errors) {
+        memset(copying.pieces, 0, n_threads * COPY_PIECE_BYTES);
+        unlink(files->restored);
+        mth_ring_sweep(ring);
+        uint64_t begin_ns = mth_clock_ns();
+        status = copy_input(files, pool, &copying, err);
+        result->samples_ns[result->n_samples++] = (double)(mth_clock_ns() - begin_ns);
+        result->copies = 1;
+    }
+    free(copying.pieces);
+    free(copying.errors);
+    return status == MTH_ERR_NO_MEMORY ? mth_error_set(err, status, "no memory to copy a file") : status;
+}
+
 enum mth_phase mth_file_pass_phase(enum mth_file_pass pass)
 {
     return pass == MTH_FILE_DECOMPRESS ? MTH_PHASE_DECOMPRESS : MTH_PHASE_COMPRESS;
@@ -244,6 +320,7 @@ static int sample(struct mth_bench_files *files, struct mth_bench_cell *cell, en
     if (pass != MTH_FILE_DECOMPRESS && (stat(made, &st) != 0 || (uint64_t)st.st_size != cell->stored_bytes))
         result->flags |= MTH_CELL_NONDETERMINISTIC;
     result->samples_ns[result->n_samples] = (double)wall_ns;
+    result->copy_ns[result->n_samples] = files->at->file_copy.samples_ns[files->at->file_copy.n_samples - 1];
     result->cpu_samples[result->n_samples++] = (double)cpu_ns;
     cell->spent_ns += (double)wall_ns;
     if (wall_ns < 1000000)
@@ -257,7 +334,8 @@ int mth_bench_files_prepare(const struct mth_bench *bench, struct mth_bench_cell
         struct mth_file_result *result = &cell->files[p];
         result->samples_ns = calloc(bench->config.rounds, sizeof(double));
         result->cpu_samples = calloc(bench->config.rounds, sizeof(double));
-        if (!result->samples_ns || !result->cpu_samples)
+        result->copy_ns = calloc(bench->config.rounds, sizeof(double));
+        if (!result->samples_ns || !result->cpu_samples || !result->copy_ns)
             return MTH_ERR_NO_MEMORY;
     }
     return MTH_OK;
@@ -293,6 +371,9 @@ void mth_bench_files_finish(const struct mth_bench *bench, struct mth_bench_cell
         for (size_t i = 0; i < n; i++)
             share[i] = 100 * memory_ns[i] / result->samples_ns[i];
         mth_summarise(share, n, bench->config.seed, &result->pct_memory);
+        for (size_t i = 0; i < n; i++)
+            share[i] = 100 * result->copy_ns[i] / result->samples_ns[i];
+        result->pct_copy = mth_median(share, n);
         if (n < 5)
             result->flags |= MTH_CELL_FEW_SAMPLES;
         if (result->time.ci_hi > 1.05 * result->time.median ||

@@ -6,6 +6,7 @@
 #define MTH_HARNESS_BENCH_FILES_H
 
 #include "base/hash.h"
+#include "base/pool.h"
 #include "harness/bench.h"
 #include "harness/bench_ring.h"
 
@@ -23,7 +24,7 @@ const char *mth_bench_files_system(const char *directory);
 
 /* Writes the files of a case. Errors: MTH_ERR_IO, MTH_ERR_NO_MEMORY; close it also then. */
 int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *bench,
-                         const struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
+                         struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
                          struct mth_error *err);
 /* Removes all of them. */
 void mth_bench_files_close(struct mth_bench_files *files);
@@ -37,6 +38,13 @@ int mth_bench_files_prepare(const struct mth_bench *bench, struct mth_bench_cell
 int mth_bench_files_sample(struct mth_bench_files *files, struct mth_bench_cell *cell, struct mth_ring *ring,
                            const struct mth_digest *digest, uint64_t *random, struct mth_error *err);
 void mth_bench_files_finish(const struct mth_bench *bench, struct mth_bench_cell *cell);
+
+/*
+ * One sample of what any program that reads a file and writes one must spend: a copy of the input, piece by piece into a new
+ * file on the pool's threads, synced and named. Adds it to at->file_copy. Errors: MTH_ERR_NO_MEMORY, MTH_ERR_IO.
+ */
+int mth_bench_files_copy(struct mth_bench_files *files, struct mth_bench_case *at, struct mth_pool *pool,
+                         struct mth_ring *ring, struct mth_error *err);
 
 /* The phase that a kind of pass is one of. */
 enum mth_phase mth_file_pass_phase(enum mth_file_pass pass);

@@ -53,6 +53,7 @@ struct live {
 struct measuring {
     struct mth_bench *bench;
     struct mth_bench_case *at;
+    struct mth_error *err;
     struct mth_loaded input;
     struct mth_loaded base;
     struct mth_digest digest;
@@ -357,12 +358,14 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
     struct mth_bench_case *at = m->at;
     size_t n_cells = at->n_cells, n_kinds = m->files.directory ? 2 : 1;
     double memcpy_ns = sample_memcpy(m);
+    int status = m->files.directory ? mth_bench_files_copy(&m->files, at, m->pool, &m->ring, m->err) : MTH_OK;
+    if (status)
+        return status;
     mth_random_shuffle(random, order, n_kinds * n_cells);
     for (size_t i = 0; i < n_cells; i++)
         m->live[i].wanted = wants_sample(m, &at->cells[i]);
     for (size_t i = 0; i < n_kinds * n_cells; i++) {
         struct live *live = &m->live[order[i] % n_cells];
-        int status = MTH_OK;
         if (!live->wanted || !live->cell->verified)
             continue;
         if (live->cell->peer_command)
@@ -389,6 +392,8 @@ static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *p
     }
     free(order);
     mth_summarise(at->memcpy.samples_ns, at->memcpy.n_samples, m->bench->config.seed, &at->memcpy.time);
+    mth_summarise(at->file_copy.samples_ns, at->file_copy.n_samples, m->bench->config.seed,
+                  &at->file_copy.time);
     at->memcpy_gib_s = mth_gib_s(at->raw_bytes, at->memcpy.time.median);
     return status;
 }
@@ -437,7 +442,7 @@ static int build_ring(struct measuring *m, struct mth_memory *memory, struct mth
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
                       void *progress_arg, struct mth_error *err)
 {
-    struct measuring m = {.bench = bench, .at = at};
+    struct measuring m = {.bench = bench, .at = at, .err = err};
     struct mth_memory *memory = mth_memory_create(0);
     m.live = calloc(at->n_cells + 1, sizeof *m.live);
     int status = memory && m.live ? MTH_OK : MTH_ERR_NO_MEMORY;

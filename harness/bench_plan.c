@@ -112,6 +112,7 @@ static void free_cell(struct mth_bench_cell *cell)
     }
     for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
         free(cell->files[p].samples_ns);
+        free(cell->files[p].copy_ns);
         free(cell->files[p].cpu_samples);
     }
 }
@@ -124,6 +125,7 @@ void mth_bench_free(struct mth_bench *bench)
             free_cell(&at->cells[i]);
         free(at->cells);
         free(at->memcpy.samples_ns);
+        free(at->file_copy.samples_ns);
         free(at->id);
         free(at->path);
         free(at->base_path);

@@ -38,6 +38,7 @@ void mth_bench_number_rows(struct mth_bench *bench)
 {
     for (size_t c = 0; c < bench->n_cases; c++) {
         number(bench, bench->cases[c].memcpy.row_id);
+        number(bench, bench->cases[c].file_copy.row_id);
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
             for (size_t p = 0; p < MTH_N_PHASES; p++)
                 number(bench, bench->cases[c].cells[i].phases[p].row_id);
@@ -269,6 +270,8 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     mth_json_real(w, "pct_memory", result->pct_memory.median);
     mth_json_real(w, "pct_memory_lo", result->pct_memory.ci_lo);
     mth_json_real(w, "pct_memory_hi", result->pct_memory.ci_hi);
+    put_samples(w, "copy_ns", result->copy_ns, result->n_samples);
+    mth_json_real(w, "pct_copy", result->pct_copy);
     mth_json_string(w, "memory_row", cell->phases[phase].row_id);
     mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
     put_flags(w, result->flags);
@@ -278,15 +281,16 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
 }
 
 static void put_baseline(struct mth_json_writer *w, const struct mth_bench *bench,
-                         const struct mth_bench_case *at)
+                         const struct mth_bench_case *at, const char *what,
+                         const struct mth_phase_result *result)
 {
-    begin_row(w, bench, "baseline", at->memcpy.row_id);
+    begin_row(w, bench, "baseline", result->row_id);
     put_case(w, at);
-    mth_json_string(w, "what", "memcpy");
+    mth_json_string(w, "what", what);
     mth_json_uint(w, "threads", bench->config.n_threads);
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
-    put_times(w, &at->memcpy, false);
-    mth_json_real(w, "gib_s", at->memcpy_gib_s);
+    put_times(w, result, false);
+    mth_json_real(w, "gib_s", mth_gib_s(at->raw_bytes, result->time.median));
     put_flags(w, at->in_cache ? MTH_CELL_IN_CACHE : 0);
     mth_json_end(w);
 }
@@ -360,8 +364,12 @@ static int flush(struct mth_json_writer *w, FILE *out)
 static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
                       const struct mth_bench_case *at, FILE *out)
 {
-    put_baseline(w, bench, at);
+    put_baseline(w, bench, at, "memcpy", &at->memcpy);
     int status = flush(w, out);
+    if (!status && at->file_copy.n_samples) {
+        put_baseline(w, bench, at, "file_copy", &at->file_copy);
+        status = flush(w, out);
+    }
     for (size_t i = 0; !status && i < at->n_cells; i++) {
         for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
             put_cell(w, bench, at, &at->cells[i], p);

@@ -74,7 +74,7 @@ static void print_file_cell(const struct mth_bench_case *at, const struct mth_be
     print_spec(cell->spec, out);
     for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
         const struct mth_file_result *result = &cell->files[p];
-        fprintf(out, " %7.3f %3.0f [%3.0f %3.0f] %%", mth_gib_s(at->raw_bytes, result->time.median),
+        fprintf(out, " %6.3f %3.0f [%3.0f %3.0f]", mth_gib_s(at->raw_bytes, result->time.median),
                 result->pct_memory.median, result->pct_memory.ci_lo, result->pct_memory.ci_hi);
     }
     fprintf(out, "\n");
@@ -84,10 +84,11 @@ static void print_files(const struct mth_bench *bench, const struct mth_bench_ca
 {
     if (!bench->config.files_directory)
         return;
-    fprintf(out, "\n  %-*s %21s %21s %21s\n", SPEC_COLUMN,
-            strcmp(bench->config.files_system, "tmpfs") == 0 ? "file to file, in memory (tmpfs)"
-                                                             : "file to file",
-            "compress, of", "and verify, of", "decompress, of");
+    fprintf(out, "\n  file to file%s; a plain copy %.2f GiB/s\n",
+            strcmp(bench->config.files_system, "tmpfs") == 0 ? ", in memory (tmpfs)" : "",
+            mth_gib_s(at->raw_bytes, at->file_copy.time.median));
+    fprintf(out, "  %-*s %21s %21s %21s\n", SPEC_COLUMN, "", "compress, of", "and verify, of",
+            "decompress, of");
     fprintf(out, "  %-*s %21s %21s %21s\n", SPEC_COLUMN, "pipeline", "GiB/s  no files", "GiB/s  no files",
             "GiB/s  no files");
     for (size_t i = 0; i < at->n_cells; i++)

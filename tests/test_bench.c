@@ -364,6 +364,13 @@ static void files_are_measured_beside_memory_and_none_stays(void **state)
     if (result.exit_code != 0)
         fail_msg("%s", result.err);
     for_rows(result.out, check_file_row, &seen);
+    for (const char *line = result.err; *line;) {
+        size_t width = strcspn(line, "\n");
+        assert_in_range(width, 0, 120);
+        line += width + (line[width] == '\n');
+    }
+    assert_non_null(strstr(result.err, "a plain copy"));
+    assert_non_null(strstr(result.out, "\"what\":\"file_copy\""));
     assert_int_equal(seen.n_cells, 4);
     assert_int_equal(seen.n_files, 6);
     assert_int_equal(seen.n_verifying, 2);
