@@ -87,10 +87,9 @@ static void print_files(const struct mth_bench *bench, const struct mth_bench_ca
     fprintf(out, "\n  file to file%s; a plain copy %.2f GiB/s\n",
             strcmp(bench->config.files_system, "tmpfs") == 0 ? ", in memory (tmpfs)" : "",
             mth_gib_s(at->raw_bytes, at->file_copy.time.median));
-    fprintf(out, "  %-*s %21s %21s %21s\n", SPEC_COLUMN, "", "compress, of", "and verify, of",
-            "decompress, of");
-    fprintf(out, "  %-*s %21s %21s %21s\n", SPEC_COLUMN, "pipeline", "GiB/s  no files", "GiB/s  no files",
-            "GiB/s  no files");
+    fprintf(out, "  %-*s %20s %20s %20s\n", SPEC_COLUMN, "", "compress", "compress and verify", "decompress");
+    fprintf(out, "  %-*s %20s %20s %20s\n", SPEC_COLUMN, "pipeline", "GiB/s, % of memory",
+            "GiB/s, % of memory", "GiB/s, % of memory");
     for (size_t i = 0; i < at->n_cells; i++)
         print_file_cell(at, &at->cells[i], out);
 }

@@ -199,7 +199,9 @@ static void a_container_cut_anywhere_is_refused_when_read_at_offsets(void **stat
     for (size_t cut = 0; cut < container.n_bytes; cut++) {
         struct changing_source changing = {.bytes = {container.data, cut}, .changed = UINT64_MAX};
         int status = decompress_at_offsets(&changing, made->memory, dst, n, &err);
-        assert_true(status == MTH_ERR_TRUNCATED || (status == MTH_ERR_FORMAT && cut < 4));
+        /* Too short for what its head promises is seen before the end is. */
+        assert_true(status == MTH_ERR_TRUNCATED || status == MTH_ERR_CORRUPT ||
+                    (status == MTH_ERR_FORMAT && cut < 4));
     }
     free(dst);
     made_container_free(container);
