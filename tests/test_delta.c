@@ -1,5 +1,6 @@
 /* The differences against a base, number by number: what their symbols mean. */
 #include "tests/support/patterns.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/transform_run.h"
 #include "transforms/transform.h"
 
@@ -14,16 +15,10 @@
 /* Every value of 16 bits. */
 enum { N_MAX = 1 << 17 };
 
-#ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    !defined(__OPTIMIZE__)
+#ifndef __OPTIMIZE__
 enum { SLOW_BUILD = 1 };
 #else
-enum { SLOW_BUILD = 0 };
+enum { SLOW_BUILD = SANITIZED };
 #endif
 
 static uint64_t random_state;
