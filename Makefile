@@ -53,7 +53,9 @@ Q := $(if $(V),,@)
 
 LIB_SOURCES := $(sort $(wildcard base/*.c codecs/*.c codecs/*/*.c transforms/*.c transforms/*/*.c formats/*.c formats/*/*.c \
 	pipeline/*.c pipeline/*/*.c))
-PROGRAM_SOURCES := $(sort $(wildcard harness/*.c harness/*/*.c datasets/*.c))
+# A program of its own, on the harness without its main.
+KERNEL_SOURCES := $(sort $(wildcard harness/kernels/*.c))
+PROGRAM_SOURCES := $(sort $(filter-out $(KERNEL_SOURCES),$(wildcard harness/*.c harness/*/*.c datasets/*.c)))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 PROGRAM_OBJECTS := $(PROGRAM_SOURCES:%.c=$(BUILD)/obj/%.o)
 
@@ -70,7 +72,7 @@ EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(filter-out $(PLUGIN_SOURCES),$(wildcard 
 
 all: $(BUILD)/mithril $(BUILD)/libmithril.a $(BUILD)/libmithril.so $(PLUGINS) $(EXAMPLES)
 
-everything: all $(TESTS) $(LARGE_TESTS) $(FUZZERS) $(FUZZ_SEEDS)
+everything: all $(BUILD)/bench-kernels $(TESTS) $(LARGE_TESTS) $(FUZZERS) $(FUZZ_SEEDS)
 
 # ---- building ----
 
@@ -80,7 +82,7 @@ $(BUILD)/config.mk: scripts/configure.sh scripts/find_libraries.sh scripts/libra
 
 # These change only when their content does: what was made with other flags, or of other files, is made again.
 $(BUILD)/flags: export MTH_STAMP = $(COMPILE) $(LDFLAGS) $(CONFIG_LIBS) $(CONFIG_TEST_LIBS) $(FUZZ_ENGINE)
-$(BUILD)/sources: export MTH_STAMP = $(LIB_SOURCES) $(PROGRAM_SOURCES) $(TEST_SUPPORT)
+$(BUILD)/sources: export MTH_STAMP = $(LIB_SOURCES) $(PROGRAM_SOURCES) $(KERNEL_SOURCES) $(TEST_SUPPORT)
 $(BUILD)/commit: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null))
 $(BUILD)/flags $(BUILD)/sources $(BUILD)/commit: always
 	@mkdir -p $(@D)
@@ -127,6 +129,11 @@ $(EXAMPLES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libmithril.a
 $(BUILD)/libharness.a: $(PROGRAM_OBJECTS) $(BUILD)/sources
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(filter-out %/harness/main.o,$(PROGRAM_OBJECTS))
+
+KERNEL_OBJECTS := $(KERNEL_SOURCES:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/bench-kernels: $(KERNEL_OBJECTS) $(BUILD)/libharness.a $(BUILD)/libmithril.a $(BUILD)/sources
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $(KERNEL_OBJECTS) $(BUILD)/libharness.a $(BUILD)/libmithril.a $(CONFIG_LIBS)
 
 TEST_LIBRARIES := $(TEST_SUPPORT) $(BUILD)/libharness.a $(BUILD)/libmithril.a
 LINK_TEST = $(LINK) -rdynamic -o $@ $< $(TEST_SUPPORT) $(BUILD)/libharness.a \
@@ -211,7 +218,7 @@ coverage:
 
 RUN_TESTS = MITHRIL=$(BUILD)/mithril MITHRIL_BUILD=$(BUILD) CC="$(CC)" TEST_JOBS=$(JOBS) scripts/run_tests.sh $(BUILD)/tests
 
-run-tests: all $(TESTS)
+run-tests: all $(BUILD)/bench-kernels $(TESTS)
 	@$(RUN_TESTS) $(TESTS) $(wildcard tests/test_*.sh)
 
 run-large-tests: all $(LARGE_TESTS)
@@ -249,6 +256,10 @@ results: all
 # Writes the golden sizes and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
+
+# Kernels on their own, in cache, each beside memcpy: KERNEL_ARGS="--only rans --json FILE".
+bench-kernels: $(BUILD)/bench-kernels
+	$(BUILD)/bench-kernels $(KERNEL_ARGS)
 
 hyperfine: all
 	@scripts/install_deps.sh report
@@ -330,6 +341,7 @@ help:
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
 #| make golden           write the golden files of the tests anew
+#| make bench-kernels     time each kernel of each instruction set beside memcpy (KERNEL_ARGS=...)
 #| make hyperfine        time the command line
 #| make install          to PREFIX, under DESTDIR; uninstall takes it away
 #| make deps             install every tool that any of these needs
@@ -339,7 +351,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results golden hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results golden bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif
