@@ -12,23 +12,24 @@
 
 /* A stream and its coding, shared by the cases that read it. */
 struct stream {
+    struct mth_rans_lanes lanes; /* the final states of the narrow coding */
+    struct mth_rans_wide_lanes wide_lanes;
     size_t n;
     uint8_t *src, *room, *dst; /* room and dst: as many bytes again and half */
-    struct mth_rans_narrow_table table;
-    struct mth_rans_lanes lanes; /* the final states of the narrow coding */
     const uint8_t *coded;
     uint8_t *escapes;
     size_t n_escapes;
-    struct mth_rans_wide_table wide_table;
-    struct mth_rans_wide_lanes wide_lanes;
     const uint8_t *wide_coded;
     uint8_t *wide_room;
+    struct mth_rans_narrow_table table;
+    struct mth_rans_wide_table wide_table;
 };
 
 struct run {
     const struct stream *stream;
     const struct mth_rans_narrow_kernels *kernels;
     mth_rans_wide_steps *wide_steps;
+    mth_rans_wide_encode_steps *wide_encode_steps;
     uint8_t *dst;
 };
 
@@ -111,7 +112,7 @@ static bool count_sample(void *data)
 {
     const struct run *run = data;
     struct mth_rans_counts counts;
-    mth_rans_sample(run->stream->src, run->stream->n, &counts);
+    mth_rans_sample(run->stream->src, run->stream->n, false, &counts);
     return counts.n_counted > 0;
 }
 
@@ -120,7 +121,7 @@ static bool build_table(void *data)
     const struct run *run = data;
     struct mth_rans_counts counts;
     struct mth_rans_narrow_table table;
-    mth_rans_sample(run->stream->src, run->stream->n, &counts);
+    mth_rans_sample(run->stream->src, run->stream->n, false, &counts);
     return mth_rans_narrow_build(counts.n, counts.exact, &table);
 }
 
@@ -129,7 +130,8 @@ static bool encode_wide(void *data)
     const struct run *run = data;
     struct mth_rans_wide_writer writer = {.begin = run->dst, .at = run->dst + room_bytes(run->stream)};
     mth_rans_wide_lanes_init(&writer.lanes, MTH_RANS_WIDE_LANES);
-    return mth_rans_wide_encode(&run->stream->wide_table, &writer, run->stream->src, run->stream->n);
+    return mth_rans_wide_encode(run->wide_encode_steps, &run->stream->wide_table, &writer, run->stream->src,
+                                run->stream->n);
 }
 
 static bool decode_wide(void *data)
@@ -141,25 +143,31 @@ static bool decode_wide(void *data)
     return mth_rans_wide_decode(run->wide_steps, &run->stream->wide_table, &reader, run->dst, run->stream->n);
 }
 
-/* Everything a case needs, coded by the portable kernels. */
-static struct stream *make_stream(size_t n, size_t n_lanes)
+static void stream_free(struct stream *stream)
 {
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        return NULL;
+    free(stream->src);
+    free(stream->room);
+    free(stream->wide_room);
+    free(stream->dst);
+    free(stream);
+}
+
+/* Fills a stream with what its cases need, coded by the portable kernels. */
+static bool fill_stream(struct stream *stream, size_t n, size_t n_lanes)
+{
     stream->n = n;
     stream->src = malloc(n);
     stream->room = malloc(2 * n);
     stream->wide_room = malloc(2 * n);
     stream->dst = malloc(2 * n);
     if (!stream->src || !stream->room || !stream->wide_room || !stream->dst)
-        return NULL;
+        return false;
     mth_kernel_exponents(stream->src, n);
     struct mth_rans_counts counts;
-    mth_rans_sample(stream->src, n, &counts);
+    mth_rans_sample(stream->src, n, false, &counts);
     if (!mth_rans_narrow_build(counts.n, counts.exact, &stream->table) ||
         !mth_rans_wide_build(counts.n, counts.exact, MTH_RANS_MAX_SLOT_BITS, &stream->wide_table))
-        return NULL;
+        return false;
     mth_rans_wide_prepare_encoder(&stream->wide_table);
     mth_rans_wide_prepare_decoder(&stream->wide_table);
     struct mth_rans_writer writer = {.begin = stream->room, .at = stream->room + 2 * n};
@@ -167,14 +175,27 @@ static struct stream *make_stream(size_t n, size_t n_lanes)
     struct mth_rans_wide_writer wide = {.begin = stream->wide_room, .at = stream->wide_room + 2 * n};
     mth_rans_wide_lanes_init(&wide.lanes, MTH_RANS_WIDE_LANES);
     if (!mth_rans_narrow_encode(&mth_rans_narrow_portable, &stream->table, &writer, stream->src, n) ||
-        !mth_rans_wide_encode(&stream->wide_table, &wide, stream->src, n))
-        return NULL;
+        !mth_rans_wide_encode(mth_rans_wide_encode_steps_portable, &stream->wide_table, &wide, stream->src,
+                              n))
+        return false;
     stream->lanes = writer.lanes;
     stream->coded = writer.at;
     stream->wide_lanes = wide.lanes;
     stream->wide_coded = wide.at;
     stream->n_escapes = mth_rans_narrow_portable.escapes(&stream->table, stream->src, n, stream->dst, n);
-    return stream;
+    return true;
+}
+
+static struct stream *make_stream(size_t n, size_t n_lanes)
+{
+    struct stream *stream = aligned_alloc(_Alignof(struct stream), sizeof *stream);
+    if (!stream)
+        return NULL;
+    memset(stream, 0, sizeof *stream);
+    if (fill_stream(stream, n, n_lanes))
+        return stream;
+    stream_free(stream);
+    return NULL;
 }
 
 /* A case over a stream; coded bytes and bytes together are what a run moves. */
@@ -234,10 +255,17 @@ bool mth_kernel_cases_rans(struct mth_kernel_cases *cases, size_t n_elems)
     if (fast != mth_rans_wide_steps_portable && !add(cases, large, wide, (struct run){.wide_steps = fast}))
         return false;
     wide = (struct mth_kernel_case){"rans wide encode", "portable", n_elems, n_wide, encode_wide, NULL, NULL};
+    mth_rans_wide_encode_steps *fast_encode = mth_rans_wide_encoder_for(mth_cpu_features());
+    if (!add(cases, large, wide, (struct run){.wide_encode_steps = mth_rans_wide_encode_steps_portable}))
+        return false;
+    wide.isa = "avx2";
+    if (fast_encode != mth_rans_wide_encode_steps_portable &&
+        !add(cases, large, wide, (struct run){.wide_encode_steps = fast_encode}))
+        return false;
     struct mth_kernel_case sample = {"rans sample", "portable", n_elems, n_elems / 64,
                                      count_sample,  NULL,       NULL};
     struct mth_kernel_case table = {
         "rans sample and table", "portable", n_elems, n_elems / 64, build_table, NULL, NULL};
     struct run none = {0};
-    return add(cases, large, wide, none) && add(cases, large, sample, none) && add(cases, large, table, none);
+    return add(cases, large, sample, none) && add(cases, large, table, none);
 }

@@ -67,10 +67,16 @@ static struct floats *make_floats(size_t n, size_t width, const struct mth_expon
     floats->dst = malloc(n * width);
     floats->first = malloc(n * width);
     floats->second = malloc(n * width);
-    if (!floats->src || !floats->dst || !floats->first || !floats->second)
-        return NULL;
-    mth_kernel_exponents(floats->src, n * width);
-    return floats;
+    if (floats->src && floats->dst && floats->first && floats->second) {
+        mth_kernel_exponents(floats->src, n * width);
+        return floats;
+    }
+    free(floats->src);
+    free(floats->dst);
+    free(floats->first);
+    free(floats->second);
+    free(floats);
+    return NULL;
 }
 
 static bool add_both(struct mth_kernel_cases *cases, struct floats *floats, const char *names[2],
