@@ -103,7 +103,9 @@ static inline size_t mth_codec_state_bytes(const struct mth_codec *codec, const 
 {
     if (codec->flags & MTH_CODEC_IDENTITY)
         return 0;
-    return codec->state_bytes ? codec->state_bytes(options, side, stream_bytes) : MTH_CODEC_SMALL_STATE_BYTES;
+    if (!codec->state_bytes)
+        return MTH_CODEC_SMALL_STATE_BYTES;
+    return codec->state_bytes(options, side, stream_bytes);
 }
 
 #endif
