@@ -150,15 +150,18 @@ static int decompress_file(void *arg, const char *input_path, const char *output
     return status ? mth_opened_blame(input_path, err) : MTH_OK;
 }
 
-static int verify_file(struct job *job, const char *path, struct mth_error *err)
+static int verify_file(void *arg, const char *path, const char *output_path, const char *place,
+                       struct mth_error *err)
 {
+    struct job *job = arg;
+    (void)output_path;
     struct mth_container_stats stats = {0};
     struct mth_source source;
     struct mth_input input;
     struct mth_stream_bar bar;
     char name[MTH_TEXT_BYTES];
     const struct mth_stream_base *base = NULL;
-    int status = choose_base(job, path, mth_path_name(path), true, &base, err);
+    int status = choose_base(job, path, place, true, &base, err);
     if (!status)
         status = open_input(path, &source, &input, err);
     if (status)
@@ -182,22 +185,9 @@ static int verify_file(struct job *job, const char *path, struct mth_error *err)
     return job->options->json ? put_json(job, "verify", path, NULL, &stats, ns, err) : MTH_OK;
 }
 
-static int verify_files(struct job *job)
-{
-    int exit_code = MTH_EXIT_OK;
-    for (size_t i = 0; i < job->options->operands.n_items; i++) {
-        struct mth_error err = {0};
-        if (!verify_file(job, job->options->operands.items[i], &err))
-            continue;
-        int code = mth_command_fail(&err);
-        exit_code = exit_code ? exit_code : code;
-    }
-    return exit_code;
-}
-
 static int run(const struct mth_command_line *line, bool verify, int argc, char **argv)
 {
-    static const struct mth_naming naming = {.suffix = MTH_CONTAINER_SUFFIX, .adds = false};
+    const struct mth_naming naming = {.suffix = MTH_CONTAINER_SUFFIX, .reads_only = verify};
     struct mth_options options;
     struct mth_error err = {0};
     int exit_code;
@@ -213,7 +203,7 @@ static int run(const struct mth_command_line *line, bool verify, int argc, char 
     if (mth_memory_limit_name(&options, status, &err))
         exit_code = mth_command_fail(&err);
     else
-        exit_code = verify ? verify_files(&job) : mth_file_walk(&options, &naming, decompress_file, &job);
+        exit_code = mth_file_walk(&options, &naming, verify ? verify_file : decompress_file, &job);
     mth_base_files_close(&job.bases);
     mth_memory_limit_end(&limit);
     mth_options_free(&options);
@@ -223,7 +213,7 @@ static int run(const struct mth_command_line *line, bool verify, int argc, char 
 int mth_cmd_decompress(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "decompress FILE" MTH_CONTAINER_SUFFIX "... [OPTION...]",
+        .usage = "decompress FILE" MTH_CONTAINER_SUFFIX "|DIRECTORY... [OPTION...]",
         .summary = "Restores what compress made, bit for bit, with its mode and time; directories into "
                    "directories.\n"
                    "- reads standard input, -o - writes standard output.",
@@ -244,10 +234,10 @@ int mth_cmd_decompress(int argc, char **argv)
 int mth_cmd_verify(int argc, char **argv)
 {
     static const struct mth_command_line line = {
-        .usage = "verify FILE" MTH_CONTAINER_SUFFIX "... [OPTION...]",
-        .summary = "Restores containers without writing anything and compares all checksums and digests. "
-                   "Without the\n"
-                   "base that one was coded against, it checks what it can and says so.",
+        .usage = "verify FILE" MTH_CONTAINER_SUFFIX "|DIRECTORY... [OPTION...]",
+        .summary = "Restores containers, all of a directory too, without writing anything and compares all "
+                   "checksums and\n"
+                   "digests. Without the base that one was coded against, it checks what it can and says so.",
         .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_JSON |
                  MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,

@@ -18,6 +18,7 @@ struct walk {
     const struct mth_naming *naming;
     mth_file_work *work;
     void *arg;
+    size_t n_files; /* given to work */
     int exit_code;
     bool over;
 };
@@ -56,6 +57,7 @@ static void note_no_memory(struct walk *walk)
 static void do_file(struct walk *walk, const char *input, const char *output, const char *place)
 {
     struct mth_error err = {0};
+    walk->n_files++;
     if (walk->work(walk->arg, input, output, place, &err))
         note(walk, &err);
 }
@@ -63,7 +65,7 @@ static void do_file(struct walk *walk, const char *input, const char *output, co
 static void do_directory(struct walk *walk, const char *input, const char *output, const char *place,
                          unsigned depth);
 
-/* place: of the directory; NULL: it is the operand. */
+/* output: NULL where nothing is written. place: of the directory; NULL: it is the operand. */
 static void do_entry(struct walk *walk, const char *input, const char *output, const char *place,
                      const char *name, unsigned depth)
 {
@@ -80,9 +82,14 @@ static void do_entry(struct walk *walk, const char *input, const char *output, c
     /* A link to a file is read; a link to a directory might lead around in a circle. */
     if (stat(from, &st) == 0 && S_ISDIR(st.st_mode)) {
         struct stat link;
-        to = mth_path_join(output, "/", name);
-        if (to && lstat(from, &link) == 0 && !S_ISLNK(link.st_mode))
+        to = output ? mth_path_join(output, "/", name) : NULL;
+        if (output && !to)
+            note_no_memory(walk);
+        else if (lstat(from, &link) == 0 && !S_ISLNK(link.st_mode))
             do_directory(walk, from, to, here, depth + 1);
+    } else if (walk->naming->reads_only) {
+        if (mth_path_ends_in(name, walk->naming->suffix))
+            do_file(walk, from, NULL, here);
     } else if (walk->naming->adds || mth_path_ends_in(name, walk->naming->suffix)) {
         char *renamed = output_name(walk->naming, name, &err);
         to = renamed ? mth_path_join(output, "/", renamed) : NULL;
@@ -103,7 +110,7 @@ static void do_directory(struct walk *walk, const char *input, const char *outpu
     int status = depth < MAX_DEPTH ? mth_names_list(input, &names, &err)
                                    : mth_error_set(&err, MTH_ERR_LIMIT, "%s: directories lie deeper than %d",
                                                    input, MAX_DEPTH);
-    if (!status)
+    if (!status && output)
         status = mth_file_make_directory(output, &err);
     if (status)
         note(walk, &err);
@@ -195,6 +202,19 @@ static char *output_of(const struct walk *walk, const char *input, bool is_strea
     return output;
 }
 
+/* To find nothing to read in a directory is more likely a mistake than what was meant. */
+static void do_directory_operand(struct walk *walk, const char *input, const char *output)
+{
+    struct mth_error err;
+    size_t n_before = walk->n_files;
+    int exit_code = walk->exit_code;
+    do_directory(walk, input, output, NULL, 0);
+    if (walk->n_files > n_before || !walk->naming->reads_only || walk->exit_code != exit_code)
+        return;
+    mth_error_set(&err, MTH_ERR_USAGE, "%s: no file in it ends in %s", input, walk->naming->suffix);
+    note(walk, &err);
+}
+
 static void do_operand(struct walk *walk, const char *operand)
 {
     struct mth_error err = {0};
@@ -205,14 +225,14 @@ static void do_operand(struct walk *walk, const char *operand)
         free(input);
         return;
     }
-    if (input)
+    if (input && !walk->naming->reads_only)
         output = output_of(walk, input, is_stream, &err);
-    if (!output) {
+    if (!output && !(input && walk->naming->reads_only)) {
         if (!err.status)
             mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
         note(walk, &err);
     } else if (!is_stream && mth_path_is_directory(input)) {
-        do_directory(walk, input, output, NULL, 0);
+        do_directory_operand(walk, input, output);
     } else {
         do_file(walk, input, output, mth_path_name(input));
     }

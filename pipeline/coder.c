@@ -141,7 +141,10 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
     return MTH_OK;
 }
 
-/* Candidate i without its reference-taking filters, unless there is no such thing or a candidate before has the same. */
+/*
+ * Candidate i without its reference-taking filters, unless there is no such thing or a candidate before has the same. Only a
+ * list that has nothing else for a tensor without a counterpart needs it.
+ */
 static int take_alone(struct mth_coder *coder, const struct mth_pipeline *candidate,
                       struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], size_t i, struct mth_error *err)
 {
@@ -166,10 +169,13 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
 {
     int status = MTH_OK;
+    bool all_need_base = true;
     mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
+    for (const struct mth_pipeline *candidate = pipeline; candidate; candidate = candidate->next)
+        all_need_base = all_need_base && candidate->needs_base;
     for (size_t i = 0; !status && pipeline; i++, pipeline = pipeline->next) {
         status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED + i], err);
-        if (!status && pipeline->needs_base)
+        if (!status && all_need_base)
             status = take_alone(coder, pipeline, specs, i, err);
     }
     for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {

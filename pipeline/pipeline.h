@@ -4,7 +4,7 @@
 
 #include "pipeline/mithril.h"
 
-enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096, MTH_MAX_CANDIDATES = 7 };
+enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096, MTH_MAX_CANDIDATES = 10 };
 
 /*
  * A node is a transform with a child for each branch written, or a codec: a leaf. Stream i of a transform

@@ -48,7 +48,7 @@ static const struct mth_preset presets[] = {
         .summary = "exponents coded, signs and mantissas kept; against a base, the difference in ULPs",
         .source = NULL,
         .spec = "exponent-split+rans/store",
-        .delta = "delta-ulp+byte-group+rans",
+        .delta = "delta-ulp+byte-group+rans,exponent-split+rans/store",
     },
     {
         .name = "max",
@@ -56,7 +56,7 @@ static const struct mth_preset presets[] = {
                    "palettes, steps",
         .source = NULL,
         .spec = MAX_SPECS,
-        .delta = "delta-ulp+byte-group+zstd:level=3,delta-ulp+byte-group+rans:aim=size",
+        .delta = "delta-ulp+byte-group+zstd:level=3,delta-ulp+byte-group+rans:aim=size," MAX_SPECS,
     },
 };
 

@@ -166,9 +166,35 @@ static void against_a_base_each_tensor_is_a_difference_or_itself(void **state)
     size_t either = encoded_bytes(coder, "delta-xor+byte-group+zstd,byte-group+zstd", input, base);
     assert_true(either + LARGE / 2 < delta);
     assert_true(either + LARGE / 2 < alone);
-    /* Without a base the same list stands for its candidates without their differences. */
-    size_t neither = encoded_bytes(coder, "delta-xor+byte-group+zstd,store", input, NULL);
-    assert_true(neither <= alone + 64);
+    /* Without a base, a list is its candidates that want none. */
+    assert_int_equal(encoded_bytes(coder, "delta-xor+byte-group+zstd,store", input, NULL),
+                     encoded_bytes(coder, "store", input, NULL));
+    made_free(input);
+    made_free(base);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+/* What has no counterpart in the base is coded by the candidate that wants none, as if there were no base. */
+static void against_a_base_a_new_tensor_is_coded_as_if_alone(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct made *input = made_begin(), *base = made_begin();
+    made_add_tensor(input, "new", MTH_DTYPE_BF16, LARGE / 2);
+    made_add_tensor(input, "numbers", MTH_DTYPE_U8, LARGE / 2);
+    for (int i = 0; i < 2; i++)
+        made_add_tensor(i ? base : input, "same", MTH_DTYPE_BF16, 1);
+    made_fill(input);
+    made_fill(base);
+    for (size_t i = 0; i < LARGE / 2; i++)
+        input->data[LARGE + i] = (uint8_t)(i % 100);
+    size_t either = encoded_bytes(coder, "delta-xor+rans,exponent-split+rans/store", input, base);
+    size_t alone = encoded_bytes(coder, "exponent-split+rans/store", input, NULL);
+    size_t stripped = encoded_bytes(coder, "delta-xor+rans", input, base);
+    assert_true(either < alone + 256);
+    assert_true(alone + LARGE / 8 < stripped);
     made_free(input);
     made_free(base);
     mth_coder_destroy(coder);
@@ -178,6 +204,7 @@ static void against_a_base_each_tensor_is_a_difference_or_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_a_base_a_new_tensor_is_coded_as_if_alone),
         cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
         cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
         cmocka_unit_test(choices_do_not_depend_on_threads_or_on_what_was_coded_before),

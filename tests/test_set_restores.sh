@@ -43,6 +43,9 @@ judge an_index_is_a_base_for_all restores "$sets/hf-step2" "$sets/hf-step1/model
 judge shards_of_another_format_are_a_base restores "$sets/hf-step2" "$sets/bin" "$sets/hf-step1"
 judge a_dcp_directory_restores_against_the_one_before restores "$sets/dcp-step2" "$sets/dcp-step1" dcp1.mth
 
+judge a_directory_is_verified_with_all_that_is_in_it sh -c \
+    "'$mithril' verify packed -b dcp1.mth | grep -c original | grep -qx 2 && mkdir hollow && ! '$mithril' verify hollow"
+
 # Laws of sizes are judged under a spec that stays what it is.
 spec=seed
 tensors_that_moved_find_their_counterparts() {

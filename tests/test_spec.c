@@ -140,8 +140,9 @@ static void wrong_specs_are_refused_with_what_would_be_right(void **state)
     assert_refused("zstd,", MTH_ERR_SPEC, "too early");
     assert_refused(",zstd", MTH_ERR_SPEC, "expected the name");
     assert_refused("exponent-split+either/store", MTH_ERR_SPEC, "list of candidates");
-    assert_refused("zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd", MTH_ERR_SPEC, "too many candidates");
-    assert_refused("either,either,either,either", MTH_ERR_SPEC, "too many candidates");
+    assert_refused("zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd", MTH_ERR_SPEC,
+                   "too many candidates");
+    assert_refused("either,either,either,either,either,either", MTH_ERR_SPEC, "too many candidates");
 }
 
 static void a_spec_of_any_length_ends_with_a_pipeline_or_an_error(void **state)

@@ -378,7 +378,7 @@ class Container:
             body = self.block(number)
             number += 1
             if kind == 1:
-                require(len(self.specs) < 16, "too many specs")
+                require(len(self.specs) < 24, "too many specs")
                 self.specs.append(parse_chain(body.decode("ascii"), 1))
             elif kind == 2:
                 raise Bad("models are for codecs that are unknown here")
