@@ -31,7 +31,8 @@ struct parser {
     const char *text; /* what is being parsed, for messages */
     const char *at;
     bool has_base;
-    unsigned nesting;
+    unsigned nesting;     /* of named specs */
+    unsigned depth_above; /* of splitters that the text stands below */
     struct mth_error *err;
 };
 
@@ -157,11 +158,12 @@ static int find_named(const struct parser *parser, const char *word, size_t n, c
 }
 
 /* A named spec in the place of a codec: parsed on its own, its tree grafted here. */
-static int parse_named(struct parser *parser, const char *spec, size_t *index)
+static int parse_named(struct parser *parser, const char *spec, unsigned depth, size_t *index)
 {
     struct parser inner = *parser;
     inner.text = spec;
     inner.at = spec;
+    inner.depth_above += depth - 1;
     if (++inner.nesting > MTH_MAX_NESTING)
         return fail(parser, parser->at, "named specs nest too deep");
     int status = parse_chain(&inner, 1, index);
@@ -240,7 +242,7 @@ static int parse_codec(struct parser *parser, const struct mth_codec *codec, siz
 
 static int parse_chain(struct parser *parser, unsigned depth, size_t *index)
 {
-    if (depth > MTH_MAX_NESTING + 1)
+    if (parser->depth_above + depth > MTH_MAX_NESTING + 1)
         return fail(parser, parser->at, "stages nest too deep");
     const char *word = parser->at;
     size_t n = word_length(word);
@@ -259,7 +261,7 @@ static int parse_chain(struct parser *parser, unsigned depth, size_t *index)
     if (status)
         return status;
     if (named)
-        return parse_named(parser, named, index);
+        return parse_named(parser, named, depth, index);
     return fail_unknown(parser, word, n);
 }
 

@@ -138,6 +138,10 @@ static void wrong_specs_are_refused_with_what_would_be_right(void **state)
     assert_refused("zstd@2", MTH_ERR_UNSUPPORTED, "zstd@1");
     assert_refused("zstd@", MTH_ERR_SPEC, "version");
     assert_refused("zstd,", MTH_ERR_SPEC, "too early");
+    /* A named spec counts from where it stands, since its text is written there. */
+    assert_refused(
+        "byte-group+byte-group+byte-group+byte-group+byte-group+byte-group+byte-group+byte-group+balanced",
+        MTH_ERR_SPEC, "nest too deep");
     assert_refused(",zstd", MTH_ERR_SPEC, "expected the name");
     assert_refused("exponent-split+either/store", MTH_ERR_SPEC, "list of candidates");
     assert_refused("zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd,zstd", MTH_ERR_SPEC,
