@@ -4,8 +4,8 @@
  * Only groups of eight elements are shuffled, so that every plane ends on a byte; the elements left over, and
  * the bytes left of an element, follow the planes unchanged.
  */
+#include "base/lane.h"
 #include "transforms/byte_planes.h"
-#include "transforms/lane.h"
 #include "transforms/transform.h"
 
 #include <string.h>

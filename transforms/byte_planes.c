@@ -1,7 +1,7 @@
 /* Elements to planes of bytes, and back; see byte_planes.h. */
 #include "transforms/byte_planes.h"
 
-#include "transforms/lane.h"
+#include "base/lane.h"
 
 #include <string.h>
 

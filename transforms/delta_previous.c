@@ -4,8 +4,8 @@
  * Offsets grow, counters stand still, positions count up: the steps take few values where the numbers take many. Steps
  * are folded, so that the upper bytes of small ones are zero.
  */
+#include "base/lane.h"
 #include "transforms/fold.h"
-#include "transforms/lane.h"
 #include "transforms/transform.h"
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* delta-sub: the bits of elements, read as unsigned integers, minus those of their reference, modulo 2^width.
  */
+#include "base/lane.h"
 #include "transforms/delta.h"
-#include "transforms/lane.h"
 #include "transforms/transform.h"
 
 static const struct mth_reference_slot references[] = {

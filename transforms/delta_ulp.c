@@ -5,9 +5,9 @@
  * difference is folded (0, -1, 1, -2, 2 .. to 0, 1, 2, 3, 4 ..), so that a small step either way is a small
  * symbol.
  */
+#include "base/lane.h"
 #include "transforms/delta.h"
 #include "transforms/fold.h"
-#include "transforms/lane.h"
 #include "transforms/transform.h"
 
 static const struct mth_reference_slot references[] = {

@@ -2,7 +2,7 @@
 #ifndef MTH_TRANSFORMS_FOLD_H
 #define MTH_TRANSFORMS_FOLD_H
 
-#include "transforms/lane.h"
+#include "base/lane.h"
 
 /* The top bit of x spread over all bits is 0 - (x >> (bits - 1)): no signed shift, which C leaves to the compiler. */
 #define MTH_DEFINE_FOLD(bits)                                                \

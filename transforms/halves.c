@@ -4,7 +4,7 @@
  * The upper half of an f32 is a bf16 (the value rounded toward zero), so what is good for bf16 serves f32 too. And the
  * lower half is all zeros where the values were bf16, and mostly zeros where they had another short mantissa.
  */
-#include "transforms/lane.h"
+#include "base/lane.h"
 #include "transforms/transform.h"
 
 enum { STREAM_HIGH, STREAM_LOW, N_STREAMS, LANE_BYTES = 4 };

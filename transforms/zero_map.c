@@ -4,7 +4,7 @@
  * Pruned tensors, and rows that training never touched. Of floats -0 is a zero too (a weight times a mask of zeros), so
  * the signs of zeros have a stream, which is empty when there is none.
  */
-#include "transforms/lane.h"
+#include "base/lane.h"
 #include "transforms/transform.h"
 
 #include <stdbool.h>

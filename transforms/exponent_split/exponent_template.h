@@ -2,7 +2,7 @@
  * The kernels of exponent-split in portable C, compiled once for each instruction set: a file defines MTH_KERNEL (the
  * attributes of a function that is called from outside it) and includes this. Everything else is inlined into those.
  */
-#include "transforms/lane.h"
+#include "base/lane.h"
 
 #include <stdbool.h>
 

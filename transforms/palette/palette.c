@@ -5,7 +5,7 @@
  * tensors simply repeat few values. A block is a span, a row or a group of elements; it is noted as a scale, as a table
  * of values, or as it is.
  */
-#include "transforms/lane.h"
+#include "base/lane.h"
 #include "transforms/palette/palette_scale.h"
 #include "transforms/palette/value_set.h"
 #include "transforms/span_note.h"

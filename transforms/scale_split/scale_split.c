@@ -7,7 +7,7 @@
  * stream, rows of odd scale another, so that a coder has a table for each and needs to know of none.
  */
 #include "base/cpu.h"
-#include "transforms/lane.h"
+#include "base/lane.h"
 #include "transforms/scale_split/scale_fit.h"
 #include "transforms/span_note.h"
 

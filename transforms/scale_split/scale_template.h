@@ -2,7 +2,7 @@
  * The kernels of scale-split in portable C, compiled once for each instruction set: a file defines MTH_KERNEL (the
  * attributes of a function that is called from outside it) and includes this. Everything else is inlined into those.
  */
-#include "transforms/lane.h"
+#include "base/lane.h"
 
 enum { GROUP_ELEMS = 8, LANES = 4 /* of 16 bits in a word */ };
 

@@ -3,8 +3,8 @@
  *
  * The byte-wise loads of base/checked.h are for fields of files; a loop over elements wants these.
  */
-#ifndef MTH_TRANSFORMS_LANE_H
-#define MTH_TRANSFORMS_LANE_H
+#ifndef MTH_BASE_LANE_H
+#define MTH_BASE_LANE_H
 
 #include <stddef.h>
 #include <stdint.h>
