@@ -1,0 +1,511 @@
+/* The kernels in AVX2: a group of 32 elements a vector; see ulp_kernels.h. */
+#include "codecs/ulp_rans/ulp_kernels.h"
+
+#ifdef MTH_RANS_HAVE_X86
+
+#include "base/cpu.h"
+#include "codecs/rans/rans_avx2.h"
+
+#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX2
+
+typedef __m256i vec;
+
+enum { VEC_BYTES = 32, MOST_VECS = MTH_RANS_MAX_LANES / VEC_BYTES };
+
+ULP_INLINE vec load(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const void *)p);
+}
+
+ULP_INLINE void store(uint8_t *p, vec v)
+{
+    _mm256_storeu_si256((void *)p, v);
+}
+
+ULP_INLINE __m128i load8(const uint8_t *p)
+{
+    return _mm_loadl_epi64((const void *)p);
+}
+
+ULP_INLINE __m128i load16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const void *)p);
+}
+
+/* ---- elements of 16 and of 32 bits ---- */
+
+/* Words of two vectors, or doublewords of four, as bytes in their order. */
+ULP_INLINE vec pack_words(vec a, vec b)
+{
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
+}
+
+ULP_INLINE vec pack_doubles(vec a, vec b, vec c, vec d)
+{
+    vec words = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    return _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+ULP_INLINE vec context16(vec base, __m128i shift, vec mask, vec top)
+{
+    vec below = _mm256_subs_epu16(top, _mm256_and_si256(_mm256_srl_epi16(base, shift), mask));
+    return _mm256_min_epu16(below, _mm256_set1_epi16(MTH_ULP_CONTEXTS - 1));
+}
+
+ULP_INLINE vec context32(vec base, __m128i shift, vec mask, vec top)
+{
+    vec below = _mm256_sub_epi32(top, _mm256_and_si256(_mm256_srl_epi32(base, shift), mask));
+    return _mm256_min_epi32(_mm256_max_epi32(below, _mm256_setzero_si256()),
+                            _mm256_set1_epi32(MTH_ULP_CONTEXTS - 1));
+}
+
+RANS_TARGET_AVX2 static void contexts(const struct mth_ulp_format *format, const uint8_t *base,
+                                      size_t n_groups, unsigned top, uint8_t *out)
+{
+    __m128i shift = _mm_cvtsi32_si128((int)format->mantissa_bits);
+    int mask = (1 << format->exponent_bits) - 1;
+    if (format->exponent_bits == 0 || (format->lane_bits != 16 && format->lane_bits != 32)) {
+        mth_ulp_portable.contexts(format, base, n_groups, top, out);
+        return;
+    }
+    for (size_t g = 0; g < n_groups; g++, out += VEC_BYTES) {
+        if (format->lane_bits == 16) {
+            vec masks = _mm256_set1_epi16((short)mask), tops = _mm256_set1_epi16((short)top);
+            store(out, pack_words(context16(load(base), shift, masks, tops),
+                                  context16(load(base + VEC_BYTES), shift, masks, tops)));
+            base += 2 * VEC_BYTES;
+        } else {
+            vec masks = _mm256_set1_epi32(mask), tops = _mm256_set1_epi32((int)top);
+            store(out, pack_doubles(context32(load(base), shift, masks, tops),
+                                    context32(load(base + VEC_BYTES), shift, masks, tops),
+                                    context32(load(base + 2 * VEC_BYTES), shift, masks, tops),
+                                    context32(load(base + 3 * VEC_BYTES), shift, masks, tops)));
+            base += 4 * VEC_BYTES;
+        }
+    }
+}
+
+/* Floats as ordered integers, and back; integers are what they are. */
+ULP_INLINE vec order16(vec x, bool is_float)
+{
+    vec top = _mm256_set1_epi16((short)0x8000);
+    return is_float ? _mm256_xor_si256(x, _mm256_or_si256(_mm256_srai_epi16(x, 15), top)) : x;
+}
+
+ULP_INLINE vec unorder16(vec m, bool is_float)
+{
+    vec top = _mm256_set1_epi16((short)0x8000), ones = _mm256_set1_epi16(-1);
+    vec positive = _mm256_andnot_si256(_mm256_srai_epi16(m, 15), ones);
+    return is_float ? _mm256_xor_si256(m, _mm256_or_si256(positive, top)) : m;
+}
+
+ULP_INLINE vec order32(vec x, bool is_float)
+{
+    vec top = _mm256_set1_epi32((int)0x80000000);
+    return is_float ? _mm256_xor_si256(x, _mm256_or_si256(_mm256_srai_epi32(x, 31), top)) : x;
+}
+
+ULP_INLINE vec unorder32(vec m, bool is_float)
+{
+    vec top = _mm256_set1_epi32((int)0x80000000), ones = _mm256_set1_epi32(-1);
+    vec positive = _mm256_andnot_si256(_mm256_srai_epi32(m, 31), ones);
+    return is_float ? _mm256_xor_si256(m, _mm256_or_si256(positive, top)) : m;
+}
+
+ULP_INLINE uint8_t *gather16(const struct mth_ulp_shuffles *shuffles, __m128i steps, uint32_t mask,
+                             uint8_t *out)
+{
+    mask &= 0xff;
+    _mm_storeu_si128((void *)out, _mm_shuffle_epi8(steps, load16(shuffles->gather16[mask])));
+    return out + 2 * __builtin_popcount(mask);
+}
+
+ULP_INLINE size_t analyze16(const struct mth_ulp_shuffles *shuffles, bool is_float, const uint8_t *src,
+                            const uint8_t *base, size_t n_groups, uint32_t *masks, uint8_t *steps)
+{
+    uint8_t *out = steps;
+    for (size_t g = 0; g < n_groups; g++, src += 2 * VEC_BYTES, base += 2 * VEC_BYTES) {
+        vec x = load(src), y = load(src + VEC_BYTES), a = load(base), b = load(base + VEC_BYTES);
+        vec same = _mm256_permute4x64_epi64(
+            _mm256_packs_epi16(_mm256_cmpeq_epi16(x, a), _mm256_cmpeq_epi16(y, b)), 0xd8);
+        uint32_t mask = ~(uint32_t)_mm256_movemask_epi8(same);
+        masks[g] = mask;
+        if (mask == 0)
+            continue;
+        vec first = _mm256_sub_epi16(order16(x, is_float), order16(a, is_float));
+        vec second = _mm256_sub_epi16(order16(y, is_float), order16(b, is_float));
+        out = gather16(shuffles, _mm256_castsi256_si128(first), mask, out);
+        out = gather16(shuffles, _mm256_extracti128_si256(first, 1), mask >> 8, out);
+        out = gather16(shuffles, _mm256_castsi256_si128(second), mask >> 16, out);
+        out = gather16(shuffles, _mm256_extracti128_si256(second, 1), mask >> 24, out);
+    }
+    return (size_t)(out - steps) / 2;
+}
+
+ULP_INLINE size_t analyze32(const struct mth_ulp_shuffles *shuffles, bool is_float, const uint8_t *src,
+                            const uint8_t *base, size_t n_groups, uint32_t *masks, uint8_t *steps)
+{
+    uint8_t *out = steps;
+    for (size_t g = 0; g < n_groups; g++) {
+        uint32_t mask = 0;
+        for (unsigned i = 0; i < 4; i++, src += VEC_BYTES, base += VEC_BYTES) {
+            vec x = load(src), a = load(base);
+            vec step = _mm256_sub_epi32(order32(x, is_float), order32(a, is_float));
+            uint32_t same = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(x, a)));
+            uint32_t changed = ~same & 0xff;
+            vec lanes = _mm256_cvtepu8_epi32(load8(shuffles->gather8[changed]));
+            store(out, _mm256_permutevar8x32_epi32(step, lanes));
+            out += 4 * __builtin_popcount(changed);
+            mask |= changed << 8 * i;
+        }
+        masks[g] = mask;
+    }
+    return (size_t)(out - steps) / 4;
+}
+
+RANS_TARGET_AVX2 static size_t analyze(const struct mth_ulp_format *format,
+                                       const struct mth_ulp_shuffles *shuffles, const uint8_t *src,
+                                       const uint8_t *base, size_t n_groups, uint32_t *masks, uint8_t *steps)
+{
+    bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 16)
+        return is_float ? analyze16(shuffles, true, src, base, n_groups, masks, steps)
+                        : analyze16(shuffles, false, src, base, n_groups, masks, steps);
+    if (format->lane_bits == 32)
+        return is_float ? analyze32(shuffles, true, src, base, n_groups, masks, steps)
+                        : analyze32(shuffles, false, src, base, n_groups, masks, steps);
+    return mth_ulp_portable.analyze(format, shuffles, src, base, n_groups, masks, steps);
+}
+
+ULP_INLINE vec scatter16(const struct mth_ulp_shuffles *shuffles, const uint8_t **steps, uint32_t mask)
+{
+    const uint8_t *first = *steps, *second = first + 2 * __builtin_popcount(mask & 0xff);
+    __m128i low = _mm_shuffle_epi8(load16(first), load16(shuffles->scatter16[mask & 0xff]));
+    __m128i high = _mm_shuffle_epi8(load16(second), load16(shuffles->scatter16[mask >> 8 & 0xff]));
+    *steps = second + 2 * __builtin_popcount(mask >> 8 & 0xff);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+ULP_INLINE size_t merge16(const struct mth_ulp_shuffles *shuffles, bool is_float, const uint8_t *base,
+                          size_t n_groups, const uint32_t *masks, const uint8_t *steps, uint8_t *dst)
+{
+    const uint8_t *in = steps;
+    for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, dst += 2 * VEC_BYTES) {
+        vec a = load(base), b = load(base + VEC_BYTES);
+        uint32_t mask = masks[g];
+        if (mask) {
+            vec first = scatter16(shuffles, &in, mask & 0xffff);
+            vec second = scatter16(shuffles, &in, mask >> 16);
+            a = unorder16(_mm256_add_epi16(order16(a, is_float), first), is_float);
+            b = unorder16(_mm256_add_epi16(order16(b, is_float), second), is_float);
+        }
+        store(dst, a);
+        store(dst + VEC_BYTES, b);
+    }
+    return (size_t)(in - steps) / 2;
+}
+
+ULP_INLINE size_t merge32(const struct mth_ulp_shuffles *shuffles, bool is_float, const uint8_t *base,
+                          size_t n_groups, const uint32_t *masks, const uint8_t *steps, uint8_t *dst)
+{
+    const uint8_t *in = steps;
+    vec n_lanes = _mm256_set1_epi32(8);
+    for (size_t g = 0; g < n_groups; g++) {
+        for (unsigned i = 0; i < 4; i++, base += VEC_BYTES, dst += VEC_BYTES) {
+            uint32_t mask = masks[g] >> 8 * i & 0xff;
+            vec lanes = _mm256_cvtepu8_epi32(load8(shuffles->scatter8[mask]));
+            vec step = _mm256_and_si256(_mm256_permutevar8x32_epi32(load(in), lanes),
+                                        _mm256_cmpgt_epi32(n_lanes, lanes));
+            store(dst, unorder32(_mm256_add_epi32(order32(load(base), is_float), step), is_float));
+            in += 4 * __builtin_popcount(mask);
+        }
+    }
+    return (size_t)(in - steps) / 4;
+}
+
+RANS_TARGET_AVX2 static size_t merge(const struct mth_ulp_format *format,
+                                     const struct mth_ulp_shuffles *shuffles, const uint8_t *base,
+                                     size_t n_groups, const uint32_t *masks, const uint8_t *steps,
+                                     uint8_t *dst)
+{
+    bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 16)
+        return is_float ? merge16(shuffles, true, base, n_groups, masks, steps, dst)
+                        : merge16(shuffles, false, base, n_groups, masks, steps, dst);
+    if (format->lane_bits == 32)
+        return is_float ? merge32(shuffles, true, base, n_groups, masks, steps, dst)
+                        : merge32(shuffles, false, base, n_groups, masks, steps, dst);
+    return mth_ulp_portable.merge(format, shuffles, base, n_groups, masks, steps, dst);
+}
+
+RANS_TARGET_AVX2 static size_t collect(const struct mth_ulp_shuffles *shuffles, const uint8_t *from,
+                                       size_t n_groups, const uint32_t *masks, uint8_t *out)
+{
+    uint8_t *at = out;
+    for (size_t g = 0; g < n_groups; g++, from += MTH_ULP_GROUP) {
+        uint32_t mask = masks[g];
+        for (unsigned i = 0; mask; i++, mask >>= 8) {
+            uint32_t part = mask & 0xff;
+            _mm_storel_epi64((void *)at,
+                             _mm_shuffle_epi8(load8(from + 8 * i), load8(shuffles->gather8[part])));
+            at += __builtin_popcount(part);
+        }
+    }
+    return (size_t)(at - out);
+}
+
+/* ---- states ---- */
+
+/* What a lane's table says, for the context of each. */
+ULP_INLINE vec look_up(const uint8_t table[MTH_ULP_CONTEXTS], vec context)
+{
+    return _mm256_shuffle_epi8(mth_rans_twice(table), context);
+}
+
+/* A symbol of freq slots is taken out of each lane but those in `keep`; rank is the slot less the symbol's first. */
+ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, vec keep, vec *high, vec *low, const uint8_t *in)
+{
+    vec kept = *high;
+    mth_rans_multiply_add(freq, *high, rank, high, low);
+    *high = _mm256_blendv_epi8(*high, kept, keep);
+    if (_mm256_testz_si256(_mm256_cmpeq_epi8(*high, _mm256_setzero_si256()), _mm256_set1_epi8(-1)))
+        return in;
+    return mth_rans_refill(high, low, in);
+}
+
+ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec keep,
+                                 vec *high, vec *low, uint8_t *at)
+{
+    vec full = _mm256_andnot_si256(keep, mth_rans_full(freq, *high)), rest, quotient;
+    if (_mm256_movemask_epi8(full))
+        at = mth_rans_emit(full, high, low, at);
+    mth_rans_divide(*high, *low, freq, reciprocal_low, reciprocal_high, &quotient, &rest);
+    *high = _mm256_blendv_epi8(quotient, *high, keep);
+    *low = _mm256_blendv_epi8(_mm256_add_epi8(start, rest), *low, keep);
+    return at;
+}
+
+/* ---- flags ---- */
+
+ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                                    const uint8_t *from, size_t n_groups, uint32_t *masks, size_t first,
+                                    size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t g = 0;
+    for (size_t v = 0; v < n_vecs; v++) {
+        size_t lane = (first + v) % n_vecs * VEC_BYTES;
+        high[v] = load(reader->lanes.high + lane);
+        low[v] = load(reader->lanes.low + lane);
+    }
+    while (n_groups - g >= n_vecs && (size_t)(end - in) >= n_vecs * VEC_BYTES) {
+        for (size_t v = 0; v < n_vecs; v++, g++) {
+            vec changed = look_up(table->changed, load(from + g * MTH_ULP_GROUP)), slot = low[v];
+            vec same = _mm256_cmpeq_epi8(_mm256_max_epu8(slot, changed), slot);
+            vec freq = _mm256_blendv_epi8(changed, _mm256_sub_epi8(zero, changed), same);
+            vec rank = _mm256_sub_epi8(slot, _mm256_and_si256(same, changed));
+            masks[g] = ~(uint32_t)_mm256_movemask_epi8(same);
+            in = decode_lanes(freq, rank, _mm256_cmpeq_epi8(changed, zero), &high[v], &low[v], in);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        size_t lane = (first + v) % n_vecs * VEC_BYTES;
+        store(reader->lanes.high + lane, high[v]);
+        store(reader->lanes.low + lane, low[v]);
+    }
+    reader->in = in;
+    return g;
+}
+
+RANS_TARGET_AVX2 static size_t decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                                            const uint8_t *from, size_t first, size_t n_groups,
+                                            uint32_t *masks)
+{
+    if (reader->lanes.n_lanes == VEC_BYTES)
+        return decode_some_flags(table, reader, from, n_groups, masks, first, 1);
+    return decode_some_flags(table, reader, from, n_groups, masks, first, 2);
+}
+
+/* 255 in the bytes whose bit is set. */
+ULP_INLINE vec spread(uint32_t mask)
+{
+    vec bytes = _mm256_shuffle_epi8(
+        _mm256_set1_epi32((int)mask),
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+    vec bits = _mm256_set1_epi64x((long long)0x8040201008040201);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bits), bits);
+}
+
+ULP_INLINE size_t encode_some_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                                    const uint8_t *from, size_t n_groups, const uint32_t *masks, size_t first,
+                                    size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
+    uint8_t *at = writer->at;
+    size_t left = n_groups;
+    /* Vector v has the groups that lie v before the last. */
+    for (size_t v = 0; v < n_vecs; v++) {
+        size_t lane = (first + n_groups - 1 + n_vecs - v) % n_vecs * VEC_BYTES;
+        high[v] = load(writer->lanes.high + lane);
+        low[v] = load(writer->lanes.low + lane);
+    }
+    while (left >= n_vecs && (size_t)(at - writer->begin) >= n_vecs * VEC_BYTES) {
+        for (size_t v = 0; v < n_vecs; v++) {
+            left--;
+            vec context = load(from + left * MTH_ULP_GROUP), changed = look_up(table->changed, context);
+            vec flag = spread(masks[left]);
+            vec freq = _mm256_blendv_epi8(_mm256_sub_epi8(zero, changed), changed, flag);
+            vec reciprocal_low = _mm256_blendv_epi8(look_up(table->same_reciprocal[0], context),
+                                                    look_up(table->changed_reciprocal[0], context), flag);
+            vec reciprocal_high = _mm256_blendv_epi8(look_up(table->same_reciprocal[1], context),
+                                                     look_up(table->changed_reciprocal[1], context), flag);
+            at = encode_lanes(freq, _mm256_andnot_si256(flag, changed), reciprocal_low, reciprocal_high,
+                              _mm256_cmpeq_epi8(changed, zero), &high[v], &low[v], at);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        size_t lane = (first + n_groups - 1 + n_vecs - v) % n_vecs * VEC_BYTES;
+        store(writer->lanes.high + lane, high[v]);
+        store(writer->lanes.low + lane, low[v]);
+    }
+    writer->at = at;
+    return n_groups - left;
+}
+
+RANS_TARGET_AVX2 static size_t encode_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                                            const uint8_t *from, size_t first, size_t n_groups,
+                                            const uint32_t *masks)
+{
+    if (writer->lanes.n_lanes == VEC_BYTES)
+        return encode_some_flags(table, writer, from, n_groups, masks, first, 1);
+    return encode_some_flags(table, writer, from, n_groups, masks, first, 2);
+}
+
+/* ---- symbols ---- */
+
+/*
+ * The symbol of a slot is how many bounds it lies behind. The last one passed and the first one not passed are where the symbol
+ * begins and ends, both less one. Few steps are long, so most vectors need few bounds.
+ */
+ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec context, vec *symbol,
+                             vec *start, vec *freq)
+{
+    vec flip = _mm256_set1_epi8((char)0x80), last = _mm256_set1_epi8(0x7f);
+    vec ordered = _mm256_xor_si256(slot, flip), passed = last, next = last, n = _mm256_setzero_si256();
+    for (size_t k = 1; k < table->n_symbols; k++) {
+        vec bound = look_up(table->bound[k], context), behind = _mm256_cmpgt_epi8(ordered, bound);
+        next = _mm256_min_epi8(next, _mm256_blendv_epi8(bound, last, behind));
+        if (_mm256_testz_si256(behind, behind))
+            break;
+        n = _mm256_sub_epi8(n, behind);
+        passed = _mm256_blendv_epi8(passed, bound, behind);
+    }
+    *symbol = n;
+    *start = _mm256_add_epi8(_mm256_xor_si256(passed, flip), _mm256_set1_epi8(1));
+    *freq = _mm256_sub_epi8(next, passed);
+}
+
+ULP_INLINE size_t decode_some_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                                      const uint8_t *from, size_t n_steps, uint8_t *symbols, size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t done = 0;
+    for (size_t v = 0; v < n_vecs; v++) {
+        high[v] = load(reader->lanes.high + v * VEC_BYTES);
+        low[v] = load(reader->lanes.low + v * VEC_BYTES);
+    }
+    for (; done < n_steps && (size_t)(end - in) >= n_vecs * VEC_BYTES; done++) {
+        for (size_t v = 0; v < n_vecs; v++, from += VEC_BYTES, symbols += VEC_BYTES) {
+            vec symbol, start, freq, slot = low[v];
+            find_symbols(table, slot, load(from), &symbol, &start, &freq);
+            store(symbols, symbol);
+            in = decode_lanes(freq, _mm256_sub_epi8(slot, start), _mm256_cmpeq_epi8(freq, zero), &high[v],
+                              &low[v], in);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        store(reader->lanes.high + v * VEC_BYTES, high[v]);
+        store(reader->lanes.low + v * VEC_BYTES, low[v]);
+    }
+    reader->in = in;
+    return done;
+}
+
+RANS_TARGET_AVX2 static size_t decode_symbols(const struct mth_ulp_table *table,
+                                              struct mth_rans_reader *reader, const uint8_t *from,
+                                              size_t n_steps, uint8_t *symbols)
+{
+    if (reader->lanes.n_lanes == VEC_BYTES)
+        return decode_some_symbols(table, reader, from, n_steps, symbols, 1);
+    return decode_some_symbols(table, reader, from, n_steps, symbols, 2);
+}
+
+ULP_INLINE size_t encode_some_symbols(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                                      const uint8_t *from_end, const uint8_t *symbols_end, size_t n_steps,
+                                      size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
+    uint8_t *at = writer->at;
+    size_t done = 0;
+    for (size_t v = 0; v < n_vecs; v++) {
+        high[v] = load(writer->lanes.high + v * VEC_BYTES);
+        low[v] = load(writer->lanes.low + v * VEC_BYTES);
+    }
+    for (; done < n_steps && (size_t)(at - writer->begin) >= n_vecs * VEC_BYTES; done++) {
+        for (size_t v = n_vecs; v-- > 0;) {
+            from_end -= VEC_BYTES;
+            symbols_end -= VEC_BYTES;
+            vec context = load(from_end), symbol = load(symbols_end);
+            vec freq = zero, start = zero, reciprocal_low = zero, reciprocal_high = zero, left = symbol;
+            for (size_t k = 0; k < table->n_symbols; k++) {
+                vec is_k = _mm256_cmpeq_epi8(symbol, _mm256_set1_epi8((char)k));
+                left = _mm256_or_si256(left, is_k);
+                freq = _mm256_blendv_epi8(freq, look_up(table->freq[k], context), is_k);
+                start = _mm256_blendv_epi8(start, look_up(table->start[k], context), is_k);
+                reciprocal_low = _mm256_blendv_epi8(reciprocal_low,
+                                                    look_up(table->symbol_reciprocal[0][k], context), is_k);
+                reciprocal_high = _mm256_blendv_epi8(reciprocal_high,
+                                                     look_up(table->symbol_reciprocal[1][k], context), is_k);
+                /* Symbols that were found became 255, others are below 16. */
+                if (_mm256_movemask_epi8(left) == -1)
+                    break;
+            }
+            at = encode_lanes(freq, start, reciprocal_low, reciprocal_high, _mm256_cmpeq_epi8(freq, zero),
+                              &high[v], &low[v], at);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        store(writer->lanes.high + v * VEC_BYTES, high[v]);
+        store(writer->lanes.low + v * VEC_BYTES, low[v]);
+    }
+    writer->at = at;
+    return done;
+}
+
+RANS_TARGET_AVX2 static size_t encode_symbols(const struct mth_ulp_table *table,
+                                              struct mth_rans_writer *writer, const uint8_t *from_end,
+                                              const uint8_t *symbols_end, size_t n_steps)
+{
+    if (writer->lanes.n_lanes == VEC_BYTES)
+        return encode_some_symbols(table, writer, from_end, symbols_end, n_steps, 1);
+    return encode_some_symbols(table, writer, from_end, symbols_end, n_steps, 2);
+}
+
+const struct mth_ulp_kernels mth_ulp_avx2 = {
+    .name = "avx2",
+    .needs = MTH_CPU_AVX2,
+    .contexts = contexts,
+    .analyze = analyze,
+    .merge = merge,
+    .collect = collect,
+    .decode_flags = decode_flags,
+    .encode_flags = encode_flags,
+    .decode_symbols = decode_symbols,
+    .encode_symbols = encode_symbols,
+};
+
+#else
+typedef int mth_ulp_avx2_is_not_here;
+#endif

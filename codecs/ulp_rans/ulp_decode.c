@@ -1,0 +1,248 @@
+/* Streams back to elements. Everything read is hostile; see spec.md. */
+#include "codecs/ulp_rans/ulp_stream.h"
+
+#include "base/checked.h"
+#include "codecs/ulp_rans/ulp_symbols.h"
+
+#include <string.h>
+
+extern const struct mth_codec mth_codec_rans;
+
+/* A block on its way. */
+struct block {
+    struct mth_ulp_state *state;
+    const struct mth_ulp_format *format;
+    const uint8_t *base;
+    uint8_t *dst;
+    size_t n_elems, n_groups, n_full; /* groups; those that are whole */
+    size_t n_changed, n_active;       /* elements; groups that have flags */
+    struct mth_reader reader;         /* of the block's bytes */
+};
+
+static size_t bytes_left(const struct mth_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+/* n bytes of a block, NULL when there are not so many. */
+static const uint8_t *take(struct mth_reader *reader, size_t n)
+{
+    if (bytes_left(reader) < n)
+        return NULL;
+    reader->at += n;
+    return reader->at - n;
+}
+
+static bool take_number(struct mth_reader *reader, size_t most, size_t *value)
+{
+    uint64_t number;
+    if (!mth_varint_get(reader, &number) || number > most)
+        return false;
+    *value = (size_t)number;
+    return true;
+}
+
+/* The states of so many lanes; a high byte of 0 is no state. */
+static bool begin_lanes(struct block *block, size_t n_lanes, struct mth_rans_reader *reader)
+{
+    const uint8_t *states = take(&block->reader, 2 * n_lanes);
+    if (!states || memchr(states, 0, n_lanes))
+        return false;
+    mth_rans_lanes_init(&reader->lanes, n_lanes);
+    memcpy(reader->lanes.high, states, n_lanes);
+    memcpy(reader->lanes.low, states + n_lanes, n_lanes);
+    reader->in = block->reader.at;
+    reader->end = block->reader.end;
+    return true;
+}
+
+static bool end_lanes(struct block *block, const struct mth_rans_reader *reader)
+{
+    block->reader.at = reader->in;
+    return mth_rans_lanes_at_start(&reader->lanes);
+}
+
+/* Which groups have flags: all, or those whose bit is set in a map. */
+static bool read_map(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t n_map = (block->n_groups + 7) / 8, n_coded;
+    if (!take_number(&block->reader, bytes_left(&block->reader), &n_coded))
+        return false;
+    const uint8_t *coded = take(&block->reader, n_coded);
+    struct mth_decode_job job = {.src = {coded, n_coded},
+                                 .type = mth_symbol_type_of(MTH_DTYPE_U8),
+                                 .dst = state->map,
+                                 .dst_bytes = n_map};
+    if (!coded || mth_codec_rans.decode(state->map_state, &job, 1))
+        return false;
+    block->n_active = 0;
+    for (size_t g = 0; g < block->n_groups; g++) {
+        state->masks[g] = 0;
+        state->numbers[block->n_active] = (uint32_t)g;
+        block->n_active += state->map[g / 8] >> g % 8 & 1;
+    }
+    return block->n_groups % 8 == 0 || state->map[n_map - 1] >> block->n_groups % 8 == 0;
+}
+
+/* Flags to masks, and the contexts of what changed. */
+static bool decode_flags(struct block *block, bool grouped, size_t n_lanes)
+{
+    struct mth_ulp_state *state = block->state;
+    const uint32_t *numbers = grouped ? state->numbers : NULL;
+    uint32_t *masks = grouped ? state->active : state->masks;
+    struct mth_rans_reader reader;
+    size_t n_changed = 0;
+    if (!begin_lanes(block, n_lanes, &reader))
+        return false;
+    for (size_t g = 0; g < block->n_active;) {
+        size_t n = mth_size_min(block->n_active - g, MTH_ULP_BATCH_GROUPS);
+        mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, n, state->batch);
+        if (!mth_ulp_decode_flags(state->kernels, &state->table, &reader, state->batch, g, n, masks + g))
+            return false;
+        n_changed += state->kernels->collect(&state->shuffles, state->batch, n, masks + g,
+                                             state->contexts + n_changed);
+        g += n;
+    }
+    for (size_t i = 0; grouped && i < block->n_active; i++)
+        state->masks[state->numbers[i]] = state->active[i];
+    /* What the last group was filled up with does not change. */
+    size_t n_last = block->n_elems % MTH_ULP_GROUP;
+    return n_changed == block->n_changed && end_lanes(block, &reader) &&
+           (n_last == 0 || state->masks[block->n_groups - 1] >> n_last == 0);
+}
+
+static bool decode_symbols(struct block *block, size_t n_lanes)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_rans_reader reader;
+    return begin_lanes(block, n_lanes, &reader) &&
+           mth_ulp_decode_symbols(state->kernels, &state->table, &reader, state->contexts, block->n_changed,
+                                  state->symbols) &&
+           end_lanes(block, &reader);
+}
+
+/* The base with its steps. */
+static void merge(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP * lane_bytes;
+    size_t n_used = state->kernels->merge(block->format, &state->shuffles, block->base, block->n_full,
+                                          state->masks, state->steps, block->dst);
+    if (block->n_full == block->n_groups)
+        return;
+    state->kernels->merge(block->format, &state->shuffles, state->last_base, 1, state->masks + block->n_full,
+                          state->steps + n_used * lane_bytes, state->last_dst);
+    memcpy(block->dst + done, state->last_dst, block->n_elems * lane_bytes - done);
+}
+
+static bool decode_changes(struct block *block, uint8_t head)
+{
+    struct mth_ulp_state *state = block->state;
+    bool grouped = head & MTH_ULP_GROUPED, has_shifts = block->format->lane_bits > 16;
+    size_t flag_lanes = head & MTH_ULP_64_FLAG_LANES ? 2 * MTH_ULP_GROUP : MTH_ULP_GROUP, n_extra;
+    unsigned log2_lanes = head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK;
+    if (head >> MTH_ULP_HEAD_BITS || (size_t)1 << log2_lanes > MTH_RANS_MAX_LANES ||
+        !mth_ulp_table_read(&block->reader, has_shifts, &state->table))
+        return false;
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        if (state->table.shift[c] > block->format->lane_bits - 2)
+            return false;
+    }
+    if (!take_number(&block->reader, block->n_elems, &block->n_changed) || block->n_changed == 0 ||
+        !take_number(&block->reader, bytes_left(&block->reader), &n_extra))
+        return false;
+    block->n_active = block->n_groups;
+    if (grouped && !read_map(block))
+        return false;
+    const uint8_t *signs = take(&block->reader, (block->n_changed + 7) / 8);
+    const uint8_t *bits = signs ? take(&block->reader, n_extra) : NULL;
+    struct mth_ulp_bit_reader extra = {.at = bits, .end = bits ? bits + n_extra : NULL};
+    if (!bits || (block->n_changed % 8 && signs[block->n_changed / 8] >> block->n_changed % 8))
+        return false;
+    if (!decode_flags(block, grouped, flag_lanes) || !decode_symbols(block, (size_t)1 << log2_lanes) ||
+        bytes_left(&block->reader) > 0)
+        return false;
+    if (!mth_ulp_join(state->kernels, block->format->lane_bits, state->table.shift, state->symbols, signs,
+                      state->contexts, block->n_changed, &extra, state->steps) ||
+        !mth_ulp_bits_ended(&extra))
+        return false;
+    merge(block);
+    return true;
+}
+
+/* The last group of the base, filled up with zeros. */
+static void fill_last(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP;
+    memset(state->last_base, 0, sizeof state->last_base);
+    if (block->n_elems > done)
+        memcpy(state->last_base, block->base + done * lane_bytes, (block->n_elems - done) * lane_bytes);
+}
+
+static bool decode_block(struct block *block)
+{
+    const uint8_t *head = take(&block->reader, 1);
+    if (!head)
+        return false;
+    if (*head == 0) {
+        memcpy(block->dst, block->base, block->n_elems * (block->format->lane_bits / 8));
+        return bytes_left(&block->reader) == 0;
+    }
+    block->n_groups = mth_ulp_groups(block->n_elems);
+    block->n_full = block->n_elems / MTH_ULP_GROUP;
+    fill_last(block);
+    return *head & MTH_ULP_CHANGES && decode_changes(block, *head);
+}
+
+static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_job *job)
+{
+    struct mth_ulp_format format;
+    struct mth_reader reader = {.at = job->src.data, .end = job->src.data + job->src.n_bytes};
+    const uint8_t *mode = take(&reader, 1), *base = mth_ulp_base_of(&job->context, job->dst_bytes);
+    if (!mode)
+        return false;
+    if (*mode == MTH_ULP_RAW) {
+        if (bytes_left(&reader) != job->dst_bytes)
+            return false;
+        memcpy(job->dst, reader.at, job->dst_bytes);
+        return true;
+    }
+    if (*mode != MTH_ULP_CODED || !base || !mth_ulp_format_of(&job->type, &format))
+        return false;
+    size_t lane_bytes = format.lane_bits / 8, n_elems = job->dst_bytes / lane_bytes, done = 0;
+    while (done < n_elems) {
+        size_t n_body;
+        struct block block = {.state = state,
+                              .format = &format,
+                              .base = base + done * lane_bytes,
+                              .dst = job->dst + done * lane_bytes,
+                              .n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(&format))};
+        if (!take_number(&reader, bytes_left(&reader), &n_body))
+            return false;
+        const uint8_t *body = take(&reader, n_body);
+        if (!body)
+            return false;
+        block.reader = (struct mth_reader){.at = body, .end = body + n_body};
+        if (!decode_block(&block))
+            return false;
+        done += block.n_elems;
+    }
+    size_t n_tail = job->dst_bytes - done * lane_bytes;
+    if (bytes_left(&reader) != n_tail)
+        return false;
+    if (n_tail)
+        memcpy(job->dst + done * lane_bytes, reader.at, n_tail);
+    return true;
+}
+
+int mth_ulp_decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
+{
+    struct mth_ulp_state *state = opaque;
+    for (size_t j = 0; j < n_jobs; j++) {
+        if (jobs[j].dst_bytes == 0 ? jobs[j].src.n_bytes != 0 : !decode_stream(state, &jobs[j]))
+            return MTH_ERR_CORRUPT;
+    }
+    return MTH_OK;
+}

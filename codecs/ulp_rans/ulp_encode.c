@@ -1,0 +1,378 @@
+/* A stream's blocks: what is counted, which form they get, and their bytes; see spec.md. */
+#include "codecs/ulp_rans/ulp_stream.h"
+
+#include "base/checked.h"
+#include "codecs/rans/rans_quantise.h"
+#include "codecs/ulp_rans/ulp_symbols.h"
+
+#include <string.h>
+
+extern const struct mth_codec mth_codec_rans;
+
+enum {
+    TOP_GROUPS = 128,     /* sampled for the highest exponent that counts */
+    TOP_SHARE = 1024,     /* elements above it are one in so many at most */
+    COUNT_GROUPS = 1024,  /* sampled for how often contexts occur */
+    SHIFT_STEPS = 4096,   /* sampled for the bits of steps */
+    KEPT_BITS = 5,        /* of a step of average length, that are coded */
+    GROUPED_SHARE = 4,    /* a map is tried when one in so many groups does not change */
+    FLAG_LANES_SHARE = 32 /* 64 lanes of flags when one in so many elements changes: states cost bytes */
+};
+
+/* A block on its way. */
+struct block {
+    struct mth_ulp_state *state;
+    const struct mth_ulp_format *format;
+    const uint8_t *src, *base;
+    size_t n_elems, n_groups, n_full; /* groups; those that are whole */
+    size_t n_changed, n_active;       /* elements; groups with any */
+    uint8_t *at, *end;                /* the output */
+};
+
+/* ---- what a block is like ---- */
+
+static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *p)
+{
+    uint64_t x = 0;
+    for (unsigned i = 0; i < format->lane_bits / 8; i++)
+        x |= (uint64_t)p[i] << (8 * i);
+    return (unsigned)(x >> format->mantissa_bits) & ((1u << format->exponent_bits) - 1);
+}
+
+/* The lowest exponent with hardly any above it, in a sample. */
+static uint16_t choose_top(const struct block *block)
+{
+    enum { MAX_EXPONENTS = 1 << 11 };
+    uint16_t counts[MAX_EXPONENTS] = {0};
+    const struct mth_ulp_format *format = block->format;
+    size_t lane_bytes = format->lane_bits / 8, n = 0, above = 0;
+    size_t every = block->n_groups / TOP_GROUPS + 1;
+    if (format->exponent_bits == 0)
+        return 0;
+    for (size_t g = 0; g < block->n_groups; g += every) {
+        for (size_t i = 0; i < MTH_ULP_GROUP && g * MTH_ULP_GROUP + i < block->n_elems; i++, n++)
+            counts[exponent_at(format, block->base + (g * MTH_ULP_GROUP + i) * lane_bytes)]++;
+    }
+    unsigned top = (1u << format->exponent_bits) - 1;
+    while (top > 0 && above + counts[top] <= n / TOP_SHARE)
+        above += counts[top--];
+    return (uint16_t)top;
+}
+
+/* How many elements have each context, estimated; in the groups that numbers names, or in all. */
+static void count_elements(const struct block *block, const uint32_t *numbers, size_t n_groups,
+                           uint64_t elements[MTH_ULP_CONTEXTS])
+{
+    struct mth_ulp_state *state = block->state;
+    size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
+    uint32_t counts[MTH_ULP_CONTEXTS] = {0};
+    for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
+        mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, 1, state->batch);
+        for (size_t i = 0; i < MTH_ULP_GROUP; i++)
+            counts[state->batch[i]]++;
+    }
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        elements[c] = n_sampled ? (uint64_t)counts[c] * n_groups / n_sampled : 0;
+}
+
+/* Masks and steps of all groups, contexts of the steps, and which groups have any. */
+static void analyze(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    const struct mth_ulp_format *format = block->format;
+    size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes;
+    block->n_changed = 0;
+    block->n_active = 0;
+    for (size_t g = 0; g < block->n_groups;) {
+        bool is_last = g == block->n_full;
+        size_t n = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, block->n_full - g);
+        const uint8_t *src = is_last ? state->last_src : block->src + g * group_bytes;
+        const uint8_t *base = is_last ? state->last_base : block->base + g * group_bytes;
+        size_t n_steps = state->kernels->analyze(format, &state->shuffles, src, base, n, &state->masks[g],
+                                                 state->steps + block->n_changed * lane_bytes);
+        if (n_steps) {
+            state->kernels->contexts(format, base, n, state->table.top, state->batch);
+            state->kernels->collect(&state->shuffles, state->batch, n, &state->masks[g],
+                                    state->contexts + block->n_changed);
+        }
+        block->n_changed += n_steps;
+        for (size_t i = 0; i < n; i++, g++) {
+            state->active[block->n_active] = state->masks[g];
+            state->numbers[block->n_active] = (uint32_t)g;
+            block->n_active += state->masks[g] != 0;
+        }
+    }
+}
+
+/* So many low bits of wide steps are stored as they are that those of average length have KEPT_BITS left. */
+static void choose_shifts(const struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    uint32_t n[MTH_ULP_CONTEXTS] = {0}, bits[MTH_ULP_CONTEXTS] = {0};
+    size_t every = block->n_changed / SHIFT_STEPS + 1;
+    for (size_t i = 0; i < block->n_changed; i += every) {
+        n[state->contexts[i]]++;
+        bits[state->contexts[i]] += mth_ulp_step_bits(block->format->lane_bits, state->steps, i);
+    }
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        uint32_t average = n[c] ? (bits[c] + n[c] / 2) / n[c] : 0;
+        state->table.shift[c] = (uint8_t)(average > KEPT_BITS ? average - KEPT_BITS : 0);
+    }
+}
+
+/* ---- flags: for all groups, or for those that a map names ---- */
+
+/* What flags cost with these counts, in units of 2^-MTH_RANS_LOG2_BITS bits. */
+static uint64_t price(const struct mth_ulp_counts *counts)
+{
+    uint64_t sum = 0, whole = (uint64_t)8 << MTH_RANS_LOG2_BITS;
+    struct mth_ulp_table table;
+    mth_ulp_table_build(&table, counts);
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        uint64_t n_changed = 0;
+        for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++)
+            n_changed += counts->symbols[c][s];
+        if (n_changed == 0)
+            continue;
+        uint64_t n_same = counts->elements[c] > n_changed ? counts->elements[c] - n_changed : 0;
+        sum += n_changed * (whole - mth_rans_log2(table.changed[c]));
+        sum += n_same * (whole - mth_rans_log2(MTH_ULP_SLOTS - (uint32_t)table.changed[c]));
+    }
+    return sum;
+}
+
+/* The map, a bit a group, into map_coded. Returns its bytes, 0 when it can not be. */
+static size_t code_map(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t n_map = (block->n_groups + 7) / 8;
+    memset(state->map, 0, n_map);
+    for (size_t i = 0; i < block->n_active; i++)
+        state->map[state->numbers[i] / 8] |= (uint8_t)(1u << state->numbers[i] % 8);
+    struct mth_encode_job job = {.src = {state->map, n_map},
+                                 .type = mth_symbol_type_of(MTH_DTYPE_U8),
+                                 .dst = state->map_coded,
+                                 .dst_capacity = sizeof state->map_coded};
+    if (mth_codec_rans.encode(state->map_state, &job))
+        return 0;
+    if (job.out.data != state->map_coded)
+        memmove(state->map_coded, job.out.data, job.out.n_bytes);
+    return job.out.n_bytes;
+}
+
+/* Whether a map pays; then its bytes are in map_coded, and counts are those of the groups that it names. */
+static size_t try_map(struct block *block, struct mth_ulp_counts *counts)
+{
+    struct mth_ulp_counts grouped = *counts;
+    if ((block->n_groups - block->n_active) * GROUPED_SHARE < block->n_groups)
+        return 0;
+    size_t n_map = code_map(block);
+    if (n_map == 0)
+        return 0;
+    count_elements(block, block->state->numbers, block->n_active, grouped.elements);
+    if (price(&grouped) + ((uint64_t)n_map * 8 << MTH_RANS_LOG2_BITS) >= price(counts))
+        return 0;
+    *counts = grouped;
+    return n_map;
+}
+
+/* ---- bytes ---- */
+
+static bool put(struct block *block, const void *data, size_t n)
+{
+    if ((size_t)(block->end - block->at) < n)
+        return false;
+    if (n)
+        memcpy(block->at, data, n);
+    block->at += n;
+    return true;
+}
+
+static bool put_number(struct block *block, uint64_t value)
+{
+    uint8_t bytes[MTH_VARINT_MAX_BYTES];
+    return put(block, bytes, mth_varint_put(bytes, value));
+}
+
+/* States, high bytes first, and what was written. */
+static bool put_lanes(struct block *block, const struct mth_rans_writer *writer)
+{
+    const uint8_t *coded_end = block->state->coded + MTH_ULP_CODED_BYTES;
+    return put(block, writer->lanes.high, writer->lanes.n_lanes) &&
+           put(block, writer->lanes.low, writer->lanes.n_lanes) &&
+           put(block, writer->at, (size_t)(coded_end - writer->at));
+}
+
+static struct mth_rans_writer writer_of(const struct block *block, size_t n_lanes)
+{
+    uint8_t *coded = block->state->coded;
+    struct mth_rans_writer writer = {.begin = coded, .at = coded + MTH_ULP_CODED_BYTES};
+    mth_rans_lanes_init(&writer.lanes, n_lanes);
+    return writer;
+}
+
+static bool put_flags(struct block *block, bool grouped, size_t n_lanes)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_rans_writer writer = writer_of(block, n_lanes);
+    const uint32_t *masks = grouped ? state->active : state->masks,
+                   *numbers = grouped ? state->numbers : NULL;
+    size_t left = grouped ? block->n_active : block->n_groups;
+    while (left > 0) {
+        size_t n = (left - 1) % MTH_ULP_BATCH_GROUPS + 1;
+        left -= n;
+        mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, left, n, state->batch);
+        if (!mth_ulp_encode_flags(state->kernels, &state->table, &writer, state->batch, left, n,
+                                  masks + left))
+            return false;
+    }
+    return put_lanes(block, &writer);
+}
+
+static bool put_symbols(struct block *block, size_t n_lanes)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_rans_writer writer = writer_of(block, n_lanes);
+    return mth_ulp_encode_symbols(state->kernels, &state->table, &writer, state->contexts, state->symbols,
+                                  block->n_changed) &&
+           put_lanes(block, &writer);
+}
+
+/* Signs and stored bits, made where flags come later; they go out behind the head, which is not known yet. */
+static bool split(struct block *block, struct mth_ulp_parts *parts)
+{
+    struct mth_ulp_state *state = block->state;
+    *parts = (struct mth_ulp_parts){
+        .symbols = state->symbols,
+        .signs = state->coded,
+        .extra = {.at = state->coded + (block->n_changed + 7) / 8, .end = state->coded + MTH_ULP_CODED_BYTES},
+    };
+    return mth_ulp_split(state->kernels, block->format->lane_bits, state->table.shift, state->steps,
+                         state->contexts, block->n_changed, parts) &&
+           mth_ulp_end_bits(&parts->extra);
+}
+
+static unsigned log2_of(size_t n)
+{
+    unsigned log = 0;
+    while (n >>= 1)
+        log++;
+    return log;
+}
+
+/* A block in which something changed. False: it does not fit, and is not worth it. */
+static bool encode_changes(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_ulp_counts counts = {.elements = {0}};
+    struct mth_ulp_parts parts;
+    uint8_t table[MTH_ULP_TABLE_BYTES];
+    bool has_shifts = block->format->lane_bits > 16;
+    memset(state->table.shift, 0, sizeof state->table.shift);
+    if (has_shifts)
+        choose_shifts(block);
+    if (!split(block, &parts))
+        return false;
+    for (size_t i = 0; i < block->n_changed; i++)
+        counts.symbols[state->contexts[i]][state->symbols[i]]++;
+    count_elements(block, NULL, block->n_groups, counts.elements);
+    size_t n_map = try_map(block, &counts), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
+    mth_ulp_table_build(&state->table, &counts);
+    bool many = block->n_changed >= block->n_elems / FLAG_LANES_SHARE;
+    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | (n_map ? MTH_ULP_GROUPED : 0) |
+                             (many ? MTH_ULP_64_FLAG_LANES : 0) | log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
+    size_t n_signs = (block->n_changed + 7) / 8, n_extra = (size_t)(parts.extra.at - parts.signs) - n_signs;
+    bool fits = put(block, &head, 1) &&
+                put(block, table, mth_ulp_table_write(&state->table, has_shifts, table)) &&
+                put_number(block, block->n_changed) && put_number(block, n_extra);
+    if (fits && n_map)
+        fits = put_number(block, n_map) && put(block, state->map_coded, n_map);
+    return fits && put(block, parts.signs, n_signs + n_extra) &&
+           put_flags(block, n_map > 0, many ? 2 * MTH_ULP_GROUP : MTH_ULP_GROUP) &&
+           put_symbols(block, n_lanes);
+}
+
+/* ---- blocks ---- */
+
+/* The last group, filled up with zeros on both sides. */
+static void fill_last(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP;
+    size_t n_bytes = (block->n_elems - done) * lane_bytes;
+    memset(state->last_src, 0, sizeof state->last_src);
+    memset(state->last_base, 0, sizeof state->last_base);
+    if (n_bytes) {
+        memcpy(state->last_src, block->src + done * lane_bytes, n_bytes);
+        memcpy(state->last_base, block->base + done * lane_bytes, n_bytes);
+    }
+}
+
+/* One block behind its length. */
+static bool encode_block(struct block *block)
+{
+    enum { LENGTH_BYTES = 4 };
+    uint8_t *begin = block->at, length[MTH_VARINT_MAX_BYTES];
+    if (block->end - block->at < LENGTH_BYTES + 1)
+        return false;
+    block->n_groups = mth_ulp_groups(block->n_elems);
+    block->n_full = block->n_elems / MTH_ULP_GROUP;
+    fill_last(block);
+    block->state->table.top = choose_top(block);
+    analyze(block);
+    block->at += LENGTH_BYTES;
+    if (block->n_changed == 0)
+        *block->at++ = 0;
+    else if (!encode_changes(block))
+        return false;
+    size_t n = (size_t)(block->at - begin) - LENGTH_BYTES, n_length = mth_varint_put(length, n);
+    memmove(begin + n_length, begin + LENGTH_BYTES, n);
+    memcpy(begin, length, n_length);
+    block->at = begin + n_length + n;
+    return true;
+}
+
+static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_format *format,
+                          const uint8_t *base, struct mth_encode_job *job)
+{
+    size_t lane_bytes = format->lane_bits / 8, n_elems = job->src.n_bytes / lane_bytes, done = 0;
+    size_t n_tail = job->src.n_bytes % lane_bytes;
+    struct block block = {
+        .state = state, .format = format, .at = job->dst + 1, .end = job->dst + job->dst_capacity};
+    job->dst[0] = MTH_ULP_CODED;
+    while (done < n_elems) {
+        block.src = job->src.data + done * lane_bytes;
+        block.base = base + done * lane_bytes;
+        block.n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(format));
+        if (!encode_block(&block))
+            return false;
+        done += block.n_elems;
+    }
+    if (!put(&block, job->src.data + done * lane_bytes, n_tail))
+        return false;
+    job->out = (struct mth_bytes){job->dst, (size_t)(block.at - job->dst)};
+    return job->out.n_bytes <= job->src.n_bytes;
+}
+
+int mth_ulp_encode(void *opaque, struct mth_encode_job *job)
+{
+    struct mth_ulp_state *state = opaque;
+    struct mth_ulp_format format;
+    const uint8_t *base = mth_ulp_base_of(&job->context, job->src.n_bytes);
+    if (job->src.n_bytes == 0) {
+        job->out = (struct mth_bytes){job->dst, 0};
+        return MTH_OK;
+    }
+    if (!base || !mth_ulp_format_of(&job->type, &format))
+        return MTH_ERR_UNSUPPORTED;
+    if (job->dst_capacity == 0)
+        return MTH_ERR_CAPACITY;
+    if (encode_blocks(state, &format, base, job))
+        return MTH_OK;
+    if (job->dst_capacity < job->src.n_bytes + 1)
+        return MTH_ERR_CAPACITY;
+    job->dst[0] = MTH_ULP_RAW;
+    memcpy(job->dst + 1, job->src.data, job->src.n_bytes);
+    job->out = (struct mth_bytes){job->dst, job->src.n_bytes + 1};
+    return MTH_OK;
+}

@@ -1,0 +1,95 @@
+/*
+ * The kernels of ulp-rans, for each instruction set the same bytes.
+ *
+ * Elements go in groups of 32, a bit of a mask for each: has it changed? A rANS lane takes every 32nd or 64th element, as in the
+ * narrow mode of `rans`, whose states and renormalisation these are (codecs/rans/rans_narrow.h); only the table is picked by
+ * each element's context.
+ */
+#ifndef MTH_CODECS_ULP_KERNELS_H
+#define MTH_CODECS_ULP_KERNELS_H
+
+#include "codecs/rans/rans_narrow.h"
+#include "codecs/ulp_rans/ulp_table.h"
+
+enum { MTH_ULP_GROUP = 32 };
+
+/* Where a lane keeps its exponent. */
+struct mth_ulp_format {
+    unsigned lane_bits; /* 8, 16, 32 or 64 */
+    unsigned mantissa_bits;
+    unsigned exponent_bits; /* 0: an integer */
+};
+
+/* Shuffles by a mask of 8 lanes, for vectors: filled once for a state. */
+struct mth_ulp_shuffles {
+    uint8_t gather8[256][8];   /* the bytes of the mask's lanes to the front */
+    uint8_t gather16[256][16]; /* the same of 16-bit lanes */
+    uint8_t scatter8[256][8];  /* the first bytes to the mask's lanes; 128 or more elsewhere */
+    uint8_t scatter16[256][16];
+};
+
+void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles);
+
+struct mth_ulp_kernels {
+    const char *name;
+    unsigned needs; /* enum mth_cpu_feature */
+    /* The contexts of n groups of base elements. Shape: base: 32 n lanes; out[32 n]. */
+    void (*contexts)(const struct mth_ulp_format *format, const uint8_t *base, size_t n_groups, unsigned top,
+                     uint8_t *out);
+    /*
+     * Steps from base to src, as differences of ordered integers modulo 2^lane_bits.
+     *
+     * Shape     src, base: 32 n lanes; masks[n]; steps: those of changed elements, in native lanes; room for 8 lanes more
+     * Returns   how many changed
+     */
+    size_t (*analyze)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
+                      const uint8_t *src, const uint8_t *base, size_t n_groups, uint32_t *masks,
+                      uint8_t *steps);
+    /* The inverse: dst from base, masks and steps. steps: room for 8 lanes more. Returns how many were used. */
+    size_t (*merge)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
+                    const uint8_t *base, size_t n_groups, const uint32_t *masks, const uint8_t *steps,
+                    uint8_t *dst);
+    /* The contexts of changed elements, in order; out: room for 8 more. Returns how many. */
+    size_t (*collect)(const struct mth_ulp_shuffles *shuffles, const uint8_t *contexts, size_t n_groups,
+                      const uint32_t *masks, uint8_t *out);
+    /*
+     * Flags of n groups, the first of which is group number `first` of its stream; decoders go forward, encoders backward.
+     * Each does as many groups as it can without looking for the end of its bytes at every one, and returns how many;
+     * mth_ulp_decode_flags and _encode_flags do the rest. An encoder begins at the last group.
+     */
+    size_t (*decode_flags)(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                           const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks);
+    size_t (*encode_flags)(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                           const uint8_t *contexts, size_t first, size_t n_groups, const uint32_t *masks);
+    /* The same for symbols of changed elements, in whole steps of all lanes. Requires 32 or 64 lanes. */
+    size_t (*decode_symbols)(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                             const uint8_t *contexts, size_t n_steps, uint8_t *symbols);
+    size_t (*encode_symbols)(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                             const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps);
+};
+
+const struct mth_ulp_kernels *mth_ulp_kernels_for(unsigned features);
+/* All that were built, portable first, then NULL. */
+const struct mth_ulp_kernels *mth_ulp_kernels_at(size_t i);
+
+/* Errors: false when the input, or the room, ran out. */
+bool mth_ulp_decode_flags(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
+                          struct mth_rans_reader *reader, const uint8_t *contexts, size_t first,
+                          size_t n_groups, uint32_t *masks);
+bool mth_ulp_encode_flags(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
+                          struct mth_rans_writer *writer, const uint8_t *contexts, size_t first,
+                          size_t n_groups, const uint32_t *masks);
+/* n symbols, the whole stream. A context that never changes is an error of the caller. */
+bool mth_ulp_decode_symbols(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
+                            struct mth_rans_reader *reader, const uint8_t *contexts, size_t n,
+                            uint8_t *symbols);
+bool mth_ulp_encode_symbols(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
+                            struct mth_rans_writer *writer, const uint8_t *contexts, const uint8_t *symbols,
+                            size_t n);
+
+extern const struct mth_ulp_kernels mth_ulp_portable;
+#ifdef MTH_RANS_HAVE_X86
+extern const struct mth_ulp_kernels mth_ulp_avx2;
+#endif
+
+#endif

@@ -1,0 +1,87 @@
+/* What encoder and decoder of ulp-rans share; spec.md describes the bytes. */
+#ifndef MTH_CODECS_ULP_STREAM_H
+#define MTH_CODECS_ULP_STREAM_H
+
+#include "codecs/codec.h"
+#include "codecs/ulp_rans/ulp_kernels.h"
+
+/* The first byte of a stream. */
+enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1 };
+
+/* The first byte of a block: 0 where nothing changed. */
+enum {
+    MTH_ULP_CHANGES = 1,
+    MTH_ULP_GROUPED = 2,       /* only groups that a map names have flags */
+    MTH_ULP_64_FLAG_LANES = 4, /* else 32 */
+    MTH_ULP_LANES_SHIFT = 3,   /* log2 of the lanes of symbols, three bits */
+    MTH_ULP_LANES_MASK = 7,
+    MTH_ULP_HEAD_BITS = 6
+};
+
+enum {
+    MTH_ULP_BLOCK_ELEMS = 1 << 19,
+    MTH_ULP_BLOCK_BYTES = 1 << 20,
+    MTH_ULP_BLOCK_GROUPS = MTH_ULP_BLOCK_ELEMS / MTH_ULP_GROUP,
+    MTH_ULP_MAP_BYTES = MTH_ULP_BLOCK_GROUPS / 8,
+    MTH_ULP_BATCH_GROUPS = 64, /* whose contexts are at hand at once */
+    MTH_ULP_SLACK_BYTES = 64   /* that kernels may write behind what they return */
+};
+
+struct mth_ulp_state {
+    struct mth_memory *memory;
+    const struct mth_ulp_kernels *kernels;
+    void *map_state; /* of the codec rans */
+    struct mth_ulp_shuffles shuffles;
+    struct mth_ulp_table table;
+    /* Of one block. */
+    uint8_t *steps;    /* of changed elements, in native lanes */
+    uint8_t *contexts; /* of changed elements */
+    uint8_t *symbols;
+    uint8_t *coded;    /* an encoder's, written from the end */
+    uint32_t *masks;   /* of groups */
+    uint32_t *active;  /* masks of the groups that are named by the map */
+    uint32_t *numbers; /* which groups these are */
+    uint8_t map[MTH_ULP_MAP_BYTES];
+    uint8_t map_coded[MTH_ULP_MAP_BYTES + 64];
+    uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP]; /* contexts */
+    /* Of the last group, which is filled up with zeros: 8 bytes a lane at most. */
+    uint8_t last_src[MTH_ULP_GROUP * 8], last_base[MTH_ULP_GROUP * 8], last_dst[MTH_ULP_GROUP * 8];
+};
+
+/* The bytes of an encoder's buffer for what is stored, then flags, then symbols: none is worth more than the block has. */
+enum { MTH_ULP_CODED_BYTES = MTH_ULP_BLOCK_BYTES + MTH_ULP_SLACK_BYTES };
+
+/* Where lanes of a type keep their fields. False: they are not whole lanes, or hold no number. */
+bool mth_ulp_format_of(const struct mth_symbol_type *type, struct mth_ulp_format *format);
+
+/* The counterpart in the base, NULL where there is none of as many bytes. */
+const uint8_t *mth_ulp_base_of(const struct mth_context *context, size_t n_bytes);
+
+/* Elements in blocks but the last. */
+static inline size_t mth_ulp_block_elems(const struct mth_ulp_format *format)
+{
+    size_t most = MTH_ULP_BLOCK_BYTES / (format->lane_bits / 8);
+    return most < MTH_ULP_BLOCK_ELEMS ? most : MTH_ULP_BLOCK_ELEMS;
+}
+
+/* The groups of n elements. */
+static inline size_t mth_ulp_groups(size_t n)
+{
+    return (n + MTH_ULP_GROUP - 1) / MTH_ULP_GROUP;
+}
+
+/*
+ * Contexts of groups from `first` on, n of them; a last group that is not full comes from state->last_base.
+ *
+ * Shape     numbers: which groups these are; NULL: first, first + 1, ...; n_full: groups that lie whole in base; out[32 n]
+ */
+void mth_ulp_contexts(struct mth_ulp_state *state, const struct mth_ulp_format *format, const uint8_t *base,
+                      size_t n_full, const uint32_t *numbers, size_t first, size_t n, uint8_t *out);
+
+/* Lanes of a stream of n symbols. */
+size_t mth_ulp_symbol_lanes(size_t n);
+
+int mth_ulp_encode(void *state, struct mth_encode_job *job);
+int mth_ulp_decode(void *state, struct mth_decode_job *jobs, size_t n_jobs);
+
+#endif
