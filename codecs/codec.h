@@ -23,10 +23,11 @@
 enum { MTH_CODEC_ABI = 2, MTH_CODEC_SMALL_STATE_BYTES = 1 << 20 };
 
 enum mth_codec_flags {
-    MTH_CODEC_IDENTITY = 1u << 0,    /* encoded bytes are the stream itself: nothing is called or moved */
-    MTH_CODEC_CONTEXT = 1u << 1,     /* may look at the context it is given; see uses_context */
-    MTH_CODEC_INTERLEAVES = 1u << 2, /* decodes several jobs faster in one call than in one call each */
-    MTH_CODEC_VARIES = 1u << 3       /* its library's bytes are exact, but not the same every time */
+    MTH_CODEC_IDENTITY = 1u << 0,       /* encoded bytes are the stream itself: nothing is called or moved */
+    MTH_CODEC_CONTEXT = 1u << 1,        /* may look at the context it is given; see uses_context */
+    MTH_CODEC_INTERLEAVES = 1u << 2,    /* decodes several jobs faster in one call than in one call each */
+    MTH_CODEC_VARIES = 1u << 3,         /* its library's bytes are exact, but not the same every time */
+    MTH_CODEC_NEEDS_REFERENCE = 1u << 4 /* is of no use where its context has no reference */
 };
 
 enum mth_side { MTH_SIDE_ENCODE = 1, MTH_SIDE_DECODE = 2 };

@@ -45,10 +45,10 @@ static const struct mth_preset presets[] = {
     },
     {
         .name = "balanced",
-        .summary = "exponents coded, signs and mantissas kept; against a base, the difference in ULPs",
+        .summary = "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",
         .source = NULL,
         .spec = "exponent-split+rans/store",
-        .delta = "delta-ulp+byte-group+rans,exponent-split+rans/store",
+        .delta = "ulp-rans,exponent-split+rans/store",
     },
     {
         .name = "max",
@@ -56,7 +56,7 @@ static const struct mth_preset presets[] = {
                    "palettes, steps",
         .source = NULL,
         .spec = MAX_SPECS,
-        .delta = "delta-ulp+byte-group+zstd:level=3,delta-ulp+byte-group+rans:aim=size," MAX_SPECS,
+        .delta = "ulp-rans,delta-ulp+byte-group+zstd:level=3," MAX_SPECS,
     },
 };
 

@@ -16,6 +16,7 @@ static void annotate(struct mth_pipeline *pipeline)
                            (!node->codec->uses_context || node->codec->uses_context(node->options));
             node->wants_reference = context;
             node->wants_siblings = context;
+            pipeline->needs_base |= (node->codec->flags & MTH_CODEC_NEEDS_REFERENCE) != 0;
             pipeline->has_models |= node->codec->models != NULL;
             pipeline->interleaves |= (node->codec->flags & MTH_CODEC_INTERLEAVES) != 0;
             continue;
@@ -153,6 +154,8 @@ static int copy_without(const struct mth_pipeline *from, size_t index, struct mt
             return MTH_ERR_UNSUPPORTED;
         return copy_without(from, node->children[0], to, out);
     }
+    if (node->codec && (node->codec->flags & MTH_CODEC_NEEDS_REFERENCE))
+        return MTH_ERR_UNSUPPORTED;
     *out = to->n_nodes++;
     to->nodes[*out] = *node;
     for (size_t c = 0; c < node->n_children; c++) {

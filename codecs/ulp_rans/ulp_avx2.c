@@ -493,6 +493,39 @@ RANS_TARGET_AVX2 static size_t encode_symbols(const struct mth_ulp_table *table,
     return encode_some_symbols(table, writer, from_end, symbols_end, n_steps, 2);
 }
 
+/* ---- steps ---- */
+
+RANS_TARGET_AVX2 static uint32_t split16(const uint8_t *steps, uint8_t *symbols, uint8_t *signs)
+{
+    vec a = load(steps), b = load(steps + VEC_BYTES), one = _mm256_set1_epi16(1);
+    vec down = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
+    vec symbol =
+        pack_words(_mm256_min_epu16(_mm256_sub_epi16(_mm256_abs_epi16(a), one), _mm256_set1_epi16(127)),
+                   _mm256_min_epu16(_mm256_sub_epi16(_mm256_abs_epi16(b), one), _mm256_set1_epi16(127)));
+    uint32_t bits = (uint32_t)_mm256_movemask_epi8(down);
+    memcpy(signs, &bits, sizeof bits);
+    store(symbols, symbol);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(symbol, _mm256_set1_epi8(MTH_ULP_DIRECT - 1)));
+}
+
+ULP_INLINE vec signed_steps(__m128i symbols, __m128i down)
+{
+    vec negative = _mm256_cvtepi8_epi16(down);
+    vec magnitude = _mm256_add_epi16(_mm256_cvtepu8_epi16(symbols), _mm256_set1_epi16(1));
+    return _mm256_sub_epi16(_mm256_xor_si256(magnitude, negative), negative);
+}
+
+RANS_TARGET_AVX2 static uint32_t join16(const uint8_t *symbols, const uint8_t *signs, uint8_t *steps)
+{
+    uint32_t bits;
+    memcpy(&bits, signs, sizeof bits);
+    vec symbol = load(symbols), down = spread(bits);
+    store(steps, signed_steps(_mm256_castsi256_si128(symbol), _mm256_castsi256_si128(down)));
+    store(steps + VEC_BYTES,
+          signed_steps(_mm256_extracti128_si256(symbol, 1), _mm256_extracti128_si256(down, 1)));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(symbol, _mm256_set1_epi8(MTH_ULP_DIRECT - 1)));
+}
+
 const struct mth_ulp_kernels mth_ulp_avx2 = {
     .name = "avx2",
     .needs = MTH_CPU_AVX2,
@@ -504,6 +537,8 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .encode_flags = encode_flags,
     .decode_symbols = decode_symbols,
     .encode_symbols = encode_symbols,
+    .split16 = split16,
+    .join16 = join16,
 };
 
 #else

@@ -126,14 +126,19 @@ static bool decode_symbols(struct block *block, size_t n_lanes)
 static void merge(struct block *block)
 {
     struct mth_ulp_state *state = block->state;
-    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP * lane_bytes;
-    size_t n_used = state->kernels->merge(block->format, &state->shuffles, block->base, block->n_full,
-                                          state->masks, state->steps, block->dst);
+    size_t lane_bytes = block->format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes, n, used = 0;
+    for (size_t g = 0; g < block->n_full; g += n) {
+        n = mth_size_min(block->n_full - g, MTH_ULP_BATCH_GROUPS);
+        used += state->kernels->merge(
+            block->format, &state->shuffles, mth_ulp_base_at(state, block->base, group_bytes, g), n,
+            state->masks + g, state->steps + used * lane_bytes, block->dst + g * group_bytes);
+    }
     if (block->n_full == block->n_groups)
         return;
     state->kernels->merge(block->format, &state->shuffles, state->last_base, 1, state->masks + block->n_full,
-                          state->steps + n_used * lane_bytes, state->last_dst);
-    memcpy(block->dst + done, state->last_dst, block->n_elems * lane_bytes - done);
+                          state->steps + used * lane_bytes, state->last_dst);
+    memcpy(block->dst + block->n_full * group_bytes, state->last_dst,
+           block->n_elems * lane_bytes - block->n_full * group_bytes);
 }
 
 static bool decode_changes(struct block *block, uint8_t head)
@@ -171,28 +176,22 @@ static bool decode_changes(struct block *block, uint8_t head)
     return true;
 }
 
-/* The last group of the base, filled up with zeros. */
-static void fill_last(struct block *block)
-{
-    struct mth_ulp_state *state = block->state;
-    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP;
-    memset(state->last_base, 0, sizeof state->last_base);
-    if (block->n_elems > done)
-        memcpy(state->last_base, block->base + done * lane_bytes, (block->n_elems - done) * lane_bytes);
-}
-
 static bool decode_block(struct block *block)
 {
     const uint8_t *head = take(&block->reader, 1);
     if (!head)
         return false;
     if (*head == 0) {
-        memcpy(block->dst, block->base, block->n_elems * (block->format->lane_bits / 8));
+        size_t n_bytes = block->n_elems * (block->format->lane_bits / 8);
+        if (block->base)
+            memcpy(block->dst, block->base, n_bytes);
+        else
+            memset(block->dst, 0, n_bytes);
         return bytes_left(&block->reader) == 0;
     }
     block->n_groups = mth_ulp_groups(block->n_elems);
     block->n_full = block->n_elems / MTH_ULP_GROUP;
-    fill_last(block);
+    mth_ulp_fill_last(block->format, block->base, block->n_elems, block->state->last_base);
     return *head & MTH_ULP_CHANGES && decode_changes(block, *head);
 }
 
@@ -209,14 +208,14 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
         memcpy(job->dst, reader.at, job->dst_bytes);
         return true;
     }
-    if (*mode != MTH_ULP_CODED || !base || !mth_ulp_format_of(&job->type, &format))
+    if (*mode != MTH_ULP_CODED || !mth_ulp_format_of(&job->type, &format))
         return false;
     size_t lane_bytes = format.lane_bits / 8, n_elems = job->dst_bytes / lane_bytes, done = 0;
     while (done < n_elems) {
         size_t n_body;
         struct block block = {.state = state,
                               .format = &format,
-                              .base = base + done * lane_bytes,
+                              .base = base ? base + done * lane_bytes : NULL,
                               .dst = job->dst + done * lane_bytes,
                               .n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(&format))};
         if (!take_number(&reader, bytes_left(&reader), &n_body))

@@ -47,7 +47,7 @@ static uint16_t choose_top(const struct block *block)
     const struct mth_ulp_format *format = block->format;
     size_t lane_bytes = format->lane_bits / 8, n = 0, above = 0;
     size_t every = block->n_groups / TOP_GROUPS + 1;
-    if (format->exponent_bits == 0)
+    if (format->exponent_bits == 0 || !block->base)
         return 0;
     for (size_t g = 0; g < block->n_groups; g += every) {
         for (size_t i = 0; i < MTH_ULP_GROUP && g * MTH_ULP_GROUP + i < block->n_elems; i++, n++)
@@ -87,7 +87,8 @@ static void analyze(struct block *block)
         bool is_last = g == block->n_full;
         size_t n = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, block->n_full - g);
         const uint8_t *src = is_last ? state->last_src : block->src + g * group_bytes;
-        const uint8_t *base = is_last ? state->last_base : block->base + g * group_bytes;
+        const uint8_t *base =
+            is_last ? state->last_base : mth_ulp_base_at(state, block->base, group_bytes, g);
         size_t n_steps = state->kernels->analyze(format, &state->shuffles, src, base, n, &state->masks[g],
                                                  state->steps + block->n_changed * lane_bytes);
         if (n_steps) {
@@ -294,20 +295,6 @@ static bool encode_changes(struct block *block)
 
 /* ---- blocks ---- */
 
-/* The last group, filled up with zeros on both sides. */
-static void fill_last(struct block *block)
-{
-    struct mth_ulp_state *state = block->state;
-    size_t lane_bytes = block->format->lane_bits / 8, done = block->n_full * MTH_ULP_GROUP;
-    size_t n_bytes = (block->n_elems - done) * lane_bytes;
-    memset(state->last_src, 0, sizeof state->last_src);
-    memset(state->last_base, 0, sizeof state->last_base);
-    if (n_bytes) {
-        memcpy(state->last_src, block->src + done * lane_bytes, n_bytes);
-        memcpy(state->last_base, block->base + done * lane_bytes, n_bytes);
-    }
-}
-
 /* One block behind its length. */
 static bool encode_block(struct block *block)
 {
@@ -317,7 +304,8 @@ static bool encode_block(struct block *block)
         return false;
     block->n_groups = mth_ulp_groups(block->n_elems);
     block->n_full = block->n_elems / MTH_ULP_GROUP;
-    fill_last(block);
+    mth_ulp_fill_last(block->format, block->src, block->n_elems, block->state->last_src);
+    mth_ulp_fill_last(block->format, block->base, block->n_elems, block->state->last_base);
     block->state->table.top = choose_top(block);
     analyze(block);
     block->at += LENGTH_BYTES;
@@ -342,7 +330,7 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
     job->dst[0] = MTH_ULP_CODED;
     while (done < n_elems) {
         block.src = job->src.data + done * lane_bytes;
-        block.base = base + done * lane_bytes;
+        block.base = base ? base + done * lane_bytes : NULL;
         block.n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(format));
         if (!encode_block(&block))
             return false;
@@ -359,12 +347,12 @@ int mth_ulp_encode(void *opaque, struct mth_encode_job *job)
     struct mth_ulp_state *state = opaque;
     struct mth_ulp_format format;
     const uint8_t *base = mth_ulp_base_of(&job->context, job->src.n_bytes);
+    if (!mth_ulp_format_of(&job->type, &format))
+        return MTH_ERR_UNSUPPORTED;
     if (job->src.n_bytes == 0) {
         job->out = (struct mth_bytes){job->dst, 0};
         return MTH_OK;
     }
-    if (!base || !mth_ulp_format_of(&job->type, &format))
-        return MTH_ERR_UNSUPPORTED;
     if (job->dst_capacity == 0)
         return MTH_ERR_CAPACITY;
     if (encode_blocks(state, &format, base, job))

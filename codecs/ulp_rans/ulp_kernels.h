@@ -66,6 +66,14 @@ struct mth_ulp_kernels {
                              const uint8_t *contexts, size_t n_steps, uint8_t *symbols);
     size_t (*encode_symbols)(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                              const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps);
+    /*
+     * 32 steps of 16 bits: signs, 4 bytes of them, and symbols, where a step has one of its own. NULL: there is none.
+     *
+     * Returns   bit i: step i is longer, and its symbol is to be set by the caller
+     */
+    uint32_t (*split16)(const uint8_t *steps, uint8_t *symbols, uint8_t *signs);
+    /* The inverse; steps of longer ones are to be set by the caller. */
+    uint32_t (*join16)(const uint8_t *symbols, const uint8_t *signs, uint8_t *steps);
 };
 
 const struct mth_ulp_kernels *mth_ulp_kernels_for(unsigned features);

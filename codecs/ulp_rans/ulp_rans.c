@@ -110,16 +110,26 @@ void mth_ulp_contexts(struct mth_ulp_state *state, const struct mth_ulp_format *
     unsigned top = state->table.top;
     if (!numbers) {
         size_t n_whole = first + n <= n_full ? n : n_full - first;
-        state->kernels->contexts(format, base + first * group_bytes, n_whole, top, out);
+        state->kernels->contexts(format, mth_ulp_base_at(state, base, group_bytes, first), n_whole, top, out);
         if (n_whole < n)
             state->kernels->contexts(format, state->last_base, 1, top, out + n_whole * MTH_ULP_GROUP);
         return;
     }
     for (size_t i = 0; i < n; i++, out += MTH_ULP_GROUP) {
         size_t number = numbers[first + i];
-        state->kernels->contexts(format, number < n_full ? base + number * group_bytes : state->last_base, 1,
-                                 top, out);
+        const uint8_t *group =
+            number < n_full ? mth_ulp_base_at(state, base, group_bytes, number) : state->last_base;
+        state->kernels->contexts(format, group, 1, top, out);
     }
+}
+
+void mth_ulp_fill_last(const struct mth_ulp_format *format, const uint8_t *from, size_t n_elems,
+                       uint8_t *group)
+{
+    size_t lane_bytes = format->lane_bits / 8, n_left = n_elems % MTH_ULP_GROUP;
+    memset(group, 0, MTH_ULP_GROUP * lane_bytes);
+    if (n_left && from)
+        memcpy(group, from + (n_elems - n_left) * lane_bytes, n_left * lane_bytes);
 }
 
 size_t mth_ulp_symbol_lanes(size_t n)
@@ -136,7 +146,7 @@ const struct mth_codec mth_codec_ulp_rans = {
     .wire_version = 1,
     .name = "ulp-rans",
     .summary = "steps from the base in units of the last place, by rANS given the base's exponent",
-    .flags = MTH_CODEC_CONTEXT,
+    .flags = MTH_CODEC_CONTEXT | MTH_CODEC_NEEDS_REFERENCE,
     .bound = bound,
     .create = create,
     .destroy = destroy,

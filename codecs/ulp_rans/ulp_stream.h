@@ -43,7 +43,8 @@ struct mth_ulp_state {
     uint32_t *numbers; /* which groups these are */
     uint8_t map[MTH_ULP_MAP_BYTES];
     uint8_t map_coded[MTH_ULP_MAP_BYTES + 64];
-    uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP]; /* contexts */
+    uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP];     /* contexts */
+    uint8_t zeros[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP * 8]; /* a batch of a base that is not there */
     /* Of the last group, which is filled up with zeros: 8 bytes a lane at most. */
     uint8_t last_src[MTH_ULP_GROUP * 8], last_base[MTH_ULP_GROUP * 8], last_dst[MTH_ULP_GROUP * 8];
 };
@@ -54,7 +55,7 @@ enum { MTH_ULP_CODED_BYTES = MTH_ULP_BLOCK_BYTES + MTH_ULP_SLACK_BYTES };
 /* Where lanes of a type keep their fields. False: they are not whole lanes, or hold no number. */
 bool mth_ulp_format_of(const struct mth_symbol_type *type, struct mth_ulp_format *format);
 
-/* The counterpart in the base, NULL where there is none of as many bytes. */
+/* The counterpart in the base; NULL, which stands for zeros, where there is none of as many bytes. */
 const uint8_t *mth_ulp_base_of(const struct mth_context *context, size_t n_bytes);
 
 /* Elements in blocks but the last. */
@@ -64,6 +65,13 @@ static inline size_t mth_ulp_block_elems(const struct mth_ulp_format *format)
     return most < MTH_ULP_BLOCK_ELEMS ? most : MTH_ULP_BLOCK_ELEMS;
 }
 
+/* Groups of a base from `group` on, a batch of them at least; group_bytes each. */
+static inline const uint8_t *mth_ulp_base_at(const struct mth_ulp_state *state, const uint8_t *base,
+                                             size_t group_bytes, size_t group)
+{
+    return base ? base + group * group_bytes : state->zeros;
+}
+
 /* The groups of n elements. */
 static inline size_t mth_ulp_groups(size_t n)
 {
@@ -71,12 +79,16 @@ static inline size_t mth_ulp_groups(size_t n)
 }
 
 /*
- * Contexts of groups from `first` on, n of them; a last group that is not full comes from state->last_base.
+ * Contexts of groups from `first` on, n of them, a batch at most; a last group that is not full comes from state->last_base.
  *
  * Shape     numbers: which groups these are; NULL: first, first + 1, ...; n_full: groups that lie whole in base; out[32 n]
  */
 void mth_ulp_contexts(struct mth_ulp_state *state, const struct mth_ulp_format *format, const uint8_t *base,
                       size_t n_full, const uint32_t *numbers, size_t first, size_t n, uint8_t *out);
+
+/* What is left of n elements behind whole groups, filled up with zeros, from base or src to a group of the state's. */
+void mth_ulp_fill_last(const struct mth_ulp_format *format, const uint8_t *from, size_t n_elems,
+                       uint8_t *group);
 
 /* Lanes of a stream of n symbols. */
 size_t mth_ulp_symbol_lanes(size_t n);

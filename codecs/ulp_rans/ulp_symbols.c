@@ -10,42 +10,53 @@ static unsigned bit_length(uint64_t x)
     return x ? 64u - (unsigned)__builtin_clzll(x) : 0;
 }
 
+/* Low bits and what a bucket has to say go out together where they fit a word for sure. */
+enum { AT_ONCE_LANE_BITS = 32 };
+
 /* One step's symbol, and its bits. */
-static inline bool split_one(uint64_t v, unsigned shift, unsigned lane_bits, struct mth_ulp_bit_writer *extra,
-                             uint8_t *symbol)
+MTH_ALWAYS_INLINE bool split_one(uint64_t v, unsigned shift, unsigned lane_bits,
+                                 struct mth_ulp_bit_writer *extra, uint8_t *symbol)
 {
-    uint64_t u = v >> shift;
+    uint64_t u = v >> shift, low = v & (((uint64_t)1 << shift) - 1), rest = 0;
+    unsigned n_rest = 0;
     if (u < MTH_ULP_DIRECT) {
         *symbol = (uint8_t)u;
-        return shift == 0 || mth_ulp_put_bits(extra, v & (((uint64_t)1 << shift) - 1), shift);
+    } else {
+        n_rest = bit_length((u - BUCKET_BASE) / 2);
+        rest = u - BUCKET_BASE - ((uint64_t)1 << n_rest);
+        *symbol = (uint8_t)(MTH_ULP_DIRECT + n_rest - 1);
+        if (MTH_ULP_DIRECT + n_rest - 1 >= MTH_ULP_ESCAPE) {
+            *symbol = MTH_ULP_ESCAPE;
+            return mth_ulp_put_bits(extra, v, lane_bits - 1);
+        }
     }
-    unsigned k = bit_length((u - BUCKET_BASE) / 2) - 1;
-    if (MTH_ULP_DIRECT + k >= MTH_ULP_ESCAPE) {
-        *symbol = MTH_ULP_ESCAPE;
-        return mth_ulp_put_bits(extra, v, lane_bits - 1);
-    }
-    *symbol = (uint8_t)(MTH_ULP_DIRECT + k);
-    if (shift && !mth_ulp_put_bits(extra, v & (((uint64_t)1 << shift) - 1), shift))
-        return false;
-    return mth_ulp_put_bits(extra, u - BUCKET_BASE - ((uint64_t)2 << k), k + 1);
+    if (shift + n_rest == 0)
+        return true;
+    if (lane_bits <= AT_ONCE_LANE_BITS)
+        return mth_ulp_put_some(extra, low | rest << shift, shift + n_rest);
+    return mth_ulp_put_bits(extra, low, shift) && mth_ulp_put_bits(extra, rest, n_rest);
 }
 
-static inline bool join_one(unsigned symbol, unsigned shift, unsigned lane_bits,
-                            struct mth_ulp_bit_reader *extra, uint64_t *v)
+MTH_ALWAYS_INLINE bool join_one(unsigned symbol, unsigned shift, unsigned lane_bits,
+                                struct mth_ulp_bit_reader *extra, uint64_t *v)
 {
     uint64_t low = 0, rest = 0, u = symbol;
+    unsigned n_rest = symbol < MTH_ULP_DIRECT ? 0 : symbol - MTH_ULP_DIRECT + 1;
     if (symbol == MTH_ULP_ESCAPE)
         return mth_ulp_get_bits(extra, lane_bits - 1, v);
-    if (shift && !mth_ulp_get_bits(extra, shift, &low))
-        return false;
-    if (symbol >= MTH_ULP_DIRECT) {
-        unsigned k = symbol - MTH_ULP_DIRECT;
-        if (!mth_ulp_get_bits(extra, k + 1, &rest))
+    if (lane_bits <= AT_ONCE_LANE_BITS) {
+        if (shift + n_rest && !mth_ulp_get_bits(extra, shift + n_rest, &low))
             return false;
-        u = BUCKET_BASE + ((uint64_t)2 << k) + rest;
+        rest = low >> shift;
+        low &= ((uint64_t)1 << shift) - 1;
+    } else if ((shift && !mth_ulp_get_bits(extra, shift, &low)) ||
+               (n_rest && !mth_ulp_get_bits(extra, n_rest, &rest))) {
+        return false;
     }
+    if (n_rest)
+        u = BUCKET_BASE + ((uint64_t)1 << n_rest) + rest;
     /* Below 2^(lane_bits - 1), or it is no step of such a lane. */
-    if (u >> (lane_bits - 1 > shift ? lane_bits - 1 - shift : 0))
+    if (u >> (lane_bits - 1 - shift))
         return false;
     *v = u << shift | low;
     return true;
@@ -64,28 +75,33 @@ static inline bool join_one(unsigned symbol, unsigned shift, unsigned lane_bits,
         uint##bits##_t m = (uint##bits##_t)(v + 1), step = is_down ? (uint##bits##_t)(0 - m) : m;          \
         memcpy(steps + i * sizeof step, &step, sizeof step);                                               \
     }                                                                                                      \
-    static bool split##bits(const uint8_t *shift, const uint8_t *steps, const uint8_t *contexts, size_t n, \
-                            struct mth_ulp_parts *parts)                                                   \
+    static bool split##bits(const uint8_t *shift, const uint8_t *steps, const uint8_t *contexts, size_t i, \
+                            size_t n, struct mth_ulp_parts *parts)                                         \
     {                                                                                                      \
+        struct mth_ulp_bit_writer extra = parts->extra;                                                    \
+        uint8_t *symbols = parts->symbols, *signs = parts->signs;                                          \
         bool is_down;                                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                                   \
+        for (; i < n; i++) {                                                                               \
             uint64_t v = magnitude##bits(steps, i, &is_down);                                              \
-            parts->signs[i / 8] |= (uint8_t)(is_down << i % 8);                                            \
-            if (!split_one(v, shift[contexts[i]], bits, &parts->extra, &parts->symbols[i]))                \
+            signs[i / 8] |= (uint8_t)(is_down << i % 8);                                                   \
+            if (!split_one(v, shift[contexts[i]], bits, &extra, &symbols[i]))                              \
                 return false;                                                                              \
         }                                                                                                  \
+        parts->extra = extra;                                                                              \
         return true;                                                                                       \
     }                                                                                                      \
     static bool join##bits(const uint8_t *shift, const uint8_t *symbols, const uint8_t *signs,             \
-                           const uint8_t *contexts, size_t n, struct mth_ulp_bit_reader *extra,            \
-                           uint8_t *steps)                                                                 \
+                           const uint8_t *contexts, size_t i, size_t n,                                    \
+                           struct mth_ulp_bit_reader *bits_left, uint8_t *steps)                           \
     {                                                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                                   \
+        struct mth_ulp_bit_reader extra = *bits_left;                                                      \
+        for (; i < n; i++) {                                                                               \
             uint64_t v = 0;                                                                                \
-            if (!join_one(symbols[i], shift[contexts[i]], bits, extra, &v))                                \
+            if (!join_one(symbols[i], shift[contexts[i]], bits, &extra, &v))                               \
                 return false;                                                                              \
             set##bits(steps, i, v, signs[i / 8] >> i % 8 & 1);                                             \
         }                                                                                                  \
+        *bits_left = extra;                                                                                \
         return true;                                                                                       \
     }
 
@@ -109,21 +125,61 @@ unsigned mth_ulp_step_bits(unsigned lane_bits, const uint8_t *steps, size_t i)
     }
 }
 
+/* What vectors do of steps of 16 bits: all but those that are longer. */
+static bool split_groups(const struct mth_ulp_kernels *kernels, const uint8_t *steps, size_t n_groups,
+                         struct mth_ulp_parts *parts)
+{
+    struct mth_ulp_bit_writer extra = parts->extra;
+    for (size_t g = 0; g < n_groups; g++) {
+        size_t first = g * MTH_ULP_GROUP;
+        uint32_t longer =
+            kernels->split16(steps + 2 * first, parts->symbols + first, parts->signs + first / 8);
+        for (; longer; longer &= longer - 1) {
+            bool is_down;
+            size_t i = first + (size_t)__builtin_ctz(longer);
+            if (!split_one(magnitude16(steps, i, &is_down), 0, 16, &extra, &parts->symbols[i]))
+                return false;
+        }
+    }
+    parts->extra = extra;
+    return true;
+}
+
+static bool join_groups(const struct mth_ulp_kernels *kernels, const uint8_t *symbols, const uint8_t *signs,
+                        size_t n_groups, struct mth_ulp_bit_reader *bits_left, uint8_t *steps)
+{
+    struct mth_ulp_bit_reader extra = *bits_left;
+    for (size_t g = 0; g < n_groups; g++) {
+        size_t first = g * MTH_ULP_GROUP;
+        uint32_t longer = kernels->join16(symbols + first, signs + first / 8, steps + 2 * first);
+        for (; longer; longer &= longer - 1) {
+            uint64_t v = 0;
+            size_t i = first + (size_t)__builtin_ctz(longer);
+            if (!join_one(symbols[i], 0, 16, &extra, &v))
+                return false;
+            set16(steps, i, v, signs[i / 8] >> i % 8 & 1);
+        }
+    }
+    *bits_left = extra;
+    return true;
+}
+
 bool mth_ulp_split(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
                    const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps, const uint8_t *contexts,
                    size_t n, struct mth_ulp_parts *parts)
 {
-    (void)kernels;
+    size_t n_groups = lane_bits == 16 && kernels->split16 ? n / MTH_ULP_GROUP : 0;
     memset(parts->signs, 0, (n + 7) / 8);
     switch (lane_bits) {
     case 8:
-        return split8(shift, steps, contexts, n, parts);
+        return split8(shift, steps, contexts, 0, n, parts);
     case 16:
-        return split16(shift, steps, contexts, n, parts);
+        return split_groups(kernels, steps, n_groups, parts) &&
+               split16(shift, steps, contexts, n_groups * MTH_ULP_GROUP, n, parts);
     case 32:
-        return split32(shift, steps, contexts, n, parts);
+        return split32(shift, steps, contexts, 0, n, parts);
     default:
-        return split64(shift, steps, contexts, n, parts);
+        return split64(shift, steps, contexts, 0, n, parts);
     }
 }
 
@@ -131,15 +187,16 @@ bool mth_ulp_join(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
                   const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
                   const uint8_t *contexts, size_t n, struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
-    (void)kernels;
+    size_t n_groups = lane_bits == 16 && kernels->join16 ? n / MTH_ULP_GROUP : 0;
     switch (lane_bits) {
     case 8:
-        return join8(shift, symbols, signs, contexts, n, extra, steps);
+        return join8(shift, symbols, signs, contexts, 0, n, extra, steps);
     case 16:
-        return join16(shift, symbols, signs, contexts, n, extra, steps);
+        return join_groups(kernels, symbols, signs, n_groups, extra, steps) &&
+               join16(shift, symbols, signs, contexts, n_groups * MTH_ULP_GROUP, n, extra, steps);
     case 32:
-        return join32(shift, symbols, signs, contexts, n, extra, steps);
+        return join32(shift, symbols, signs, contexts, 0, n, extra, steps);
     default:
-        return join64(shift, symbols, signs, contexts, n, extra, steps);
+        return join64(shift, symbols, signs, contexts, 0, n, extra, steps);
     }
 }
