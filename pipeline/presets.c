@@ -44,8 +44,27 @@ static const struct mth_preset presets[] = {
         .delta = "delta-xor+byte-group+huffman:block=16",
     },
     {
+        .name = "bitx",
+        .summary = "against a base, exponents and the rest of the xor by zstd; alone as zipnn",
+        .source = "Z. Wang et al., ZipLLM: Efficient LLM Storage via Model-Aware Synergistic Data "
+                  "Deduplication and "
+                  "Compression, NSDI 2026, arXiv:2505.06252",
+        .spec = "exponent-split+huffman:block=17:sparse=no:gain=5/"
+                "byte-group+huffman:block=17:sparse=no:gain=5",
+        .delta = "delta-xor+exponent-split+zstd:level=3/zstd:level=3",
+    },
+    {
+        .name = "sparse-sync",
+        .summary = "against a base, gaps between the elements that changed and what they are, by zstd",
+        .source = "E. Miahi and E. Belilovsky, Understanding and Exploiting Weight Update Sparsity for "
+                  "Communication-Efficient Distributed RL, 2026, arXiv:2602.03839",
+        .spec = NULL,
+        .delta = "changes+zstd:level=3/zstd:level=3",
+    },
+    {
         .name = "balanced",
-        .summary = "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",
+        .summary =
+            "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",
         .source = NULL,
         .spec = "exponent-split+rans/store",
         .delta = "ulp-rans,exponent-split+rans/store",

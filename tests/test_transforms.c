@@ -66,6 +66,8 @@ static const struct example examples[] = {
     {"delta-sub", MTH_DTYPE_BF16, 0, "813f0000ee", "803f0100dd", "0100ffffee"},
     {"delta-ulp", MTH_DTYPE_BF16, 0, "813f7f3f0080ee", "803f803f0000dd", "020001000100ee"},
     {"delta-ulp", MTH_DTYPE_I8, 0, "05fe80", "07017f", "030502"},
+    {"changes", MTH_DTYPE_U8, 0, "010203090506", "010203040500", "0301|0906"},
+    {"changes", MTH_DTYPE_BF16, 0, "803f0100ee", "803f0000dd", "01|0100ee"},
     {"delta-previous", MTH_DTYPE_U16, 0, "050007000600ee", NULL, "0a0004000100ee"},
     {"halves", MTH_DTYPE_F32, 0, "db0f49400000803fee", NULL, "4940803f|db0f0000ee"},
     {"zero-map", MTH_DTYPE_BF16, 0, "803f0000008040c0ee", NULL, "09|02|803f40c0ee"},
