@@ -3,6 +3,7 @@
 
 #include "formats/region_match.h"
 #include "harness/entropy.h"
+#include "harness/step_entropy.h"
 
 #include <math.h>
 
@@ -10,6 +11,8 @@
 struct pools {
     struct mth_entropy_counter *alone[MTH_N_DTYPES];
     struct mth_entropy_counter *paired[MTH_N_DTYPES];
+    struct mth_step_entropy *steps[MTH_N_DTYPES];
+    double step_bits;    /* of regions with a counterpart, by the model of steps */
     uint64_t tail_bytes; /* behind the last whole lane of a region */
 };
 
@@ -18,6 +21,7 @@ static void pools_free(struct pools *pools)
     for (size_t i = 0; i < MTH_N_DTYPES; i++) {
         mth_entropy_counter_destroy(pools->alone[i]);
         mth_entropy_counter_destroy(pools->paired[i]);
+        mth_step_entropy_destroy(pools->steps[i]);
     }
 }
 
@@ -37,6 +41,14 @@ static int count_region(struct pools *pools, const struct mth_region *region, co
     if (!*counter)
         return MTH_ERR_NO_MEMORY;
     mth_entropy_count(*counter, data, base, (size_t)region->n_bytes);
+    if (base) {
+        struct mth_step_entropy **steps = &pools->steps[region->dtype];
+        if (!*steps)
+            *steps = mth_step_entropy_create(region->dtype, memory);
+        if (!*steps)
+            return MTH_ERR_NO_MEMORY;
+        pools->step_bits += mth_step_entropy_bits(*steps, data, base, (size_t)region->n_bytes);
+    }
     pools->tail_bytes += region->n_bytes % mth_dtype_lane_bytes(region->dtype);
     return MTH_OK;
 }
@@ -91,14 +103,18 @@ int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_check
                               paired ? base->data + base_offsets[i] : NULL, map->memory);
     }
     if (!status) {
-        double bits = 8.0 * (double)pools.tail_bytes;
+        double bits = 8.0 * (double)pools.tail_bytes, xor_bits = 0;
         for (int dtype = 0; dtype < MTH_N_DTYPES; dtype++) {
             if (pools.alone[dtype])
                 bits += bits_alone(pools.alone[dtype], (enum mth_dtype)dtype);
             if (pools.paired[dtype])
-                bits += bits_paired(pools.paired[dtype]);
+                xor_bits += bits_paired(pools.paired[dtype]);
         }
-        *out = (struct mth_bound){.model = base ? "order0-xor-bytes" : "order0-exponent",
+        bool by_steps = base && pools.step_bits < xor_bits;
+        bits += by_steps ? pools.step_bits : xor_bits;
+        *out = (struct mth_bound){.model = by_steps ? "ulp-given-exponent"
+                                           : base   ? "order0-xor-bytes"
+                                                    : "order0-exponent",
                                   .ratio = ratio_of(map->n_bytes, bits),
                                   .bits = bits};
     }

@@ -12,17 +12,17 @@ struct mth_bound {
 };
 
 /*
- * The order-0 bound of a checkpoint, alone or against a base.
+ * The bound of a checkpoint, alone or against a base.
  *
  * Model     alone, "order0-exponent": floats spend the entropy of their exponents, pooled over all tensors
  *           of a dtype, and every other bit as it is; other dtypes spend the entropy of each byte plane.
- *           Against a base, "order0-xor-bytes": the entropy of each byte plane of the xor with the tensor's
- *           counterpart, pooled over all tensors of a dtype; tensors without a counterpart as alone. Opaque
- *           bytes and the model's own tables are charged nothing. A coder that looks at more (neighbours,
- *           tensors apart) may pass it.
+ *           Against a base the one of two that spends less on tensors with a counterpart, others as alone:
+ *           "ulp-given-exponent", the model of step_entropy.h, tensor by tensor; or "order0-xor-bytes": the
+ *           entropy of each byte plane of the xor, pooled over all tensors of a dtype. Opaque bytes and the
+ *           model's own tables are charged nothing. A coder that looks at more (neighbours, rows) may pass it.
  * Shape     base: NULL for none
  * Errors    MTH_ERR_NO_MEMORY
- * Cost      about 1 ns a byte; a counter a dtype on the account of the input's map
+ * Cost      about 1 ns a byte; two counters a dtype on the account of the input's map
  * Exact     counts are integers, so that the result does not depend on the order of tensors
  */
 int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,

@@ -169,6 +169,45 @@ static void bound_of_a_pair_is_entropy_of_xor_planes(void **state)
     free(base);
 }
 
+/* Exponent 100 + k moves up or down by one, in turn, in one element of 2^(k + 1); one element flies off altogether. */
+static void bound_of_a_pair_is_entropy_of_steps_given_the_exponent(void **state)
+{
+    (void)state;
+    enum { EXPONENTS = 4, EACH = 16384, N = EXPONENTS * EACH };
+    static uint8_t base[N * 2], data[N * 2];
+    double bits = 0;
+    for (size_t k = 0; k < EXPONENTS; k++) {
+        size_t every = (size_t)2 << k;
+        for (size_t i = 0; i < EACH; i++) {
+            uint16_t x = (uint16_t)((100 + k) << 7 | 64), y = x;
+            size_t at = 2 * (k * EACH + i);
+            if (i % every == 0)
+                y = (uint16_t)(i / every % 2 ? x - 1 : x + 1);
+            mth_store16(base + at, x);
+            mth_store16(data + at, y);
+        }
+        double p = 1.0 / (double)every;
+        bits += EACH * (p * log2(2 / p) + (1 - p) * log2(1 / (1 - p)));
+    }
+    struct raw_checkpoint raw, raw_base;
+    struct mth_bound bound;
+    make_raw(&raw, data, sizeof data, MTH_DTYPE_BF16);
+    make_raw(&raw_base, base, sizeof base, MTH_DTYPE_BF16);
+    assert_int_equal(mth_bound_compute(&raw.checkpoint, &raw_base.checkpoint, &bound), 0);
+    assert_string_equal(bound.model, "ulp-given-exponent");
+    assert_true(within(bound.bits, bits, 1e-9));
+
+    /* One that takes the place of an unchanged one of exponent 103: 1/16 of those move. */
+    mth_store16(data + 2 * (N - 1), 0x8000);
+    double n = EACH, moved = EACH / 16.0, same = n - moved - 1;
+    bits -= n * (1.0 / 16 * log2(32) + 15.0 / 16 * log2(16.0 / 15));
+    bits += moved * log2(2 * n / moved) + same * log2(n / same) + log2(n) + 16;
+    assert_int_equal(mth_bound_compute(&raw.checkpoint, &raw_base.checkpoint, &bound), 0);
+    assert_true(within(bound.bits, bits, 1e-9));
+    mth_region_map_free(&raw.map);
+    mth_region_map_free(&raw_base.map);
+}
+
 static void tensors_without_counterpart_are_bounded_as_alone(void **state)
 {
     (void)state;
@@ -253,10 +292,10 @@ static void bounds_of_the_trained_run_are_the_known_ones(void **state)
     } known[] = {
         {"pretrain/pretrain-step-002000", NULL, 1.500},
         {"finetune-1e-5/finetune-1e-5-step-000101", NULL, 1.500},
-        {"pretrain/pretrain-step-002001", "pretrain/pretrain-step-002000", 23.39},
-        {"pretrain/pretrain-step-002010", "pretrain/pretrain-step-002001", 7.11},
-        {"finetune-1e-6/finetune-1e-6-step-000101", "finetune-1e-6/finetune-1e-6-step-000100", 136.04},
-        {"finetune-1e-6/finetune-1e-6-step-000102", "finetune-1e-6/finetune-1e-6-step-000101", 133.26},
+        {"pretrain/pretrain-step-002001", "pretrain/pretrain-step-002000", 36.99},
+        {"pretrain/pretrain-step-002010", "pretrain/pretrain-step-002001", 10.90},
+        {"finetune-1e-6/finetune-1e-6-step-000101", "finetune-1e-6/finetune-1e-6-step-000100", 230.30},
+        {"finetune-1e-6/finetune-1e-6-step-000102", "finetune-1e-6/finetune-1e-6-step-000101", 221.81},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct mth_loaded input, base;
@@ -287,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bound_of_integers_is_entropy_of_byte_planes, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(bound_of_a_pair_is_entropy_of_xor_planes, create_memory,
+                                        destroy_memory),
+        cmocka_unit_test_setup_teardown(bound_of_a_pair_is_entropy_of_steps_given_the_exponent, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(tensors_without_counterpart_are_bounded_as_alone, create_memory,
                                         destroy_memory),

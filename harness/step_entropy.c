@@ -1,0 +1,112 @@
+/* Entropy of steps; see step_entropy.h. */
+#include "harness/step_entropy.h"
+
+#include "base/lane.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+enum { MOST = 127, ESCAPE = 2 * MOST + 1, N_SYMBOLS = ESCAPE + 1 };
+
+struct mth_step_entropy {
+    struct mth_memory *memory;
+    const struct mth_dtype_info *info;
+    uint32_t (*counts)[N_SYMBOLS]; /* by exponent; zeros between calls */
+    bool *used;                    /* exponents that were seen */
+};
+
+static size_t n_exponents(const struct mth_dtype_info *info)
+{
+    return (size_t)1 << info->exponent_bits;
+}
+
+struct mth_step_entropy *mth_step_entropy_create(enum mth_dtype dtype, struct mth_memory *memory)
+{
+    struct mth_step_entropy *steps = mth_memory_calloc(memory, 1, sizeof *steps);
+    if (!steps)
+        return NULL;
+    steps->memory = memory;
+    steps->info = mth_dtype_info(dtype);
+    steps->counts = mth_memory_calloc(memory, n_exponents(steps->info), sizeof *steps->counts);
+    steps->used = mth_memory_calloc(memory, n_exponents(steps->info), sizeof *steps->used);
+    if (steps->counts && steps->used)
+        return steps;
+    mth_step_entropy_destroy(steps);
+    return NULL;
+}
+
+void mth_step_entropy_destroy(struct mth_step_entropy *steps)
+{
+    if (!steps)
+        return;
+    mth_memory_free(steps->memory, steps->counts);
+    mth_memory_free(steps->memory, steps->used);
+    mth_memory_free(steps->memory, steps);
+}
+
+/* The difference d modulo 2^bits as a symbol. */
+#define DEFINE_COUNT(bits)                                                                            \
+    static void count##bits(struct mth_step_entropy *steps, const uint8_t *data, const uint8_t *base, \
+                            size_t n)                                                                 \
+    {                                                                                                 \
+        const unsigned shift = steps->info->mantissa_bits;                                            \
+        const size_t mask = n_exponents(steps->info) - 1;                                             \
+        const uint##bits##_t top = (uint##bits##_t)(mask ? (uint##bits##_t)1 << (bits - 1) : 0);      \
+        const uint##bits##_t turn = (uint##bits##_t)(mask ? ~(uint##bits##_t)0 : 0);                  \
+        for (size_t i = 0; i < n; i++) {                                                              \
+            uint##bits##_t x = mth_lane_load##bits(data + i * (bits / 8));                            \
+            uint##bits##_t b = mth_lane_load##bits(base + i * (bits / 8));                            \
+            size_t exponent = (size_t)(b >> shift) & mask;                                            \
+            x ^= x & top ? turn : top;                                                                \
+            b ^= b & top ? turn : top;                                                                \
+            uint##bits##_t moved = (uint##bits##_t)(x - b + MOST);                                    \
+            steps->counts[exponent][moved < ESCAPE ? moved : ESCAPE]++;                               \
+            steps->used[exponent] = true;                                                             \
+        }                                                                                             \
+    }
+
+DEFINE_COUNT(8)
+DEFINE_COUNT(16)
+DEFINE_COUNT(32)
+DEFINE_COUNT(64)
+
+/* The bits of one exponent's steps; its counts are cleared. */
+static double bits_of(uint32_t counts[N_SYMBOLS], unsigned lane_bits)
+{
+    double n = 0, bits = 0;
+    for (size_t s = 0; s < N_SYMBOLS; s++)
+        n += counts[s];
+    for (size_t s = 0; s < N_SYMBOLS; s++) {
+        if (counts[s])
+            bits += counts[s] * log2(n / counts[s]);
+    }
+    bits += (double)counts[ESCAPE] * lane_bits;
+    memset(counts, 0, N_SYMBOLS * sizeof *counts);
+    return bits;
+}
+
+double mth_step_entropy_bits(struct mth_step_entropy *steps, const uint8_t *data, const uint8_t *base,
+                             size_t n_bytes)
+{
+    double bits = 0;
+    size_t n = n_bytes / (steps->info->lane_bits / 8);
+    switch (steps->info->lane_bits) {
+    case 8:
+        count8(steps, data, base, n);
+        break;
+    case 16:
+        count16(steps, data, base, n);
+        break;
+    case 32:
+        count32(steps, data, base, n);
+        break;
+    default:
+        count64(steps, data, base, n);
+    }
+    for (size_t e = 0; e < n_exponents(steps->info); e++) {
+        if (steps->used[e])
+            bits += bits_of(steps->counts[e], steps->info->lane_bits);
+        steps->used[e] = false;
+    }
+    return bits;
+}
