@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 mithril=${MITHRIL:-build/mithril}
 export PYTHONDONTWRITEBYTECODE=1
-if ! python3 -c 'import sys; sys.path.insert(0, "tests/decoder"); import decode; decode.libzstd()' 2>/dev/null; then
+if ! python3 -c 'import sys; sys.path.insert(0, "tests/decoder"); import decode, stream_codecs; stream_codecs.libzstd()' 2>/dev/null; then
     printf '[ RUN      ] a_decoder_of_the_documents\n[  SKIPPED ] a_decoder_of_the_documents: needs python3 and libzstd\n'
     exit 0
 fi
@@ -38,6 +38,7 @@ decodes() {
 
 fixtures=tests/fixtures/torch
 for spec in store zstd:level=1 byte-group+zstd exponent-split+zstd/store exponent-split+byte-group+zstd//store/bit-shuffle+zlib \
+    exponent-split+rans/store byte-group+rans:aim=size \
     bit-shuffle+xz:level=1 byte-group:width=3+bzip2; do
     for file in $fixtures/torch2-dtypes.bin $fixtures/torch2-views.pt; do
         judge "${spec}_on_$(basename "$file")_decodes" decodes "$spec" "$file"
@@ -51,12 +52,21 @@ for step in 100 101; do
         -n transformer.ln_f.bias $run-000$step.safetensors
 done
 for spec in delta-xor+store delta-sub+byte-group+zstd delta-ulp+byte-group+zstd delta-xor+exponent-split+zstd/store \
-    byte-group+zstd:prefix=yes; do
+    byte-group+zstd:prefix=yes ulp-rans byte-group+ulp-rans balanced max; do
     judge "${spec}_against_a_base_decodes" decodes "$spec" "$dir/101" "$dir/100"
 done
 chunks='4KiB 1MiB'
+for spec in ulp-rans balanced max; do
+    judge "${spec}_in_large_chunks_decodes" decodes "$spec" "$dir/101" "$dir/100"
+done
 judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"
 
+# Every width, steps of every size, odd values, rows of which few changed, more than a block.
+chunks='16KiB 4MiB'
+python3 tests/decoder/make_pair.py "$dir/before" "$dir/after"
+judge steps_of_every_size_in_every_width_decode decodes ulp-rans "$dir/after" "$dir/before"
+
+chunks='4KiB 1MiB'
 : >"$dir/empty"
 printf x >"$dir/one"
 judge an_empty_file_decodes decodes store "$dir/empty"

@@ -1,66 +1,18 @@
 #!/usr/bin/env python3
-"""A second decoder of containers, written from docs/container.md, docs/spec.md and docs/transforms.md alone: it shows that they say enough.
+"""A second decoder of containers, written from docs/container.md, docs/spec.md, docs/transforms.md and the spec.md of codecs alone: it
+shows that they say enough.
 
 usage: decode.py CONTAINER OUTPUT [BASE]
 
-Plain Python; zstd comes from libzstd through ctypes. Of codecs it knows store, zstd, zlib, bzip2 and xz, of transforms all that
-docs/transforms.md has. Slow on purpose: one loop a rule. Every check of the document that a reader must make is made here.
+Plain Python; codecs are in stream_codecs.py. Of transforms it knows those that move bytes and bits, exponent-split and the deltas.
+Slow on purpose: one loop a rule. Every check of the document that a reader must make is made here.
 """
-import bz2
-import ctypes
-import ctypes.util
-import lzma
 import sys
-import zlib
 
+from cursor import Bad, Cursor, le, require
+from stream_codecs import CODECS, MODELS, Stream, decode_zstd
+from ulp_rans import Elements
 from xxh3 import xxh3_128, xxh3_64
-
-
-class Bad(Exception):
-    """What a reader refuses."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Bad(what)
-
-
-# ---- numbers ----
-
-def le(data):
-    return int.from_bytes(data, "little")
-
-
-class Cursor:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, n):
-        require(n <= len(self.data) - self.at, "a length leaves its block")
-        self.at += n
-        return self.data[self.at - n:self.at]
-
-    def fixed(self, n):
-        return le(self.take(n))
-
-    def varint(self):
-        value = 0
-        for i in range(10):
-            byte = self.fixed(1)
-            value |= (byte & 0x7f) << 7 * i
-            if byte < 0x80:
-                require(i == 0 or byte != 0, "a number is longer than it need be")
-                require(value < 1 << 64, "a number has more than 64 bits")
-                return value
-        raise Bad("a number has more than ten bytes")
-
-    def zigzag(self):
-        n = self.varint()
-        return n >> 1 if n % 2 == 0 else -(n >> 1) - 1
-
-    def end(self, what):
-        require(self.at == len(self.data), f"something is left of {what}")
-
 
 # ---- element types: number -> name, bits of a lane, bits of exponent and mantissa ----
 
@@ -83,6 +35,13 @@ class Type:
 
     def width(self, option=0):
         return option or (self.bits // 8 if self.bits % 8 == 0 and self.bits // 8 <= 16 else 1)
+
+    def elements(self):
+        """For ulp-rans; None where there are none: a float's container is as wide as its lane, an integer's one of four."""
+        _, lane, exponent, mantissa = DTYPES[self.dtype]
+        if self.bits not in (8, 16, 32, 64) or (exponent and self.bits != lane):
+            return None
+        return Elements(self.bits, exponent, mantissa)
 
 
 U8 = Type(NUMBER["U8"])
@@ -219,37 +178,6 @@ TRANSFORMS = {"byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-
               "delta-xor": Delta("xor"), "delta-sub": Delta("sub"), "delta-ulp": Delta("ulp")}
 
 
-# ---- codecs ----
-
-def libzstd():
-    library = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
-    library.ZSTD_createDCtx.restype = ctypes.c_void_p
-    library.ZSTD_decompressDCtx.restype = library.ZSTD_DCtx_refPrefix.restype = ctypes.c_size_t
-    library.ZSTD_decompressDCtx.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
-    library.ZSTD_DCtx_refPrefix.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
-    library.ZSTD_freeDCtx.argtypes = [ctypes.c_void_p]
-    return library
-
-
-def decode_zstd(options, coded, n, reference):
-    library = libzstd()
-    context, out = library.ZSTD_createDCtx(), ctypes.create_string_buffer(max(n, 1))
-    if options["prefix"] == "yes" and reference is not None:
-        library.ZSTD_DCtx_refPrefix(context, reference, len(reference))
-    got = library.ZSTD_decompressDCtx(context, out, n, coded, len(coded))
-    library.ZSTD_freeDCtx(context)
-    require(got == n, "a zstd frame is damaged")
-    return out.raw[:n]
-
-
-CODECS = {
-    "zstd": decode_zstd,
-    "zlib": lambda options, coded, n, reference: zlib.decompress(coded),
-    "bzip2": lambda options, coded, n, reference: bz2.decompress(coded),
-    "xz": lambda options, coded, n, reference: lzma.decompress(coded, lzma.FORMAT_XZ),
-}
-
-
 # ---- specs ----
 
 class Stage:
@@ -299,7 +227,14 @@ def stored_bytes(stage, type_, n):
     return sum(stored_bytes(stage.branch(s), t, size) for s, (t, size) in enumerate(stage.transform.plan(stage.options, type_, n)))
 
 
-def decode_stage(stage, type_, n, stored, coded, entry, reference):
+def count_leaves(stage, type_, n):
+    if not stage.transform:
+        return 1
+    return sum(count_leaves(stage.branch(s), t, size) for s, (t, size) in enumerate(stage.transform.plan(stage.options, type_, n)))
+
+
+def decode_stage(stage, type_, n, stored, coded, entry, reference, models, leaf=0):
+    """models: of this spec and dtype, by leaf; leaf: the number of the stage's first."""
     if not stage.transform:
         if stage.name == "store":
             return stored.take(n)
@@ -308,7 +243,7 @@ def decode_stage(stage, type_, n, stored, coded, entry, reference):
         if note & 1:
             require(len(data) == n, "a raw stream has another length")
             return data
-        out = CODECS[stage.name](stage.options, data, n, reference[1] if reference else None)
+        out = CODECS[stage.name](Stream(stage.options, data, n, type_.elements(), reference[1] if reference else None, models.get(leaf)))
         require(len(out) == n, "a stream decodes to another length")
         return out
     plans = stage.transform.plan(stage.options, type_, n)
@@ -328,7 +263,8 @@ def decode_stage(stage, type_, n, stored, coded, entry, reference):
             references = [(t, part) for (t, _), part in zip(of_base, parts)]
     for s, (t, size) in enumerate(plans):
         if streams[s] is None:
-            streams[s] = decode_stage(stage.branch(s), t, size, stored, coded, entry, references[s])
+            streams[s] = decode_stage(stage.branch(s), t, size, stored, coded, entry, references[s], models, leaf)
+        leaf += count_leaves(stage.branch(s), t, size)
     require(not stage.transform.n_references or reference, "a delta without a base")
     return stage.transform.inverse(stage.options, type_, streams, n, reference[1] if reference else None)
 
@@ -338,7 +274,7 @@ def decode_stage(stage, type_, n, stored, coded, entry, reference):
 class Container:
     def __init__(self, data, base):
         self.data, self.base, self.at = data, base, 0
-        self.specs, self.references, self.has_base = [], [], False
+        self.specs, self.models, self.references, self.has_base = [], {}, [], False
         self.read_head()
         self.read_front()
         self.read_bundles()
@@ -381,7 +317,7 @@ class Container:
                 require(len(self.specs) < 24, "too many specs")
                 self.specs.append(parse_chain(body.decode("ascii"), 1))
             elif kind == 2:
-                raise Bad("models are for codecs that are unknown here")
+                self.read_model(Cursor(body))
             elif kind == 3:
                 require(not self.has_base, "two bases")
                 self.has_base = True
@@ -396,6 +332,27 @@ class Container:
                 self.read_references(body)
         self.front_end = self.at
 
+    def read_model(self, cursor):
+        spec, dtype, leaf = cursor.varint(), cursor.varint(), cursor.varint()
+        require(spec < len(self.specs) and dtype in DTYPES, "a model of a spec or dtype that is unknown here")
+        models, codec = self.models.setdefault((spec, dtype), {}), self.codec_of(spec, dtype, leaf)
+        require(codec in MODELS and leaf not in models, "a model of a codec that has none")
+        models[leaf] = MODELS[codec](cursor.take(cursor.left()))
+
+    def codec_of(self, spec, dtype, leaf):
+        names = []
+
+        def walk(stage, type_):
+            if not stage.transform:
+                names.append(stage.name)
+                return
+            for s, (t, _) in enumerate(stage.transform.plan(stage.options, type_, 0)):
+                walk(stage.branch(s), t)
+
+        walk(self.specs[spec], Type(dtype))
+        require(leaf < len(names), "a model of a leaf that is not there")
+        return names[leaf]
+
     def read_references(self, body):
         cursor = Cursor(body)
         require(self.has_base and cursor.varint() == 0, "references without a base")
@@ -403,7 +360,7 @@ class Container:
         page = cursor.take(len(body) - cursor.at)
         if coding == 1:
             require(n_bytes < 256 * len(page), "a page of references that expands too far")
-            page = decode_zstd({"prefix": "no"}, page, n_bytes, None)
+            page = decode_zstd(Stream({"prefix": "no"}, page, n_bytes))
         require(coding in (0, 1) and len(page) == n_bytes, "a page of references is damaged")
         cursor = Cursor(page)
         for _ in range(n):
@@ -510,7 +467,7 @@ class Container:
         require(n_stored <= len(payload), "a payload is too short")
         stored, coded = Cursor(payload[:n_stored]), Cursor(payload[n_stored:])
         flat = decode_stage(self.specs[spec], Type(dtype), n, stored, coded, entry,
-                            (Type(dtype), reference) if n_references else None)
+                            (Type(dtype), reference) if n_references else None, self.models.get((spec, dtype), {}))
         for cursor in (stored, coded, entry):
             cursor.end("a chunk")
         return flat

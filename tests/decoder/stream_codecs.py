@@ -1,0 +1,52 @@
+"""Codecs: streams of bytes back from fewer. zstd comes from libzstd through ctypes, rans and ulp-rans are in files of their own."""
+import bz2
+import ctypes
+import ctypes.util
+import lzma
+import zlib
+
+import rans
+import ulp_rans
+from cursor import require
+
+
+class Stream:
+    """What a codec is told of a stream: its options, its bytes, how many come out, and what both sides know."""
+
+    def __init__(self, options, coded, n, elements=None, reference=None, model=None):
+        self.options, self.coded, self.n = options, coded, n
+        self.elements, self.reference, self.model = elements, reference, model
+
+
+def libzstd():
+    library = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
+    library.ZSTD_createDCtx.restype = ctypes.c_void_p
+    library.ZSTD_decompressDCtx.restype = library.ZSTD_DCtx_refPrefix.restype = ctypes.c_size_t
+    library.ZSTD_decompressDCtx.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    library.ZSTD_DCtx_refPrefix.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.ZSTD_freeDCtx.argtypes = [ctypes.c_void_p]
+    return library
+
+
+def decode_zstd(stream):
+    library = libzstd()
+    context, out = library.ZSTD_createDCtx(), ctypes.create_string_buffer(max(stream.n, 1))
+    if stream.options["prefix"] == "yes" and stream.reference is not None:
+        library.ZSTD_DCtx_refPrefix(context, stream.reference, len(stream.reference))
+    got = library.ZSTD_decompressDCtx(context, out, stream.n, stream.coded, len(stream.coded))
+    library.ZSTD_freeDCtx(context)
+    require(got == stream.n, "a zstd frame is damaged")
+    return out.raw[:stream.n]
+
+
+CODECS = {
+    "zstd": decode_zstd,
+    "zlib": lambda stream: zlib.decompress(stream.coded),
+    "bzip2": lambda stream: bz2.decompress(stream.coded),
+    "xz": lambda stream: lzma.decompress(stream.coded, lzma.FORMAT_XZ),
+    "rans": lambda stream: rans.decode(stream.coded, stream.n, stream.model),
+    "ulp-rans": lambda stream: ulp_rans.decode(stream.coded, stream.n, stream.elements, stream.reference),
+}
+
+# How a codec's models are read.
+MODELS = {"rans": rans.read_model}

@@ -1,0 +1,134 @@
+"""Streams of the codec ulp-rans, from codecs/ulp_rans/spec.md."""
+import rans
+from cursor import Bits, Cursor, le, require
+
+GROUP, ESCAPE = 32, 15
+
+
+class Elements:
+    """What a type says of elements: their width, and how they are ordered."""
+
+    def __init__(self, bits, exponent_bits, mantissa_bits):
+        self.bits, self.n_bytes, self.exponent_bits, self.mantissa_bits = bits, bits // 8, exponent_bits, mantissa_bits
+
+    def context(self, b, top):
+        if not self.exponent_bits:
+            return 0
+        return min(max(top - (b >> self.mantissa_bits & (1 << self.exponent_bits) - 1), 0), 15)
+
+    def move(self, b, step):
+        mask, sign = (1 << self.bits) - 1, 1 << self.bits - 1
+        if not self.exponent_bits:
+            return b + step & mask
+        ordered = (b ^ mask if b & sign else b | sign) + step & mask
+        return ordered ^ sign if ordered & sign else ordered ^ mask
+
+
+def read_table(cursor, elements):
+    """-> top, and for each context in use: slots of its flags, its shift, slots of its symbols"""
+    top, used, contexts = cursor.fixed(2), cursor.fixed(2), {}
+    for c in range(16):
+        if not used >> c & 1:
+            continue
+        changed = cursor.fixed(1)
+        require(changed > 0, "a context that never changes")
+        shift = cursor.fixed(1) if elements.bits > 16 else 0
+        require(shift <= elements.bits - 2, "a shift of too many bits")
+        mask = cursor.fixed(2)
+        require(mask & 1, "a context without the symbol 0")
+        symbols, left = [s for s in range(16) if mask >> s & 1], 256
+        frequencies = []
+        for s in symbols[:-1]:
+            frequencies.append((s, cursor.fixed(1)))
+            require(frequencies[-1][1] > 0, "a symbol without slots")
+            left -= frequencies[-1][1]
+        require(left > 0, "a symbol without slots")
+        frequencies.append((symbols[-1], left))
+        contexts[c] = (rans.slots_of([(True, changed), (False, 256 - changed)]), shift, rans.slots_of(frequencies))
+    return top, contexts
+
+
+def read_map(cursor, n_groups):
+    n_map = (n_groups + 7) // 8
+    bits = le(rans.decode(cursor.take(cursor.varint()), n_map))
+    require(bits >> n_groups == 0, "a bit is set behind the last group")
+    return [g for g in range(n_groups) if bits >> g & 1]
+
+
+def read_step(bits, elements, symbol, shift):
+    """The magnitude of a step, less one."""
+    if symbol == ESCAPE:
+        return bits.take(elements.bits - 1)
+    low, u = bits.take(shift), symbol
+    if symbol >= 8:
+        n = symbol - 7
+        u = 6 + (1 << n) + bits.take(n)
+    v = u << shift | low
+    require(v < 1 << elements.bits - 1, "a step that is too large")
+    return v
+
+
+def decode_changes(cursor, head, elements, base):
+    """base: the elements of the block, as numbers -> the same with their steps"""
+    require(head & 1 and head < 1 << 6 and head >> 3 < 7, "a head that is none")
+    top, contexts = read_table(cursor, elements)
+    n_changed, n_extra = cursor.varint(), cursor.varint()
+    require(1 <= n_changed <= len(base), "a number of elements that there are not")
+    n_groups = (len(base) + GROUP - 1) // GROUP
+    groups = read_map(cursor, n_groups) if head & 2 else range(n_groups)
+    signs, extra = Bits(cursor.take((n_changed + 7) // 8)), Bits(cursor.take(n_extra))
+
+    lanes, i, changed = rans.Lanes(cursor, 64 if head & 4 else 32, False, 8), 0, []
+    for g in groups:
+        for at in range(g * GROUP, (g + 1) * GROUP):
+            context = elements.context(base[at] if at < len(base) else 0, top)
+            if context in contexts and lanes.next(i, contexts[context][0]):
+                require(at < len(base), "an element that is not there changed")
+                changed.append((at, contexts[context]))
+            i += 1
+    lanes.end()
+    require(len(changed) == n_changed, "another number of elements changed")
+
+    lanes, symbols = rans.Lanes(cursor, 1 << (head >> 3), False, 8), []
+    for i, (_, (_, _, slots)) in enumerate(changed):
+        symbols.append(lanes.next(i, slots))
+    lanes.end()
+    cursor.end("a block")
+
+    out = list(base)
+    for (at, (_, shift, _)), symbol in zip(changed, symbols):
+        m = read_step(extra, elements, symbol, shift) + 1
+        out[at] = elements.move(base[at], -m if signs.take(1) else m)
+    signs.end("the signs")
+    extra.end("the extra bits")
+    return out
+
+
+def decode(coded, n, elements, reference):
+    """elements: None where the type has none that this codec takes."""
+    if n == 0:
+        require(not coded, "bytes of a stream that has none")
+        return b""
+    cursor = Cursor(coded)
+    mode = cursor.fixed(1)
+    if mode == 0:
+        require(cursor.left() == n, "a raw stream has another length")
+        return cursor.take(n)
+    require(mode == 1 and elements is not None, "a mode or type that is unknown here")
+    base = reference if reference is not None and len(reference) == n else bytes(n)
+    width, out = elements.n_bytes, bytearray()
+    most = min(1 << 19, (1 << 20) // width) * width
+    while n - len(out) >= width:
+        part = base[len(out):len(out) + min(most, (n - len(out)) // width * width)]
+        block = Cursor(cursor.take(cursor.varint()))
+        head = block.fixed(1)
+        if head == 0:
+            block.end("a block")
+            out += part
+            continue
+        numbers = [le(part[at:at + width]) for at in range(0, len(part), width)]
+        for x in decode_changes(block, head, elements, numbers):
+            out += x.to_bytes(width, "little")
+    out += cursor.take(n - len(out))
+    cursor.end("a stream")
+    return bytes(out)
