@@ -41,10 +41,13 @@ struct mth_bundle_piece {
     uint32_t phase;
 };
 
+enum { MTH_NO_FALLBACK = UINT8_MAX };
+
 struct mth_bundle_chunk {
     enum mth_chunk_mode mode;
     enum mth_dtype dtype;
-    uint32_t spec; /* of the plan while encoding, of the container while decoding */
+    uint32_t spec;    /* of the plan while encoding, of the container while decoding */
+    uint8_t fallback; /* while encoding: a spec of the plan that takes no reference, or MTH_NO_FALLBACK */
     bool has_reference;
     uint32_t first, last; /* segments */
     uint32_t n_segments;
@@ -87,6 +90,8 @@ struct mth_bundle_planner {
     const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
     const uint32_t *row_elems;  /* for each region; NULL: no stage looks at rows */
     const uint8_t *choices;     /* for each region its spec; NULL: the first that fits it */
+    const uint8_t *
+        fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
     uint32_t spec_of[MTH_N_DTYPES][2];
     size_t region;
@@ -168,6 +173,7 @@ struct mth_bundle_lane {
 struct mth_bundle_worker {
     struct mth_bundle_lane lanes[MTH_MAX_BATCH];
     struct mth_growing plan;
+    struct mth_growing alone; /* a chunk coded without its base */
 };
 
 /* The scratch of a coder's threads, made when there is none yet. Errors: MTH_ERR_NO_MEMORY. */
@@ -190,11 +196,13 @@ int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_in
  * Chooses a spec for each region that several candidates fit: what is smallest on a sample of it. Small regions of a
  * dtype share a sample, and what is chosen. By sizes alone, so that it depends on the bytes and nothing else.
  *
- * Shape     choices: for each region of the planner's map; its references are known already
+ * Shape     choices: for each region of the planner's map; its references are known already. fallbacks: the same; what does
+ *           without the base, for a region that was not made so much smaller with it that every chunk must be
  * Errors    those of reading; MTH_ERR_NO_MEMORY
  */
 int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
-                    const struct mth_source *input, uint8_t *choices, struct mth_error *err);
+                    const struct mth_source *input, uint8_t *choices, uint8_t *fallbacks,
+                    struct mth_error *err);
 
 /* Counts a sample of the chunks that the planner cuts and builds the models that their specs call for.
  * Errors: those of reading; MTH_ERR_NO_MEMORY. */

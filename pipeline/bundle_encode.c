@@ -19,6 +19,7 @@ void mth_bundle_worker_free(struct mth_memory *memory, struct mth_bundle_worker 
         mth_memory_free(memory, worker->lanes[i].block);
     }
     mth_memory_free(memory, worker->plan.data);
+    mth_memory_free(memory, worker->alone.data);
 }
 
 int mth_bundle_workers(struct mth_coder *coder)
@@ -122,6 +123,55 @@ static void put_chunk(struct plan_writer *w, const struct mth_bundle_encoder *en
     put(w, entry->bytes, entry->n_bytes);
 }
 
+/* A difference that leaves so much of a chunk may be worse than the chunk itself. */
+enum { DENSE_NUMERATOR = 2, DENSE_DENOMINATOR = 5 };
+
+static int code(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                const struct mth_bundle_chunk *chunk, uint32_t number, struct mth_bytes src,
+                struct mth_bytes reference, struct mth_buffer *payload, struct mth_error *err)
+{
+    struct mth_coder *coder = encoder->coder;
+    struct mth_coder_worker *worker = &coder->workers[worker_index];
+    struct mth_coder_spec *spec = encoder->specs[number];
+    int status = mth_chunk_encode(&worker->chunk, spec->pipeline, &spec->encode[worker_index],
+                                  mth_coder_find_models(coder, number, chunk->dtype),
+                                  mth_symbol_type_of(chunk->dtype), src, reference, payload, &worker->entry);
+    return status ? mth_error_set(err, status, "encoding with '%.200s' failed: %s", spec->pipeline->text,
+                                  mth_status_text(status))
+                  : MTH_OK;
+}
+
+/* Codes a chunk without its reference too, and keeps that if it is smaller. */
+static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                        struct mth_bundle_chunk *chunk, struct mth_bytes src, struct mth_buffer *payload,
+                        struct mth_error *err)
+{
+    struct mth_coder *coder = encoder->coder;
+    struct mth_growing *room = &coder->bundle_workers[worker_index].alone;
+    struct mth_coder_worker *worker = &coder->workers[worker_index];
+    struct mth_chunk_entry entry = worker->entry;
+    size_t n_bound, n_stored;
+    int status = mth_chunk_bound(encoder->specs[chunk->fallback]->pipeline, mth_symbol_type_of(chunk->dtype),
+                                 src.n_bytes, &n_bound, &n_stored);
+    if (!status)
+        status = mth_growing_reserve(coder->memory, room, n_bound);
+    if (status)
+        return mth_error_set(err, status, "no memory to code a chunk without its base");
+    struct mth_buffer alone = {.data = room->data, .capacity_bytes = room->capacity};
+    status = code(encoder, worker_index, chunk, chunk->fallback, src, (struct mth_bytes){0}, &alone, err);
+    if (status)
+        return status;
+    if (alone.n_bytes + worker->entry.n_bytes >= payload->n_bytes + entry.n_bytes) {
+        worker->entry = entry;
+        return MTH_OK;
+    }
+    memcpy(payload->data, alone.data, alone.n_bytes);
+    payload->n_bytes = alone.n_bytes;
+    chunk->spec = chunk->fallback;
+    chunk->has_reference = false;
+    return MTH_OK;
+}
+
 /* Codes one chunk to the end of out. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
@@ -130,7 +180,6 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     struct mth_coder *coder = encoder->coder;
     struct mth_coder_worker *worker = &coder->workers[worker_index];
     struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index];
-    struct mth_coder_spec *spec = encoder->specs[chunk->spec];
     struct mth_bytes src, reference = {0};
     int status =
         mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
@@ -150,13 +199,12 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     struct mth_buffer payload = {.data = out->data + out->n_bytes,
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
     if (!status)
-        status = mth_chunk_encode(&worker->chunk, spec->pipeline, &spec->encode[worker_index],
-                                  mth_coder_find_models(coder, chunk->spec, chunk->dtype),
-                                  mth_symbol_type_of(chunk->dtype), src, reference, &payload, &worker->entry);
+        status = code(encoder, worker_index, chunk, chunk->spec, src, reference, &payload, err);
+    if (!status && chunk->has_reference && chunk->fallback != MTH_NO_FALLBACK &&
+        payload.n_bytes * DENSE_DENOMINATOR > src.n_bytes * DENSE_NUMERATOR)
+        status = try_fallback(encoder, worker_index, chunk, src, &payload, err);
     if (status)
-        return mth_error_set(err, status, "encoding with '%.200s' failed at byte %llu: %s",
-                             spec->pipeline->text, (unsigned long long)bundle->offset,
-                             mth_status_text(status));
+        return status;
     chunk->mode = MTH_CHUNK_CODED;
     if (payload.n_bytes >= src.n_bytes) {
         chunk->mode = MTH_CHUNK_STORED;

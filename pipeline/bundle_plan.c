@@ -63,6 +63,11 @@ struct open_chunks {
     uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][2];
 };
 
+static uint8_t fallback_of(const struct mth_bundle_planner *planner, bool has_reference)
+{
+    return planner->fallbacks && has_reference ? planner->fallbacks[planner->region] : MTH_NO_FALLBACK;
+}
+
 /* Puts n bytes of the planner's region behind what the bundle holds. */
 static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bundle, struct open_chunks *open,
                      size_t n)
@@ -73,11 +78,13 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
     uint32_t at = (uint32_t)bundle->n_bytes, index = (uint32_t)bundle->n_segments;
     if (*slot == 0) {
-        bundle->chunks[bundle->n_chunks++] = (struct mth_bundle_chunk){.dtype = region->dtype,
-                                                                       .spec = spec,
-                                                                       .has_reference = has_reference,
-                                                                       .first = index,
-                                                                       .last = MTH_NO_SEGMENT};
+        bundle->chunks[bundle->n_chunks++] =
+            (struct mth_bundle_chunk){.dtype = region->dtype,
+                                      .spec = spec,
+                                      .has_reference = has_reference,
+                                      .fallback = fallback_of(planner, has_reference),
+                                      .first = index,
+                                      .last = MTH_NO_SEGMENT};
         *slot = (uint16_t)bundle->n_chunks;
     }
     struct mth_bundle_chunk *chunk = &bundle->chunks[*slot - 1];

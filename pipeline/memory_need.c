@@ -265,8 +265,9 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
         if (content.n_bytes[d])
             walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &growth, &n_models);
-    /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base; what is restored. */
-    uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base ? 1u : 0u) + (job->verify ? 1u : 0u);
+    /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base, and a chunk coded without it;
+     * what is restored. */
+    uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base ? 2u : 0u) + (job->verify ? 1u : 0u);
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) +
                                          MTH_BLOCKS_PER_THREAD * (growth.most + growth.beside));
     mth_memory_free(memory, e);

@@ -17,22 +17,29 @@ enum {
     POOLED_BYTES = 1 << 12, /* the most that each gives to it */
     /* A candidate takes the place of one before it only if it is smaller by this share: samples are not the whole. */
     MARGIN = 64,
+    /* A sample that the base made so many times smaller has no chunk that would be smaller without. */
+    SURE_RATIO = 4,
     MAX_KNOWN = 64 /* sketches that are kept; when there are more, regions are measured each */
+};
+
+/* The best on a sample, and the best of those that do without the base where the former might not be it everywhere. */
+struct choice {
+    uint8_t spec, fallback;
 };
 
 /* What was chosen for a sample, and what that looked like. */
 struct known {
     const struct kind *kind;
     struct mth_plan_sketch sketch;
-    uint8_t choice;
+    struct choice choice;
 };
 
 /* Regions of a dtype that have a counterpart in the base, or that have none. */
 struct kind {
     uint32_t candidates[MTH_MAX_CANDIDATES];
-    size_t n_candidates; /* 0: not asked yet */
-    size_t n_small;      /* regions that are judged together */
-    uint8_t choice;      /* for those */
+    size_t n_candidates;  /* 0: not asked yet */
+    size_t n_small;       /* regions that are judged together */
+    struct choice choice; /* for those */
 };
 
 struct sampling {
@@ -134,6 +141,11 @@ static int measure(struct sampling *s, uint32_t candidate, struct mth_bytes src,
     return status;
 }
 
+static bool takes_reference(const struct sampling *s, uint8_t spec)
+{
+    return s->planner->specs[spec]->nodes[0].wants_reference;
+}
+
 /* A sample like this one. */
 static const struct known *find_known(const struct sampling *s, const struct kind *kind,
                                       const struct mth_plan_sketch *sketch)
@@ -146,14 +158,14 @@ static const struct known *find_known(const struct sampling *s, const struct kin
 }
 
 /* The candidate that makes the sample smallest; what was chosen for one like it before, if there was one. */
-static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
+static int choose(struct sampling *s, const struct kind *kind, struct choice *choice)
 {
     struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
     const struct mth_bundle *bundle = sample_bundle(s);
     const struct mth_bundle_chunk *chunk = &bundle->chunks[0];
     struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes},
                      reference = {0};
-    size_t best = SIZE_MAX;
+    size_t best = SIZE_MAX, best_alone = SIZE_MAX;
     int status = mth_bundle_set_spans(bundle, 0, worker);
     if (!status && chunk->has_reference)
         status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
@@ -161,6 +173,7 @@ static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
     if (status)
         return status;
     struct mth_plan_sketch sketch;
+    choice->fallback = MTH_NO_FALLBACK;
     mth_plan_sketch(src, reference, mth_dtype_lane_bytes(chunk->dtype), &sketch);
     const struct known *known = find_known(s, kind, &sketch);
     if (known) {
@@ -169,19 +182,26 @@ static int choose(struct sampling *s, const struct kind *kind, uint8_t *choice)
     }
     for (size_t i = 0; !status && i < kind->n_candidates; i++) {
         size_t n_bytes = 0;
-        status = measure(s, kind->candidates[i], src, reference, &n_bytes);
+        uint8_t spec = (uint8_t)kind->candidates[i];
+        status = measure(s, spec, src, reference, &n_bytes);
         if (!status && (i == 0 || n_bytes < best - best / MARGIN)) {
             best = n_bytes;
-            *choice = (uint8_t)kind->candidates[i];
+            choice->spec = spec;
+        }
+        if (!status && !takes_reference(s, spec) && n_bytes < best_alone) {
+            best_alone = n_bytes;
+            choice->fallback = spec;
         }
     }
+    if (!takes_reference(s, choice->spec) || best < src.n_bytes / SURE_RATIO)
+        choice->fallback = MTH_NO_FALLBACK;
     if (!status && s->n_known < MAX_KNOWN)
         s->known[s->n_known++] = (struct known){kind, sketch, *choice};
     return status;
 }
 
 /* A sample of one region, in pieces spread over it. */
-static int choose_for_region(struct sampling *s, const struct kind *kind, size_t index, uint8_t *choice)
+static int choose_for_region(struct sampling *s, const struct kind *kind, size_t index, struct choice *choice)
 {
     uint64_t n_bytes = s->planner->map->regions[index].n_bytes, share = n_bytes / SAMPLE_SHARE;
     size_t n_sample = share < MIN_SAMPLE_BYTES   ? MIN_SAMPLE_BYTES
@@ -214,19 +234,19 @@ static int choose_for_small(struct sampling *s, struct kind *kind)
     return status ? status : choose(s, kind, &kind->choice);
 }
 
-static int sample_regions(struct sampling *s, uint8_t *choices)
+static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbacks)
 {
     const struct mth_region_map *map = s->planner->map;
     int status = MTH_OK;
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         struct kind *kind = kind_of(s, i);
-        choices[i] = (uint8_t)kind->candidates[0];
-        if (kind->n_candidates == 1)
-            continue;
-        if (map->regions[i].n_bytes < SMALL_REGION_BYTES)
+        struct choice choice = {(uint8_t)kind->candidates[0], MTH_NO_FALLBACK};
+        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES)
             kind->n_small++;
-        else
-            status = choose_for_region(s, kind, i, &choices[i]);
+        else if (kind->n_candidates > 1)
+            status = choose_for_region(s, kind, i, &choice);
+        choices[i] = choice.spec;
+        fallbacks[i] = choice.fallback;
     }
     for (size_t k = 0; !status && k < MTH_N_DTYPES * 2; k++) {
         struct kind *kind = &s->kinds[k / 2][k % 2];
@@ -235,18 +255,21 @@ static int sample_regions(struct sampling *s, uint8_t *choices)
     }
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct kind *kind = kind_of(s, i);
-        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES)
-            choices[i] = kind->choice;
+        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES) {
+            choices[i] = kind->choice.spec;
+            fallbacks[i] = kind->choice.fallback;
+        }
     }
     return status;
 }
 
 int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
-                    const struct mth_source *input, uint8_t *choices, struct mth_error *err)
+                    const struct mth_source *input, uint8_t *choices, uint8_t *fallbacks,
+                    struct mth_error *err)
 {
     struct mth_error inner = {0};
     struct sampling s = {.encoder = encoder, .planner = planner, .input = input, .err = &inner};
-    int status = sample_regions(&s, choices);
+    int status = sample_regions(&s, choices, fallbacks);
     if (!status)
         return MTH_OK;
     return inner.status ? mth_error_set(err, inner.status, "%s", inner.text)

@@ -75,7 +75,7 @@ static const struct mth_preset presets[] = {
                    "palettes, steps",
         .source = NULL,
         .spec = MAX_SPECS,
-        .delta = "ulp-rans,delta-ulp+byte-group+zstd:level=3," MAX_SPECS,
+        .delta = "ulp-rans," MAX_SPECS,
     },
 };
 

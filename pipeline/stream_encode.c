@@ -15,7 +15,7 @@ struct encode_run {
     struct mth_base_reader base;
     uint32_t *references;
     uint32_t *row_elems;                          /* for each region */
-    uint8_t *choices;                             /* for each region */
+    uint8_t *choices;                             /* for each region; behind them, its fallbacks */
     struct mth_container_front front, plan_front; /* for verifying */
     struct mth_block_writer writer;
     struct mth_index index;
@@ -136,12 +136,14 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     if (rows)
         run->planner.row_elems = run->row_elems = mth_region_rows(job->map, memory);
     if (job->pipeline->next)
-        run->choices = mth_memory_alloc(memory, job->map->n_regions);
+        run->choices = mth_memory_alloc(memory, 2 * job->map->n_regions);
     if ((rows && !run->row_elems) || (job->pipeline->next && !run->choices))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
-    int status =
-        run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices, err) : MTH_OK;
+    int status = run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices,
+                                                run->choices + job->map->n_regions, err)
+                              : MTH_OK;
     run->planner.choices = run->choices;
+    run->planner.fallbacks = run->choices ? run->choices + job->map->n_regions : NULL;
     return status;
 }
 
@@ -150,8 +152,11 @@ static void number_specs(struct encode_run *run)
 {
     uint32_t n = 0;
     bool used[MTH_N_PLAN_SPECS] = {false}, has_reference;
-    for (size_t i = 0; i < run->job->map->n_regions; i++)
+    for (size_t i = 0; i < run->job->map->n_regions; i++) {
         used[mth_bundle_planner_spec(&run->planner, i, &has_reference)] = true;
+        if (run->planner.fallbacks && run->planner.fallbacks[i] != MTH_NO_FALLBACK)
+            used[run->planner.fallbacks[i]] = true;
+    }
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
 }

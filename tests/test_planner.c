@@ -175,6 +175,36 @@ static void against_a_base_each_tensor_is_a_difference_or_itself(void **state)
     mth_memory_destroy(memory);
 }
 
+/* Half of a tensor is made anew: its chunks are coded as if alone, the other half's as differences. */
+static void against_a_base_a_chunk_is_a_difference_or_itself(void **state)
+{
+    (void)state;
+    enum { CHUNK = 1 << 16 };
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, CHUNK);
+    struct made *input = made_begin(), *base = made_begin();
+    for (int i = 0; i < 2; i++) {
+        struct made *made = i ? base : input;
+        made_add_tensor(made, "half", MTH_DTYPE_BF16, LARGE / 2);
+        made_fill(made);
+    }
+    memcpy(base->data, input->data, LARGE / 2);
+    for (size_t i = 0; i < LARGE / 2; i += 1000)
+        base->data[i] ^= 1;
+    for (size_t i = LARGE / 2; i < LARGE; i++)
+        base->data[i] = (uint8_t)(base->data[i] * 7 + i);
+    memset(input->data + LARGE / 2, 0x3c, LARGE / 4);
+    size_t delta = encoded_bytes(coder, "delta-xor+byte-group+zstd", input, base);
+    size_t alone = encoded_bytes(coder, "byte-group+zstd", input, NULL);
+    size_t either = encoded_bytes(coder, "delta-xor+byte-group+zstd,byte-group+zstd", input, base);
+    assert_true(either + LARGE / 5 < delta);
+    assert_true(either + LARGE / 5 < alone);
+    made_free(input);
+    made_free(base);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 /* What has no counterpart in the base is coded by the candidate that wants none, as if there were no base. */
 static void against_a_base_a_new_tensor_is_coded_as_if_alone(void **state)
 {
@@ -204,6 +234,7 @@ static void against_a_base_a_new_tensor_is_coded_as_if_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_a_base_a_chunk_is_a_difference_or_itself),
         cmocka_unit_test(against_a_base_a_new_tensor_is_coded_as_if_alone),
         cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
         cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
