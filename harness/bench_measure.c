@@ -238,8 +238,9 @@ static int prepare_peer(struct measuring *m, struct live *live)
 {
     struct mth_error err = {0};
     struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
-    int status = mth_bench_peer_prepare(&m->bench->config, &m->ring, input, main_dtype(&m->input.map),
-                                        live->cell, &live->peer, &err);
+    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
+    int status = mth_bench_peer_prepare(&m->bench->config, &m->ring, input, m->at->base_path ? &base : NULL,
+                                        main_dtype(&m->input.map), live->cell, &live->peer, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 

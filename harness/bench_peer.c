@@ -11,6 +11,7 @@
 struct mth_bench_peer {
     struct mth_peer *process[MTH_N_PHASES];
     struct mth_bytes input;
+    const struct mth_bytes *base; /* NULL: none */
     struct mth_buffer compressed; /* by the first pass */
     struct mth_buffer fetched;
     size_t copies[MTH_N_PHASES]; /* passes in a sample */
@@ -52,6 +53,8 @@ static int open_phase(struct mth_bench_peer *peer, const struct mth_peer_config 
     uint64_t cpu_ns, begin = mth_clock_ns();
     int status = mth_peer_start(config, &peer->process[phase], err);
     first->setup_ns[phase] = mth_clock_ns() - begin;
+    if (!status && peer->base)
+        status = mth_peer_send_base(peer->process[phase], *peer->base, err);
     if (!status)
         status = mth_peer_send(peer->process[phase], data, err);
     if (!status)
@@ -89,8 +92,8 @@ static int open_both(struct mth_bench_peer *peer, struct mth_peer_config config,
 }
 
 int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct mth_ring *ring,
-                           struct mth_bytes input, enum mth_dtype dtype, struct mth_bench_cell *cell,
-                           struct mth_bench_peer **out, struct mth_error *err)
+                           struct mth_bytes input, const struct mth_bytes *base, enum mth_dtype dtype,
+                           struct mth_bench_cell *cell, struct mth_bench_peer **out, struct mth_error *err)
 {
     struct mth_bench_peer *peer = calloc(1, sizeof *peer);
     struct first_pass first = {0};
@@ -104,6 +107,7 @@ int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct m
     *out = peer;
     if (!peer || allocate(peer, input) || mth_bench_allocate_samples(cell, config->rounds))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a peer");
+    peer->base = base;
     int status = open_both(peer, start, &first, err);
     cell->unsupported = status == MTH_ERR_NOT_FOUND || status == MTH_ERR_UNSUPPORTED;
     if (!status)
@@ -193,10 +197,6 @@ static int add_peer(struct mth_bench_case *to, const char *name, size_t n_name, 
                                     .peer_command = copy_text("", command, strlen(command))};
     if (!cell->spec || !cell->resolved || !cell->peer_command)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
-    if (to->base_path) {
-        cell->unsupported = true;
-        mth_error_set(&cell->error, MTH_ERR_UNSUPPORTED, "peers are measured on checkpoints alone");
-    }
     return MTH_OK;
 }
 

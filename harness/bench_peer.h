@@ -22,8 +22,8 @@ struct mth_bench_peer; /* a cell's peer while it is measured */
  * Errors: those of peer.h; MTH_ERR_CHECKSUM when it does not restore the input.
  */
 int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct mth_ring *ring,
-                           struct mth_bytes input, enum mth_dtype dtype, struct mth_bench_cell *cell,
-                           struct mth_bench_peer **out, struct mth_error *err);
+                           struct mth_bytes input, const struct mth_bytes *base, enum mth_dtype dtype,
+                           struct mth_bench_cell *cell, struct mth_bench_peer **out, struct mth_error *err);
 
 /*
  * One sample of each phase, by a peer that sweeps the caches itself, on the processor that it runs on. What it made is

@@ -373,14 +373,24 @@ const char *mth_peer_identity(const struct mth_peer *peer)
     return peer->identity;
 }
 
-int mth_peer_send(struct mth_peer *peer, struct mth_bytes data, struct mth_error *err)
+static int hand_over(struct mth_peer *peer, const char *request, struct mth_bytes data, struct mth_error *err)
 {
     char line[LINE_BYTES];
     const char *rest;
-    int status = ask(peer, err, "data %zu\n", data.n_bytes);
+    int status = ask(peer, err, "%s %zu\n", request, data.n_bytes);
     if (!status)
         status = write_all(peer, data.data, data.n_bytes, err);
     return status ? status : answer(peer, line, &rest, err);
+}
+
+int mth_peer_send_base(struct mth_peer *peer, struct mth_bytes base, struct mth_error *err)
+{
+    return hand_over(peer, "base", base, err);
+}
+
+int mth_peer_send(struct mth_peer *peer, struct mth_bytes data, struct mth_error *err)
+{
+    return hand_over(peer, "data", data, err);
 }
 
 int mth_peer_pass(struct mth_peer *peer, size_t first, size_t n, uint64_t *wall_ns, uint64_t *cpu_ns,

@@ -40,6 +40,12 @@ int mth_peer_start(const struct mth_peer_config *config, struct mth_peer **out, 
 /* "NAME@VERSION:SETTINGS", as the peer calls itself. */
 const char *mth_peer_identity(const struct mth_peer *peer);
 
+/*
+ * Hand over the base, before anything else; both processes of a pair have it.
+ * Errors: MTH_ERR_UNSUPPORTED when the peer has nothing for pairs.
+ */
+int mth_peer_send_base(struct mth_peer *peer, struct mth_bytes base, struct mth_error *err);
+
 /* Hand over what is to be compressed, or decompressed. */
 int mth_peer_send(struct mth_peer *peer, struct mth_bytes data, struct mth_error *err);
 

@@ -39,12 +39,15 @@ peer_option() {
     echo "--peer=$1=$environments/$2/bin/python -B $here/peers/peer_$2.py${3:+ $3}"
 }
 
-for package in zipnn openzl z4ai; do
+for package in zipnn openzl z4ai zstd; do
     if ! install "$package"; then
         echo "bench_peers.sh: skipped $package: $(tail -n 1 "$environments/$package.log")" >&2
         continue
     fi
-    set -- "$@" "$(peer_option "$package" "$package")"
+    case $package in
+    zstd) set -- "$@" "$(peer_option zstd-3 zstd 3)" "$(peer_option zstd-19 zstd 19)" ;;
+    *) set -- "$@" "$(peer_option "$package" "$package")" ;;
+    esac
     case $package in
     openzl) set -- "$@" "$(peer_option openzl-fse openzl fse)" ;;
     z4ai) set -- "$@" "$(peer_option z4ai-fast z4ai fast)" ;;

@@ -31,8 +31,8 @@ enum { MASK = 0x5a };
 struct fake {
     const char *mode;
     bool decompress;
-    unsigned char *data, *output;
-    size_t n_data, n_output;
+    unsigned char *data, *output, *base;
+    size_t n_data, n_output, n_base;
     unsigned n_passes;
 };
 
@@ -53,7 +53,7 @@ static void code(struct fake *fake)
     if (front)
         fake->output[0] = is(fake, "moody") ? (unsigned char)fake->n_passes : 0;
     for (size_t i = 0; i < fake->n_data - skipped; i++)
-        fake->output[front + i] = fake->data[skipped + i] ^ MASK;
+        fake->output[front + i] = fake->data[skipped + i] ^ MASK ^ (i < fake->n_base ? fake->base[i] : 0);
     if (fake->decompress && (is(fake, "wrong") || (is(fake, "wrong-later") && fake->n_passes > 1)))
         fake->output[fake->n_output / 2] ^= 1;
     if (fake->decompress && is(fake, "short"))
@@ -113,6 +113,14 @@ static void receive(struct fake *fake, size_t n)
     printf("ok\n");
 }
 
+static void discard(size_t n)
+{
+    while (n-- > 0) {
+        if (getchar() == EOF)
+            exit(9);
+    }
+}
+
 static void endless_line(void)
 {
     for (;;) {
@@ -132,6 +140,15 @@ static int be_peer(const char *mode)
         else if (sscanf(line, "setup %15s %*u %*u %*u %15s %lu", role, dtype, &b) == 3) {
             fake.decompress = strcmp(role, "decompress") == 0;
             printf(is(&fake, "picky") ? "unsupported it knows no %s\n" : "ok\n", dtype);
+        } else if (sscanf(line, "base %lu", &a) == 1) {
+            if (is(&fake, "honest")) {
+                receive(&fake, a);
+                fake.base = fake.data;
+                fake.n_base = fake.n_data;
+            } else {
+                discard(a);
+                printf("unsupported it knows no pairs\n");
+            }
         } else if (sscanf(line, "data %lu", &a) == 1)
             receive(&fake, a);
         else if (sscanf(line, "pass %lu %lu", &a, &b) == 2)
@@ -343,13 +360,16 @@ static void a_peer_that_is_not_there_or_knows_no_such_data_is_passed_over(void *
     assert_string_equal(seen[1].error, "/nowhere/peer is not installed");
 }
 
-static void a_peer_sits_out_where_there_is_a_base(void **state)
+static void a_peer_gets_the_base_or_sits_out_where_it_has_nothing_for_pairs(void **state)
 {
-    static const char *const modes[] = {"honest"};
-    struct seen seen[1];
+    static const char *const modes[] = {"honest", "moody"};
+    struct seen seen[2];
     (void)state;
-    measure(modes, 1, NULL, STEP "2001.safetensors", seen);
-    assert_true(seen[0].unsupported && !seen[0].flagged && seen[0].n_verified == 0);
+    measure(modes, 2, NULL, STEP "2001.safetensors", seen);
+    /* It xors with the base, and could not restore the bytes without it. */
+    assert_true(seen[0].n_verified == 2 && !seen[0].unsupported && !seen[0].flagged);
+    assert_true(seen[1].unsupported && !seen[1].flagged && seen[1].n_verified == 0);
+    assert_string_equal(seen[1].error, "it knows no pairs");
 }
 
 static void a_peer_needs_a_name_and_a_command(void **state)
@@ -376,7 +396,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_peer_that_fails_is_disqualified_with_its_reason_and_has_no_ratio),
         cmocka_unit_test(a_peer_that_hangs_is_ended_at_its_limit),
         cmocka_unit_test(a_peer_that_is_not_there_or_knows_no_such_data_is_passed_over),
-        cmocka_unit_test(a_peer_sits_out_where_there_is_a_base),
+        cmocka_unit_test(a_peer_gets_the_base_or_sits_out_where_it_has_nothing_for_pairs),
         cmocka_unit_test(a_peer_needs_a_name_and_a_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ MALLOC = ("glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776:gli
 
 
 class Unsupported(Exception):
-    """There is nothing for this dtype."""
+    """There is nothing for this dtype, or for pairs."""
 
 
 class Adapter:
@@ -49,6 +49,14 @@ class Adapter:
     def restored(self, output):
         """The checkpoint's bytes, of what decompress gave."""
         return bytes(output)
+
+    def compress_pair(self, data, base):
+        """Timed. From the checkpoint's bytes, given those of the one before it."""
+        raise Unsupported("there is nothing for pairs")
+
+    def decompress_pair(self, data, base):
+        """Timed."""
+        raise Unsupported("there is nothing for pairs")
 
 
 def with_tail(frame, tail):
@@ -91,8 +99,18 @@ class Worker:
         self.sweep = Sweep(sweep_bytes)
         self.n_slots = n_slots
         self.original = b""
+        self.bases = []
         self.slots = []
         self.outputs = []
+
+    def take_base(self, data):
+        pair = "compress_pair" if self.role == "compress" else "decompress_pair"
+        if getattr(type(self.adapter), pair) is getattr(Adapter, pair):
+            raise Unsupported("it has nothing for pairs")
+        against = getattr(self.adapter, pair)
+        self.bases = [bytes(bytearray(data)) for _ in range(self.n_slots)]
+        # The input's number leads to its base.
+        self.code = lambda slot: against(self.slots[slot], self.bases[slot])
 
     def take(self, data):
         self.original = data
@@ -105,7 +123,10 @@ class Worker:
         # Once each, so that memory for all outputs has been there before it is timed.
         for i in range(self.n_slots):
             self.prepare(i)
-            self.outputs[i] = self.code(self.slots[i])
+            self.outputs[i] = self.code(self.inputs()[i])
+
+    def inputs(self):
+        return range(self.n_slots) if self.bases else self.slots
 
     def prepare(self, slot):
         self.outputs[slot] = None
@@ -117,7 +138,7 @@ class Worker:
         slots = range(first, first + n)
         for i in slots:
             self.prepare(i)
-        code, inputs, outputs = self.code, self.slots, self.outputs
+        code, inputs, outputs = self.code, self.inputs(), self.outputs
         self.sweep.run()
         cpu = time.process_time_ns()
         wall = time.perf_counter_ns()
@@ -148,6 +169,10 @@ def _answer(stream, words, load, state):
         n_threads, n_slots, sweep_bytes = map(int, words[2:5])
         prepare(n_threads)
         state["worker"] = Worker(load()(n_threads, words[5], int(words[6])), words[1], n_slots, sweep_bytes)
+        return "ok", b""
+    if words[0] == "base":
+        data = stream.read(int(words[1]))
+        state["worker"].take_base(data)
         return "ok", b""
     if words[0] == "data":
         state["worker"].take(stream.read(int(words[1])))

@@ -31,6 +31,14 @@ def load():
         def decompress(self, data):
             return z4ai.decompress(data)
 
+        def compress_pair(self, data, base):
+            if EFFORT:
+                raise peer.Unsupported("its delta has one effort")
+            return z4ai.compress_delta(data, base, dtype=self.dtype, threads=self.n_threads)
+
+        def decompress_pair(self, data, base):
+            return z4ai.decompress_delta(data, base)
+
     return Z4ai
 
 

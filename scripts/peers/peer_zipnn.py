@@ -18,6 +18,7 @@ LAYOUTS = {"BF16": (2, 1, 10, 6), "F16": (2, 0, 10, 4), "F32": (4, 1, 220, 1)}
 
 
 def load():
+    import numpy
     import zipnn_core
 
     class ZipNn(peer.Adapter):
@@ -49,6 +50,20 @@ def load():
                                          self.byte_reorder, 0, CHUNK_BYTES, THRESHOLD, CHECK_AFTER_PERCENT,
                                          self.n_threads)
             return core, tail
+
+        def compress_pair(self, data, base):
+            # As its delta mode does: the xor of two files of one length, then as a file.
+            if len(data) != len(base):
+                raise peer.Unsupported("its delta is of two files of one length")
+            delta = bytearray(numpy.bitwise_xor(numpy.frombuffer(data, numpy.uint8),
+                                                numpy.frombuffer(base, numpy.uint8)).tobytes())
+            return self.compress(delta)
+
+        def decompress_pair(self, data, base):
+            delta, tail = self.decompress(data)
+            n = len(delta)
+            restored = numpy.bitwise_xor(numpy.frombuffer(delta, numpy.uint8), numpy.frombuffer(base, numpy.uint8)[:n])
+            return restored.data, bytes(a ^ b for a, b in zip(tail, base[n:]))
 
         def stored(self, output):
             return peer.with_tail(*output)
