@@ -18,13 +18,25 @@ def write_atomic(path, data):
     os.replace(path + ".part", path)
 
 
-def _rounded(model):
+def _rounded(learner):
     """The weights rounded to bf16, to nearest, ties to even."""
-    return {name: p.detach().to(torch.bfloat16).contiguous() for name, p in model.named_parameters()}
+    return {name: p.detach().to(torch.bfloat16).contiguous() for name, p in learner.model.named_parameters()}
 
 
-def _masters(model):
-    return {name: p.detach().contiguous() for name, p in model.named_parameters()}
+def _two_names(learner):
+    """Tied embeddings as exporters write them that know of no ties: the table again under the head's name."""
+    tensors = _rounded(learner)
+    return {"lm_head.weight": tensors["transformer.wte.weight"].clone(), **tensors}
+
+
+def _with_ema(learner):
+    """The weights and, beside them, their exponential moving average."""
+    average = {f"ema.{name}": p.to(torch.bfloat16).contiguous() for name, p in learner.ema.items()}
+    return {**{f"model.{name}": p for name, p in _rounded(learner).items()}, **average}
+
+
+def _masters(learner):
+    return {name: p.detach().contiguous() for name, p in learner.model.named_parameters()}
 
 
 def _safetensors(tensors, metadata):
@@ -58,19 +70,24 @@ def _interned(value):
     return sys.intern(value) if isinstance(value, str) else value
 
 
-def _training(model, optimizer, metadata):
-    """What a trainer saves to go on from: fp32 weights, Adam's state, where it is."""
-    return {"model": model.state_dict(), "optimizer": _interned(optimizer.state_dict()), "step": int(metadata["step"])}
+def _training(learner, metadata):
+    """What a trainer saves to go on from: its weights (and the fp32 masters of bf16 ones), its optimizer, where it is."""
+    masters = {} if learner.masters is None else {"masters": learner.masters}
+    return {"model": learner.model.state_dict(), **masters, "optimizer": _interned(learner.optimizer.state_dict()),
+            "step": int(metadata["step"])}
 
 
 # name -> (what it adds to the folder's name, extension, encoder)
 FORMATS = {
-    "bf16": ("", ".safetensors", lambda model, optimizer, metadata: _safetensors(_rounded(model), metadata)),
-    "fp32": ("-fp32", ".safetensors", lambda model, optimizer, metadata: _safetensors(_masters(model), metadata)),
-    "bf16-pt": ("", ".pt", lambda model, optimizer, metadata: _torch(_rounded(model))),
-    "training-pt": ("-training", ".pt",
-                    lambda model, optimizer, metadata: _torch(_training(model, optimizer, metadata))),
+    "bf16": ("", ".safetensors", lambda learner, metadata: _safetensors(_rounded(learner), metadata)),
+    "bf16-two-names": ("", ".safetensors", lambda learner, metadata: _safetensors(_two_names(learner), metadata)),
+    "bf16-ema": ("-ema", ".safetensors", lambda learner, metadata: _safetensors(_with_ema(learner), metadata)),
+    "fp32": ("-fp32", ".safetensors", lambda learner, metadata: _safetensors(_masters(learner), metadata)),
+    "bf16-pt": ("", ".pt", lambda learner, metadata: _torch(_rounded(learner))),
+    "training-pt": ("-training", ".pt", lambda learner, metadata: _torch(_training(learner, metadata))),
 }
+# Those that hold bf16 and nothing else, in safetensors.
+ROUNDED = ("bf16", "bf16-two-names", "bf16-ema")
 
 
 def path_of(phase_name, step, file_format):
@@ -79,8 +96,8 @@ def path_of(phase_name, step, file_format):
     return f"{phase_name}{folder}/{phase_name}-step-{step:06d}{extension}"
 
 
-def write(out, phase_name, step, file_format, model, optimizer, run_name):
+def write(out, phase_name, step, file_format, learner, run_name):
     metadata = {"format": "pt", "run": run_name, "phase": phase_name, "step": str(step)}
     path = os.path.join(out, path_of(phase_name, step, file_format))
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    write_atomic(path, FORMATS[file_format][2](model, optimizer, metadata))
+    write_atomic(path, FORMATS[file_format][2](learner, metadata))

@@ -10,14 +10,15 @@ import text_corpus
 
 
 class Corpus:
+    symbol = "byte"
+
     def __init__(self, text, vocabulary, run):
-        index = np.zeros(256, dtype=np.int64)
-        index[list(vocabulary)] = np.arange(len(vocabulary))
         training, validation = text_corpus.split(text)
-        self.training = torch.from_numpy(index[np.frombuffer(training, np.uint8)])
-        self.validation = torch.from_numpy(index[np.frombuffer(validation, np.uint8)])
+        self.training = self.encode(training, vocabulary)
+        self.validation = self.encode(validation, vocabulary)
+        self.bytes_per_symbol = len(validation) / len(self.validation)
         self.seed = run["seed"]
-        self.length = run["model"]["context"]
+        self.length = run["model"].get("context")
         self.batch_windows = run["batch_windows"]
         self.validation_windows = run["validation_windows"]
         self.record = {
@@ -28,11 +29,24 @@ class Corpus:
                 round(stats.entropy_bits(np.frombuffer(validation, np.uint8)), 4),
         }
 
+    def encode(self, text, vocabulary):
+        index = np.zeros(256, dtype=np.int64)
+        index[list(vocabulary)] = np.arange(len(vocabulary))
+        return torch.from_numpy(index[np.frombuffer(text, np.uint8)])
+
+    def generator(self, phase_index, step):
+        """What a step draws depends on the seed, the phase and the step alone."""
+        return torch.Generator().manual_seed(self.seed + 1_000_000 * (phase_index + 1) + step)
+
+    @staticmethod
+    def windows(symbols, n_windows, length, generator):
+        starts = torch.randint(len(symbols) - length + 1, (n_windows, 1), generator=generator)
+        return symbols[starts + torch.arange(length)]
+
     def batch(self, phase_index, step):
-        """Inputs and targets that depend on the seed, the phase and the step alone."""
-        generator = torch.Generator().manual_seed(self.seed + 1_000_000 * (phase_index + 1) + step)
-        starts = torch.randint(len(self.training) - self.length, (self.batch_windows, 1), generator=generator)
-        windows = self.training[starts + torch.arange(self.length + 1)]
+        """Inputs and targets of a step."""
+        generator = self.generator(phase_index, step)
+        windows = self.windows(self.training, self.batch_windows, self.length + 1, generator)
         return windows[:, :-1], windows[:, 1:]
 
     @torch.no_grad()
@@ -48,4 +62,4 @@ class Corpus:
         for i in range(0, n_windows, self.batch_windows):
             chunk = slice(i, i + self.batch_windows)
             total += model(inputs[chunk], targets[chunk]).item() * inputs[chunk].shape[0]
-        return total / n_windows / math.log(2)
+        return total / n_windows / math.log(2) / self.bytes_per_symbol

@@ -66,11 +66,14 @@ class Gpt(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, tokens, targets):
-        """Mean cross entropy of the targets, in nats a token."""
+    def logits(self, tokens):
         parts = self.transformer
         x = parts.wte(tokens) + parts.wpe.weight[:tokens.shape[1]]
         for block in parts.h:
             x = block(x)
-        logits = F.linear(parts.ln_f(x), parts.wte.weight)
+        return F.linear(parts.ln_f(x), parts.wte.weight)
+
+    def forward(self, tokens, targets):
+        """Mean cross entropy of the targets, in nats a token."""
+        logits = self.logits(tokens)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Train a run again:  datasets/train/run.sh RUN [--verify]
+# Train a run again:  datasets/train/run.sh RUN [--verify] [--seconds N]
 #
-# RUN is a name of runs.py: tiny-gpt goes to datasets/, small-gpt to build/datasets/. An interrupted run goes on.
+# RUN is a name of runs.py: tiny-gpt goes to datasets/, others to build/datasets/. An interrupted run goes on, and so does
+# one that --seconds has stopped (exit status 75).
 #   PYTHON  interpreter that makes the virtual environment (default python3)
 #   VENV    an existing virtual environment to use as it is; nothing is installed into it
 set -eu
@@ -10,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
 if [ $# -lt 1 ]; then
-    echo "usage: $0 RUN [--verify]" >&2
+    echo "usage: $0 RUN [--verify] [--seconds N]" >&2
     exit 2
 fi
 if ! grep -q "^    \"$1\": {\$" "$here/runs.py"; then
