@@ -1,6 +1,7 @@
 /* Result rows as JSON Lines; the schema is in docs/rows.md and only grows. */
 #include "harness/bench.h"
 
+#include "base/cpu.h"
 #include "harness/bench_files.h"
 #include "harness/env.h"
 
@@ -235,7 +236,9 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
-    mth_json_string(w, "kernel", cell->peer_command ? NULL : "portable");
+    char kernels[64];
+    mth_cpu_describe(mth_cpu_features(), kernels, sizeof kernels);
+    mth_json_string(w, "kernel", cell->peer_command ? NULL : kernels);
     put_flags(w, result->flags);
     mth_json_bool(w, "verified", cell->verified);
     mth_json_bool(w, "unsupported", cell->unsupported);
