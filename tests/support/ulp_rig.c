@@ -1,0 +1,157 @@
+/* Every kernel set of ulp-rans on the same streams; see ulp_rig.h. */
+#include "tests/support/ulp_rig.h"
+
+#include "base/cpu.h"
+#include "codecs/codec_registry.h"
+#include "tests/support/guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+size_t ulp_runnable(const struct mth_ulp_kernels *out[ULP_MAX_KERNELS])
+{
+    const struct mth_ulp_kernels *kernels;
+    size_t n = 0;
+    for (size_t i = 0; (kernels = mth_ulp_kernels_at(i)) != NULL; i++) {
+        if ((kernels->needs & mth_cpu_features()) == kernels->needs)
+            out[n++] = kernels;
+    }
+    return n;
+}
+
+void ulp_rig_open(struct ulp_rig *rig)
+{
+    *rig = (struct ulp_rig){.codec = mth_codec_find("ulp-rans", 8), .memory = mth_memory_create(0)};
+    assert_true(rig->codec && rig->memory);
+    rig->n = ulp_runnable(rig->kernels);
+    for (size_t k = 0; k < rig->n; k++) {
+        void *state;
+        assert_int_equal(rig->codec->create(NULL, MTH_SIDE_ENCODE | MTH_SIDE_DECODE, rig->memory, &state),
+                         MTH_OK);
+        rig->states[k] = state;
+        rig->states[k]->kernels = rig->kernels[k];
+    }
+}
+
+void ulp_rig_close(struct ulp_rig *rig)
+{
+    for (size_t k = 0; k < rig->n; k++)
+        rig->codec->destroy(rig->states[k]);
+    assert_int_equal(mth_memory_current(rig->memory), 0);
+    mth_memory_destroy(rig->memory);
+}
+
+static struct mth_context_part reference_of(const struct ulp_stream *stream)
+{
+    return (struct mth_context_part){.kind = MTH_CONTEXT_REFERENCE,
+                                     .type = mth_symbol_type_of(stream->dtype),
+                                     .bytes = {stream->base, stream->n_base}};
+}
+
+static uint8_t *guarded_copy(const uint8_t *from, size_t n)
+{
+    uint8_t *to = guard_alloc(n);
+    if (n)
+        memcpy(to, from, n);
+    return to;
+}
+
+/* The first kernel set's bytes are the stream's; the others' are compared with them. */
+static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream)
+{
+    struct mth_context_part part = reference_of(stream);
+    size_t capacity = rig->codec->bound(NULL, stream->n);
+    uint8_t *room = guard_alloc(capacity);
+    struct mth_encode_job job = {.src = {stream->src, stream->n},
+                                 .type = mth_symbol_type_of(stream->dtype),
+                                 .context = {&part, stream->base ? 1 : 0},
+                                 .dst = room,
+                                 .dst_capacity = capacity};
+    assert_int_equal(rig->codec->encode(rig->states[k], &job), MTH_OK);
+    if (k == 0) {
+        stream->n_coded = job.out.n_bytes;
+        stream->coded = guarded_copy(job.out.data, job.out.n_bytes);
+    } else {
+        if (job.out.n_bytes != stream->n_coded || memcmp(job.out.data, stream->coded, stream->n_coded) != 0)
+            fail_msg("%s, %zu bytes: %s gives others", mth_dtype_info(stream->dtype)->name, stream->n,
+                     rig->kernels[k]->name);
+    }
+    guard_free(room, capacity);
+}
+
+static int decode_with(struct ulp_rig *rig, size_t k, const struct ulp_stream *stream, struct mth_bytes coded,
+                       uint8_t *dst)
+{
+    struct mth_context_part part = reference_of(stream);
+    struct mth_decode_job job = {.src = coded,
+                                 .type = mth_symbol_type_of(stream->dtype),
+                                 .context = {&part, stream->base ? 1 : 0},
+                                 .dst = dst,
+                                 .dst_bytes = stream->n};
+    return rig->codec->decode(rig->states[k], &job, 1);
+}
+
+int ulp_rig_decode(struct ulp_rig *rig, const struct ulp_stream *stream, const uint8_t *coded, size_t n_coded)
+{
+    uint8_t *copy = guarded_copy(coded, n_coded), *dst = guard_alloc(stream->n);
+    uint8_t *other = guard_alloc(stream->n);
+    struct mth_bytes bytes = {copy, n_coded};
+    int status = decode_with(rig, 0, stream, bytes, dst);
+    for (size_t k = 1; k < rig->n; k++) {
+        assert_int_equal(decode_with(rig, k, stream, bytes, other), status);
+        assert_true(status || memcmp(dst, other, stream->n) == 0);
+    }
+    guard_free(copy, n_coded);
+    guard_free(dst, stream->n);
+    guard_free(other, stream->n);
+    return status;
+}
+
+struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                               const uint8_t *base, size_t n_base)
+{
+    struct ulp_stream stream = {.dtype = dtype, .n = n, .n_base = n_base};
+    stream.src = guarded_copy(src, n);
+    stream.base = base ? guarded_copy(base, n_base) : NULL;
+    for (size_t k = 0; k < rig->n; k++)
+        encode_with(rig, k, &stream);
+    assert_true(stream.n_coded <= n + 1);
+    for (size_t k = 0; k < rig->n; k++) {
+        uint8_t *dst = guard_alloc(n);
+        assert_int_equal(decode_with(rig, k, &stream, (struct mth_bytes){stream.coded, stream.n_coded}, dst),
+                         MTH_OK);
+        if (memcmp(dst, src, n) != 0)
+            fail_msg("%s, %zu bytes: %s gives others back", mth_dtype_info(dtype)->name, n,
+                     rig->kernels[k]->name);
+        guard_free(dst, n);
+    }
+    return stream;
+}
+
+void ulp_stream_free(struct ulp_stream *stream)
+{
+    guard_free(stream->src, stream->n);
+    guard_free(stream->base, stream->n_base);
+    guard_free(stream->coded, stream->n_coded);
+}
+
+void ulp_rig_check(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                   const uint8_t *base)
+{
+    struct ulp_stream stream = ulp_rig_code(rig, dtype, src, n, base, base ? n : 0);
+    ulp_stream_free(&stream);
+}
+
+uint8_t ulp_head_of(const struct ulp_stream *stream)
+{
+    struct mth_reader reader = {.at = stream->coded, .end = stream->coded + stream->n_coded};
+    uint64_t n_block;
+    if (*reader.at++ == MTH_ULP_RAW)
+        return 0;
+    assert_true(mth_varint_get(&reader, &n_block));
+    return *reader.at;
+}
