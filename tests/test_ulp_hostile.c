@@ -93,7 +93,7 @@ struct hand {
     uint16_t mask;
     uint8_t n_freqs, freqs[4];
     uint8_t n_changed, n_extra, extra[8], n_map, map[4], signs;
-    uint8_t high, symbols[2];
+    uint8_t high, symbols[2], n_payload; /* of symbols: zeros */
     uint32_t lanes;
 };
 
@@ -143,6 +143,8 @@ static size_t assemble(const struct hand *hand, uint8_t *out)
         out[n++] = hand->lanes >> i & 1 ? 0 : 0x80;
     out[n++] = hand->symbols[0];
     out[n++] = hand->symbols[1];
+    memset(out + n, 0, hand->n_payload);
+    n += hand->n_payload;
     out[1] = (uint8_t)(n - 2);
     return n;
 }
@@ -232,6 +234,12 @@ static void fields_out_of_range_are_refused(void **state)
         expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, fields[i].what);
     }
     struct hand bad = example;
+    /* Without the rule this one would end where it should: 129, then 1, then 256 with the byte. */
+    bad.symbols[0] = 0;
+    bad.symbols[1] = 0x81;
+    bad.n_payload = 1;
+    expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a state below its range");
+    bad = example;
     bad.mask = 7;
     bad.n_freqs = 2;
     bad.freqs[1] = 0x80; /* nothing left for the last one */
@@ -268,6 +276,15 @@ static void shifts_are_at_most_two_bits_below_the_lane(void **state)
             assert_int_equal(ulp_load(dst + bits / 8, bits), x);
         }
     }
+    /* The symbol 0 alone, whose step any shift leaves within the lane: the rule is all that refuses it. */
+    struct hand hand = example;
+    hand.mask = 1;
+    hand.n_freqs = 0;
+    hand.symbols[0] = 1;
+    hand.symbols[1] = 0;
+    hand.n_extra = 4;
+    for (hand.shift = 30; hand.shift < 32; hand.shift++)
+        expect(&rig, &hand, MTH_DTYPE_U32, 2, hand.shift == 30 ? MTH_OK : MTH_ERR_CORRUPT, "a shift of 31");
     ulp_rig_close(&rig);
 }
 
