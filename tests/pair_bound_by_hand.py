@@ -35,7 +35,8 @@ def rank(value, n_bits, is_float):
 
 
 def by_hand(base, tensors):
-    contexts = {name: collections.defaultdict(collections.Counter) for name in ("tensor+exponent", "exponent", "tensor", "none")}
+    names = ("tensor+exponent", "exponent", "tensor", "none")
+    contexts = {name: collections.defaultdict(collections.Counter) for name in names}
     n_raw_bits = extra_bits = 0
     for name, (dtype, values) in tensors.items():
         n_bytes, n_mantissa_bits = LAYOUTS[dtype]

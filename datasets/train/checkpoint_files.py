@@ -71,7 +71,7 @@ def _interned(value):
 
 
 def _training(learner, metadata):
-    """What a trainer saves to go on from: its weights (and the fp32 masters of bf16 ones), its optimizer, where it is."""
+    """What a trainer saves to go on from: its weights (and the fp32 masters of bf16 ones), its optimizer, its step."""
     masters = {} if learner.masters is None else {"masters": learner.masters}
     return {"model": learner.model.state_dict(), **masters, "optimizer": _interned(learner.optimizer.state_dict()),
             "step": int(metadata["step"])}

@@ -51,7 +51,7 @@ class Corpus:
 
     @torch.no_grad()
     def validation_bits(self, model):
-        """Bits a byte over windows of the validation text that do not overlap: all of them, or so many spread evenly."""
+        """Bits a byte over windows of the validation text that do not overlap: all of them, or some spread evenly."""
         n_windows = (len(self.validation) - 1) // self.length
         inputs = self.validation[:n_windows * self.length].view(n_windows, self.length)
         targets = self.validation[1:n_windows * self.length + 1].view(n_windows, self.length)

@@ -2,8 +2,8 @@
 
     manifest_entry.py RUN ...
 
-Files, hashes, pairs and what changed in each come from build/datasets/RUN; an entry that is there is replaced. Needs the
-packages of requirements.txt and xxhash.
+Files, hashes, pairs and what changed in each come from build/datasets/RUN; an entry that is there is replaced. Needs
+the packages of requirements.txt and xxhash.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from runs import RUNS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 LICENCE = "Apache-2.0; trained on text that ships with Python (PSF-2.0)"
-ABOUT = "datasets/train/README.md tells how. Its bits depend on the processor: docs/datasets.md tells what check accepts."
+ABOUT = ("datasets/train/README.md tells how. "
+         "Its bits depend on the processor: docs/datasets.md tells what check accepts.")
 # Others are a by-product of the checkpoints that these need.
 DISTANCES = (1, 10, 40, 100, 400)
 # format -> (what it adds to an id, what a title says of it)

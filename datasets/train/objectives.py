@@ -31,8 +31,8 @@ class NextToken:
 class Reinforce:
     """A policy gradient on a toy task: go on from a prompt with as many letters as possible.
 
-    The reward of a sample is its share of letters. Samples of one prompt are compared with each other: the advantage is the
-    reward less the mean of the group, over its deviation (REINFORCE, Williams 1992, with the baseline of a group).
+    The reward of a sample is its share of letters. Samples of one prompt are compared with each other: the advantage is
+    the reward less the mean of the group, over its deviation (REINFORCE, Williams 1992, with the baseline of a group).
     """
 
     figure = "validation_reward"

@@ -2,7 +2,7 @@
 """How small a checkpoint can get against its base, if it is coded as ULP differences: the bound of a stated model.
 
     pair_bound.py BASE FILE              one pair of safetensors files
-    pair_bound.py --manifest [ID ...]    the pairs of datasets/manifest.json whose files are there, all or those below ID
+    pair_bound.py --manifest [ID ...]    pairs of datasets/manifest.json whose files are there: all, or those below ID
 
 Elements are mapped to integers in the order of their values and subtracted modulo 2^width, as in docs/transforms.md
 (delta-ulp). In the model a symbol is a difference from -127 to 127 or an escape, which adds the whole element in raw
@@ -152,38 +152,52 @@ def manifest_pairs(path, ids):
 
 
 def ratio_text(ratio):
-    return f"{ratio:10.3f}" if ratio else f"{'-':>10}"
+    return f"{ratio:.3f}" if ratio else "-"
+
+
+def print_text(name, steps_apart, record):
+    first, *others = (ratio_text(record["bound_ratio"][c]) for c in CONTEXTS)
+    print(f"{name:32} {steps_apart or '-':>5} {record['n_elements']:9} {100 * record['fraction_changed']:7.3f} % "
+          f"{record['n_escapes']:8} {first:>15} {' '.join(f'{o:>10}' for o in others)}")
+    if record["unmatched"]:
+        print(f"  without a counterpart, raw: {len(record['unmatched'])} tensors, first {record['unmatched'][0]}")
+
+
+def print_markdown(name, steps_apart, record):
+    first, *others = (ratio_text(record["bound_ratio"][c]) for c in CONTEXTS)
+    print(f"| `{name}` | {steps_apart or '-'} | {record['n_elements']:,} | {100 * record['fraction_changed']:.2f} % | "
+          f"{record['n_escapes']:,} | **{first}** | {' | '.join(others)} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manifest", action="store_true", help="the arguments are ids of pairs or datasets, none for all")
+    parser.add_argument("--manifest", action="store_true", help="the arguments are ids of pairs or datasets")
     parser.add_argument("--manifest-file", help="another manifest than datasets/manifest.json", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object a pair")
+    parser.add_argument("--markdown", action="store_true", help="one line of a table a pair")
     parser.add_argument("names", nargs="*", metavar="BASE FILE | ID", help="a pair of files, or with --manifest ids")
     arguments = parser.parse_args()
     if arguments.manifest or arguments.manifest_file:
         here = os.path.dirname(os.path.abspath(__file__))
-        pairs = list(manifest_pairs(arguments.manifest_file or os.path.join(here, "..", "manifest.json"), arguments.names))
+        manifest = arguments.manifest_file or os.path.join(here, "..", "manifest.json")
+        pairs = list(manifest_pairs(manifest, arguments.names))
         if not pairs:
             raise Unfit("no safetensors pair of the manifest that was asked for has both its files")
     elif len(arguments.names) == 2:
         pairs = [(os.path.basename(arguments.names[1]), None, *arguments.names)]
     else:
         parser.error("give BASE and FILE, or --manifest")
-    if not arguments.json:
+    if not arguments.json and not arguments.markdown:
         print(f"{'pair':32} {'steps':>5} {'elements':>9} {'changed':>9} {'escapes':>8} " +
               " ".join(f"{c:>15}" if c == CONTEXTS[0] else f"{c:>10}" for c in CONTEXTS))
     for name, steps_apart, base_path, path in pairs:
         record = pair_bound(read_safetensors(base_path), read_safetensors(path))
         if arguments.json:
             print(json.dumps({"pair": name, "steps_apart": steps_apart, **record}))
-            continue
-        first, *others = (record["bound_ratio"][c] for c in CONTEXTS)
-        print(f"{name:32} {steps_apart or '-':>5} {record['n_elements']:9} {100 * record['fraction_changed']:7.3f} % "
-              f"{record['n_escapes']:8} {ratio_text(first):>15} {' '.join(map(ratio_text, others))}")
-        if record["unmatched"]:
-            print(f"  without a counterpart, raw: {len(record['unmatched'])} tensors, first {record['unmatched'][0]}")
+        elif arguments.markdown:
+            print_markdown(name, steps_apart, record)
+        else:
+            print_text(name, steps_apart, record)
     return 0
 
 

@@ -14,8 +14,8 @@ import checkpoint_files as files
 import checkpoint_stats as stats
 import word_corpus
 
-SCRIPTS = ("train.py", "learner.py", "objectives.py", "adapters.py", "corpus.py", "word_corpus.py", "gpt.py", "two_tower.py",
-           "text_corpus.py", "checkpoint_files.py")
+SCRIPTS = ("train.py", "learner.py", "objectives.py", "adapters.py", "corpus.py", "word_corpus.py", "gpt.py",
+           "two_tower.py", "text_corpus.py", "checkpoint_files.py")
 
 
 def scripts_digest():

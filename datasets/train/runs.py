@@ -44,8 +44,8 @@ RUNS = {
              "peak_lr": 1e-3, "final_lr": 1e-5, "checkpoints": [550, 551, 560], "log_every": 10},
         ],
     },
-    # The same model, from the first steps to the last: what a base is worth early, in the middle and late, 1 to 400 steps
-    # apart. The other runs start from its end.
+    # The same model, from the first steps to the last: what a base is worth early, in the middle and late, 1 to 400
+    # steps apart. The other runs start from its end.
     "gpt-pretrain": {
         "title": "GPT of 10.7 M parameters, pre-training from early to late",
         "model": SMALL_GPT,
@@ -102,8 +102,8 @@ RUNS = {
              "checkpoints": [50, 51, 60], "log_every": 10},
         ],
     },
-    # A vocabulary of 8192 words, whose table is also the head: stored twice, as exporters do that know of no ties. Beside
-    # each checkpoint lies one with the moving average of the weights.
+    # A vocabulary of 8192 words, whose table is also the head: stored twice, as exporters do that know of no ties.
+    # Beside each checkpoint lies one with the moving average of the weights.
     "gpt-tied": {
         "title": "GPT of 10.3 M parameters over 8192 words, tied table stored twice, moving average",
         "model": {"context": 64, "width": 384, "n_layers": 4, "n_heads": 6}, "symbols": "pieces", "n_symbols": 8192,

@@ -73,11 +73,12 @@ def read_texts(settings):
 
 
 def source_path(settings):
-    """Where the checkpoint lies that a run goes on from, relative to the repository; None for one that starts afresh."""
+    """Where the checkpoint lies that a run goes on from, relative to the repository; None: it starts afresh."""
     if "starts_from" not in settings:
         return None
     source = settings["starts_from"]
-    return os.path.join("build", "datasets", source["run"], files.path_of(source["phase"], source["step"], "training-pt"))
+    name = files.path_of(source["phase"], source["step"], "training-pt")
+    return os.path.join("build", "datasets", source["run"], name)
 
 
 class Run:
@@ -97,7 +98,7 @@ class Run:
             (json.dumps(inputs, sort_keys=True) + run_record.scripts_digest()).encode()).hexdigest()
         self.phase_index = 0
         self.step = 0
-        # What each phase begins from: another run's weights, or (from the second on) those that the first phase ended with.
+        # What each phase begins from: another run's weights, or (but for the first) those that the first ended with.
         self.initial = initial
         self.lines = []
         self.losses = []
@@ -170,7 +171,8 @@ class Run:
         is_checkpoint = self.step in phase["checkpoints"]
         if is_checkpoint or self.step % phase["log_every"] == 0:
             norm_text = "" if norm is None else f", gradient norm {norm:.3f}"
-            self.log(f"{phase['name']} step {self.step}: {self.objective.train_text(phase, loss)}, lr {lr:.3e}{norm_text}")
+            self.log(f"{phase['name']} step {self.step}: {self.objective.train_text(phase, loss)}, "
+                     f"lr {lr:.3e}{norm_text}")
         if is_checkpoint:
             for file_format in run_record.formats_of(self.settings, phase, self.step):
                 files.write(self.out, phase["name"], self.step, file_format, self.learner, self.name)
@@ -243,8 +245,8 @@ def publish(run, settings, out):
 def train_source(run_name, root, seconds):
     """Train the run that another goes on from; the exit status."""
     print(f"{run_name} goes first: its end is what this run starts from", file=sys.stderr)
-    return subprocess.run([sys.executable, os.path.abspath(__file__), run_name, "--root", root, "--seconds", str(seconds)],
-                          check=False).returncode
+    command = [sys.executable, os.path.abspath(__file__), run_name, "--root", root, "--seconds", str(seconds)]
+    return subprocess.run(command, check=False).returncode
 
 
 def main():
@@ -266,9 +268,10 @@ def main():
     source, initial = source_path(settings), None
     if source is not None:
         path = os.path.join(arguments.root, source)
-        status = 0 if os.path.exists(path) else train_source(settings["starts_from"]["run"], arguments.root, arguments.seconds)
-        if status != 0:
-            return status
+        if not os.path.exists(path):
+            status = train_source(settings["starts_from"]["run"], arguments.root, arguments.seconds)
+            if status != 0:
+                return status
         initial = torch.load(path, weights_only=True)["model"]
         source = {"file": source, "sha256": run_record.file_sha256(path)}
     corpora, vocabulary = read_texts(settings)
