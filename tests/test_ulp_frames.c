@@ -64,6 +64,35 @@ static void tables_that_read_are_written_as_they_were(void **state)
     assert_true(n_read > 1000);
 }
 
+static void wrong_tables_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t n, wire[12];
+        bool has_shifts, is_table;
+        const char *what;
+    } tables[] = {
+        {4, {0, 0, 0, 0}, false, true, "of no context"},
+        {7, {255, 255, 1, 0, 1, 1, 0}, false, true, "of one symbol"},
+        {7, {0, 0, 1, 0, 0, 1, 0}, false, false, "of a context that never changes"},
+        {7, {0, 0, 1, 0, 1, 0, 0}, false, false, "without symbols"},
+        {7, {0, 0, 1, 0, 1, 2, 0}, false, false, "without the symbol 0"},
+        {8, {0, 0, 0, 128, 255, 1, 128, 255}, false, true, "of the last context and the last symbol"},
+        {8, {0, 0, 1, 0, 1, 3, 0, 0}, false, false, "with a frequency of 0"},
+        {9, {0, 0, 1, 0, 1, 7, 0, 128, 127}, false, true, "of 256 slots"},
+        {9, {0, 0, 1, 0, 1, 7, 0, 128, 128}, false, false, "with nothing left for the last symbol"},
+        {9, {0, 0, 1, 0, 1, 7, 0, 255, 255}, false, false, "of more than 256 slots"},
+        {8, {0, 0, 1, 0, 1, 63, 1, 0}, true, true, "with the longest shift"},
+        {8, {0, 0, 1, 0, 1, 64, 1, 0}, true, false, "with a longer shift"},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        struct mth_reader reader = {.at = tables[i].wire, .end = tables[i].wire + tables[i].n};
+        struct mth_ulp_table table;
+        if (mth_ulp_table_read(&reader, tables[i].has_shifts, &table) != tables[i].is_table)
+            fail_msg("a table %s", tables[i].what);
+    }
+}
+
 /* Contexts and states that are anything, with tables that read: the end of the bytes is found, nothing else is touched. */
 static void any_table_that_reads_decodes_safely(void **state)
 {
@@ -218,6 +247,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_that_read_are_written_as_they_were),
+        cmocka_unit_test(wrong_tables_are_refused),
         cmocka_unit_test(any_table_that_reads_decodes_safely),
         cmocka_unit_test(frames_of_version_1_are_written_and_read),
     };

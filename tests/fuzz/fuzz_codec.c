@@ -158,19 +158,18 @@ static int encode(const struct trial *trial, struct mth_bytes raw, struct mth_by
     return status;
 }
 
-/* The bytes of the first stream, repeated up to the size that was asked for. */
-static struct mth_bytes repeat(const struct codec_input *input)
+/* A piece, repeated up to n bytes. */
+static struct mth_bytes repeat(struct mth_bytes piece, size_t n)
 {
-    uint8_t *raw = rooms_take(&rooms, input->raw_bytes);
-    struct mth_bytes piece = input->streams[0];
-    for (size_t at = 0; at < input->raw_bytes; at += mth_size_min(piece.n_bytes, input->raw_bytes - at)) {
+    uint8_t *raw = rooms_take(&rooms, n);
+    for (size_t at = 0; at < n; at += mth_size_min(piece.n_bytes, n - at)) {
         if (piece.n_bytes == 0) {
-            memset(raw, 0, input->raw_bytes);
+            memset(raw, 0, n);
             break;
         }
-        memcpy(raw + at, piece.data, mth_size_min(piece.n_bytes, input->raw_bytes - at));
+        memcpy(raw + at, piece.data, mth_size_min(piece.n_bytes, n - at));
     }
-    return (struct mth_bytes){raw, input->raw_bytes};
+    return (struct mth_bytes){raw, n};
 }
 
 /* A model of what is to be coded, written and read again as a decoder would get it; false when there is none. */
@@ -194,7 +193,7 @@ static bool build_model(const struct trial *trial, struct mth_bytes raw, void *m
 
 static void try_round_trip(struct trial *trial)
 {
-    struct mth_bytes raw = repeat(trial->input), encoded;
+    struct mth_bytes raw = repeat(trial->input->streams[0], trial->input->raw_bytes), encoded;
     if (trial->model && !build_model(trial, raw, trial->model)) {
         mth_memory_free(trial->memory, trial->model);
         trial->model = NULL;
@@ -240,7 +239,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input_options(trial.codec->options, trial.codec->n_options, input.options, trial.options);
     trial.memory = mth_memory_create(MEMORY_BYTES);
     must(trial.memory != NULL);
-    struct mth_bytes context = guarded(input.context);
+    /* A reference that such a codec looks at is as long as what is decoded. */
+    bool is_pair = (trial.codec->flags & MTH_CODEC_NEEDS_REFERENCE) != 0;
+    struct mth_bytes context = is_pair ? repeat(input.context, input.raw_bytes) : guarded(input.context);
     if (input.flags & CODEC_INPUT_CONTEXT) {
         struct mth_symbol_type type = codec_input_types[input.type];
         trial.parts[0] = (struct mth_context_part){MTH_CONTEXT_STREAM, 0, type, context};

@@ -171,6 +171,80 @@ static void make_seed(const char *directory, const struct mth_codec *codec, cons
     mth_memory_destroy(seed.memory);
 }
 
+/* A pair: how many elements, of which type, lie between those that changed; from where on; and how far they moved. */
+struct pair {
+    const char *name;
+    uint8_t type; /* of codec_input_types */
+    uint16_t n_elems, first, every;
+    uint8_t shift;
+};
+
+/* The base is a piece of a few elements again and again, so that a small seed is a long stream; a map of groups pays in long ones. */
+static const struct pair pairs[] = {
+    {"pair-u8", 0, 600, 0, 5, 0},           {"pair-bf16", 2, 400, 0, 6, 0},
+    {"pair-bf16-tail", 2, 333, 7, 3, 2},    {"pair-bf16-far", 2, 300, 0, 4, 9},
+    {"pair-bf16-map", 2, 9000, 8700, 2, 0}, {"pair-f32", 3, 300, 0, 2, 11},
+    {"pair-f64", 4, 150, 0, 2, 33},         {"pair-u32-map", 5, 6000, 5900, 3, 5},
+    {"pair-i64", 6, 150, 1, 4, 50},         {"pair-same", 3, 500, 500, 1, 0},
+};
+
+/* One element in pair->every, from pair->first on, moves: its bits from pair->shift on count up. */
+static void move_elements(const struct pair *pair, size_t lane_bytes, uint8_t *raw)
+{
+    for (size_t i = pair->first; i < pair->n_elems; i += pair->every) {
+        uint8_t *p = raw + i * lane_bytes + pair->shift / 8;
+        *p = (uint8_t)(*p + (1u << pair->shift % 8) * (i % 3 ? 1 : 255));
+    }
+}
+
+static void make_pair_seed(const char *directory, const struct mth_codec *codec, const struct pair *pair,
+                           bool is_raw)
+{
+    enum { PIECE_BYTES = 48, MAX_BYTES = 1 << 15 };
+    static uint8_t raw[MAX_BYTES], base[MAX_BYTES], room[MAX_BYTES + 1],
+        out[CODEC_INPUT_HEAD_BYTES + 2 * MAX_BYTES];
+    struct mth_symbol_type type = codec_input_types[pair->type];
+    size_t lane_bytes = type.container_bits / 8, n = pair->n_elems * lane_bytes;
+    char kind[64];
+    must(n <= MAX_BYTES && codec->bound(NULL, n) <= sizeof room, "a pair is too long");
+    for (size_t at = 0; at < n; at += PIECE_BYTES)
+        pattern_fill(PATTERN_FLOAT, 1, base + at, mth_size_min(PIECE_BYTES, n - at));
+    memcpy(raw, base, n);
+    move_elements(pair, lane_bytes, raw);
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_context_part part = {MTH_CONTEXT_REFERENCE, 0, type, {base, n}};
+    struct mth_encode_job job = {
+        .src = {raw, n}, .type = type, .context = {&part, 1}, .dst = room, .dst_capacity = sizeof room};
+    void *state;
+    must(codec->create(NULL, MTH_SIDE_ENCODE, memory, &state) == MTH_OK, "a state can not be made");
+    must(codec->encode(state, &job) == MTH_OK, "a pair can not be coded");
+    codec->destroy(state);
+    mth_memory_destroy(memory);
+    struct mth_bytes stream = is_raw ? job.src : job.out;
+    struct codec_input input = {.codec = input_name(codec->name),
+                                .flags = CODEC_INPUT_CONTEXT | (is_raw ? CODEC_INPUT_ENCODE : 0),
+                                .type = pair->type,
+                                .raw_bytes = n,
+                                .context = {base, mth_size_min(PIECE_BYTES, n)}};
+    codec_input_write_head(&input, out);
+    memcpy(out + CODEC_INPUT_HEAD_BYTES, base, input.context.n_bytes);
+    memcpy(out + CODEC_INPUT_HEAD_BYTES + input.context.n_bytes, stream.data, stream.n_bytes);
+    snprintf(kind, sizeof kind, "%s%s", pair->name, is_raw ? "-encode" : "");
+    write_file(directory, "codec", codec->name, kind,
+               (struct mth_bytes){out, CODEC_INPUT_HEAD_BYTES + input.context.n_bytes + stream.n_bytes});
+}
+
+/* Short ones to encode, too. */
+static void make_pair_seeds(const char *directory, const struct mth_codec *codec)
+{
+    enum { SHORT_ELEMS = 400 };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        make_pair_seed(directory, codec, &pairs[i], false);
+        if (pairs[i].n_elems <= SHORT_ELEMS)
+            make_pair_seed(directory, codec, &pairs[i], true);
+    }
+}
+
 static bool applies(const struct mth_codec *codec, const struct kind *kind)
 {
     if ((codec->flags & MTH_CODEC_IDENTITY) || (kind->options && codec->n_options == 0))
@@ -217,6 +291,8 @@ static void make_seeds(const char *directory)
             if (applies(codec, &kinds[k]))
                 make_seed(directory, codec, &kinds[k]);
         }
+        if (codec->flags & MTH_CODEC_NEEDS_REFERENCE)
+            make_pair_seeds(directory, codec);
     }
     for (size_t i = 0; (transform = mth_transform_at(i)) != NULL; i++) {
         for (size_t k = 0; k < 2 * sizeof dtypes / sizeof dtypes[0]; k++)
