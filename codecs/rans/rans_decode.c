@@ -19,8 +19,8 @@ struct coded {
     const uint8_t *escapes; /* the end of those not used yet */
     uint8_t *dst;           /* of the next piece; of each piece where they are drained */
     size_t n_left;
-    const struct mth_rans_drain *drain; /* NULL: dst takes the whole stream */
-    size_t job, at;                     /* what the drain is told */
+    const struct mth_piece_drain *drain; /* NULL: dst takes the whole stream */
+    size_t job, at;                      /* what the drain is told */
     enum mth_rans_mode mode;
 };
 
@@ -192,7 +192,7 @@ static int finish_pair(const struct mth_rans_state *state, struct coded *a, stru
  * bytes.
  */
 static int decode_jobs(struct mth_rans_state *state, const struct mth_decode_job *jobs, size_t n_jobs,
-                       const struct mth_rans_drain *drain, uint8_t (*pieces)[PIECE_BYTES])
+                       const struct mth_piece_drain *drain, uint8_t (*pieces)[PIECE_BYTES])
 {
     struct coded coded[2];
     size_t waiting = 0; /* coded[0] is open and may be decoded together with the next one */
@@ -237,7 +237,7 @@ bool mth_rans_has_pieces(struct mth_bytes src)
 }
 
 int mth_rans_decode_pieces(void *opaque, const struct mth_decode_job *jobs, size_t n_jobs,
-                           const struct mth_rans_drain *drain)
+                           const struct mth_piece_drain *drain)
 {
     uint8_t pieces[2][PIECE_BYTES];
     return decode_jobs(opaque, jobs, n_jobs, drain, pieces);

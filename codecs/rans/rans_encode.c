@@ -330,7 +330,7 @@ static bool add_escapes(const struct mth_rans_state *state, const struct mth_ran
 }
 
 static bool encode_narrow_pieces(const struct mth_rans_state *state,
-                                 const struct mth_rans_narrow_table *table, const struct mth_rans_feed *feed,
+                                 const struct mth_rans_narrow_table *table, const struct mth_piece_feed *feed,
                                  size_t n, struct mth_rans_writer *writer, struct escape_list *escapes)
 {
     uint8_t piece[MTH_RANS_PIECE_BYTES];
@@ -346,7 +346,7 @@ static bool encode_narrow_pieces(const struct mth_rans_state *state,
     return true;
 }
 
-int mth_rans_encode_pieces(void *opaque, const struct mth_rans_feed *feed, struct mth_encode_job *job)
+int mth_rans_encode_pieces(void *opaque, const struct mth_piece_feed *feed, struct mth_encode_job *job)
 {
     /* Where escapes may go: they are few, or the table would have other symbols. */
     enum { ESCAPE_SHARE = 8 };

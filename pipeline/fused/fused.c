@@ -2,7 +2,7 @@
 #include "pipeline/fused/fused.h"
 
 extern const struct mth_transform mth_transform_exponent_split;
-extern const struct mth_codec mth_codec_rans, mth_codec_store;
+extern const struct mth_codec mth_codec_rans, mth_codec_store, mth_codec_tiers;
 
 static const struct {
     const struct mth_transform *transform;
@@ -10,6 +10,7 @@ static const struct {
     const struct mth_fused *fused;
 } patterns[] = {
     {&mth_transform_exponent_split, {&mth_codec_rans, &mth_codec_store}, &mth_fused_exponent_rans},
+    {&mth_transform_exponent_split, {&mth_codec_tiers, &mth_codec_store}, &mth_fused_exponent_tiers},
 };
 
 const struct mth_fused *mth_fused_find(const struct mth_pipeline *pipeline, const struct mth_node *node)

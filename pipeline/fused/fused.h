@@ -42,6 +42,6 @@ struct mth_fused {
 /* The fused path of a transform and its branches, NULL when there is none. Cost: a few comparisons. */
 const struct mth_fused *mth_fused_find(const struct mth_pipeline *pipeline, const struct mth_node *node);
 
-extern const struct mth_fused mth_fused_exponent_rans;
+extern const struct mth_fused mth_fused_exponent_rans, mth_fused_exponent_tiers;
 
 #endif

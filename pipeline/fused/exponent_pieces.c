@@ -1,13 +1,22 @@
-/* exponent-split+rans/store: exponents are coded as they are split off, and joined as they are decoded; see fused.h. */
+/*
+ * exponent-split+rans/store and exponent-split+tiers/store: exponents are coded as they are split off, and joined as they are
+ * decoded; see fused.h.
+ */
 #include "pipeline/fused/fused.h"
 
 #include "base/cpu.h"
 #include "codecs/rans/rans_pieces.h"
+#include "codecs/tiers/tiers_pieces.h"
 #include "transforms/exponent_split/exponent_kernels.h"
 
 #include <string.h>
 
 enum { EXPONENT, SIGN_MANTISSA };
+
+/* What a codec does in pieces. */
+typedef int encode_pieces(void *state, const struct mth_piece_feed *feed, struct mth_encode_job *job);
+typedef int decode_pieces(void *state, const struct mth_decode_job *jobs, size_t n_jobs,
+                          const struct mth_piece_drain *drain);
 
 /* A run of elements beside its two streams. Positions in the stream of exponents are in bytes. */
 struct run {
@@ -34,7 +43,7 @@ static size_t packed_at(const struct run *run, size_t i)
 }
 
 /* Pieces begin at multiples of 8 elements, whatever an exponent takes. */
-_Static_assert(MTH_RANS_PIECE_BYTES % (2 * MTH_EXPONENT_GROUP_ELEMS) == 0, "pieces are whole groups");
+_Static_assert(MTH_PIECE_ALIGNMENT % (2 * MTH_EXPONENT_GROUP_ELEMS) == 0, "pieces are whole groups");
 
 static void take(void *arg, size_t at, size_t n, uint8_t *room)
 {
@@ -62,17 +71,17 @@ static const uint8_t *sample(void *arg, size_t at, size_t n, uint8_t *room)
     return room;
 }
 
-static int encode(const struct mth_fused_encode_job *job)
+static int encode_by(encode_pieces *codec, const struct mth_fused_encode_job *job)
 {
     struct run run = run_of(job->type, job->plans);
-    const struct mth_rans_feed feed = {.sample = sample, .take = take, .arg = &run};
+    const struct mth_piece_feed feed = {.sample = sample, .take = take, .arg = &run};
     size_t n_tail = job->src.n_bytes - run.n_elems * run.elem_bytes;
     run.src = job->src.data;
     run.sign_mantissa = job->stored;
     if (n_tail)
         memcpy(job->stored + job->plans[SIGN_MANTISSA].n_bytes - n_tail,
                job->src.data + job->src.n_bytes - n_tail, n_tail);
-    return mth_rans_encode_pieces(job->state, &feed, job->coded);
+    return codec(job->state, &feed, job->coded);
 }
 
 struct join {
@@ -90,14 +99,13 @@ static int put(void *arg, size_t job_index, size_t at, const uint8_t *bytes, siz
                              job->dst + i * run->elem_bytes);
 }
 
-static int decode(const struct mth_node *node, struct mth_symbol_type type, void *state,
-                  const struct mth_fused_decode_job *jobs, size_t n_jobs)
+static int decode_by(decode_pieces *codec, struct mth_symbol_type type, void *state,
+                     const struct mth_fused_decode_job *jobs, size_t n_jobs)
 {
     enum { MAX_JOBS = 4 };
     struct mth_decode_job coded[MAX_JOBS];
     struct join join = {.jobs = jobs};
-    const struct mth_rans_drain drain = {.put = put, .arg = &join};
-    (void)node;
+    const struct mth_piece_drain drain = {.put = put, .arg = &join};
     if (n_jobs == 0 || n_jobs > MAX_JOBS)
         return MTH_ERR_INTERNAL;
     join.run = run_of(type, jobs[0].plans);
@@ -111,13 +119,45 @@ static int decode(const struct mth_node *node, struct mth_symbol_type type, void
                                            .model = jobs[j].model,
                                            .dst_bytes = jobs[j].plans[EXPONENT].n_bytes};
     }
-    return mth_rans_decode_pieces(state, coded, n_jobs, &drain);
+    return codec(state, coded, n_jobs, &drain);
+}
+
+static int encode_rans(const struct mth_fused_encode_job *job)
+{
+    return encode_by(mth_rans_encode_pieces, job);
+}
+
+static int decode_rans(const struct mth_node *node, struct mth_symbol_type type, void *state,
+                       const struct mth_fused_decode_job *jobs, size_t n_jobs)
+{
+    (void)node;
+    return decode_by(mth_rans_decode_pieces, type, state, jobs, n_jobs);
 }
 
 const struct mth_fused mth_fused_exponent_rans = {
     .pattern = "exponent-split+rans/store",
     .coded_stream = EXPONENT,
-    .encode = encode,
+    .encode = encode_rans,
     .takes = mth_rans_has_pieces,
-    .decode = decode,
+    .decode = decode_rans,
+};
+
+static int encode_tiers(const struct mth_fused_encode_job *job)
+{
+    return encode_by(mth_tiers_encode_pieces, job);
+}
+
+static int decode_tiers(const struct mth_node *node, struct mth_symbol_type type, void *state,
+                        const struct mth_fused_decode_job *jobs, size_t n_jobs)
+{
+    (void)node;
+    return decode_by(mth_tiers_decode_pieces, type, state, jobs, n_jobs);
+}
+
+const struct mth_fused mth_fused_exponent_tiers = {
+    .pattern = "exponent-split+tiers/store",
+    .coded_stream = EXPONENT,
+    .encode = encode_tiers,
+    .takes = mth_tiers_has_pieces,
+    .decode = decode_tiers,
 };
