@@ -62,6 +62,13 @@ static const struct mth_preset presets[] = {
         .delta = "changes+zstd:level=3/zstd:level=3",
     },
     {
+        .name = "fast",
+        .summary = "as balanced, in codes of fixed width: less time, and a little larger",
+        .source = NULL,
+        .spec = "exponent-split+tiers/store",
+        .delta = "delta-ulp+byte-group+tiers,exponent-split+tiers/store",
+    },
+    {
         .name = "balanced",
         .summary =
             "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",

@@ -13,12 +13,14 @@ static const char *const specs_alone[] = {
     "store",
     "seed",
     "balanced",
+    "fast",
     "byte-group:width=3+zstd",
     "exponent-split+byte-group+zstd//store/bit-shuffle+zstd",
 };
 static const char *const specs_delta[] = {
     "seed",
     "balanced",
+    "fast",
     "delta-xor+store",
     "delta-ulp+exponent-split+zstd/store",
     "byte-group+zstd:prefix=yes",

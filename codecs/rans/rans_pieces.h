@@ -10,7 +10,8 @@
 enum { MTH_RANS_PIECE_BYTES = 1 << 14 };
 
 /*
- * Encode a stream of job->src.n_bytes, its data left out; pieces of MTH_RANS_PIECE_BYTES are taken, the last one, which may be shorter, first.
+ * Encode a stream of job->src.n_bytes, its data left out; pieces of MTH_RANS_PIECE_BYTES are taken, the last one, which may
+ * be shorter, first.
  *
  * Shape     state: of the codec rans, to encode; job->dst as for the codec
  * Errors    MTH_ERR_UNSUPPORTED for a stream that the codec has to see whole, or that does not shrink; some or all of it was

@@ -41,7 +41,8 @@ static inline size_t mth_tiers_high_bytes(size_t n_vecs)
  * Encoders write the rest in front of rest_end and return how many pairs it has; there is room for all pairs and the slack.
  * Decoders read it from rest on, where bytes for all pairs and the slack may be read, and return how many pairs they took.
  *
- * Requires  a piece of a run of codes has whole groups, but for the last
+ * Requires  a piece of a run of codes has whole groups, but for the last; pairs of a second tier are such as the first one
+ *           leaves
  * Errors    none: any bytes are codes
  */
 struct mth_tiers_kernels {

@@ -27,7 +27,7 @@ enum { DEFAULT_ELEMS = 1 << 16, DEFAULT_ROUNDS = 31, MAX_ROUNDS = 1000, WARM_RUN
 static const uint64_t sample_ns = 100000;
 
 static mth_kernel_family *const families[] = {mth_kernel_cases_rans, mth_kernel_cases_ulp,
-                                              mth_kernel_cases_transforms};
+                                              mth_kernel_cases_tiers, mth_kernel_cases_transforms};
 
 struct arguments {
     size_t n_elems, rounds;

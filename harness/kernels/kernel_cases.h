@@ -39,6 +39,7 @@ typedef bool mth_kernel_family(struct mth_kernel_cases *cases, size_t n_elems);
 
 mth_kernel_family mth_kernel_cases_rans;       /* rans: narrow, wide, escapes, counts */
 mth_kernel_family mth_kernel_cases_ulp;        /* ulp-rans: contexts, steps, flags, symbols */
+mth_kernel_family mth_kernel_cases_tiers;      /* tiers: its first tier */
 mth_kernel_family mth_kernel_cases_transforms; /* exponent-split, byte-group, the hash */
 
 /* Exponents as those of trained weights: falling by half a value on one side, faster on the other. The same each time. */
