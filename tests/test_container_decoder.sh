@@ -38,7 +38,7 @@ decodes() {
 
 fixtures=tests/fixtures/torch
 for spec in store zstd:level=1 byte-group+zstd exponent-split+zstd/store exponent-split+byte-group+zstd//store/bit-shuffle+zlib \
-    exponent-split+rans/store byte-group+rans:aim=size \
+    exponent-split+rans/store byte-group+rans:aim=size exponent-split+tiers/store byte-group+tiers \
     bit-shuffle+xz:level=1 byte-group:width=3+bzip2; do
     for file in $fixtures/torch2-dtypes.bin $fixtures/torch2-views.pt; do
         judge "${spec}_on_$(basename "$file")_decodes" decodes "$spec" "$file"
@@ -52,11 +52,11 @@ for step in 100 101; do
         -n transformer.ln_f.bias $run-000$step.safetensors
 done
 for spec in delta-xor+store delta-sub+byte-group+zstd delta-ulp+byte-group+zstd delta-xor+exponent-split+zstd/store \
-    byte-group+zstd:prefix=yes ulp-rans byte-group+ulp-rans balanced max; do
+    byte-group+zstd:prefix=yes ulp-rans byte-group+ulp-rans fast balanced max; do
     judge "${spec}_against_a_base_decodes" decodes "$spec" "$dir/101" "$dir/100"
 done
 chunks='4KiB 1MiB'
-for spec in ulp-rans balanced max; do
+for spec in ulp-rans fast balanced max; do
     judge "${spec}_in_large_chunks_decodes" decodes "$spec" "$dir/101" "$dir/100"
 done
 judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"

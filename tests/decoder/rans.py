@@ -130,6 +130,17 @@ def decode_sparse(cursor, n):
     return bytes(out)
 
 
+def decode_plain(cursor, n, mode):
+    """What stands behind a head of mode 0, 1 or 2."""
+    if mode == 0:
+        require(cursor.left() == n, "a raw stream has another length")
+        return cursor.take(n)
+    if mode == 1:
+        require(cursor.left() == 1, "a constant stream has another length")
+        return cursor.take(1) * n
+    return decode_sparse(cursor, n)
+
+
 def decode_coded(cursor, n, mode, n_lanes, table):
     slots, marker, slot_bits = table
     lanes, out = Lanes(cursor, n_lanes, mode == WIDE, slot_bits), bytearray()
@@ -156,14 +167,8 @@ def decode(coded, n, model=None):
     mode, is_shared, log2_lanes = head & 7, head & 8, head >> 4
     require(mode <= WIDE and log2_lanes <= (6 if mode == NARROW else 5), "a head that is none")
     require(mode >= NARROW or head == mode, "a head that is none")
-    if mode == 0:
-        require(cursor.left() == n, "a raw stream has another length")
-        return cursor.take(n)
-    if mode == 1:
-        require(cursor.left() == 1, "a constant stream has another length")
-        return cursor.take(1) * n
-    if mode == 2:
-        return decode_sparse(cursor, n)
+    if mode < NARROW:
+        return decode_plain(cursor, n, mode)
     if is_shared:
         require(model is not None and model[0] == mode, "a model that is not there")
         table = model[1]

@@ -1,4 +1,4 @@
-"""Codecs: streams of bytes back from fewer. zstd comes from libzstd through ctypes, rans and ulp-rans are in files of their own."""
+"""Codecs: streams of bytes back from fewer. zstd comes from libzstd through ctypes, rans, tiers and ulp-rans are in files of their own."""
 import bz2
 import ctypes
 import ctypes.util
@@ -6,6 +6,7 @@ import lzma
 import zlib
 
 import rans
+import tiers
 import ulp_rans
 from cursor import require
 
@@ -45,6 +46,7 @@ CODECS = {
     "bzip2": lambda stream: bz2.decompress(stream.coded),
     "xz": lambda stream: lzma.decompress(stream.coded, lzma.FORMAT_XZ),
     "rans": lambda stream: rans.decode(stream.coded, stream.n, stream.model),
+    "tiers": lambda stream: tiers.decode(stream.coded, stream.n),
     "ulp-rans": lambda stream: ulp_rans.decode(stream.coded, stream.n, stream.elements, stream.reference),
 }
 
