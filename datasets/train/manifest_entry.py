@@ -17,14 +17,15 @@ import xxhash
 import checkpoint_files as files
 import pair_bound
 import run_record
+import schedule
 from runs import RUNS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 LICENCE = "Apache-2.0; trained on text that ships with Python (PSF-2.0)"
 ABOUT = ("datasets/train/README.md tells how. "
          "Its bits depend on the processor: docs/datasets.md tells what check accepts.")
-# Others are a by-product of the checkpoints that these need.
-DISTANCES = (1, 10, 40, 100, 400)
+# Where runs.py names no pairs, other distances are a by-product of the checkpoints that these need.
+DISTANCES = (1, 10)
 # format -> (what it adds to an id, what a title says of it)
 WORDS = {"bf16": ("", "bf16"), "bf16-two-names": ("", "bf16, the table stored twice"),
          "bf16-ema": ("-ema", "bf16 with its moving average"), "fp32": ("-fp32", "fp32"),
@@ -39,7 +40,8 @@ def stages(run):
     """(phase, what its ids begin with, pairs of steps) in the order of runs.py."""
     for phase in run["phases"]:
         if "pairs" not in phase:
-            yield phase, phase["name"], run_record.pairs_of(run, phase)
+            pairs = run_record.pairs_of(run, phase)
+            yield phase, phase["name"], [(base, step) for base, step in pairs if step - base in DISTANCES]
         for stage, pairs in phase.get("pairs", {}).items():
             yield phase, stage or phase["name"], pairs
 
@@ -59,7 +61,7 @@ def changed(base, path):
     return {"fraction_changed": round(record["fraction_changed"], 6), "n_elements": record["n_elements"]}
 
 
-def pairs_and_runs(name, run, rates):
+def pairs_and_runs(name, run):
     pairs, runs = [], []
     for phase, stage, wanted in stages(run):
         for file_format in run["formats"]:
@@ -72,22 +74,17 @@ def pairs_and_runs(name, run, rates):
             paths = {step: f"build/datasets/{name}/{files.path_of(phase['name'], step, file_format)}" for step in kept}
             runs.append({"id": run_id, "checkpoints": list(paths.values())})
             for base, step in wanted:
-                if step - base not in DISTANCES or base not in paths or step not in paths:
+                if base not in paths or step not in paths:
                     continue
                 pairs.append({"id": f"{run_id}-{step - base}", "title": f"{stage}, {words}, {steps_text(step - base)}",
                               "base": paths[base], "file": paths[step], "steps_apart": step - base,
-                              "lr": rates[phase["name"], base], **changed(paths[base], paths[step]), "run": run_id})
+                              "lr": schedule.rate_after(phase, base), **changed(paths[base], paths[step]), "run": run_id})
     return pairs, runs
 
 
 def entry(name, settings):
     run = RUNS[name]
-    # The pairs of the record say the rate of the first step after a base.
-    rates = {}
-    for record in settings["pairs"]:
-        phase, _, step = os.path.basename(record["base"]).partition("-step-")
-        rates[phase, int(step.split(".")[0])] = record["lr"]
-    pairs, runs = pairs_and_runs(name, run, rates)
+    pairs, runs = pairs_and_runs(name, run)
     checkpoints = [{"id": name, "title": f"{run['title']}, its last checkpoint", "file": pairs[-1]["file"]}]
     for record in reversed(settings["checkpoints"]):
         if record["file"].endswith(".safetensors") and "-fp32/" not in record["file"]:

@@ -12,10 +12,11 @@ import torch
 
 import checkpoint_files as files
 import checkpoint_stats as stats
+import schedule
 import word_corpus
 
 SCRIPTS = ("train.py", "learner.py", "objectives.py", "adapters.py", "corpus.py", "word_corpus.py", "gpt.py",
-           "two_tower.py", "text_corpus.py", "checkpoint_files.py")
+           "two_tower.py", "schedule.py", "text_corpus.py", "checkpoint_files.py")
 
 
 def scripts_digest():
@@ -108,7 +109,7 @@ def pairs_of(run, phase):
     return list(zip(steps, steps[1:])) + ([] if run["is_committed"] else [(steps[0], steps[-1])])
 
 
-def pairs(run, out, learning_rate):
+def pairs(run, out):
     """What changed in each pair of bf16 files."""
     records = []
     for phase in run["phases"]:
@@ -119,7 +120,7 @@ def pairs(run, out, learning_rate):
             n_changed = int(np.count_nonzero(base != bits))
             bound = stats.xor_bound(base, bits)
             records.append({"base": names[0], "target": names[1], "steps_apart": step - base_step,
-                            "lr": float(f"{learning_rate(phase, base_step + 1):.4g}"),
+                            "lr": schedule.rate_after(phase, base_step),
                             "n_elements": bits.size, "n_changed": n_changed,
                             "fraction_changed": round(n_changed / bits.size, 6),
                             "xor_bytes_order0_bound_ratio": bound and round(bound, 2)})

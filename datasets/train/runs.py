@@ -70,7 +70,7 @@ RUNS = {
         "is_committed": False, "formats": ["bf16"],
         "phases": [
             {"name": "1e-5", "text": "documentation", "steps": 100, "schedule": "constant", "peak_lr": 1e-5,
-             "checkpoints": [60, 61, 70, 100], "pairs": NEAR_TO_FAR, "log_every": 10},
+             "checkpoints": [60, 61, 70, 100], "pairs": {"": [*NEAR_TO_FAR[""], (61, 70)]}, "log_every": 10},
             {"name": "1e-6", "text": "documentation", "steps": 100, "schedule": "constant", "peak_lr": 1e-6,
              "checkpoints": [60, 61, 70, 100], "pairs": NEAR_TO_FAR, "log_every": 10},
         ],

@@ -39,20 +39,11 @@ from corpus import Corpus  # noqa: E402
 from gpt import Gpt  # noqa: E402
 from learner import Learner  # noqa: E402
 from runs import RUNS  # noqa: E402
+from schedule import learning_rate  # noqa: E402
 from two_tower import TwoTower  # noqa: E402
 
 
 MODELS = {"gpt": Gpt, "two-tower": TwoTower}
-
-
-def learning_rate(phase, step):
-    """The rate of update `step`, counted from 1: the one that turns the weights of step - 1 into those of step."""
-    if phase["schedule"] == "constant":
-        return phase["peak_lr"]
-    if step <= phase["warmup_steps"]:
-        return phase["peak_lr"] * step / phase["warmup_steps"]
-    progress = (step - phase["warmup_steps"]) / (phase["steps"] - phase["warmup_steps"])
-    return phase["final_lr"] + (phase["peak_lr"] - phase["final_lr"]) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def read_texts(settings):
@@ -213,7 +204,7 @@ class Run:
     def finish(self):
         """Measure the checkpoints, write settings.json and train.log beside them."""
         checkpoints = run_record.checkpoints(self.settings, self.out)
-        pairs = run_record.pairs(self.settings, self.out, learning_rate)
+        pairs = run_record.pairs(self.settings, self.out)
         for record in checkpoints:
             bound = f", exponent bound {record['exponent_bound_ratio']:.4f}" if "exponent_bound_ratio" in record else ""
             self.log(f"{record['file']}: {record['bytes']} bytes, sha256 {record['sha256']}{bound}")
