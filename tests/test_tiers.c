@@ -76,7 +76,10 @@ static void build_for(enum shape shape, uint64_t seed, struct mth_tiers_table *t
     fill_shape(shape, seed, content, N);
     for (size_t i = 0; i < N; i++)
         counts[content[i]]++;
-    mth_tiers_table_build(counts, N, table);
+    unsigned mode = 0;
+    for (unsigned v = 1; v < 256; v++)
+        mode = counts[v] > counts[mode] ? v : mode;
+    mth_tiers_table_build(counts, N, (uint8_t)mode, table);
 }
 
 static bool has_rank(const struct mth_tiers_table *table, uint8_t byte)

@@ -319,18 +319,39 @@ TARGET static size_t encode_flags(const struct mth_tiers_table *table, const uin
     return (size_t)(rest_end - rest);
 }
 
+/* Four vectors at a time: mostly none of them has one. */
+VEC_INLINE size_t find(struct ranks_of ranks, bool has_far, const uint8_t *src, size_t n_vecs, uint16_t first,
+                       uint16_t *places)
+{
+    enum { AT_ONCE = 4 };
+    vec none = fill(MTH_TIERS_NO_RANK);
+    size_t found = 0;
+    for (size_t v = 0; v + AT_ONCE <= n_vecs; v += AT_ONCE) {
+        vec found_ranks[AT_ONCE], largest = fill(0);
+        for (size_t i = 0; i < AT_ONCE; i++) {
+            found_ranks[i] = rank(ranks, load(src + (v + i) * MTH_TIERS_VEC), has_far);
+            largest = _mm256_max_epu8(largest, found_ranks[i]);
+        }
+        if (!_mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, none)))
+            continue;
+        for (size_t i = 0; i < AT_ONCE; i++) {
+            uint32_t bits = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(found_ranks[i], none));
+            for (; bits; bits &= bits - 1)
+                places[found++] = (uint16_t)(first + (v + i) * MTH_TIERS_VEC + (unsigned)__builtin_ctz(bits));
+        }
+    }
+    return found;
+}
+
 TARGET static size_t find_unranked(const struct mth_tiers_table *table, const uint8_t *src, size_t n,
                                    uint16_t first, uint16_t *places)
 {
     struct ranks_of ranks = load_ranks(table);
-    size_t found = 0, i = 0;
-    for (; n - i >= MTH_TIERS_VEC; i += MTH_TIERS_VEC) {
-        vec unranked = _mm256_cmpeq_epi8(rank(ranks, load(src + i), true), fill(MTH_TIERS_NO_RANK));
-        for (uint32_t bits = (uint32_t)_mm256_movemask_epi8(unranked); bits; bits &= bits - 1)
-            places[found++] = (uint16_t)(first + i + (unsigned)__builtin_ctz(bits));
-    }
-    return found +
-           mth_tiers_portable.find_unranked(table, src + i, n - i, (uint16_t)(first + i), places + found);
+    size_t n_vecs = n / MTH_TIERS_VEC / 4 * 4, done = n_vecs * MTH_TIERS_VEC;
+    size_t found = table->has_far ? find(ranks, true, src, n_vecs, first, places)
+                                  : find(ranks, false, src, n_vecs, first, places);
+    return found + mth_tiers_portable.find_unranked(table, src + done, n - done, (uint16_t)(first + done),
+                                                    places + found);
 }
 
 const struct mth_tiers_kernels mth_tiers_avx2 = {

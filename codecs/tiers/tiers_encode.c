@@ -166,22 +166,32 @@ static int encode_raw(struct mth_encode_job *job)
     return MTH_OK;
 }
 
-/* The most frequent value, if nearly all counted bytes are that; else -1. */
-static int nearly_all(const struct mth_rans_counts *counts)
+static uint8_t most_frequent(const struct mth_rans_counts *counts)
 {
-    int best = 0;
-    for (int v = 1; v < 256; v++)
-        best = counts->n[v] > counts->n[best] ? v : best;
-    return (counts->n_counted - counts->n[best]) * NEARLY_CONSTANT <= counts->n_counted ? best : -1;
+    uint32_t most = 0;
+    unsigned best = 0;
+    for (unsigned v = 0; v < 256; v++)
+        most = counts->n[v] > most ? counts->n[v] : most;
+    while (counts->n[best] != most)
+        best++;
+    return (uint8_t)best;
+}
+
+/* Nearly constant streams are looked at whole: their exceptions may cost less than codes. */
+static bool nearly_constant(const struct mth_rans_counts *counts, uint8_t value)
+{
+    return (counts->n_counted - counts->n[value]) * NEARLY_CONSTANT <= counts->n_counted;
 }
 
 /* Makes the table and tells what a stream of n bytes would take with it. */
-static uint64_t choose_table(struct mth_tiers_state *state, const struct mth_rans_counts *counts, size_t n)
+static uint64_t choose_table(struct mth_tiers_state *state, const struct mth_rans_counts *counts,
+                             uint8_t mode, size_t n)
 {
     size_t n_blocks = (n - 1) / MTH_TIERS_BLOCK_BYTES + 1;
-    mth_tiers_table_build(counts->n, (uint32_t)counts->n_counted, &state->table);
+    uint32_t n_counted = (uint32_t)counts->n_counted;
+    mth_tiers_table_build(counts->n, n_counted, mode, &state->table);
     return MTH_TIERS_HEAD_BYTES + MTH_TIERS_WIRE_BYTES + (uint64_t)n_blocks * PADDING_BYTES +
-           mth_tiers_table_price(&state->table, counts->n, (uint32_t)counts->n_counted, n);
+           mth_tiers_table_price(&state->table, counts->n, n_counted, n);
 }
 
 static const uint8_t *read_memory(void *arg, size_t at, size_t n, uint8_t *room)
@@ -205,15 +215,15 @@ int mth_tiers_encode(void *opaque, struct mth_encode_job *job)
         return MTH_OK;
     }
     mth_rans_sample(job->src.data, n, false, &counts);
-    int value = nearly_all(&counts);
-    if (value >= 0) {
-        n_others = mth_rans_count_others(job->src.data, n, (uint8_t)value);
+    uint8_t value = most_frequent(&counts);
+    if (nearly_constant(&counts, value)) {
+        n_others = mth_rans_count_others(job->src.data, n, value);
         sparse_price = SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
     }
     if (n_others == 0)
-        return encode_short(job, 0, (uint8_t)value, n_room) ? MTH_OK : encode_raw(job);
-    uint64_t price = choose_table(state, &counts, n);
-    if (sparse_price < price && encode_short(job, n_others, (uint8_t)value, n_room))
+        return encode_short(job, 0, value, n_room) ? MTH_OK : encode_raw(job);
+    uint64_t price = choose_table(state, &counts, value, n);
+    if (sparse_price < price && encode_short(job, n_others, value, n_room))
         return MTH_OK;
     struct source source = {read_memory, &job->src, n};
     return price <= n && encode_coded(state, &source, job, n_room) ? MTH_OK : encode_raw(job);
@@ -239,7 +249,8 @@ int mth_tiers_encode_pieces(void *opaque, const struct mth_piece_feed *feed, str
     if (n <= MTH_TIERS_STEP_BYTES)
         return MTH_ERR_UNSUPPORTED;
     mth_rans_sample_of(feed->sample, feed->arg, n, false, &counts);
-    if (nearly_all(&counts) >= 0 || choose_table(state, &counts, n) > n)
+    uint8_t value = most_frequent(&counts);
+    if (nearly_constant(&counts, value) || choose_table(state, &counts, value, n) > n)
         return MTH_ERR_UNSUPPORTED;
     struct source source = {read_feed, &own_feed, n};
     return encode_coded(state, &source, job, mth_size_min(job->dst_capacity, n)) ? MTH_OK

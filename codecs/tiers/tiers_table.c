@@ -48,13 +48,10 @@ static bool in_run(unsigned base, unsigned v)
  * A run of values as long as there are ranks: of those with the most frequent value, the one that has most of the counted
  * bytes. Values follow each other modulo 256.
  */
-static unsigned best_base(const uint32_t counts[N_VALUES], uint32_t *n_inside)
+static unsigned best_base(const uint32_t counts[N_VALUES], unsigned mode, uint32_t *n_inside)
 {
-    unsigned mode = 0, best;
-    for (unsigned v = 1; v < N_VALUES; v++)
-        mode = counts[v] > counts[mode] ? v : mode;
     uint32_t sum = 0;
-    best = (mode + N_VALUES + 1 - MTH_TIERS_RANKS) % N_VALUES;
+    unsigned best = (mode + N_VALUES + 1 - MTH_TIERS_RANKS) % N_VALUES;
     for (unsigned i = 0; i < MTH_TIERS_RANKS; i++)
         sum += counts[(best + i) % N_VALUES];
     *n_inside = sum;
@@ -101,10 +98,11 @@ static void choose_far(const uint32_t counts[N_VALUES], uint32_t least_gain, str
     value[k] = (uint8_t)far;
 }
 
-static void choose_ranks(const uint32_t counts[N_VALUES], uint32_t n_counted, struct mth_tiers_table *table)
+static void choose_ranks(const uint32_t counts[N_VALUES], uint32_t n_counted, unsigned mode,
+                         struct mth_tiers_table *table)
 {
     uint32_t n_inside;
-    table->base = (uint8_t)best_base(counts, &n_inside);
+    table->base = (uint8_t)best_base(counts, mode, &n_inside);
     table->far = table->base;
     table->has_far = false;
     sort_run(counts, table->base, table->value);
@@ -121,6 +119,12 @@ static void choose_ranks(const uint32_t counts[N_VALUES], uint32_t n_counted, st
 
 /* ---- pairs ---- */
 
+static uint32_t next_in_row(const uint32_t count[MTH_TIERS_RANKS], const uint8_t end[16], unsigned a)
+{
+    unsigned b = end[a];
+    return b < MTH_TIERS_RANKS && (a == 0 || b < end[a - 1]) ? count[a] * count[b] : 0;
+}
+
 /*
  * The most frequent pairs if neighbours know nothing of each other. Counts fall with the rank, so that the pairs of a lower
  * rank a with a code are those with the first upper ranks, and no more than those of a - 1: the next best pair is the next one
@@ -129,26 +133,25 @@ static void choose_ranks(const uint32_t counts[N_VALUES], uint32_t n_counted, st
 static void choose_pairs(const uint32_t count[MTH_TIERS_RANKS], const uint8_t begin[16],
                          struct mth_tiers_tier *tier)
 {
-    uint64_t next[MTH_TIERS_RANKS + 1] = {0}; /* how frequent the next pair of each row is */
-    uint8_t *end = tier->end;
+    uint32_t next[MTH_TIERS_RANKS + 1]; /* how frequent the next pair of a row is; 0: it is no candidate */
     unsigned n_rows = 1;
-    memcpy(end, begin, sizeof tier->end);
-    while (n_rows < MTH_TIERS_RANKS && end[n_rows - 1])
+    memcpy(tier->end, begin, sizeof tier->end);
+    while (n_rows < MTH_TIERS_RANKS && tier->end[n_rows - 1])
         n_rows++;
     for (unsigned a = 0; a < n_rows; a++)
-        next[a] = end[a] < MTH_TIERS_RANKS ? (uint64_t)count[a] * count[end[a]] : 0;
+        next[a] = next_in_row(count, tier->end, a);
     for (unsigned n = 0; n < MTH_TIERS_PAIRS; n++) {
         unsigned best = 0;
         for (unsigned a = 1; a < n_rows; a++)
-            best = next[a] > next[best] && end[a] < end[a - 1] ? a : best;
+            best = next[a] > next[best] ? a : best;
         if (next[best] == 0)
             return;
-        end[best]++;
-        next[best] = end[best] < MTH_TIERS_RANKS ? (uint64_t)count[best] * count[end[best]] : 0;
-        if (best + 1 == n_rows && n_rows < MTH_TIERS_RANKS) {
-            next[n_rows] = (uint64_t)count[n_rows] * count[0];
-            n_rows++;
-        }
+        tier->end[best]++;
+        next[best] = next_in_row(count, tier->end, best);
+        if (best + 1 == MTH_TIERS_RANKS)
+            continue;
+        next[best + 1] = next_in_row(count, tier->end, best + 1);
+        n_rows += best + 1 == n_rows;
     }
 }
 
@@ -164,11 +167,12 @@ static void build_tiers(const uint32_t count[MTH_TIERS_RANKS], bool has_flags, s
     finish(table);
 }
 
-void mth_tiers_table_build(const uint32_t counts[N_VALUES], uint32_t n_counted, struct mth_tiers_table *table)
+void mth_tiers_table_build(const uint32_t counts[N_VALUES], uint32_t n_counted, uint8_t mode,
+                           struct mth_tiers_table *table)
 {
     enum { PRICED = 1 << 20 };
     uint32_t count[MTH_TIERS_RANKS];
-    choose_ranks(counts, n_counted, table);
+    choose_ranks(counts, n_counted, mode, table);
     for (unsigned r = 0; r < MTH_TIERS_RANKS; r++)
         count[r] = counts[table->value[r]];
     build_tiers(count, false, table);

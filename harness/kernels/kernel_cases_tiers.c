@@ -63,6 +63,14 @@ static bool check_decoded(void *data)
     return true;
 }
 
+static uint8_t most_frequent(const uint32_t counts[256])
+{
+    unsigned best = 0;
+    for (unsigned v = 1; v < 256; v++)
+        best = counts[v] > counts[best] ? v : best;
+    return (uint8_t)best;
+}
+
 static struct stream *make_stream(size_t n)
 {
     struct stream *stream = calloc(1, sizeof *stream);
@@ -87,7 +95,7 @@ static struct stream *make_stream(size_t n)
     mth_kernel_exponents(stream->src, n);
     for (; n_counted < n && n_counted < 1 << 15; n_counted++)
         counts[stream->src[n_counted]]++;
-    mth_tiers_table_build(counts, n_counted, &stream->table);
+    mth_tiers_table_build(counts, n_counted, most_frequent(counts), &stream->table);
     struct mth_tiers_codes codes = {stream->low, stream->high};
     uint8_t *end = stream->dst_rest + rest_room(stream);
     stream->n_rest = mth_tiers_portable.encode_bytes(&stream->table, stream->src, stream->n_vecs, codes, end);
