@@ -141,6 +141,9 @@ int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mt
                            const struct mth_bundle_chunk *chunk, uint8_t **scratch, size_t *capacity,
                            struct mth_bytes *out, struct mth_error *err);
 
+/* Do the segments of a chunk lie behind one another, in their order? There is one at least. */
+bool mth_bundle_is_flat(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk);
+
 /* The bytes of a chunk out of its bundle's: in place when they lie together. */
 int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
                       const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out);

@@ -250,7 +250,7 @@ static int flush(struct batch *batch)
         return mth_error_set(batch->err, status, "the bundle at byte %llu: %s",
                              (unsigned long long)batch->owners[0]->bundle->offset, mth_status_text(status));
     for (size_t i = 0; i < batch->n; i++) {
-        if (batch->chunks[i]->n_segments > 1)
+        if (!mth_bundle_is_flat(batch->owners[i]->bundle, batch->chunks[i]))
             scatter(batch->owners[i]->bundle, batch->chunks[i], batch->jobs[i].dst, batch->owners[i]->dst);
     }
     batch->n = 0;
@@ -295,7 +295,7 @@ static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
         return MTH_OK;
     }
     job.dst = owner->dst + owner->bundle->segments[chunk->first].at;
-    if (chunk->n_segments > 1) {
+    if (!mth_bundle_is_flat(owner->bundle, chunk)) {
         status = mth_array_reserve(coder->memory, &worker->gathered[lane], &worker->gathered_capacity[lane],
                                    chunk->n_bytes, 1);
         if (status)

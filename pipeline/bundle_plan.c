@@ -148,11 +148,23 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
     return status;
 }
 
+bool mth_bundle_is_flat(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk)
+{
+    const struct mth_bundle_segment *segments = bundle->segments;
+    uint32_t at = segments[chunk->first].at;
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = segments[i].next) {
+        if (segments[i].at != at)
+            return false;
+        at += segments[i].n_bytes;
+    }
+    return true;
+}
+
 int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
                       const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out)
 {
     const struct mth_bundle_segment *segments = bundle->segments;
-    if (chunk->n_segments == 1) {
+    if (mth_bundle_is_flat(bundle, chunk)) {
         *out = (struct mth_bytes){bytes + segments[chunk->first].at, chunk->n_bytes};
         return MTH_OK;
     }
