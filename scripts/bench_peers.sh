@@ -45,7 +45,7 @@ for package in zipnn openzl z4ai zstd; do
         continue
     fi
     case $package in
-    zstd) set -- "$@" "$(peer_option zstd-3 zstd 3)" "$(peer_option zstd-19 zstd 19)" ;;
+    zstd) set -- "$@" "$(peer_option zstd-3 zstd 3)" ;;
     *) set -- "$@" "$(peer_option "$package" "$package")" ;;
     esac
     case $package in
