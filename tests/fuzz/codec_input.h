@@ -8,7 +8,8 @@
  *     13  u8    the type of the symbols, an index of codec_input_types
  *     14  u16   bytes that each stream decodes to; what is to be encoded is repeated up to this length
  *     16  u8    from 0xf0 on: times 2 to the power of 1 to 4, the low two bits and one. Large ones are rare, for they are slow
- *     17  u16   bytes of the context; for a codec that needs a reference it is repeated, or cut, to what a stream decodes to
+ *     17  u16   bytes of the context; for a codec that needs a reference it is repeated, or cut, to what a stream decodes
+ *               to, and no more than 4 KiB are encoded
  *     19  u16   bytes of the model's wire form
  *     21        the context, the model, the streams: all alike in size but the last, which has the rest
  *
