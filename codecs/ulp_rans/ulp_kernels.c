@@ -31,13 +31,13 @@ void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles)
     enum { ZERO = 0x80, LANES = 8 };
     memset(shuffles, ZERO, sizeof *shuffles);
     for (unsigned mask = 0; mask < 256; mask++) {
-        uint8_t n = 0;
-        for (uint8_t lane = 0; lane < LANES; lane++) {
+        unsigned n = 0;
+        for (unsigned lane = 0; lane < LANES; lane++) {
             if (!(mask >> lane & 1))
                 continue;
-            shuffles->gather8[mask][n] = lane;
-            shuffles->scatter8[mask][lane] = n;
-            for (uint8_t half = 0; half < 2; half++) {
+            shuffles->gather8[mask][n] = (uint8_t)lane;
+            shuffles->scatter8[mask][lane] = (uint8_t)n;
+            for (unsigned half = 0; half < 2; half++) {
                 shuffles->gather16[mask][2 * n + half] = (uint8_t)(2 * lane + half);
                 shuffles->scatter16[mask][2 * lane + half] = (uint8_t)(2 * n + half);
             }

@@ -83,7 +83,7 @@ MTH_ALWAYS_INLINE bool join_one(unsigned symbol, unsigned shift, unsigned lane_b
         bool is_down;                                                                                      \
         for (; i < n; i++) {                                                                               \
             uint64_t v = magnitude##bits(steps, i, &is_down);                                              \
-            signs[i / 8] |= (uint8_t)(is_down << i % 8);                                                   \
+            signs[i / 8] |= (uint8_t)((0u - is_down) & 1u << i % 8);                                       \
             if (!split_one(v, shift[contexts[i]], bits, &extra, &symbols[i]))                              \
                 return false;                                                                              \
         }                                                                                                  \

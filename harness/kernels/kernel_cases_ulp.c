@@ -13,8 +13,7 @@ enum { SLACK_BYTES = 64, LANES = 64, TOP = 124 };
 
 /* A pair and all that is made of it by the plainest kernels, shared by the cases that read it. */
 struct pair {
-    struct mth_ulp_format format;
-    struct mth_ulp_shuffles shuffles;
+    struct mth_rans_writer flags, coded_symbols;
     struct mth_ulp_table table;
     size_t n, n_groups, n_changed, n_bytes; /* bytes: of the elements */
     uint8_t *src, *base, *dst;              /* dst: for what a case writes, room for anything */
@@ -23,7 +22,8 @@ struct pair {
     size_t n_extra;
     uint32_t *masks, *masks_out;
     uint8_t *flags_room, *symbols_room; /* n bytes and slack each, written from the end */
-    struct mth_rans_writer flags, coded_symbols;
+    struct mth_ulp_format format;
+    struct mth_ulp_shuffles shuffles;
 };
 
 struct run {
