@@ -10,7 +10,6 @@
 
 enum {
     HEAD_BYTES = 1,
-    SHORT_HEAD_BYTES = 2,  /* with the value of the constant and the sparse mode */
     NEARLY_CONSTANT = 16,  /* from one other value in this many on, exceptions are counted */
     WIDE_GAIN = 64,        /* narrow is faster: wide has to save one byte in this many, where speed counts */
     LEAST_TABLE_BYTES = 8, /* no useful table takes fewer */
@@ -218,17 +217,11 @@ static bool encode_table(const struct mth_rans_state *state, const struct mth_ra
 
 static bool encode_short(struct mth_encode_job *job, size_t n_others, uint8_t value, size_t n_room)
 {
-    if (n_room < SHORT_HEAD_BYTES)
-        return false;
-    job->dst[0] = n_others ? MTH_RANS_SPARSE : MTH_RANS_CONSTANT;
-    job->dst[1] = value;
-    uint8_t *end = job->dst + SHORT_HEAD_BYTES;
-    if (n_others)
-        end = mth_rans_sparse_write(job->src.data, job->src.n_bytes, value, end, job->dst + n_room);
-    if (!end)
-        return false;
-    job->out = (struct mth_bytes){job->dst, (size_t)(end - job->dst)};
-    return true;
+    uint8_t mode = n_others ? MTH_RANS_SPARSE : MTH_RANS_CONSTANT;
+    size_t n = mth_rans_short_write(job->src, mode, n_others, value, job->dst, n_room);
+    if (n > 0)
+        job->out = (struct mth_bytes){job->dst, n};
+    return n > 0;
 }
 
 static int encode_raw(struct mth_encode_job *job)
@@ -239,14 +232,6 @@ static int encode_raw(struct mth_encode_job *job)
     memcpy(job->dst + HEAD_BYTES, job->src.data, job->src.n_bytes);
     job->out = (struct mth_bytes){job->dst, job->src.n_bytes + HEAD_BYTES};
     return MTH_OK;
-}
-
-static uint8_t most_frequent(const struct mth_rans_counts *counts)
-{
-    size_t best = 0;
-    for (size_t v = 1; v < 256; v++)
-        best = counts->n[v] > counts->n[best] ? v : best;
-    return (uint8_t)best;
 }
 
 /* Nearly constant streams are looked at whole: their exceptions may cost less than any table. */
@@ -286,12 +271,12 @@ int mth_rans_encode(void *opaque, struct mth_encode_job *job)
         return MTH_OK;
     }
     mth_rans_sample(job->src.data, n, state->for_size, &counts);
-    uint8_t value = most_frequent(&counts);
+    uint8_t value = mth_rans_most_frequent(&counts);
     uint64_t price, sparse_price = UINT64_MAX;
     size_t n_others = n;
     if (nearly_constant(&counts, value)) {
         n_others = mth_rans_count_others(job->src.data, n, value);
-        sparse_price = SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
+        sparse_price = MTH_RANS_SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
     }
     if (n_others == 0)
         return encode_short(job, 0, value, n_room) ? MTH_OK : encode_raw(job);
@@ -358,7 +343,7 @@ int mth_rans_encode_pieces(void *opaque, const struct mth_piece_feed *feed, stru
     if (n <= MTH_RANS_PIECE_BYTES)
         return MTH_ERR_UNSUPPORTED;
     mth_rans_sample_of(feed->sample, feed->arg, n, state->for_size, &counts);
-    if (nearly_constant(&counts, most_frequent(&counts)))
+    if (nearly_constant(&counts, mth_rans_most_frequent(&counts)))
         return MTH_ERR_UNSUPPORTED;
     const struct mth_rans_model *table = pick_table(state, job->model, &counts, n, &price);
     if (!table || table->mode != MTH_RANS_NARROW || price > n)

@@ -83,3 +83,14 @@ size_t mth_rans_count_others(const uint8_t *src, size_t n, uint8_t value)
     }
     return others;
 }
+
+uint8_t mth_rans_most_frequent(const struct mth_rans_counts *counts)
+{
+    uint32_t most = 0;
+    unsigned best = 0;
+    for (unsigned v = 0; v < 256; v++)
+        most = counts->n[v] > most ? counts->n[v] : most;
+    while (counts->n[best] != most)
+        best++;
+    return (uint8_t)best;
+}

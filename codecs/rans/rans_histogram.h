@@ -31,6 +31,9 @@ void mth_rans_sample_of(const uint8_t *(*read)(void *arg, size_t at, size_t n, u
 /* The same of bytes in memory. */
 void mth_rans_sample(const uint8_t *src, size_t n, bool thorough, struct mth_rans_counts *counts);
 
+/* The lowest of the values that were counted most often. */
+uint8_t mth_rans_most_frequent(const struct mth_rans_counts *counts);
+
 /* How many bytes differ from value. */
 size_t mth_rans_count_others(const uint8_t *src, size_t n, uint8_t value);
 

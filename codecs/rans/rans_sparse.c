@@ -48,6 +48,19 @@ uint8_t *mth_rans_sparse_write(const uint8_t *src, size_t n, uint8_t value, uint
     return out;
 }
 
+size_t mth_rans_short_write(struct mth_bytes src, uint8_t mode, size_t n_others, uint8_t value, uint8_t *dst,
+                            size_t n_room)
+{
+    if (n_room < MTH_RANS_SHORT_HEAD_BYTES)
+        return 0;
+    dst[0] = mode;
+    dst[1] = value;
+    uint8_t *end = dst + MTH_RANS_SHORT_HEAD_BYTES;
+    if (n_others)
+        end = mth_rans_sparse_write(src.data, src.n_bytes, value, end, dst + n_room);
+    return end ? (size_t)(end - dst) : 0;
+}
+
 int mth_rans_sparse_read(struct mth_bytes wire, uint8_t value, uint8_t *dst, size_t n)
 {
     const uint8_t *in = wire.data, *end = wire.data + wire.n_bytes;

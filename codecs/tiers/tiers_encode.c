@@ -10,7 +10,6 @@
 
 enum {
     RAW_HEAD_BYTES = 1,
-    SHORT_HEAD_BYTES = 2, /* with the value of the constant and the sparse mode */
     NEARLY_CONSTANT = 16, /* from one other value in this many on, exceptions are counted */
     PLACE_BYTES = 3,
     PADDING_BYTES =
@@ -143,17 +142,11 @@ static bool encode_coded(struct mth_tiers_state *state, const struct source *sou
 
 static bool encode_short(struct mth_encode_job *job, size_t n_others, uint8_t value, size_t n_room)
 {
-    if (n_room < SHORT_HEAD_BYTES)
-        return false;
-    job->dst[0] = n_others ? MTH_TIERS_SPARSE : MTH_TIERS_CONSTANT;
-    job->dst[1] = value;
-    uint8_t *end = job->dst + SHORT_HEAD_BYTES;
-    if (n_others)
-        end = mth_rans_sparse_write(job->src.data, job->src.n_bytes, value, end, job->dst + n_room);
-    if (!end)
-        return false;
-    job->out = (struct mth_bytes){job->dst, (size_t)(end - job->dst)};
-    return true;
+    uint8_t mode = n_others ? MTH_TIERS_SPARSE : MTH_TIERS_CONSTANT;
+    size_t n = mth_rans_short_write(job->src, mode, n_others, value, job->dst, n_room);
+    if (n > 0)
+        job->out = (struct mth_bytes){job->dst, n};
+    return n > 0;
 }
 
 static int encode_raw(struct mth_encode_job *job)
@@ -164,17 +157,6 @@ static int encode_raw(struct mth_encode_job *job)
     memcpy(job->dst + RAW_HEAD_BYTES, job->src.data, job->src.n_bytes);
     job->out = (struct mth_bytes){job->dst, job->src.n_bytes + RAW_HEAD_BYTES};
     return MTH_OK;
-}
-
-static uint8_t most_frequent(const struct mth_rans_counts *counts)
-{
-    uint32_t most = 0;
-    unsigned best = 0;
-    for (unsigned v = 0; v < 256; v++)
-        most = counts->n[v] > most ? counts->n[v] : most;
-    while (counts->n[best] != most)
-        best++;
-    return (uint8_t)best;
 }
 
 /* Nearly constant streams are looked at whole: their exceptions may cost less than codes. */
@@ -215,10 +197,10 @@ int mth_tiers_encode(void *opaque, struct mth_encode_job *job)
         return MTH_OK;
     }
     mth_rans_sample(job->src.data, n, false, &counts);
-    uint8_t value = most_frequent(&counts);
+    uint8_t value = mth_rans_most_frequent(&counts);
     if (nearly_constant(&counts, value)) {
         n_others = mth_rans_count_others(job->src.data, n, value);
-        sparse_price = SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
+        sparse_price = MTH_RANS_SHORT_HEAD_BYTES + mth_rans_sparse_estimate(n, n_others);
     }
     if (n_others == 0)
         return encode_short(job, 0, value, n_room) ? MTH_OK : encode_raw(job);
@@ -249,7 +231,7 @@ int mth_tiers_encode_pieces(void *opaque, const struct mth_piece_feed *feed, str
     if (n <= MTH_TIERS_STEP_BYTES)
         return MTH_ERR_UNSUPPORTED;
     mth_rans_sample_of(feed->sample, feed->arg, n, false, &counts);
-    uint8_t value = most_frequent(&counts);
+    uint8_t value = mth_rans_most_frequent(&counts);
     if (nearly_constant(&counts, value) || choose_table(state, &counts, value, n) > n)
         return MTH_ERR_UNSUPPORTED;
     struct source source = {read_feed, &own_feed, n};
