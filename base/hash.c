@@ -2,7 +2,7 @@
 #include "base/hash.h"
 
 #include "base/cpu.h"
-#include "base/hash_avx2.h"
+#include "base/hash_kernels.h"
 #include "base/xxh3.h"
 
 #include <stdio.h>
@@ -13,8 +13,12 @@ enum { SHORT_BYTES = 240 };
 
 uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed)
 {
+#ifdef MTH_HASH_HAVE_X86
+    if (n_bytes > SHORT_BYTES && mth_cpu_features() & MTH_CPU_AVX512)
+        return mth_hash64_avx512(data, n_bytes, seed);
     if (n_bytes > SHORT_BYTES && mth_cpu_features() & MTH_CPU_AVX2)
         return mth_hash64_avx2(data, n_bytes, seed);
+#endif
     return XXH3_64bits_withSeed(data, n_bytes, seed);
 }
 

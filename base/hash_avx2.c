@@ -1,7 +1,7 @@
-/* XXH3-64 by AVX2: the header of xxHash once more, with 256-bit accumulators; see hash_avx2.h. */
-#include "base/hash_avx2.h"
+/* XXH3-64 by AVX2: the header of xxHash once more, with 256-bit accumulators; see hash_kernels.h. */
+#include "base/hash_kernels.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef MTH_HASH_HAVE_X86
 
 /* Before the attributes: these headers bring their own. */
 #include <immintrin.h>
@@ -30,12 +30,5 @@ uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed)
 #endif
 
 #else
-
-#include "base/hash.h"
-
-uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed)
-{
-    return mth_hash64(data, n_bytes, seed);
-}
-
+typedef int mth_hash_avx2_is_not_here;
 #endif

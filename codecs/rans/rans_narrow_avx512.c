@@ -5,16 +5,14 @@
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
 
 #include "base/cpu.h"
+#include "codecs/rans/rans_avx512.h"
 
 #ifndef RANS_EMULATED
-#include <immintrin.h>
-#define RANS_NAME mth_rans_narrow_avx512
-#define RANS_TARGET                                                                             \
-    __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi," \
-                          "avx512vbmi2")))
+#define RANS_NAME     mth_rans_narrow_avx512
 #define RANS_32_LANES mth_rans_narrow_avx2
 #endif
 
+#define RANS_TARGET RANS_TARGET_AVX512
 #define RANS_TEXT  "avx512"
 #define RANS_NEEDS (MTH_CPU_AVX512 | MTH_CPU_VBMI)
 #define VEC_INLINE static inline __attribute__((always_inline)) RANS_TARGET
@@ -72,58 +70,22 @@ VEC_INLINE vec v_positions(const struct mth_rans_narrow_table *table, vec bytes)
 
 VEC_INLINE void v_multiply_add(vec f, vec h, vec r, vec *high, vec *low)
 {
-    vec zero = _mm512_setzero_si512(), byte = _mm512_set1_epi16(255);
-    vec a = _mm512_mullo_epi16(_mm512_unpacklo_epi8(f, zero), _mm512_unpacklo_epi8(h, zero));
-    vec b = _mm512_mullo_epi16(_mm512_unpackhi_epi8(f, zero), _mm512_unpackhi_epi8(h, zero));
-    a = _mm512_add_epi16(a, _mm512_unpacklo_epi8(r, zero));
-    b = _mm512_add_epi16(b, _mm512_unpackhi_epi8(r, zero));
-    *high = _mm512_packus_epi16(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8));
-    *low = _mm512_packus_epi16(_mm512_and_si512(a, byte), _mm512_and_si512(b, byte));
+    mth_rans_512_multiply_add(f, h, r, high, low);
 }
 
-/* Expanded from a register: from memory, some processors take it apart byte by byte. */
 VEC_INLINE const uint8_t *v_refill(vec *high, vec *low, const uint8_t *in)
 {
-    __mmask64 empty = _mm512_testn_epi8_mask(*high, *high);
-    *high = _mm512_mask_blend_epi8(empty, *high, *low);
-    *low = _mm512_mask_expand_epi8(*low, empty, v_load(in));
-    return in + __builtin_popcountll((uint64_t)empty);
+    return mth_rans_512_refill(high, low, in);
 }
 
-/* What counts is moved to the end of the 64 bytes that go out; the next vector covers the rest. */
 VEC_INLINE uint8_t *v_emit(vec freq, vec *high, vec *low, uint8_t *at)
 {
-    static const uint8_t ascending[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                          16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-                                          32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
-                                          48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    __mmask64 full = _mm512_cmpge_epu8_mask(*high, freq);
-    int n = __builtin_popcountll((uint64_t)full);
-    vec bytes = _mm512_maskz_compress_epi8(full, *low);
-    v_store(at - 64, _mm512_permutexvar_epi8(v_add(v_load(ascending), v_fill((uint8_t)n)), bytes));
-    *low = _mm512_mask_blend_epi8(full, *low, *high);
-    *high = _mm512_mask_blend_epi8(full, *high, _mm512_setzero_si512());
-    return at - n;
-}
-
-/* As in rans_narrow_avx2.c: the quotient, or one less and a rest that is f too large. */
-VEC_INLINE vec divide_words(vec x, vec f, vec reciprocal, vec *rest)
-{
-    vec q = _mm512_mulhi_epu16(x, reciprocal);
-    vec r = _mm512_sub_epi16(x, _mm512_mullo_epi16(q, f));
-    *rest = _mm512_min_epu16(r, _mm512_sub_epi16(r, f));
-    return _mm512_mask_add_epi16(q, _mm512_cmpneq_epi16_mask(r, *rest), q, _mm512_set1_epi16(1));
+    return mth_rans_512_emit(_mm512_cmpge_epu8_mask(*high, freq), high, low, at);
 }
 
 VEC_INLINE void v_divide(vec h, vec l, vec f, vec reciprocal_low, vec reciprocal_high, vec *q, vec *rest)
 {
-    vec zero = _mm512_setzero_si512(), rest_a, rest_b;
-    vec a = divide_words(_mm512_unpacklo_epi8(l, h), _mm512_unpacklo_epi8(f, zero),
-                         _mm512_unpacklo_epi8(reciprocal_low, reciprocal_high), &rest_a);
-    vec b = divide_words(_mm512_unpackhi_epi8(l, h), _mm512_unpackhi_epi8(f, zero),
-                         _mm512_unpackhi_epi8(reciprocal_low, reciprocal_high), &rest_b);
-    *q = _mm512_packus_epi16(a, b);
-    *rest = _mm512_packus_epi16(rest_a, rest_b);
+    mth_rans_512_divide(h, l, f, reciprocal_low, reciprocal_high, q, rest);
 }
 
 VEC_INLINE uint64_t v_equal_bits(vec a, vec b)

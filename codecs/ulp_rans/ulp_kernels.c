@@ -8,6 +8,7 @@ static const struct mth_ulp_kernels *const built[] = {
     &mth_ulp_portable,
 #ifdef MTH_RANS_HAVE_X86
     &mth_ulp_avx2,
+    &mth_ulp_avx512,
 #endif
 };
 

@@ -28,6 +28,9 @@ struct mth_ulp_shuffles {
     uint8_t scatter16[256][16];
 };
 
+/* "Room behind" is this much: what vectors may read there, and overwrite. */
+enum { MTH_ULP_SLACK_BYTES = 64 };
+
 void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles);
 
 struct mth_ulp_kernels {
@@ -39,17 +42,17 @@ struct mth_ulp_kernels {
     /*
      * Steps from base to src, as differences of ordered integers modulo 2^lane_bits.
      *
-     * Shape     src, base: 32 n lanes; masks[n]; steps: those of changed elements, in native lanes; room for 8 lanes more
+     * Shape     src, base: 32 n lanes; masks[n]; steps: those of changed elements, in native lanes, and room behind them
      * Returns   how many changed
      */
     size_t (*analyze)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
                       const uint8_t *src, const uint8_t *base, size_t n_groups, uint32_t *masks,
                       uint8_t *steps);
-    /* The inverse: dst from base, masks and steps. steps: room for 8 lanes more. Returns how many were used. */
+    /* The inverse: dst from base, masks and steps. steps: room behind them. Returns how many were used. */
     size_t (*merge)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
                     const uint8_t *base, size_t n_groups, const uint32_t *masks, const uint8_t *steps,
                     uint8_t *dst);
-    /* The contexts of changed elements, in order; out: room for 8 more. Returns how many. */
+    /* The contexts of changed elements, in order; out: room behind them. Returns how many. */
     size_t (*collect)(const struct mth_ulp_shuffles *shuffles, const uint8_t *contexts, size_t n_groups,
                       const uint32_t *masks, uint8_t *out);
     /*
@@ -98,6 +101,7 @@ bool mth_ulp_encode_symbols(const struct mth_ulp_kernels *kernels, const struct 
 extern const struct mth_ulp_kernels mth_ulp_portable;
 #ifdef MTH_RANS_HAVE_X86
 extern const struct mth_ulp_kernels mth_ulp_avx2;
+extern const struct mth_ulp_kernels mth_ulp_avx512;
 #endif
 
 #endif

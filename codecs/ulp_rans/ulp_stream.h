@@ -23,8 +23,7 @@ enum {
     MTH_ULP_BLOCK_BYTES = 1 << 20,
     MTH_ULP_BLOCK_GROUPS = MTH_ULP_BLOCK_ELEMS / MTH_ULP_GROUP,
     MTH_ULP_MAP_BYTES = MTH_ULP_BLOCK_GROUPS / 8,
-    MTH_ULP_BATCH_GROUPS = 64, /* whose contexts are at hand at once */
-    MTH_ULP_SLACK_BYTES = 64   /* that kernels may write behind what they return */
+    MTH_ULP_BATCH_GROUPS = 64 /* whose contexts are at hand at once */
 };
 
 struct mth_ulp_state {

@@ -1,6 +1,6 @@
 /*
- * The AVX-512 intrinsics that rans_narrow_avx512.c uses, in plain C, after Intel's Intrinsics Guide: to run its source on
- * any machine. In place of <immintrin.h>, which must not be included beside it.
+ * The AVX-512 intrinsics that kernels here use, in plain C, after Intel's Intrinsics Guide: to run their sources on any machine.
+ * In place of <immintrin.h>, which must not be included beside it.
  */
 #ifndef MTH_TESTS_AVX512_EMULATED_H
 #define MTH_TESTS_AVX512_EMULATED_H
@@ -16,8 +16,13 @@ typedef struct {
     uint8_t b[32];
 } __m256i;
 
+typedef struct {
+    uint8_t b[16];
+} __m128i;
+
 typedef uint64_t __mmask64;
 typedef uint32_t __mmask32;
+typedef uint16_t __mmask16;
 
 #define EMULATED static inline __attribute__((unused))
 
@@ -30,6 +35,17 @@ EMULATED void emulated_set_word(__m512i *a, int i, unsigned v)
 {
     a->b[2 * i] = (uint8_t)v;
     a->b[2 * i + 1] = (uint8_t)(v >> 8);
+}
+
+EMULATED uint32_t emulated_double(const __m512i *a, int i)
+{
+    return emulated_word(a, 2 * i) | (uint32_t)emulated_word(a, 2 * i + 1) << 16;
+}
+
+EMULATED void emulated_set_double(__m512i *a, int i, uint32_t v)
+{
+    emulated_set_word(a, 2 * i, v & 0xffff);
+    emulated_set_word(a, 2 * i + 1, v >> 16);
 }
 
 EMULATED __m512i _mm512_loadu_si512(const void *p)
@@ -48,6 +64,38 @@ EMULATED __m256i _mm256_loadu_si256(const void *p)
 {
     __m256i a;
     memcpy(a.b, p, sizeof a.b);
+    return a;
+}
+
+EMULATED void _mm256_storeu_si256(void *p, __m256i a)
+{
+    memcpy(p, a.b, sizeof a.b);
+}
+
+EMULATED __m128i _mm_loadu_si128(const void *p)
+{
+    __m128i a;
+    memcpy(a.b, p, sizeof a.b);
+    return a;
+}
+
+EMULATED __m128i _mm_cvtsi32_si128(int v)
+{
+    __m128i a = {{0}};
+    memcpy(a.b, &v, sizeof v);
+    return a;
+}
+
+EMULATED __m512i _mm512_castsi128_si512(__m128i a)
+{
+    __m512i r = {{0}};
+    memcpy(r.b, a.b, sizeof a.b);
+    return r;
+}
+
+EMULATED __m512i _mm512_inserti32x4(__m512i a, __m128i b, int at)
+{
+    memcpy(a.b + 16 * at, b.b, sizeof b.b);
     return a;
 }
 
@@ -79,6 +127,33 @@ EMULATED __m512i _mm512_set1_epi16(short v)
     return r;
 }
 
+EMULATED __m512i _mm512_set1_epi32(int v)
+{
+    __m512i r;
+    for (int i = 0; i < 16; i++)
+        emulated_set_double(&r, i, (uint32_t)v);
+    return r;
+}
+
+EMULATED __m512i _mm512_setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j,
+                                   int k, int l, int m, int n, int o, int p)
+{
+    const int v[16] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
+    __m512i r;
+    for (int at = 0; at < 16; at++)
+        emulated_set_double(&r, at, (uint32_t)v[at]);
+    return r;
+}
+
+EMULATED __m512i _mm512_setr_epi64(long long a, long long b, long long c, long long d, long long e,
+                                   long long f, long long g, long long h)
+{
+    const long long v[8] = {a, b, c, d, e, f, g, h};
+    __m512i r;
+    memcpy(r.b, v, sizeof v);
+    return r;
+}
+
 #define EMULATED_BYTES(name, expression)        \
     EMULATED __m512i name(__m512i x, __m512i y) \
     {                                           \
@@ -93,7 +168,11 @@ EMULATED __m512i _mm512_set1_epi16(short v)
 EMULATED_BYTES(_mm512_add_epi8, a + b)
 EMULATED_BYTES(_mm512_sub_epi8, a - b)
 EMULATED_BYTES(_mm512_min_epu8, a < b ? a : b)
+EMULATED_BYTES(_mm512_min_epi8, (int8_t)a < (int8_t)b ? a : b)
 EMULATED_BYTES(_mm512_and_si512, a &b)
+EMULATED_BYTES(_mm512_andnot_si512, ~a &b)
+EMULATED_BYTES(_mm512_or_si512, a | b)
+EMULATED_BYTES(_mm512_xor_si512, a ^ b)
 
 #define EMULATED_WORDS(name, expression)                                 \
     EMULATED __m512i name(__m512i x, __m512i y)                          \
@@ -111,13 +190,83 @@ EMULATED_WORDS(_mm512_sub_epi16, a - b)
 EMULATED_WORDS(_mm512_mullo_epi16, a *b)
 EMULATED_WORDS(_mm512_mulhi_epu16, a *b >> 16)
 EMULATED_WORDS(_mm512_min_epu16, a < b ? a : b)
+EMULATED_WORDS(_mm512_subs_epu16, a > b ? a - b : 0)
 
-EMULATED __m512i _mm512_srli_epi16(__m512i a, unsigned n)
+#define EMULATED_DOUBLES(name, expression)                                   \
+    EMULATED __m512i name(__m512i x, __m512i y)                              \
+    {                                                                        \
+        __m512i r;                                                           \
+        for (int i = 0; i < 16; i++) {                                       \
+            uint32_t a = emulated_double(&x, i), b = emulated_double(&y, i); \
+            emulated_set_double(&r, i, expression);                          \
+        }                                                                    \
+        return r;                                                            \
+    }
+
+EMULATED_DOUBLES(_mm512_add_epi32, a + b)
+EMULATED_DOUBLES(_mm512_sub_epi32, a - b)
+EMULATED_DOUBLES(_mm512_min_epi32, (int32_t)a < (int32_t)b ? a : b)
+EMULATED_DOUBLES(_mm512_max_epi32, (int32_t)a > (int32_t)b ? a : b)
+
+#define EMULATED_SHIFT(name, lanes, lane, type, operator)           \
+    EMULATED __m512i name(__m512i a, unsigned n)                    \
+    {                                                               \
+        __m512i r;                                                  \
+        for (int i = 0; i < (lanes); i++)                           \
+            emulated_set_##lane(&r, i,                              \
+                (uint32_t)((type)emulated_##lane(&a, i) operator n)); \
+        return r;                                                   \
+    }
+
+EMULATED_SHIFT(_mm512_srli_epi16, 32, word, uint16_t, >>)
+EMULATED_SHIFT(_mm512_slli_epi16, 32, word, uint16_t, <<)
+EMULATED_SHIFT(_mm512_srai_epi16, 32, word, int16_t, >>)
+EMULATED_SHIFT(_mm512_srai_epi32, 16, double, int32_t, >>)
+EMULATED_SHIFT(emulated_srl_epi32, 16, double, uint32_t, >>)
+
+EMULATED __m512i _mm512_srl_epi16(__m512i a, __m128i n)
+{
+    return _mm512_srli_epi16(a, n.b[0]);
+}
+
+EMULATED __m512i _mm512_srl_epi32(__m512i a, __m128i n)
+{
+    return emulated_srl_epi32(a, n.b[0]);
+}
+
+EMULATED __m512i _mm512_abs_epi16(__m512i a)
+{
+    for (int i = 0; i < 32; i++) {
+        unsigned word = emulated_word(&a, i);
+        emulated_set_word(&a, i, word >> 15 ? 65536 - word : word);
+    }
+    return a;
+}
+
+EMULATED __m256i _mm512_cvtepi16_epi8(__m512i a)
+{
+    __m256i r;
+    for (int i = 0; i < 32; i++)
+        r.b[i] = a.b[2 * i];
+    return r;
+}
+
+EMULATED __m512i _mm512_cvtepu8_epi16(__m256i a)
 {
     __m512i r;
     for (int i = 0; i < 32; i++)
-        emulated_set_word(&r, i, (unsigned)emulated_word(&a, i) >> n);
+        emulated_set_word(&r, i, a.b[i]);
     return r;
+}
+
+EMULATED __m512i _mm512_mask_sub_epi16(__m512i src, __mmask32 k, __m512i a, __m512i b)
+{
+    __m512i difference = _mm512_sub_epi16(a, b);
+    for (int i = 0; i < 32; i++) {
+        if (k >> i & 1)
+            emulated_set_word(&src, i, emulated_word(&difference, i));
+    }
+    return src;
 }
 
 EMULATED __m512i _mm512_mask_add_epi16(__m512i src, __mmask32 k, __m512i a, __m512i b)
@@ -171,6 +320,42 @@ EMULATED __m512i _mm512_packus_epi16(__m512i a, __m512i b)
     return r;
 }
 
+/* Signed doublewords to words, saturating, as above. */
+EMULATED uint16_t emulated_saturate_double(int32_t v)
+{
+    return (uint16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
+}
+
+EMULATED __m512i _mm512_packs_epi32(__m512i a, __m512i b)
+{
+    __m512i r;
+    for (int lane = 0; lane < 4; lane++) {
+        for (int i = 0; i < 4; i++) {
+            emulated_set_word(&r, 8 * lane + i,
+                              emulated_saturate_double((int32_t)emulated_double(&a, 4 * lane + i)));
+            emulated_set_word(&r, 8 * lane + 4 + i,
+                              emulated_saturate_double((int32_t)emulated_double(&b, 4 * lane + i)));
+        }
+    }
+    return r;
+}
+
+EMULATED __m512i _mm512_permutexvar_epi32(__m512i i, __m512i a)
+{
+    __m512i r;
+    for (int k = 0; k < 16; k++)
+        emulated_set_double(&r, k, emulated_double(&a, (int)(emulated_double(&i, k) & 15)));
+    return r;
+}
+
+EMULATED __m512i _mm512_permutexvar_epi64(__m512i i, __m512i a)
+{
+    __m512i r;
+    for (int k = 0; k < 8; k++)
+        memcpy(r.b + 8 * k, a.b + 8 * (i.b[8 * k] & 7), 8);
+    return r;
+}
+
 EMULATED __m512i _mm512_permutexvar_epi8(__m512i i, __m512i a)
 {
     __m512i r;
@@ -207,7 +392,39 @@ EMULATED __m512i _mm512_mask_blend_epi8(__mmask64 k, __m512i a, __m512i b)
 
 EMULATED_MASK(_mm512_cmpeq_epi8_mask, a == b)
 EMULATED_MASK(_mm512_cmpge_epu8_mask, a >= b)
+EMULATED_MASK(_mm512_cmplt_epu8_mask, a < b)
+EMULATED_MASK(_mm512_cmpgt_epi8_mask, (int8_t)a > (int8_t)b)
+EMULATED_MASK(_mm512_test_epi8_mask, (a & b) != 0)
 EMULATED_MASK(_mm512_testn_epi8_mask, (a & b) == 0)
+
+EMULATED __mmask64 _mm512_mask_cmpge_epu8_mask(__mmask64 k, __m512i a, __m512i b)
+{
+    return k & _mm512_cmpge_epu8_mask(a, b);
+}
+
+EMULATED __mmask32 _mm512_movepi16_mask(__m512i a)
+{
+    __mmask32 k = 0;
+    for (int i = 0; i < 32; i++)
+        k |= (__mmask32)(emulated_word(&a, i) >> 15) << i;
+    return k;
+}
+
+EMULATED __mmask32 _mm512_cmpge_epu16_mask(__m512i a, __m512i b)
+{
+    __mmask32 k = 0;
+    for (int i = 0; i < 32; i++)
+        k |= (__mmask32)(emulated_word(&a, i) >= emulated_word(&b, i)) << i;
+    return k;
+}
+
+EMULATED __mmask16 _mm512_cmpneq_epi32_mask(__m512i a, __m512i b)
+{
+    __mmask16 k = 0;
+    for (int i = 0; i < 16; i++)
+        k = (__mmask16)(k | (emulated_double(&a, i) != emulated_double(&b, i)) << i);
+    return k;
+}
 
 EMULATED __mmask64 _mm512_movepi8_mask(__m512i a)
 {
@@ -234,14 +451,50 @@ EMULATED __m512i _mm512_mask_expand_epi8(__m512i src, __mmask64 k, __m512i a)
     return src;
 }
 
-EMULATED __m512i _mm512_maskz_compress_epi8(__mmask64 k, __m512i a)
+/* The first lanes of a to those of the mask, or those of the mask to the front; zeros elsewhere. */
+EMULATED __m512i emulated_expand(uint64_t k, __m512i a, int lane_bytes)
 {
     __m512i r = {{0}};
-    for (int i = 0, n = 0; i < 64; i++) {
+    for (int i = 0, n = 0; i < 64 / lane_bytes; i++) {
         if (k >> i & 1)
-            r.b[n++] = a.b[i];
+            memcpy(r.b + i * lane_bytes, a.b + n++ * lane_bytes, (size_t)lane_bytes);
     }
     return r;
+}
+
+EMULATED __m512i emulated_compress(uint64_t k, __m512i a, int lane_bytes)
+{
+    __m512i r = {{0}};
+    for (int i = 0, n = 0; i < 64 / lane_bytes; i++) {
+        if (k >> i & 1)
+            memcpy(r.b + n++ * lane_bytes, a.b + i * lane_bytes, (size_t)lane_bytes);
+    }
+    return r;
+}
+
+EMULATED __m512i _mm512_maskz_expand_epi16(__mmask32 k, __m512i a)
+{
+    return emulated_expand(k, a, 2);
+}
+
+EMULATED __m512i _mm512_maskz_expand_epi32(__mmask16 k, __m512i a)
+{
+    return emulated_expand(k, a, 4);
+}
+
+EMULATED __m512i _mm512_maskz_compress_epi8(__mmask64 k, __m512i a)
+{
+    return emulated_compress(k, a, 1);
+}
+
+EMULATED __m512i _mm512_maskz_compress_epi16(__mmask32 k, __m512i a)
+{
+    return emulated_compress(k, a, 2);
+}
+
+EMULATED __m512i _mm512_maskz_compress_epi32(__mmask16 k, __m512i a)
+{
+    return emulated_compress(k, a, 4);
 }
 
 #endif

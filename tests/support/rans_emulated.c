@@ -5,7 +5,6 @@
 
 #define RANS_EMULATED
 #define RANS_NAME rans_narrow_emulated
-#define RANS_TARGET
 #define RANS_32_LANES mth_rans_narrow_portable
 
 #include "codecs/rans/rans_narrow_avx512.c"

@@ -20,6 +20,7 @@ size_t ulp_runnable(const struct mth_ulp_kernels *out[ULP_MAX_KERNELS])
         if ((kernels->needs & mth_cpu_features()) == kernels->needs)
             out[n++] = kernels;
     }
+    out[n++] = &ulp_emulated;
     return n;
 }
 

@@ -4,7 +4,10 @@
 
 #include "codecs/ulp_rans/ulp_stream.h"
 
-enum { ULP_MAX_KERNELS = 4 };
+/* The AVX-512 kernels, run without such a processor. */
+extern const struct mth_ulp_kernels ulp_emulated;
+
+enum { ULP_MAX_KERNELS = 5 };
 
 struct ulp_rig {
     const struct mth_codec *codec;
@@ -14,7 +17,7 @@ struct ulp_rig {
     size_t n;
 };
 
-/* The kernel sets that run on this processor; returns how many. */
+/* The kernel sets that run on this processor, and the emulated one; returns how many. */
 size_t ulp_runnable(const struct mth_ulp_kernels *out[ULP_MAX_KERNELS]);
 
 void ulp_rig_open(struct ulp_rig *rig);

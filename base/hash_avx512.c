@@ -1,0 +1,34 @@
+/* XXH3-64 by AVX-512: the header of xxHash once more, with 512-bit accumulators; see hash_kernels.h. */
+#include "base/hash_kernels.h"
+
+#ifdef MTH_HASH_HAVE_X86
+
+/* Before the attributes: these headers bring their own. */
+#include <immintrin.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#endif
+
+#define XXH_VECTOR 3 /* XXH_AVX512 */
+#include "base/xxh3.h"
+
+uint64_t mth_hash64_avx512(const void *data, size_t n_bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, n_bytes, seed);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+typedef int mth_hash_avx512_is_not_here;
+#endif

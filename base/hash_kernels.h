@@ -1,0 +1,16 @@
+/* XXH3-64 for processors with wider vectors: the digest of mth_hash64, which calls them, at up to twice or four times the speed. */
+#ifndef MTH_BASE_HASH_KERNELS_H
+#define MTH_BASE_HASH_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define MTH_HASH_HAVE_X86 1
+
+/* Requires  a processor with AVX2, or AVX-512 F (mth_cpu_features()) */
+uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed);
+uint64_t mth_hash64_avx512(const void *data, size_t n_bytes, uint64_t seed);
+#endif
+
+#endif

@@ -1,0 +1,461 @@
+/* The kernels in AVX-512 with VBMI2: two groups of 32 elements a vector of bytes; see ulp_kernels.h. */
+#include "codecs/ulp_rans/ulp_kernels.h"
+
+/* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
+#if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
+
+#include "base/cpu.h"
+#include "codecs/rans/rans_avx512.h"
+
+#include <string.h>
+
+#ifndef RANS_EMULATED
+#define ULP_NAME mth_ulp_avx512
+/* What does not come in whole vectors. */
+#define ULP_REST mth_ulp_avx2
+#endif
+
+#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
+
+typedef __m512i vec;
+
+enum { VEC_BYTES = 64, VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP };
+
+ULP_INLINE vec load(const uint8_t *p)
+{
+    return mth_rans_512_load(p);
+}
+
+ULP_INLINE void store(uint8_t *p, vec v)
+{
+    _mm512_storeu_si512((void *)p, v);
+}
+
+/* The masks of two groups. */
+ULP_INLINE uint64_t load_masks(const uint32_t *masks)
+{
+    return masks[0] | (uint64_t)masks[1] << 32;
+}
+
+ULP_INLINE void store_masks(uint32_t *masks, uint64_t bits)
+{
+    masks[0] = (uint32_t)bits;
+    masks[1] = (uint32_t)(bits >> 32);
+}
+
+/* ---- elements of 16 and of 32 bits ---- */
+
+/* Packing takes from each 128 bits of its sources in turns; the permutation puts them in order. */
+ULP_INLINE vec pack_words(vec a, vec b)
+{
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_packus_epi16(a, b));
+}
+
+ULP_INLINE vec pack_doubles(vec a, vec b, vec c, vec d)
+{
+    vec words = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    return _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), words);
+}
+
+ULP_INLINE vec context16(vec base, __m128i shift, vec mask, vec top)
+{
+    vec below = _mm512_subs_epu16(top, _mm512_and_si512(_mm512_srl_epi16(base, shift), mask));
+    return _mm512_min_epu16(below, _mm512_set1_epi16(MTH_ULP_CONTEXTS - 1));
+}
+
+ULP_INLINE vec context32(vec base, __m128i shift, vec mask, vec top)
+{
+    vec below = _mm512_sub_epi32(top, _mm512_and_si512(_mm512_srl_epi32(base, shift), mask));
+    return _mm512_min_epi32(_mm512_max_epi32(below, _mm512_setzero_si512()),
+                            _mm512_set1_epi32(MTH_ULP_CONTEXTS - 1));
+}
+
+RANS_TARGET_AVX512 static void contexts(const struct mth_ulp_format *format, const uint8_t *base,
+                                        size_t n_groups, unsigned top, uint8_t *out)
+{
+    __m128i shift = _mm_cvtsi32_si128((int)format->mantissa_bits);
+    int mask = (1 << format->exponent_bits) - 1;
+    size_t n = n_groups / VEC_GROUPS;
+    if (format->exponent_bits == 0)
+        n = 0;
+    if (format->lane_bits == 16) {
+        vec masks = _mm512_set1_epi16((short)mask), tops = _mm512_set1_epi16((short)top);
+        for (size_t i = 0; i < n; i++, base += 2 * VEC_BYTES, out += VEC_BYTES)
+            store(out, pack_words(context16(load(base), shift, masks, tops),
+                                  context16(load(base + VEC_BYTES), shift, masks, tops)));
+    } else if (format->lane_bits == 32) {
+        vec masks = _mm512_set1_epi32(mask), tops = _mm512_set1_epi32((int)top);
+        for (size_t i = 0; i < n; i++, base += 4 * VEC_BYTES, out += VEC_BYTES)
+            store(out, pack_doubles(context32(load(base), shift, masks, tops),
+                                    context32(load(base + VEC_BYTES), shift, masks, tops),
+                                    context32(load(base + 2 * VEC_BYTES), shift, masks, tops),
+                                    context32(load(base + 3 * VEC_BYTES), shift, masks, tops)));
+    } else {
+        n = 0;
+    }
+    if (n_groups > n * VEC_GROUPS)
+        ULP_REST.contexts(format, base, n_groups - n * VEC_GROUPS, top, out);
+}
+
+/* Floats as ordered integers, and back; integers are what they are. */
+ULP_INLINE vec order16(vec x, bool is_float)
+{
+    vec top = _mm512_set1_epi16((short)0x8000);
+    return is_float ? _mm512_xor_si512(x, _mm512_or_si512(_mm512_srai_epi16(x, 15), top)) : x;
+}
+
+ULP_INLINE vec unorder16(vec m, bool is_float)
+{
+    vec top = _mm512_set1_epi16((short)0x8000), ones = _mm512_set1_epi16(-1);
+    vec positive = _mm512_andnot_si512(_mm512_srai_epi16(m, 15), ones);
+    return is_float ? _mm512_xor_si512(m, _mm512_or_si512(positive, top)) : m;
+}
+
+ULP_INLINE vec order32(vec x, bool is_float)
+{
+    vec top = _mm512_set1_epi32((int)0x80000000);
+    return is_float ? _mm512_xor_si512(x, _mm512_or_si512(_mm512_srai_epi32(x, 31), top)) : x;
+}
+
+ULP_INLINE vec unorder32(vec m, bool is_float)
+{
+    vec top = _mm512_set1_epi32((int)0x80000000), ones = _mm512_set1_epi32(-1);
+    vec positive = _mm512_andnot_si512(_mm512_srai_epi32(m, 31), ones);
+    return is_float ? _mm512_xor_si512(m, _mm512_or_si512(positive, top)) : m;
+}
+
+/* A group a vector; steps are written whether there are any or not, as branches would be taken by chance. */
+ULP_INLINE size_t analyze16(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,
+                            uint32_t *masks, uint8_t *steps)
+{
+    uint8_t *out = steps;
+    for (size_t g = 0; g < n_groups; g++, src += VEC_BYTES, base += VEC_BYTES) {
+        vec x = load(src), a = load(base);
+        __mmask32 changed = _mm512_cmpneq_epi16_mask(x, a);
+        vec step = _mm512_sub_epi16(order16(x, is_float), order16(a, is_float));
+        masks[g] = (uint32_t)changed;
+        store(out, _mm512_maskz_compress_epi16(changed, step));
+        out += 2 * __builtin_popcount((uint32_t)changed);
+    }
+    return (size_t)(out - steps) / 2;
+}
+
+ULP_INLINE size_t analyze32(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,
+                            uint32_t *masks, uint8_t *steps)
+{
+    uint8_t *out = steps;
+    for (size_t g = 0; g < n_groups; g++) {
+        masks[g] = 0;
+        for (unsigned i = 0; i < 2; i++, src += VEC_BYTES, base += VEC_BYTES) {
+            vec x = load(src), a = load(base);
+            uint32_t changed = (uint32_t)_mm512_cmpneq_epi32_mask(x, a);
+            vec step = _mm512_sub_epi32(order32(x, is_float), order32(a, is_float));
+            store(out, _mm512_maskz_compress_epi32((__mmask16)changed, step));
+            out += 4 * __builtin_popcount(changed);
+            masks[g] |= changed << 16 * i;
+        }
+    }
+    return (size_t)(out - steps) / 4;
+}
+
+RANS_TARGET_AVX512 static size_t analyze(const struct mth_ulp_format *format,
+                                         const struct mth_ulp_shuffles *shuffles, const uint8_t *src,
+                                         const uint8_t *base, size_t n_groups, uint32_t *masks,
+                                         uint8_t *steps)
+{
+    bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 16)
+        return is_float ? analyze16(true, src, base, n_groups, masks, steps)
+                        : analyze16(false, src, base, n_groups, masks, steps);
+    if (format->lane_bits == 32)
+        return is_float ? analyze32(true, src, base, n_groups, masks, steps)
+                        : analyze32(false, src, base, n_groups, masks, steps);
+    return ULP_REST.analyze(format, shuffles, src, base, n_groups, masks, steps);
+}
+
+ULP_INLINE size_t merge16(bool is_float, const uint8_t *base, size_t n_groups, const uint32_t *masks,
+                          const uint8_t *steps, uint8_t *dst)
+{
+    const uint8_t *in = steps;
+    for (size_t g = 0; g < n_groups; g++, base += VEC_BYTES, dst += VEC_BYTES) {
+        vec step = _mm512_maskz_expand_epi16((__mmask32)masks[g], load(in));
+        store(dst, unorder16(_mm512_add_epi16(order16(load(base), is_float), step), is_float));
+        in += 2 * __builtin_popcount(masks[g]);
+    }
+    return (size_t)(in - steps) / 2;
+}
+
+ULP_INLINE size_t merge32(bool is_float, const uint8_t *base, size_t n_groups, const uint32_t *masks,
+                          const uint8_t *steps, uint8_t *dst)
+{
+    const uint8_t *in = steps;
+    for (size_t g = 0; g < n_groups; g++) {
+        for (unsigned i = 0; i < 2; i++, base += VEC_BYTES, dst += VEC_BYTES) {
+            uint32_t changed = masks[g] >> 16 * i & 0xffff;
+            vec step = _mm512_maskz_expand_epi32((__mmask16)changed, load(in));
+            store(dst, unorder32(_mm512_add_epi32(order32(load(base), is_float), step), is_float));
+            in += 4 * __builtin_popcount(changed);
+        }
+    }
+    return (size_t)(in - steps) / 4;
+}
+
+RANS_TARGET_AVX512 static size_t merge(const struct mth_ulp_format *format,
+                                       const struct mth_ulp_shuffles *shuffles, const uint8_t *base,
+                                       size_t n_groups, const uint32_t *masks, const uint8_t *steps,
+                                       uint8_t *dst)
+{
+    bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 16)
+        return is_float ? merge16(true, base, n_groups, masks, steps, dst)
+                        : merge16(false, base, n_groups, masks, steps, dst);
+    if (format->lane_bits == 32)
+        return is_float ? merge32(true, base, n_groups, masks, steps, dst)
+                        : merge32(false, base, n_groups, masks, steps, dst);
+    return ULP_REST.merge(format, shuffles, base, n_groups, masks, steps, dst);
+}
+
+RANS_TARGET_AVX512 static size_t collect(const struct mth_ulp_shuffles *shuffles, const uint8_t *from,
+                                         size_t n_groups, const uint32_t *masks, uint8_t *out)
+{
+    uint8_t *at = out;
+    size_t g = 0;
+    for (; n_groups - g >= VEC_GROUPS; g += VEC_GROUPS) {
+        uint64_t mask = load_masks(masks + g);
+        store(at, _mm512_maskz_compress_epi8((__mmask64)mask, load(from + g * MTH_ULP_GROUP)));
+        at += __builtin_popcountll(mask);
+    }
+    if (g < n_groups)
+        at += ULP_REST.collect(shuffles, from + g * MTH_ULP_GROUP, n_groups - g, masks + g, at);
+    return (size_t)(at - out);
+}
+
+/* ---- states ---- */
+
+/* A symbol of freq slots is taken out of each lane but those in `keep`; rank is the slot less the symbol's first. */
+ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, __mmask64 keep, vec *high, vec *low,
+                                       const uint8_t *in)
+{
+    vec kept = *high;
+    mth_rans_512_multiply_add(freq, *high, rank, high, low);
+    *high = _mm512_mask_blend_epi8(keep, *high, kept);
+    return mth_rans_512_refill(high, low, in);
+}
+
+ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec *high,
+                                 vec *low, uint8_t *at)
+{
+    vec rest, quotient;
+    __mmask64 moves = _mm512_test_epi8_mask(freq, freq);
+    at = mth_rans_512_emit(_mm512_mask_cmpge_epu8_mask(moves, *high, freq), high, low, at);
+    mth_rans_512_divide(*high, *low, freq, reciprocal_low, reciprocal_high, &quotient, &rest);
+    *high = _mm512_mask_blend_epi8(moves, *high, quotient);
+    *low = _mm512_mask_blend_epi8(moves, *low, _mm512_add_epi8(start, rest));
+    return at;
+}
+
+/* ---- flags ---- */
+
+/* 16 bytes in front, 16 behind, and whatever above: a look-up by context, or by context and 16 more. */
+ULP_INLINE vec two_tables(const uint8_t first[MTH_ULP_CONTEXTS], const uint8_t second[MTH_ULP_CONTEXTS])
+{
+    return _mm512_inserti32x4(_mm512_castsi128_si512(_mm_loadu_si128((const void *)first)),
+                              _mm_loadu_si128((const void *)second), 1);
+}
+
+ULP_INLINE vec one_table(const uint8_t table[MTH_ULP_CONTEXTS])
+{
+    return two_tables(table, table);
+}
+
+RANS_TARGET_AVX512 static size_t decode_flags(const struct mth_ulp_table *table,
+                                              struct mth_rans_reader *reader, const uint8_t *from,
+                                              size_t first, size_t n_groups, uint32_t *masks)
+{
+    if (reader->lanes.n_lanes != VEC_BYTES || first % VEC_GROUPS)
+        return ULP_REST.decode_flags(table, reader, from, first, n_groups, masks);
+    vec high = load(reader->lanes.high), low = load(reader->lanes.low), zero = _mm512_setzero_si512();
+    vec changed_of = one_table(table->changed);
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t g = 0;
+    for (; n_groups - g >= VEC_GROUPS && end - in >= VEC_BYTES; g += VEC_GROUPS) {
+        vec changed = _mm512_permutexvar_epi8(load(from + g * MTH_ULP_GROUP), changed_of);
+        __mmask64 flags = _mm512_cmplt_epu8_mask(low, changed), never = _mm512_testn_epi8_mask(changed, changed);
+        vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
+        vec rank = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(low, changed), low);
+        store_masks(masks + g, (uint64_t)flags);
+        in = decode_lanes(freq, rank, never, &high, &low, in);
+    }
+    store(reader->lanes.high, high);
+    store(reader->lanes.low, low);
+    reader->in = in;
+    return g;
+}
+
+RANS_TARGET_AVX512 static size_t encode_flags(const struct mth_ulp_table *table,
+                                              struct mth_rans_writer *writer, const uint8_t *from,
+                                              size_t first, size_t n_groups, const uint32_t *masks)
+{
+    if (writer->lanes.n_lanes != VEC_BYTES || (first + n_groups) % VEC_GROUPS)
+        return ULP_REST.encode_flags(table, writer, from, first, n_groups, masks);
+    vec high = load(writer->lanes.high), low = load(writer->lanes.low), zero = _mm512_setzero_si512();
+    vec changed_of = one_table(table->changed), behind = _mm512_set1_epi8(MTH_ULP_CONTEXTS);
+    vec low_of = two_tables(table->same_reciprocal[0], table->changed_reciprocal[0]);
+    vec high_of = two_tables(table->same_reciprocal[1], table->changed_reciprocal[1]);
+    uint8_t *at = writer->at;
+    size_t left = n_groups;
+    for (; left >= VEC_GROUPS && at - writer->begin >= VEC_BYTES;) {
+        left -= VEC_GROUPS;
+        vec context = load(from + left * MTH_ULP_GROUP);
+        __mmask64 flags = (__mmask64)load_masks(masks + left);
+        vec changed = _mm512_permutexvar_epi8(context, changed_of);
+        vec place = _mm512_mask_blend_epi8(flags, context, _mm512_add_epi8(context, behind));
+        vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
+        vec start = _mm512_mask_blend_epi8(flags, changed, zero);
+        at = encode_lanes(freq, start, _mm512_permutexvar_epi8(place, low_of),
+                          _mm512_permutexvar_epi8(place, high_of), &high, &low, at);
+    }
+    store(writer->lanes.high, high);
+    store(writer->lanes.low, low);
+    writer->at = at;
+    return n_groups - left;
+}
+
+/* ---- symbols ---- */
+
+/*
+ * The symbol of a slot is how many bounds it lies behind. The last one passed and the first one not passed are where the symbol
+ * begins and ends, both less one. Few steps are long, so most vectors need few bounds.
+ */
+ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec context, vec *symbol,
+                             vec *start, vec *freq)
+{
+    vec flip = _mm512_set1_epi8((char)0x80), last = _mm512_set1_epi8(0x7f), one = _mm512_set1_epi8(1);
+    vec ordered = _mm512_xor_si512(slot, flip), passed = last, next = last, n = _mm512_setzero_si512();
+    for (size_t k = 1; k < table->n_symbols; k++) {
+        vec bound = _mm512_permutexvar_epi8(context, one_table(table->bound[k]));
+        __mmask64 behind = _mm512_cmpgt_epi8_mask(ordered, bound);
+        next = _mm512_min_epi8(next, _mm512_mask_blend_epi8(behind, bound, last));
+        if (behind == 0)
+            break;
+        n = _mm512_mask_blend_epi8(behind, n, _mm512_add_epi8(n, one));
+        passed = _mm512_mask_blend_epi8(behind, passed, bound);
+    }
+    *symbol = n;
+    *start = _mm512_add_epi8(_mm512_xor_si512(passed, flip), one);
+    *freq = _mm512_sub_epi8(next, passed);
+}
+
+RANS_TARGET_AVX512 static size_t decode_symbols(const struct mth_ulp_table *table,
+                                                struct mth_rans_reader *reader, const uint8_t *from,
+                                                size_t n_steps, uint8_t *symbols)
+{
+    if (reader->lanes.n_lanes != VEC_BYTES)
+        return ULP_REST.decode_symbols(table, reader, from, n_steps, symbols);
+    vec high = load(reader->lanes.high), low = load(reader->lanes.low);
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t done = 0;
+    for (; done < n_steps && end - in >= VEC_BYTES; done++, from += VEC_BYTES, symbols += VEC_BYTES) {
+        vec symbol, start, freq;
+        find_symbols(table, low, load(from), &symbol, &start, &freq);
+        store(symbols, symbol);
+        in = decode_lanes(freq, _mm512_sub_epi8(low, start), _mm512_testn_epi8_mask(freq, freq), &high, &low,
+                          in);
+    }
+    store(reader->lanes.high, high);
+    store(reader->lanes.low, low);
+    reader->in = in;
+    return done;
+}
+
+/* All of a table by symbol and context; its first half alone, where that is enough. */
+struct wide_table {
+    vec part[4];
+};
+
+ULP_INLINE struct wide_table load_wide(const uint8_t table[MTH_ULP_SYMBOLS][MTH_ULP_CONTEXTS])
+{
+    const uint8_t *p = table[0];
+    return (struct wide_table){
+        {load(p), load(p + VEC_BYTES), load(p + 2 * VEC_BYTES), load(p + 3 * VEC_BYTES)}};
+}
+
+/* A permutation of two vectors looks at seven bits of a place; `above` has those whose eighth is set. */
+ULP_INLINE vec look_up_wide(const struct wide_table *table, vec place, __mmask64 above)
+{
+    vec found = _mm512_permutex2var_epi8(table->part[0], place, table->part[1]);
+    if (above)
+        found = _mm512_mask_blend_epi8(
+            above, found, _mm512_permutex2var_epi8(table->part[2], place, table->part[3]));
+    return found;
+}
+
+RANS_TARGET_AVX512 static size_t encode_symbols(const struct mth_ulp_table *table,
+                                                struct mth_rans_writer *writer, const uint8_t *from_end,
+                                                const uint8_t *symbols_end, size_t n_steps)
+{
+    if (writer->lanes.n_lanes != VEC_BYTES)
+        return ULP_REST.encode_symbols(table, writer, from_end, symbols_end, n_steps);
+    vec high = load(writer->lanes.high), low = load(writer->lanes.low);
+    struct wide_table freqs = load_wide(table->freq), starts = load_wide(table->start),
+                      lows = load_wide(table->symbol_reciprocal[0]),
+                      highs = load_wide(table->symbol_reciprocal[1]);
+    uint8_t *at = writer->at;
+    size_t done = 0;
+    for (; done < n_steps && at - writer->begin >= VEC_BYTES; done++) {
+        from_end -= VEC_BYTES;
+        symbols_end -= VEC_BYTES;
+        /* Symbols are below 16: nothing leaves a byte. */
+        vec place = _mm512_or_si512(load(from_end), _mm512_slli_epi16(load(symbols_end), 4));
+        __mmask64 above = _mm512_movepi8_mask(place);
+        at = encode_lanes(look_up_wide(&freqs, place, above), look_up_wide(&starts, place, above),
+                          look_up_wide(&lows, place, above), look_up_wide(&highs, place, above), &high, &low,
+                          at);
+    }
+    store(writer->lanes.high, high);
+    store(writer->lanes.low, low);
+    writer->at = at;
+    return done;
+}
+
+/* ---- steps ---- */
+
+RANS_TARGET_AVX512 static uint32_t split16(const uint8_t *steps, uint8_t *symbols, uint8_t *signs)
+{
+    vec step = load(steps), one = _mm512_set1_epi16(1);
+    vec v = _mm512_min_epu16(_mm512_sub_epi16(_mm512_abs_epi16(step), one), _mm512_set1_epi16(127));
+    uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
+    memcpy(signs, &down, sizeof down);
+    _mm256_storeu_si256((void *)symbols, _mm512_cvtepi16_epi8(v));
+    return (uint32_t)_mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(MTH_ULP_DIRECT));
+}
+
+RANS_TARGET_AVX512 static uint32_t join16(const uint8_t *symbols, const uint8_t *signs, uint8_t *steps)
+{
+    uint32_t down;
+    memcpy(&down, signs, sizeof down);
+    vec symbol = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)symbols));
+    vec magnitude = _mm512_add_epi16(symbol, _mm512_set1_epi16(1));
+    store(steps, _mm512_mask_sub_epi16(magnitude, (__mmask32)down, _mm512_setzero_si512(), magnitude));
+    return (uint32_t)_mm512_cmpge_epu16_mask(symbol, _mm512_set1_epi16(MTH_ULP_DIRECT));
+}
+
+const struct mth_ulp_kernels ULP_NAME = {
+    .name = "avx512",
+    .needs = MTH_CPU_AVX512 | MTH_CPU_VBMI,
+    .contexts = contexts,
+    .analyze = analyze,
+    .merge = merge,
+    .collect = collect,
+    .decode_flags = decode_flags,
+    .encode_flags = encode_flags,
+    .decode_symbols = decode_symbols,
+    .encode_symbols = encode_symbols,
+    .split16 = split16,
+    .join16 = join16,
+};
+
+#else
+typedef int mth_ulp_avx512_is_not_here;
+#endif
