@@ -4,6 +4,8 @@
 #include "tests/support/patterns.h"
 #include "tests/support/ulp_rig.h"
 
+#include "codecs/ulp_rans/ulp_symbols.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -194,42 +196,79 @@ static void contexts_of_changed_elements_are_gathered_in_order(void **state)
     guard_free(contexts, N_GROUPS * MTH_ULP_GROUP);
 }
 
-/* Every step of 16 bits: 0 is none, and what becomes of it is not looked at. */
+/* Steps of 16 bits that no kernel gets wrong: all there are, and mixtures with few long ones; by plain C and by vectors. */
+static void check_steps16(const uint8_t *steps, size_t n)
+{
+    static const uint8_t shift[MTH_ULP_CONTEXTS] = {0};
+    enum { ROOM = 64 };
+    size_t n_room = 2 * n + ROOM, n_extra = 0;
+    uint8_t *contexts = guard_alloc(n), *symbols = guard_alloc(n), *signs = guard_alloc((n + 7) / 8);
+    uint8_t *wanted = guard_alloc(n), *wanted_signs = guard_alloc((n + 7) / 8);
+    uint8_t *room = guard_alloc(n_room), *first = guard_alloc(n_room), *back = guard_alloc(2 * n);
+    memset(contexts, 0, n);
+    for (size_t k = 0; k < n_kernels; k++) {
+        struct mth_ulp_parts parts = {.symbols = k ? symbols : wanted,
+                                      .signs = k ? signs : wanted_signs,
+                                      .extra = {.at = k ? room : first, .end = (k ? room : first) + n_room}};
+        uint8_t *begin = parts.extra.at;
+        assert_true(mth_ulp_split(kernels[k], 16, shift, steps, contexts, n, &parts));
+        assert_true(mth_ulp_end_bits(&parts.extra));
+        size_t n_bytes = (size_t)(parts.extra.at - begin);
+        if (k == 0) {
+            n_extra = n_bytes;
+        } else {
+            assert_int_equal(n_bytes, n_extra);
+            assert_memory_equal(room, first, n_extra);
+            assert_memory_equal(symbols, wanted, n);
+            assert_memory_equal(signs, wanted_signs, (n + 7) / 8);
+        }
+        /* With bits that end right behind the last one. */
+        uint8_t *bits = guard_alloc(n_extra);
+        if (n_extra)
+            memcpy(bits, first, n_extra);
+        struct mth_ulp_bit_reader reader = {.at = bits, .end = bits + n_extra};
+        assert_true(
+            mth_ulp_join(kernels[k], 16, shift, wanted, wanted_signs, contexts, n, &reader, back));
+        assert_true(mth_ulp_bits_ended(&reader));
+        assert_memory_equal(back, steps, 2 * n);
+        if (n_extra) {
+            reader = (struct mth_ulp_bit_reader){.at = bits, .end = bits + n_extra - 1};
+            assert_false(
+                mth_ulp_join(kernels[k], 16, shift, wanted, wanted_signs, contexts, n, &reader, back));
+        }
+        guard_free(bits, n_extra);
+    }
+    guard_free(contexts, n);
+    guard_free(symbols, n);
+    guard_free(signs, (n + 7) / 8);
+    guard_free(wanted, n);
+    guard_free(wanted_signs, (n + 7) / 8);
+    guard_free(room, n_room);
+    guard_free(first, n_room);
+    guard_free(back, 2 * n);
+}
+
 static void symbols_of_every_step_of_16_bits_are_right(void **state)
 {
     (void)state;
-    uint8_t *steps = guard_alloc(2 * MTH_ULP_GROUP), *back = guard_alloc(2 * MTH_ULP_GROUP);
-    uint8_t *symbols = guard_alloc(MTH_ULP_GROUP), *signs = guard_alloc(MTH_ULP_GROUP / 8);
-    for (size_t k = 0; k < n_kernels; k++) {
-        if (!kernels[k]->split16)
-            continue;
-        for (unsigned first = 1; first < 1 << 16; first += MTH_ULP_GROUP) {
-            for (unsigned i = 0; i < MTH_ULP_GROUP; i++)
-                ulp_store(steps + 2 * i, first + i < 1 << 16 ? first + i : 1, 16);
-            uint32_t longer = kernels[k]->split16(steps, symbols, signs), expected = 0;
-            for (unsigned i = 0; i < MTH_ULP_GROUP; i++) {
-                unsigned step = (unsigned)ulp_load(steps + 2 * i, 16);
-                bool is_down = step >> 15;
-                unsigned v = (is_down ? 65536 - step : step) - 1;
-                assert_int_equal(signs[i / 8] >> i % 8 & 1, is_down);
-                expected |= (uint32_t)(v >= MTH_ULP_DIRECT) << i;
-                if (v < MTH_ULP_DIRECT)
-                    assert_int_equal(symbols[i], v);
-                else
-                    symbols[i] = (uint8_t)(MTH_ULP_DIRECT + i % MTH_ULP_DIRECT);
-            }
-            assert_int_equal(longer, expected);
-            assert_int_equal(kernels[k]->join16(symbols, signs, back), expected);
-            for (unsigned i = 0; i < MTH_ULP_GROUP; i++) {
-                if (!(expected >> i & 1))
-                    assert_memory_equal(back + 2 * i, steps + 2 * i, 2);
-            }
+    enum { N = 65535, N_MIXED = 3000 };
+    uint8_t *steps = guard_alloc(2 * N);
+    uint64_t random = 1;
+    for (unsigned i = 0; i < N; i++)
+        ulp_store(steps + 2 * i, i + 1, 16);
+    check_steps16(steps, N);
+    guard_free(steps, 2 * N);
+    for (size_t n = 0; n < N_MIXED; n = n < 130 ? n + 1 : 2 * n) {
+        steps = guard_alloc(2 * n);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t r = pattern_random(&random), m = 1 + (r >> 8 & 0x7fff) % ((uint64_t)1 << r % 16);
+            if (n % 3 && r >> 32 & 7)
+                m = 1 + m % 8;
+            ulp_store(steps + 2 * i, r >> 40 & 1 ? 0 - m : m, 16);
         }
+        check_steps16(steps, n);
+        guard_free(steps, 2 * n);
     }
-    guard_free(steps, 2 * MTH_ULP_GROUP);
-    guard_free(back, 2 * MTH_ULP_GROUP);
-    guard_free(symbols, MTH_ULP_GROUP);
-    guard_free(signs, MTH_ULP_GROUP / 8);
 }
 
 /* ---- tables ---- */
@@ -329,7 +368,7 @@ static void check_flags(const struct mth_ulp_table *table, size_t n_lanes, const
 {
     struct coded first, coded;
     assert_true(encode_flags(kernels[0], table, n_lanes, contexts, masks, n_groups,
-                             n_groups * MTH_ULP_GROUP + 64, &first));
+                             n_groups * MTH_ULP_GROUP + MTH_ULP_MAX_FLAG_LANES, &first));
     uint32_t back[MAX_GROUPS];
     for (size_t k = 0; k < n_kernels; k++) {
         struct mth_rans_reader reader;
@@ -377,6 +416,7 @@ static void flags_are_the_same_bytes_by_every_kernel(void **state)
             }
             check_flags(&table, 32, contexts, masks, sizes[i]);
             check_flags(&table, 64, contexts, masks, sizes[i]);
+            check_flags(&table, 128, contexts, masks, sizes[i]);
             guard_free(contexts, n);
         }
     }

@@ -236,7 +236,7 @@ static void the_form_of_lanes_follows_what_changes(void **state)
     static const struct {
         enum ulp_pair pair;
         unsigned flag_lanes, log2_lanes;
-    } wanted[] = {{ULP_SAME, 32, 0}, {ULP_ONE, 32, 0}, {ULP_TRAINED, 64, 5}, {ULP_DENSE, 64, 6}};
+    } wanted[] = {{ULP_SAME, 32, 0}, {ULP_ONE, 32, 0}, {ULP_TRAINED, 128, 6}, {ULP_DENSE, 128, 6}};
     struct ulp_rig rig;
     ulp_rig_open(&rig);
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
@@ -245,8 +245,8 @@ static void the_form_of_lanes_follows_what_changes(void **state)
         uint8_t head = ulp_head_of(&stream);
         assert_int_equal(stream.coded[0], MTH_ULP_CODED);
         assert_int_equal(head == 0, wanted[i].pair == ULP_SAME);
-        assert_int_equal(head & MTH_ULP_64_FLAG_LANES ? 64 : 32, wanted[i].flag_lanes);
-        assert_int_equal(head >> MTH_ULP_LANES_SHIFT, wanted[i].log2_lanes);
+        assert_int_equal(mth_ulp_flag_lanes(head), wanted[i].flag_lanes);
+        assert_int_equal(head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK, wanted[i].log2_lanes);
         if (wanted[i].pair == ULP_SAME)
             assert_int_equal(stream.n_coded, 3);
         if (wanted[i].pair == ULP_ONE)

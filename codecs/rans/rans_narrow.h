@@ -15,12 +15,16 @@
 
 #include <stdalign.h>
 
-enum { MTH_RANS_MAX_LANES = 64, MTH_RANS_MIN_KERNEL_LANES = 32 };
+enum {
+    MTH_RANS_MAX_LANES = 64,
+    MTH_RANS_MIN_KERNEL_LANES = 32,
+    MTH_RANS_LANES_ROOM = 128 /* for other codecs that take turns in more */
+};
 
 struct mth_rans_lanes {
-    alignas(64) uint8_t high[MTH_RANS_MAX_LANES];
-    uint8_t low[MTH_RANS_MAX_LANES];
-    size_t n_lanes; /* a power of two, 1 .. 64 */
+    alignas(64) uint8_t high[MTH_RANS_LANES_ROOM];
+    uint8_t low[MTH_RANS_LANES_ROOM];
+    size_t n_lanes; /* a power of two */
 };
 
 struct mth_rans_reader {

@@ -19,7 +19,11 @@
 
 typedef __m512i vec;
 
-enum { VEC_BYTES = 64, VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP };
+enum {
+    VEC_BYTES = 64,
+    VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP,
+    MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES
+};
 
 ULP_INLINE vec load(const uint8_t *p)
 {
@@ -269,57 +273,91 @@ ULP_INLINE vec one_table(const uint8_t table[MTH_ULP_CONTEXTS])
     return two_tables(table, table);
 }
 
+/* One vector, or two in turns: while one waits for its table, the other computes. */
+ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                                    const uint8_t *from, size_t n_groups, uint32_t *masks, size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm512_setzero_si512();
+    vec changed_of = one_table(table->changed);
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t g = 0;
+    for (size_t v = 0; v < n_vecs; v++) {
+        high[v] = load(reader->lanes.high + v * VEC_BYTES);
+        low[v] = load(reader->lanes.low + v * VEC_BYTES);
+    }
+    while (n_groups - g >= n_vecs * VEC_GROUPS && (size_t)(end - in) >= n_vecs * VEC_BYTES) {
+        for (size_t v = 0; v < n_vecs; v++, g += VEC_GROUPS) {
+            vec changed = _mm512_permutexvar_epi8(load(from + g * MTH_ULP_GROUP), changed_of), slot = low[v];
+            __mmask64 flags = _mm512_cmplt_epu8_mask(slot, changed);
+            vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
+            vec rank = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(slot, changed), slot);
+            store_masks(masks + g, (uint64_t)flags);
+            in = decode_lanes(freq, rank, _mm512_testn_epi8_mask(changed, changed), &high[v], &low[v], in);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        store(reader->lanes.high + v * VEC_BYTES, high[v]);
+        store(reader->lanes.low + v * VEC_BYTES, low[v]);
+    }
+    reader->in = in;
+    return g;
+}
+
 RANS_TARGET_AVX512 static size_t decode_flags(const struct mth_ulp_table *table,
                                               struct mth_rans_reader *reader, const uint8_t *from,
                                               size_t first, size_t n_groups, uint32_t *masks)
 {
-    if (reader->lanes.n_lanes != VEC_BYTES || first % VEC_GROUPS)
+    size_t n_lanes = reader->lanes.n_lanes;
+    if (n_lanes < VEC_BYTES || first * MTH_ULP_GROUP % n_lanes)
         return ULP_REST.decode_flags(table, reader, from, first, n_groups, masks);
-    vec high = load(reader->lanes.high), low = load(reader->lanes.low), zero = _mm512_setzero_si512();
-    vec changed_of = one_table(table->changed);
-    const uint8_t *in = reader->in, *end = reader->end;
-    size_t g = 0;
-    for (; n_groups - g >= VEC_GROUPS && end - in >= VEC_BYTES; g += VEC_GROUPS) {
-        vec changed = _mm512_permutexvar_epi8(load(from + g * MTH_ULP_GROUP), changed_of);
-        __mmask64 flags = _mm512_cmplt_epu8_mask(low, changed), never = _mm512_testn_epi8_mask(changed, changed);
-        vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
-        vec rank = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(low, changed), low);
-        store_masks(masks + g, (uint64_t)flags);
-        in = decode_lanes(freq, rank, never, &high, &low, in);
+    return n_lanes == VEC_BYTES ? decode_some_flags(table, reader, from, n_groups, masks, 1)
+                                : decode_some_flags(table, reader, from, n_groups, masks, MOST_VECS);
+}
+
+ULP_INLINE size_t encode_some_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                                    const uint8_t *from, size_t n_groups, const uint32_t *masks,
+                                    size_t n_vecs)
+{
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm512_setzero_si512();
+    vec changed_of = one_table(table->changed), behind = _mm512_set1_epi8(MTH_ULP_CONTEXTS);
+    vec low_of = two_tables(table->same_reciprocal[0], table->changed_reciprocal[0]);
+    vec high_of = two_tables(table->same_reciprocal[1], table->changed_reciprocal[1]);
+    uint8_t *at = writer->at;
+    size_t left = n_groups;
+    for (size_t v = 0; v < n_vecs; v++) {
+        high[v] = load(writer->lanes.high + v * VEC_BYTES);
+        low[v] = load(writer->lanes.low + v * VEC_BYTES);
     }
-    store(reader->lanes.high, high);
-    store(reader->lanes.low, low);
-    reader->in = in;
-    return g;
+    while (left >= n_vecs * VEC_GROUPS && (size_t)(at - writer->begin) >= n_vecs * VEC_BYTES) {
+        for (size_t v = n_vecs; v-- > 0;) {
+            left -= VEC_GROUPS;
+            vec context = load(from + left * MTH_ULP_GROUP);
+            __mmask64 flags = (__mmask64)load_masks(masks + left);
+            vec changed = _mm512_permutexvar_epi8(context, changed_of);
+            vec place = _mm512_mask_blend_epi8(flags, context, _mm512_add_epi8(context, behind));
+            vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
+            vec start = _mm512_mask_blend_epi8(flags, changed, zero);
+            at = encode_lanes(freq, start, _mm512_permutexvar_epi8(place, low_of),
+                              _mm512_permutexvar_epi8(place, high_of), &high[v], &low[v], at);
+        }
+    }
+    for (size_t v = 0; v < n_vecs; v++) {
+        store(writer->lanes.high + v * VEC_BYTES, high[v]);
+        store(writer->lanes.low + v * VEC_BYTES, low[v]);
+    }
+    writer->at = at;
+    return n_groups - left;
 }
 
 RANS_TARGET_AVX512 static size_t encode_flags(const struct mth_ulp_table *table,
                                               struct mth_rans_writer *writer, const uint8_t *from,
                                               size_t first, size_t n_groups, const uint32_t *masks)
 {
-    if (writer->lanes.n_lanes != VEC_BYTES || (first + n_groups) % VEC_GROUPS)
+    size_t n_lanes = writer->lanes.n_lanes;
+    if (n_lanes < VEC_BYTES || (first + n_groups) * MTH_ULP_GROUP % n_lanes)
         return ULP_REST.encode_flags(table, writer, from, first, n_groups, masks);
-    vec high = load(writer->lanes.high), low = load(writer->lanes.low), zero = _mm512_setzero_si512();
-    vec changed_of = one_table(table->changed), behind = _mm512_set1_epi8(MTH_ULP_CONTEXTS);
-    vec low_of = two_tables(table->same_reciprocal[0], table->changed_reciprocal[0]);
-    vec high_of = two_tables(table->same_reciprocal[1], table->changed_reciprocal[1]);
-    uint8_t *at = writer->at;
-    size_t left = n_groups;
-    for (; left >= VEC_GROUPS && at - writer->begin >= VEC_BYTES;) {
-        left -= VEC_GROUPS;
-        vec context = load(from + left * MTH_ULP_GROUP);
-        __mmask64 flags = (__mmask64)load_masks(masks + left);
-        vec changed = _mm512_permutexvar_epi8(context, changed_of);
-        vec place = _mm512_mask_blend_epi8(flags, context, _mm512_add_epi8(context, behind));
-        vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
-        vec start = _mm512_mask_blend_epi8(flags, changed, zero);
-        at = encode_lanes(freq, start, _mm512_permutexvar_epi8(place, low_of),
-                          _mm512_permutexvar_epi8(place, high_of), &high, &low, at);
-    }
-    store(writer->lanes.high, high);
-    store(writer->lanes.low, low);
-    writer->at = at;
-    return n_groups - left;
+    return n_lanes == VEC_BYTES ? encode_some_flags(table, writer, from, n_groups, masks, 1)
+                                : encode_some_flags(table, writer, from, n_groups, masks, MOST_VECS);
 }
 
 /* ---- symbols ---- */
@@ -421,24 +459,129 @@ RANS_TARGET_AVX512 static size_t encode_symbols(const struct mth_ulp_table *tabl
 
 /* ---- steps ---- */
 
-RANS_TARGET_AVX512 static uint32_t split16(const uint8_t *steps, uint8_t *symbols, uint8_t *signs)
+/* By the symbols in words below 16. */
+ULP_INLINE vec first_of(vec symbol)
 {
-    vec step = load(steps), one = _mm512_set1_epi16(1);
-    vec v = _mm512_min_epu16(_mm512_sub_epi16(_mm512_abs_epi16(step), one), _mm512_set1_epi16(127));
-    uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
-    memcpy(signs, &down, sizeof down);
-    _mm256_storeu_si256((void *)symbols, _mm512_cvtepi16_epi8(v));
-    return (uint32_t)_mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(MTH_ULP_DIRECT));
+    static const uint8_t table[MTH_ULP_SYMBOLS] = {MTH_ULP_FIRST_OF_SYMBOL};
+    return _mm512_permutexvar_epi8(symbol, one_table(table));
 }
 
-RANS_TARGET_AVX512 static uint32_t join16(const uint8_t *symbols, const uint8_t *signs, uint8_t *steps)
+ULP_INLINE vec bits_of(vec symbol)
 {
+    static const uint8_t table[MTH_ULP_SYMBOLS] = {MTH_ULP_BITS_OF_SYMBOL};
+    return _mm512_permutexvar_epi8(symbol, one_table(table));
+}
+
+/* Bits of fields in the lower half of each 32 bits, and each 64; and of all four. */
+struct widths {
+    vec low16, low32, all;
+};
+
+ULP_INLINE struct widths widths_of(vec n)
+{
+    vec low16 = _mm512_and_si512(n, _mm512_set1_epi32(0xffff));
+    vec n32 = _mm512_add_epi32(low16, _mm512_srli_epi32(n, 16));
+    vec low32 = _mm512_and_si512(n32, _mm512_set1_epi64(0xffffffff));
+    return (struct widths){low16, low32, _mm512_add_epi64(low32, _mm512_srli_epi64(n32, 32))};
+}
+
+/* Four fields of 16 bits to one, the first one lowest; and back. */
+ULP_INLINE vec join_fields(vec field, const struct widths *widths)
+{
+    vec low = _mm512_and_si512(field, _mm512_set1_epi32(0xffff)), high = _mm512_srli_epi32(field, 16);
+    vec field32 = _mm512_or_si512(low, _mm512_sllv_epi32(high, widths->low16));
+    low = _mm512_and_si512(field32, _mm512_set1_epi64(0xffffffff));
+    return _mm512_or_si512(low, _mm512_sllv_epi64(_mm512_srli_epi64(field32, 32), widths->low32));
+}
+
+ULP_INLINE vec part_fields(vec field64, const struct widths *widths)
+{
+    vec high = _mm512_srlv_epi64(field64, widths->low32);
+    vec low = _mm512_xor_si512(field64, _mm512_sllv_epi64(high, widths->low32));
+    vec field32 = _mm512_or_si512(low, _mm512_slli_epi64(high, 32));
+    high = _mm512_srlv_epi32(field32, widths->low16);
+    low = _mm512_xor_si512(field32, _mm512_sllv_epi32(high, widths->low16));
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+}
+
+/* Symbols of magnitudes less one. */
+ULP_INLINE vec symbols_of(vec v)
+{
+    static const uint8_t first[MTH_ULP_SYMBOLS] = {MTH_ULP_FIRST_OF_SYMBOL};
+    vec one = _mm512_set1_epi16(1), symbol = _mm512_min_epu16(v, _mm512_set1_epi16(MTH_ULP_DIRECT));
+    for (size_t s = MTH_ULP_DIRECT + 1; s < MTH_ULP_ESCAPE; s++)
+        symbol = _mm512_mask_add_epi16(symbol, _mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(first[s])),
+                                       symbol, one);
+    return _mm512_mask_add_epi16(
+        symbol, _mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(MTH_ULP_FIRST_OF_THE_ESCAPE)), symbol, one);
+}
+
+RANS_TARGET_AVX512 static size_t split16(const uint8_t *steps, size_t n_groups, uint8_t *symbols,
+                                         uint8_t *signs, struct mth_ulp_bit_writer *extra)
+{
+    struct mth_ulp_bit_writer writer = *extra;
+    vec one = _mm512_set1_epi16(1), longer = _mm512_set1_epi16(MTH_ULP_DIRECT);
+    size_t g = 0;
+    for (; g < n_groups; g++, steps += VEC_BYTES, symbols += MTH_ULP_GROUP, signs += sizeof(uint32_t)) {
+        vec step = load(steps), v = _mm512_sub_epi16(_mm512_abs_epi16(step), one);
+        uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
+        if (_mm512_cmpge_epu16_mask(v, longer)) {
+            struct mth_ulp_fields fields;
+            vec symbol = symbols_of(v);
+            struct widths widths = widths_of(bits_of(symbol));
+            store((uint8_t *)fields.bits, join_fields(_mm512_sub_epi16(v, first_of(symbol)), &widths));
+            store((uint8_t *)fields.n, widths.all);
+            if (!mth_ulp_put_fields(&writer, &fields, _mm512_test_epi64_mask(widths.all, widths.all)))
+                break;
+            v = symbol;
+        }
+        memcpy(signs, &down, sizeof down);
+        _mm256_storeu_si256((void *)symbols, _mm512_cvtepi16_epi8(v));
+    }
+    *extra = writer;
+    return g;
+}
+
+ULP_INLINE vec load_symbols(const uint8_t *symbols)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)symbols));
+}
+
+ULP_INLINE void join_group(const uint8_t *symbols, const uint8_t *signs, const struct mth_ulp_fields *fields,
+                           uint8_t *steps)
+{
+    vec symbol = load_symbols(symbols);
+    struct widths widths = widths_of(bits_of(symbol));
+    vec v = _mm512_add_epi16(first_of(symbol), part_fields(load((const uint8_t *)fields->bits), &widths));
+    vec magnitude = _mm512_add_epi16(v, _mm512_set1_epi16(1));
     uint32_t down;
     memcpy(&down, signs, sizeof down);
-    vec symbol = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)symbols));
-    vec magnitude = _mm512_add_epi16(symbol, _mm512_set1_epi16(1));
     store(steps, _mm512_mask_sub_epi16(magnitude, (__mmask32)down, _mm512_setzero_si512(), magnitude));
-    return (uint32_t)_mm512_cmpge_epu16_mask(symbol, _mm512_set1_epi16(MTH_ULP_DIRECT));
+}
+
+RANS_TARGET_AVX512 static size_t join16(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
+                                        struct mth_ulp_bit_reader *extra, uint8_t *steps)
+{
+    struct mth_ulp_bit_reader reader = *extra;
+    struct mth_ulp_fields fields[MTH_ULP_JOIN_BATCH];
+    size_t g = 0, n;
+    for (; g < n_groups; g += n) {
+        bool good = true;
+        n = n_groups - g < MTH_ULP_JOIN_BATCH ? n_groups - g : MTH_ULP_JOIN_BATCH;
+        for (size_t i = 0; i < n; i++) {
+            struct widths widths = widths_of(bits_of(load_symbols(symbols + (g + i) * MTH_ULP_GROUP)));
+            store((uint8_t *)fields[i].n, widths.all);
+            good &= mth_ulp_get_fields(&reader, &fields[i],
+                                       _mm512_test_epi64_mask(widths.all, widths.all));
+        }
+        if (!good)
+            break;
+        for (size_t i = 0; i < n; i++)
+            join_group(symbols + (g + i) * MTH_ULP_GROUP, signs + (g + i) * sizeof(uint32_t), &fields[i],
+                       steps + (g + i) * VEC_BYTES);
+        *extra = reader;
+    }
+    return g;
 }
 
 const struct mth_ulp_kernels ULP_NAME = {

@@ -16,6 +16,7 @@ struct block {
     uint8_t *dst;
     size_t n_elems, n_groups, n_full; /* groups; those that are whole */
     size_t n_changed, n_active;       /* elements; groups that have flags */
+    size_t n_carried, n_taken;        /* sign bytes that states hold; those that are there */
     struct mth_reader reader;         /* of the block's bytes */
 };
 
@@ -56,10 +57,17 @@ static bool begin_lanes(struct block *block, size_t n_lanes, struct mth_rans_rea
     return true;
 }
 
+/* States end where they began: with a sign byte each, as many as there are, and 0 in the lanes behind. */
 static bool end_lanes(struct block *block, const struct mth_rans_reader *reader)
 {
+    const struct mth_rans_lanes *lanes = &reader->lanes;
+    size_t n = mth_size_min(lanes->n_lanes, block->n_carried - block->n_taken), rest = 0;
     block->reader.at = reader->in;
-    return mth_rans_lanes_at_start(&reader->lanes);
+    for (size_t i = 0; i < lanes->n_lanes; i++)
+        rest |= (size_t)(lanes->high[i] ^ 1) | (i < n ? 0 : lanes->low[i]);
+    memcpy(block->state->signs + block->n_taken, lanes->low, n);
+    block->n_taken += n;
+    return rest == 0;
 }
 
 /* Which groups have flags: all, or those whose bit is set in a map. */
@@ -145,9 +153,9 @@ static bool decode_changes(struct block *block, uint8_t head)
 {
     struct mth_ulp_state *state = block->state;
     bool grouped = head & MTH_ULP_GROUPED, has_shifts = block->format->lane_bits > 16;
-    size_t flag_lanes = head & MTH_ULP_64_FLAG_LANES ? 2 * MTH_ULP_GROUP : MTH_ULP_GROUP, n_extra;
-    unsigned log2_lanes = head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK;
-    if (head >> MTH_ULP_HEAD_BITS || (size_t)1 << log2_lanes > MTH_RANS_MAX_LANES ||
+    size_t flag_lanes = mth_ulp_flag_lanes(head),
+           n_lanes = (size_t)1 << (head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK), n_extra;
+    if (head >> MTH_ULP_HEAD_BITS || n_lanes > MTH_RANS_MAX_LANES ||
         !mth_ulp_table_read(&block->reader, has_shifts, &state->table))
         return false;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
@@ -160,16 +168,22 @@ static bool decode_changes(struct block *block, uint8_t head)
     block->n_active = block->n_groups;
     if (grouped && !read_map(block))
         return false;
-    const uint8_t *signs = take(&block->reader, (block->n_changed + 7) / 8);
+    size_t n_signs = (block->n_changed + 7) / 8;
+    block->n_carried = head & MTH_ULP_CARRIES ? mth_size_min(n_signs, flag_lanes + n_lanes) : 0;
+    block->n_taken = 0;
+    const uint8_t *signs = take(&block->reader, n_signs - block->n_carried);
     const uint8_t *bits = signs ? take(&block->reader, n_extra) : NULL;
     struct mth_ulp_bit_reader extra = {.at = bits, .end = bits ? bits + n_extra : NULL};
-    if (!bits || (block->n_changed % 8 && signs[block->n_changed / 8] >> block->n_changed % 8))
+    if (!bits)
         return false;
-    if (!decode_flags(block, grouped, flag_lanes) || !decode_symbols(block, (size_t)1 << log2_lanes) ||
+    memcpy(state->signs + block->n_carried, signs, n_signs - block->n_carried);
+    if (!decode_flags(block, grouped, flag_lanes) || !decode_symbols(block, n_lanes) ||
         bytes_left(&block->reader) > 0)
         return false;
-    if (!mth_ulp_join(state->kernels, block->format->lane_bits, state->table.shift, state->symbols, signs,
-                      state->contexts, block->n_changed, &extra, state->steps) ||
+    if (block->n_changed % 8 && state->signs[block->n_changed / 8] >> block->n_changed % 8)
+        return false;
+    if (!mth_ulp_join(state->kernels, block->format->lane_bits, state->table.shift, state->symbols,
+                      state->signs, state->contexts, block->n_changed, &extra, state->steps) ||
         !mth_ulp_bits_ended(&extra))
         return false;
     merge(block);

@@ -12,11 +12,11 @@ extern const struct mth_codec mth_codec_rans;
 enum {
     TOP_GROUPS = 128,     /* sampled for the highest exponent that counts */
     TOP_SHARE = 1024,     /* elements above it are one in so many at most */
-    COUNT_GROUPS = 1024,  /* sampled for how often contexts occur */
+    COUNT_GROUPS = 512,   /* sampled for how often contexts occur */
     SHIFT_STEPS = 4096,   /* sampled for the bits of steps */
     KEPT_BITS = 5,        /* of a step of average length, that are coded */
     GROUPED_SHARE = 4,    /* a map is tried when one in so many groups does not change */
-    FLAG_LANES_SHARE = 32 /* 64 lanes of flags when one in so many elements changes: states cost bytes */
+    MANY_CHANGES = 2048   /* that are worth many lanes of flags: each costs half a byte */
 };
 
 /* A block on its way. */
@@ -204,18 +204,27 @@ static bool put_lanes(struct block *block, const struct mth_rans_writer *writer)
            put(block, writer->at, (size_t)(coded_end - writer->at));
 }
 
-static struct mth_rans_writer writer_of(const struct block *block, size_t n_lanes)
+/* Signs on their way into the states in which lanes begin. */
+struct carried {
+    uint8_t bytes[MTH_ULP_MAX_FLAG_LANES + MTH_RANS_MAX_LANES];
+    size_t n, taken;
+};
+
+static struct mth_rans_writer writer_of(const struct block *block, size_t n_lanes, struct carried *carried)
 {
     uint8_t *coded = block->state->coded;
     struct mth_rans_writer writer = {.begin = coded, .at = coded + MTH_ULP_CODED_BYTES};
+    size_t n = mth_size_min(n_lanes, carried->n - carried->taken);
     mth_rans_lanes_init(&writer.lanes, n_lanes);
+    memcpy(writer.lanes.low, carried->bytes + carried->taken, n);
+    carried->taken += n;
     return writer;
 }
 
-static bool put_flags(struct block *block, bool grouped, size_t n_lanes)
+static bool put_flags(struct block *block, bool grouped, size_t n_lanes, struct carried *carried)
 {
     struct mth_ulp_state *state = block->state;
-    struct mth_rans_writer writer = writer_of(block, n_lanes);
+    struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
     const uint32_t *masks = grouped ? state->active : state->masks,
                    *numbers = grouped ? state->numbers : NULL;
     size_t left = grouped ? block->n_active : block->n_groups;
@@ -230,10 +239,10 @@ static bool put_flags(struct block *block, bool grouped, size_t n_lanes)
     return put_lanes(block, &writer);
 }
 
-static bool put_symbols(struct block *block, size_t n_lanes)
+static bool put_symbols(struct block *block, size_t n_lanes, struct carried *carried)
 {
     struct mth_ulp_state *state = block->state;
-    struct mth_rans_writer writer = writer_of(block, n_lanes);
+    struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
     return mth_ulp_encode_symbols(state->kernels, &state->table, &writer, state->contexts, state->symbols,
                                   block->n_changed) &&
            put_lanes(block, &writer);
@@ -261,6 +270,24 @@ static unsigned log2_of(size_t n)
     return log;
 }
 
+/* Four sums take turns, so that equal neighbours do not wait for each other. */
+static void count_symbols(const struct mth_ulp_state *state, size_t n,
+                          uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS])
+{
+    enum { TURNS = 4 };
+    uint32_t sums[TURNS][MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS] = {{0}}, *out = counts[0];
+    const uint8_t *contexts = state->contexts, *symbols = state->symbols;
+    size_t i = 0;
+    for (; n - i >= TURNS; i += TURNS) {
+        for (size_t turn = 0; turn < TURNS; turn++)
+            sums[turn][contexts[i + turn] * MTH_ULP_SYMBOLS + symbols[i + turn]]++;
+    }
+    for (; i < n; i++)
+        sums[0][contexts[i] * MTH_ULP_SYMBOLS + symbols[i]]++;
+    for (size_t k = 0; k < (size_t)MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS; k++)
+        out[k] = sums[0][k] + sums[1][k] + sums[2][k] + sums[3][k];
+}
+
 /* A block in which something changed. False: it does not fit, and is not worth it. */
 static bool encode_changes(struct block *block)
 {
@@ -274,23 +301,24 @@ static bool encode_changes(struct block *block)
         choose_shifts(block);
     if (!split(block, &parts))
         return false;
-    for (size_t i = 0; i < block->n_changed; i++)
-        counts.symbols[state->contexts[i]][state->symbols[i]]++;
+    count_symbols(state, block->n_changed, counts.symbols);
     count_elements(block, NULL, block->n_groups, counts.elements);
     size_t n_map = try_map(block, &counts), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
     mth_ulp_table_build(&state->table, &counts);
-    bool many = block->n_changed >= block->n_elems / FLAG_LANES_SHARE;
-    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | (n_map ? MTH_ULP_GROUPED : 0) |
-                             (many ? MTH_ULP_64_FLAG_LANES : 0) | log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
+    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | MTH_ULP_CARRIES | (n_map ? MTH_ULP_GROUPED : 0) |
+                             (block->n_changed >= MANY_CHANGES ? MTH_ULP_MANY_FLAG_LANES : 0) |
+                             log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
     size_t n_signs = (block->n_changed + 7) / 8, n_extra = (size_t)(parts.extra.at - parts.signs) - n_signs;
     bool fits = put(block, &head, 1) &&
                 put(block, table, mth_ulp_table_write(&state->table, has_shifts, table)) &&
                 put_number(block, block->n_changed) && put_number(block, n_extra);
     if (fits && n_map)
         fits = put_number(block, n_map) && put(block, state->map_coded, n_map);
-    return fits && put(block, parts.signs, n_signs + n_extra) &&
-           put_flags(block, n_map > 0, many ? 2 * MTH_ULP_GROUP : MTH_ULP_GROUP) &&
-           put_symbols(block, n_lanes);
+    size_t n_flag_lanes = mth_ulp_flag_lanes(head);
+    struct carried carried = {.n = mth_size_min(n_signs, n_flag_lanes + n_lanes)};
+    memcpy(carried.bytes, parts.signs, carried.n);
+    return fits && put(block, parts.signs + carried.n, n_signs - carried.n + n_extra) &&
+           put_flags(block, n_map > 0, n_flag_lanes, &carried) && put_symbols(block, n_lanes, &carried);
 }
 
 /* ---- blocks ---- */

@@ -1,7 +1,7 @@
 /*
  * The kernels of ulp-rans, for each instruction set the same bytes.
  *
- * Elements go in groups of 32, a bit of a mask for each: has it changed? A rANS lane takes every 32nd or 64th element, as in the
+ * Elements go in groups of 32, a bit of a mask for each: has it changed? A rANS lane takes every 32nd, 64th or 128th element, as in the
  * narrow mode of `rans`, whose states and renormalisation these are (codecs/rans/rans_narrow.h); only the table is picked by
  * each element's context.
  */
@@ -9,9 +9,12 @@
 #define MTH_CODECS_ULP_KERNELS_H
 
 #include "codecs/rans/rans_narrow.h"
+#include "codecs/ulp_rans/ulp_bits.h"
 #include "codecs/ulp_rans/ulp_table.h"
 
-enum { MTH_ULP_GROUP = 32 };
+#include <string.h>
+
+enum { MTH_ULP_GROUP = 32, MTH_ULP_MAX_FLAG_LANES = MTH_RANS_LANES_ROOM };
 
 /* Where a lane keeps its exponent. */
 struct mth_ulp_format {
@@ -70,14 +73,64 @@ struct mth_ulp_kernels {
     size_t (*encode_symbols)(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                              const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps);
     /*
-     * 32 steps of 16 bits: signs, 4 bytes of them, and symbols, where a step has one of its own. NULL: there is none.
+     * Groups of 32 steps of 16 bits, without shifts, to symbols, signs and bits, and back; NULL: there is none.
      *
-     * Returns   bit i: step i is longer, and its symbol is to be set by the caller
+     * Shape     steps: 32 n lanes; symbols[32 n]; signs[4 n]
+     * Returns   how many groups were done: the room may be too near its end for more, or the bits at theirs
      */
-    uint32_t (*split16)(const uint8_t *steps, uint8_t *symbols, uint8_t *signs);
-    /* The inverse; steps of longer ones are to be set by the caller. */
-    uint32_t (*join16)(const uint8_t *symbols, const uint8_t *signs, uint8_t *steps);
+    size_t (*split16)(const uint8_t *steps, size_t n_groups, uint8_t *symbols, uint8_t *signs,
+                      struct mth_ulp_bit_writer *extra);
+    size_t (*join16)(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
+                     struct mth_ulp_bit_reader *extra, uint8_t *steps);
 };
+
+/*
+ * Bits of a group, joined by four elements: what a vector makes of fields of one element each, and takes apart.
+ *
+ * Requires  at most 60 bits a field
+ */
+struct mth_ulp_fields {
+    uint64_t bits[MTH_ULP_GROUP / 4], n[MTH_ULP_GROUP / 4];
+};
+
+/* By symbol: the first u that it stands for, 0 for the escape; how many bits follow in 16-bit lanes. */
+#define MTH_ULP_FIRST_OF_SYMBOL     0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 70, 134, 0
+#define MTH_ULP_BITS_OF_SYMBOL      0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 15
+#define MTH_ULP_FIRST_OF_THE_ESCAPE 262
+
+enum { MTH_ULP_FIELDS_ROOM = MTH_ULP_GROUP * 2 + 16 };
+
+/* Those whose bit is set in `which`. False: there may be no room for all, and none were written. */
+static inline bool mth_ulp_put_fields(struct mth_ulp_bit_writer *writer, const struct mth_ulp_fields *fields,
+                                      uint32_t which)
+{
+    if (writer->end - writer->at < MTH_ULP_FIELDS_ROOM)
+        return false;
+    for (; which; which &= which - 1) {
+        unsigned i = (unsigned)__builtin_ctz(which);
+        (void)mth_ulp_put_bits(writer, fields->bits[i], (unsigned)fields->n[i]);
+    }
+    return true;
+}
+
+/* The others become 0. False: there are not so many bits. */
+static inline bool mth_ulp_get_fields(struct mth_ulp_bit_reader *reader, struct mth_ulp_fields *fields,
+                                      uint32_t which)
+{
+    bool good = true;
+    memset(fields->bits, 0, sizeof fields->bits);
+    for (; which; which &= which - 1) {
+        unsigned i = (unsigned)__builtin_ctz(which);
+        good &= mth_ulp_get_bits(reader, (unsigned)fields->n[i], &fields->bits[i]);
+    }
+    return good;
+}
+
+/*
+ * Groups whose fields are read before any is looked at: a vector that is loaded right behind the stores of its parts waits
+ * for them.
+ */
+enum { MTH_ULP_JOIN_BATCH = 8 };
 
 const struct mth_ulp_kernels *mth_ulp_kernels_for(unsigned features);
 /* All that were built, portable first, then NULL. */

@@ -40,6 +40,7 @@ static void destroy(void *opaque)
     mth_memory_free(state->memory, state->contexts);
     mth_memory_free(state->memory, state->symbols);
     mth_memory_free(state->memory, state->coded);
+    mth_memory_free(state->memory, state->signs);
     mth_memory_free(state->memory, state->masks);
     mth_memory_free(state->memory, state);
 }
@@ -59,9 +60,11 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->masks = mth_memory_calloc(memory, 3 * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
     if (sides & MTH_SIDE_ENCODE)
         state->coded = mth_memory_alloc(memory, MTH_ULP_CODED_BYTES);
+    if (sides & MTH_SIDE_DECODE)
+        state->signs = mth_memory_alloc(memory, MTH_ULP_SIGNS_BYTES);
     int status = mth_codec_rans.create(map_options, sides, memory, &state->map_state);
     if (status || !state->steps || !state->contexts || !state->symbols || !state->masks ||
-        (sides & MTH_SIDE_ENCODE && !state->coded)) {
+        (sides & MTH_SIDE_ENCODE && !state->coded) || (sides & MTH_SIDE_DECODE && !state->signs)) {
         destroy(state);
         return MTH_ERR_NO_MEMORY;
     }
@@ -78,6 +81,8 @@ static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_by
                3 * MTH_ULP_SLACK_BYTES + 3 * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
     if (side & MTH_SIDE_ENCODE)
         n += MTH_ULP_CODED_BYTES;
+    if (side & MTH_SIDE_DECODE)
+        n += MTH_ULP_SIGNS_BYTES;
     return n + mth_codec_rans.state_bytes(map_options, side, stream_bytes);
 }
 
@@ -134,7 +139,7 @@ void mth_ulp_fill_last(const struct mth_ulp_format *format, const uint8_t *from,
 
 size_t mth_ulp_symbol_lanes(size_t n)
 {
-    enum { SYMBOLS_A_LANE = 256, MAX_LANES = MTH_RANS_MAX_LANES };
+    enum { SYMBOLS_A_LANE = 128, MAX_LANES = MTH_RANS_MAX_LANES };
     size_t lanes = 1;
     while (lanes < MAX_LANES && lanes * 2 * SYMBOLS_A_LANE <= n)
         lanes *= 2;

@@ -12,11 +12,20 @@ enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1 };
 enum {
     MTH_ULP_CHANGES = 1,
     MTH_ULP_GROUPED = 2,       /* only groups that a map names have flags */
-    MTH_ULP_64_FLAG_LANES = 4, /* else 32 */
-    MTH_ULP_LANES_SHIFT = 3,   /* log2 of the lanes of symbols, three bits */
+    MTH_ULP_MANY_FLAG_LANES = 4, /* else 32 */
+    MTH_ULP_LANES_SHIFT = 3,     /* log2 of the lanes of symbols, three bits */
     MTH_ULP_LANES_MASK = 7,
-    MTH_ULP_HEAD_BITS = 6
+    MTH_ULP_CARRIES = 64, /* states begin with signs, and many lanes are 128, not 64 */
+    MTH_ULP_HEAD_BITS = 7
 };
+
+/* Lanes of flags, by the head. */
+static inline size_t mth_ulp_flag_lanes(uint8_t head)
+{
+    if (!(head & MTH_ULP_MANY_FLAG_LANES))
+        return MTH_ULP_GROUP;
+    return head & MTH_ULP_CARRIES ? MTH_ULP_MAX_FLAG_LANES : MTH_ULP_MAX_FLAG_LANES / 2;
+}
 
 enum {
     MTH_ULP_BLOCK_ELEMS = 1 << 19,
@@ -37,6 +46,7 @@ struct mth_ulp_state {
     uint8_t *contexts; /* of changed elements */
     uint8_t *symbols;
     uint8_t *coded;    /* an encoder's, written from the end */
+    uint8_t *signs;    /* a decoder's */
     uint32_t *masks;   /* of groups */
     uint32_t *active;  /* masks of the groups that are named by the map */
     uint32_t *numbers; /* which groups these are */
@@ -50,6 +60,8 @@ struct mth_ulp_state {
 
 /* The bytes of an encoder's buffer for what is stored, then flags, then symbols: none is worth more than the block has. */
 enum { MTH_ULP_CODED_BYTES = MTH_ULP_BLOCK_BYTES + MTH_ULP_SLACK_BYTES };
+
+enum { MTH_ULP_SIGNS_BYTES = MTH_ULP_BLOCK_ELEMS / 8 };
 
 /* Where lanes of a type keep their fields. False: they are not whole lanes, or hold no number. */
 bool mth_ulp_format_of(const struct mth_symbol_type *type, struct mth_ulp_format *format);

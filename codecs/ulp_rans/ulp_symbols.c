@@ -125,57 +125,20 @@ unsigned mth_ulp_step_bits(unsigned lane_bits, const uint8_t *steps, size_t i)
     }
 }
 
-/* What vectors do of steps of 16 bits: all but those that are longer. */
-static bool split_groups(const struct mth_ulp_kernels *kernels, const uint8_t *steps, size_t n_groups,
-                         struct mth_ulp_parts *parts)
-{
-    struct mth_ulp_bit_writer extra = parts->extra;
-    for (size_t g = 0; g < n_groups; g++) {
-        size_t first = g * MTH_ULP_GROUP;
-        uint32_t longer =
-            kernels->split16(steps + 2 * first, parts->symbols + first, parts->signs + first / 8);
-        for (; longer; longer &= longer - 1) {
-            bool is_down;
-            size_t i = first + (size_t)__builtin_ctz(longer);
-            if (!split_one(magnitude16(steps, i, &is_down), 0, 16, &extra, &parts->symbols[i]))
-                return false;
-        }
-    }
-    parts->extra = extra;
-    return true;
-}
-
-static bool join_groups(const struct mth_ulp_kernels *kernels, const uint8_t *symbols, const uint8_t *signs,
-                        size_t n_groups, struct mth_ulp_bit_reader *bits_left, uint8_t *steps)
-{
-    struct mth_ulp_bit_reader extra = *bits_left;
-    for (size_t g = 0; g < n_groups; g++) {
-        size_t first = g * MTH_ULP_GROUP;
-        uint32_t longer = kernels->join16(symbols + first, signs + first / 8, steps + 2 * first);
-        for (; longer; longer &= longer - 1) {
-            uint64_t v = 0;
-            size_t i = first + (size_t)__builtin_ctz(longer);
-            if (!join_one(symbols[i], 0, 16, &extra, &v))
-                return false;
-            set16(steps, i, v, signs[i / 8] >> i % 8 & 1);
-        }
-    }
-    *bits_left = extra;
-    return true;
-}
-
 bool mth_ulp_split(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
                    const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps, const uint8_t *contexts,
                    size_t n, struct mth_ulp_parts *parts)
 {
-    size_t n_groups = lane_bits == 16 && kernels->split16 ? n / MTH_ULP_GROUP : 0;
+    size_t done = 0;
     memset(parts->signs, 0, (n + 7) / 8);
+    if (lane_bits == 16 && kernels->split16)
+        done = MTH_ULP_GROUP *
+               kernels->split16(steps, n / MTH_ULP_GROUP, parts->symbols, parts->signs, &parts->extra);
     switch (lane_bits) {
     case 8:
         return split8(shift, steps, contexts, 0, n, parts);
     case 16:
-        return split_groups(kernels, steps, n_groups, parts) &&
-               split16(shift, steps, contexts, n_groups * MTH_ULP_GROUP, n, parts);
+        return split16(shift, steps, contexts, done, n, parts);
     case 32:
         return split32(shift, steps, contexts, 0, n, parts);
     default:
@@ -187,13 +150,14 @@ bool mth_ulp_join(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
                   const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
                   const uint8_t *contexts, size_t n, struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
-    size_t n_groups = lane_bits == 16 && kernels->join16 ? n / MTH_ULP_GROUP : 0;
+    size_t done = 0;
+    if (lane_bits == 16 && kernels->join16)
+        done = MTH_ULP_GROUP * kernels->join16(symbols, signs, n / MTH_ULP_GROUP, extra, steps);
     switch (lane_bits) {
     case 8:
         return join8(shift, symbols, signs, contexts, 0, n, extra, steps);
     case 16:
-        return join_groups(kernels, symbols, signs, n_groups, extra, steps) &&
-               join16(shift, symbols, signs, contexts, n_groups * MTH_ULP_GROUP, n, extra, steps);
+        return join16(shift, symbols, signs, contexts, done, n, extra, steps);
     case 32:
         return join32(shift, symbols, signs, contexts, 0, n, extra, steps);
     default:

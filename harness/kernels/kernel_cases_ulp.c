@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLACK_BYTES = 64, LANES = 64, TOP = 124 };
+enum { SLACK_BYTES = 128, SYMBOL_LANES = MTH_RANS_MAX_LANES, TOP = 124 };
 
 /* A pair and all that is made of it by the plainest kernels, shared by the cases that read it. */
 struct pair {
@@ -80,10 +80,10 @@ static bool collect(void *data)
            pair->n_changed;
 }
 
-static struct mth_rans_writer writer_at(uint8_t *room, size_t n)
+static struct mth_rans_writer writer_at(uint8_t *room, size_t n, size_t n_lanes)
 {
     struct mth_rans_writer writer = {.begin = room, .at = room + n + SLACK_BYTES};
-    mth_rans_lanes_init(&writer.lanes, LANES);
+    mth_rans_lanes_init(&writer.lanes, n_lanes);
     return writer;
 }
 
@@ -97,7 +97,7 @@ static bool encode_flags(void *data)
 {
     const struct run *run = data;
     const struct pair *pair = run->pair;
-    struct mth_rans_writer writer = writer_at(pair->dst, pair->n);
+    struct mth_rans_writer writer = writer_at(pair->dst, pair->n, MTH_ULP_MAX_FLAG_LANES);
     return mth_ulp_encode_flags(run->kernels, &pair->table, &writer, pair->contexts, 0, pair->n_groups,
                                 pair->masks);
 }
@@ -121,7 +121,7 @@ static bool encode_symbols(void *data)
 {
     const struct run *run = data;
     const struct pair *pair = run->pair;
-    struct mth_rans_writer writer = writer_at(pair->dst, pair->n);
+    struct mth_rans_writer writer = writer_at(pair->dst, pair->n, SYMBOL_LANES);
     return mth_ulp_encode_symbols(run->kernels, &pair->table, &writer, pair->changed_contexts, pair->symbols,
                                   pair->n_changed);
 }
@@ -211,8 +211,8 @@ static bool code(struct pair *pair)
     for (size_t i = 0; i < pair->n_changed; i++)
         counts.symbols[pair->changed_contexts[i]][pair->symbols[i]]++;
     mth_ulp_table_build(&pair->table, &counts);
-    pair->flags = writer_at(pair->flags_room, pair->n);
-    pair->coded_symbols = writer_at(pair->symbols_room, pair->n);
+    pair->flags = writer_at(pair->flags_room, pair->n, MTH_ULP_MAX_FLAG_LANES);
+    pair->coded_symbols = writer_at(pair->symbols_room, pair->n, SYMBOL_LANES);
     return mth_ulp_encode_flags(plain, &pair->table, &pair->flags, pair->contexts, 0, pair->n_groups,
                                 pair->masks) &&
            mth_ulp_encode_symbols(plain, &pair->table, &pair->coded_symbols, pair->changed_contexts,

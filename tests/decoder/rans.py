@@ -34,6 +34,13 @@ class Lanes:
         require(all(x == self.low_end for x in self.x), "a state that does not end where it should")
 
 
+    def end_carrying(self, n):
+        """The bytes that the first n lanes began with, of states of 16 bits."""
+        require(all(self.low_end <= x < self.low_end + (256 if i < n else 1) for i, x in enumerate(self.x)),
+                "a state that does not end where it should")
+        return bytes(x - self.low_end for x in self.x[:n])
+
+
 def slots_of(frequencies):
     """[(symbol, freq)] in the order of their slots -> what each slot stands for."""
     slots = []

@@ -70,15 +70,18 @@ def read_step(bits, elements, symbol, shift):
 
 def decode_changes(cursor, head, elements, base):
     """base: the elements of the block, as numbers -> the same with their steps"""
-    require(head & 1 and head < 1 << 6 and head >> 3 < 7, "a head that is none")
+    require(head & 1 and head < 1 << 7 and head >> 3 & 7 < 7, "a head that is none")
+    n_flag_lanes, n_symbol_lanes = 32 if not head & 4 else 128 if head & 64 else 64, 1 << (head >> 3 & 7)
     top, contexts = read_table(cursor, elements)
     n_changed, n_extra = cursor.varint(), cursor.varint()
     require(1 <= n_changed <= len(base), "a number of elements that there are not")
     n_groups = (len(base) + GROUP - 1) // GROUP
     groups = read_map(cursor, n_groups) if head & 2 else range(n_groups)
-    signs, extra = Bits(cursor.take((n_changed + 7) // 8)), Bits(cursor.take(n_extra))
+    n_signs = (n_changed + 7) // 8
+    n_carried = min(n_signs, n_flag_lanes + n_symbol_lanes) if head & 64 else 0
+    stored, extra = cursor.take(n_signs - n_carried), Bits(cursor.take(n_extra))
 
-    lanes, i, changed = rans.Lanes(cursor, 64 if head & 4 else 32, False, 8), 0, []
+    lanes, i, changed = rans.Lanes(cursor, n_flag_lanes, False, 8), 0, []
     for g in groups:
         for at in range(g * GROUP, (g + 1) * GROUP):
             context = elements.context(base[at] if at < len(base) else 0, top)
@@ -86,13 +89,13 @@ def decode_changes(cursor, head, elements, base):
                 require(at < len(base), "an element that is not there changed")
                 changed.append((at, contexts[context]))
             i += 1
-    lanes.end()
+    signs = lanes.end_carrying(min(n_carried, n_flag_lanes))
     require(len(changed) == n_changed, "another number of elements changed")
 
-    lanes, symbols = rans.Lanes(cursor, 1 << (head >> 3), False, 8), []
+    lanes, symbols = rans.Lanes(cursor, n_symbol_lanes, False, 8), []
     for i, (_, (_, _, slots)) in enumerate(changed):
         symbols.append(lanes.next(i, slots))
-    lanes.end()
+    signs = Bits(signs + lanes.end_carrying(n_carried - len(signs)) + stored)
     cursor.end("a block")
 
     out = list(base)

@@ -154,6 +154,11 @@ EMULATED __m512i _mm512_setr_epi64(long long a, long long b, long long c, long l
     return r;
 }
 
+EMULATED __m512i _mm512_set1_epi64(long long v)
+{
+    return _mm512_setr_epi64(v, v, v, v, v, v, v, v);
+}
+
 #define EMULATED_BYTES(name, expression)        \
     EMULATED __m512i name(__m512i x, __m512i y) \
     {                                           \
@@ -222,7 +227,37 @@ EMULATED_SHIFT(_mm512_srli_epi16, 32, word, uint16_t, >>)
 EMULATED_SHIFT(_mm512_slli_epi16, 32, word, uint16_t, <<)
 EMULATED_SHIFT(_mm512_srai_epi16, 32, word, int16_t, >>)
 EMULATED_SHIFT(_mm512_srai_epi32, 16, double, int32_t, >>)
-EMULATED_SHIFT(emulated_srl_epi32, 16, double, uint32_t, >>)
+EMULATED_SHIFT(_mm512_srli_epi32, 16, double, uint32_t, >>)
+EMULATED_SHIFT(_mm512_slli_epi32, 16, double, uint32_t, <<)
+
+#define EMULATED_QUADS(name, expression)            \
+    EMULATED __m512i name(__m512i x, __m512i y)     \
+    {                                               \
+        for (int i = 0; i < 8; i++) {               \
+            uint64_t a, b;                          \
+            memcpy(&a, x.b + 8 * i, 8);             \
+            memcpy(&b, y.b + 8 * i, 8);             \
+            a = expression;                         \
+            memcpy(x.b + 8 * i, &a, 8);             \
+        }                                           \
+        return x;                                   \
+    }
+
+EMULATED_QUADS(_mm512_add_epi64, a + b)
+EMULATED_QUADS(_mm512_sllv_epi64, b > 63 ? 0 : a << b)
+EMULATED_QUADS(_mm512_srlv_epi64, b > 63 ? 0 : a >> b)
+EMULATED_DOUBLES(_mm512_sllv_epi32, b > 31 ? 0 : a << b)
+EMULATED_DOUBLES(_mm512_srlv_epi32, b > 31 ? 0 : a >> b)
+
+EMULATED __m512i _mm512_srli_epi64(__m512i a, unsigned n)
+{
+    return _mm512_srlv_epi64(a, _mm512_set1_epi64(n));
+}
+
+EMULATED __m512i _mm512_slli_epi64(__m512i a, unsigned n)
+{
+    return _mm512_sllv_epi64(a, _mm512_set1_epi64(n));
+}
 
 EMULATED __m512i _mm512_srl_epi16(__m512i a, __m128i n)
 {
@@ -231,7 +266,7 @@ EMULATED __m512i _mm512_srl_epi16(__m512i a, __m128i n)
 
 EMULATED __m512i _mm512_srl_epi32(__m512i a, __m128i n)
 {
-    return emulated_srl_epi32(a, n.b[0]);
+    return _mm512_srli_epi32(a, n.b[0]);
 }
 
 EMULATED __m512i _mm512_abs_epi16(__m512i a)
@@ -416,6 +451,14 @@ EMULATED __mmask32 _mm512_cmpge_epu16_mask(__m512i a, __m512i b)
     for (int i = 0; i < 32; i++)
         k |= (__mmask32)(emulated_word(&a, i) >= emulated_word(&b, i)) << i;
     return k;
+}
+
+EMULATED uint8_t _mm512_test_epi64_mask(__m512i a, __m512i b)
+{
+    unsigned k = 0;
+    for (int i = 0; i < 64; i++)
+        k |= (unsigned)((a.b[i] & b.b[i]) != 0) << i / 8;
+    return (uint8_t)k;
 }
 
 EMULATED __mmask16 _mm512_cmpneq_epi32_mask(__m512i a, __m512i b)
