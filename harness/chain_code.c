@@ -10,22 +10,33 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The pipelines of a spec; where all steps are coded alone it need not have a form for pairs. */
+static int parse_spec(struct mth_chain_coder *coder, const char *spec, const struct mth_chain_policy *policy,
+                      struct mth_error *err)
+{
+    int status = mth_pipeline_parse_alone(spec, &coder->alone, err);
+    if (!status && !(policy->rule == MTH_CHAIN_FULL && policy->every == 1))
+        status = mth_pipeline_parse(spec, true, &coder->delta, err);
+    return status;
+}
+
 int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, bool create,
                          const char *policy, const char *spec, const struct mth_stream_config *config,
                          struct mth_error *err)
 {
-    *coder = (struct mth_chain_coder){.config = *config};
     struct mth_chain *chain = &coder->writer.chain;
-    int status = mth_chain_writer_open(directory, create, config->memory, &coder->writer, err);
+    struct mth_pipeline *pipeline = NULL;
+    *coder = (struct mth_chain_coder){.writer.lock = -1, .config = *config};
+    /* A spec that is none must not leave a new chain behind. */
+    int status = spec ? mth_pipeline_parse_alone(spec, &pipeline, err) : MTH_OK;
+    mth_pipeline_destroy(pipeline);
+    if (!status)
+        status = mth_chain_writer_open(directory, create, config->memory, &coder->writer, err);
     if (!status && policy)
         status = mth_chain_policy_parse(policy, &chain->policy, err);
     if (!status && spec)
         status = mth_chain_set_spec(chain, spec, strlen(spec), err);
-    if (!status)
-        status = mth_pipeline_parse(chain->spec, true, &coder->delta, err);
-    if (!status)
-        status = mth_pipeline_parse_alone(chain->spec, &coder->alone, err);
-    return status;
+    return status ? status : parse_spec(coder, chain->spec, &chain->policy, err);
 }
 
 void mth_chain_coder_close(struct mth_chain_coder *coder)
@@ -84,9 +95,10 @@ static int write_container(struct mth_chain_coder *coder, const struct mth_chain
 static int code(struct mth_chain_coder *coder, bool has_base, struct mth_chain_step *step, bool *found,
                 struct mth_error *err)
 {
-    const struct mth_chain_original *base = has_base ? mth_chain_pair_base(&coder->pair) : NULL;
+    const struct mth_chain_original *base =
+        has_base && coder->delta ? mth_chain_pair_base(&coder->pair) : NULL;
     int status = MTH_OK;
-    *found = has_base;
+    *found = base != NULL;
     if (base)
         status = mth_opened_has_counterparts(&mth_chain_pair_input(&coder->pair)->opened, &base->opened,
                                              found, err);

@@ -5,6 +5,7 @@
 #include "harness/json_writer.h"
 #include "harness/memory_limit.h"
 #include "harness/options.h"
+#include "harness/step_files.h"
 #include "pipeline/mithril.h"
 
 /* As the commands of command.h; argv[0] is the name behind `chain`. */
@@ -30,6 +31,13 @@ int mth_chain_run_end(struct mth_chain_run *run, int status, struct mth_error *e
 
 /* Is standard output free for lines for people? */
 bool mth_chain_run_talks(const struct mth_chain_run *run);
+
+/*
+ * The files that the operands from `first` on name, and those of directories, by step. Errors: MTH_ERR_USAGE for a name
+ * without a step, and for two files of one; those of listing. Then there is nothing to free.
+ */
+int mth_chain_inputs_find(const struct mth_options *options, size_t first, struct mth_step_files *inputs,
+                          struct mth_error *err);
 
 /* What a step is, as members of an object that is begun. */
 void mth_chain_put_step(struct mth_json_writer *writer, const struct mth_chain *chain, size_t index);

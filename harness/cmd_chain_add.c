@@ -2,94 +2,13 @@
 #include "harness/chain_code.h"
 #include "harness/chain_command.h"
 
-#include "harness/directory.h"
 #include "harness/output.h"
-#include "harness/step_files.h"
 #include "harness/stream_progress.h"
 #include "harness/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The files to be added, with their steps. */
-struct inputs {
-    struct mth_step_file *items; /* paths are owned */
-    size_t n_items;
-};
-
-static int by_step(const void *a, const void *b)
-{
-    uint64_t x = ((const struct mth_step_file *)a)->step, y = ((const struct mth_step_file *)b)->step;
-    return (x > y) - (x < y);
-}
-
-static int no_memory(struct mth_error *err)
-{
-    return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the files to be added");
-}
-
-static int add_input(struct inputs *inputs, const char *path, uint64_t step, struct mth_error *err)
-{
-    struct mth_step_file *items = realloc(inputs->items, (inputs->n_items + 1) * sizeof *items);
-    if (!items)
-        return no_memory(err);
-    inputs->items = items;
-    items[inputs->n_items].path = mth_path_join(path, "", "");
-    items[inputs->n_items].step = step;
-    if (!items[inputs->n_items].path)
-        return no_memory(err);
-    inputs->n_items++;
-    return MTH_OK;
-}
-
-/* A directory's steps, each a file. */
-static int add_directory(struct inputs *inputs, const char *path, struct mth_error *err)
-{
-    struct mth_step_files files;
-    int status = mth_step_files_list(path, &files, err);
-    if (status)
-        return status;
-    for (size_t i = 0; !status && i < files.n_items; i++)
-        status = add_input(inputs, files.items[i].path, files.items[i].step, err);
-    mth_step_files_free(&files);
-    return status;
-}
-
-static int find_inputs(const struct mth_options *options, struct inputs *inputs, struct mth_error *err)
-{
-    int status = MTH_OK;
-    uint64_t step = options->step;
-    if (options->has_step && options->operands.n_items != 2)
-        return mth_error_set(err, MTH_ERR_USAGE, "--step goes with one file");
-    for (size_t i = 1; !status && i < options->operands.n_items; i++) {
-        const char *path = options->operands.items[i];
-        if (mth_path_is_directory(path) && !options->has_step)
-            status = add_directory(inputs, path, err);
-        else if (options->has_step || mth_step_of_file(mth_path_name(path), &step))
-            status = add_input(inputs, path, step, err);
-        else
-            status = mth_error_set(err, MTH_ERR_USAGE,
-                                   "%s: its name does not end in a step number (step-1000.pt); --step N gives it",
-                                   path);
-    }
-    if (status)
-        return status;
-    qsort(inputs->items, inputs->n_items, sizeof *inputs->items, by_step);
-    for (size_t i = 1; i < inputs->n_items; i++)
-        if (inputs->items[i].step == inputs->items[i - 1].step)
-            return mth_error_set(err, MTH_ERR_USAGE, "two files of step %llu: %s and %s",
-                                 (unsigned long long)inputs->items[i].step, inputs->items[i - 1].path,
-                                 inputs->items[i].path);
-    return MTH_OK;
-}
-
-static void free_inputs(struct inputs *inputs)
-{
-    for (size_t i = 0; i < inputs->n_items; i++)
-        free(inputs->items[i].path);
-    free(inputs->items);
-}
 
 static void print_step(const struct mth_chain_step *step, bool was_there, uint64_t ns)
 {
@@ -135,7 +54,7 @@ static int add_one(struct mth_chain_run *run, struct mth_chain_coder *coder,
     return MTH_OK;
 }
 
-static int add_all(struct mth_chain_run *run, const struct inputs *inputs, struct mth_error *err)
+static int add_all(struct mth_chain_run *run, const struct mth_step_files *inputs, struct mth_error *err)
 {
     const struct mth_options *options = &run->options;
     struct mth_chain_coder coder;
@@ -192,14 +111,14 @@ int mth_chain_cmd_add(int argc, char **argv)
         .max_operands = SIZE_MAX,
     };
     struct mth_chain_run run;
-    struct inputs inputs = {0};
+    struct mth_step_files inputs = {0};
     struct mth_error err = {0};
     int exit_code;
     if (!mth_chain_run_begin(&line, argc, argv, &run, &exit_code))
         return exit_code;
-    int status = find_inputs(&run.options, &inputs, &err);
+    int status = mth_chain_inputs_find(&run.options, 1, &inputs, &err);
     if (!status)
         status = add_all(&run, &inputs, &err);
-    free_inputs(&inputs);
+    mth_step_files_free(&inputs);
     return mth_chain_run_end(&run, status, &err);
 }

@@ -569,7 +569,7 @@ static void begin_chain(void)
 /* Ends a change at its first call, its second, and so on until it comes through. */
 static void end_everywhere(const struct change *change)
 {
-    static const int errors[] = {0, ENOSPC, EIO};
+    static const int errors[] = {0, ENOSPC};
     for (size_t e = 0; e < sizeof errors / sizeof errors[0]; e++) {
         unsigned n_used = 0;
         int code = -1;
