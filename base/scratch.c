@@ -80,8 +80,7 @@ int mth_scratch_source(const struct mth_scratch *scratch, struct mth_source *sou
     if (fstat(scratch->fd, &st) != 0)
         return mth_error_set(err, MTH_ERR_IO, "%s: cannot look at its temporary file: %s", scratch->name,
                              strerror(errno));
-    *source =
-        (struct mth_source){.name = scratch->name, .n_bytes = (uint64_t)st.st_size, .fd = scratch->fd};
+    *source = (struct mth_source){.name = scratch->name, .n_bytes = (uint64_t)st.st_size, .fd = scratch->fd};
     return MTH_OK;
 }
 

@@ -9,7 +9,8 @@
 struct mth_scratch {
     const char *name; /* for messages; borrowed */
     int fd;
-    atomic_int failed; /* the first status of a write that failed: the place for it is to blame, not what was written */
+    atomic_int
+        failed; /* the first status of a write that failed: the place for it is to blame, not what was written */
 };
 
 /*

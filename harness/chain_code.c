@@ -115,7 +115,8 @@ static int compare_file(const struct mth_chain_step *there, const char *path, st
         return status;
     status = mth_source_digest(&file, &xxh3, err);
     mth_source_close(&file);
-    if (!status && (file.n_bytes != there->raw_bytes || memcmp(xxh3.bytes, there->xxh3, sizeof there->xxh3) != 0))
+    if (!status &&
+        (file.n_bytes != there->raw_bytes || memcmp(xxh3.bytes, there->xxh3, sizeof there->xxh3) != 0))
         status = mth_error_set(err, MTH_ERR_USAGE,
                                "%s: the chain has a step %llu already, of other bytes; drop that first", path,
                                (unsigned long long)there->number);

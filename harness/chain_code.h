@@ -24,7 +24,7 @@ void mth_chain_coder_close(struct mth_chain_coder *coder);
 /* What became of a file that was to be added. */
 enum mth_chain_outcome {
     MTH_CHAIN_ADDED,
-    MTH_CHAIN_WAS_THERE, /* a step of its number with the same bytes */
+    MTH_CHAIN_WAS_THERE,  /* a step of its number with the same bytes */
     MTH_CHAIN_ADDED_ALONE /* none of its tensors is in the step that the policy names */
 };
 

@@ -101,8 +101,8 @@ static int compare_bytes(const struct mth_source *restored, const char *path, st
 
 /* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
 static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                       const char *directory, size_t index, const struct mth_chain_given *given,
-                       uint64_t *ns, uint64_t *heap_bytes, struct mth_error *err)
+                       const char *directory, size_t index, const struct mth_chain_given *given, uint64_t *ns,
+                       uint64_t *heap_bytes, struct mth_error *err)
 {
     struct mth_stream_config config = {.n_threads = comparison->n_threads,
                                        .memory = chain->memory,
@@ -270,8 +270,8 @@ int mth_chain_measure(const struct mth_chain_comparison *comparison, struct mth_
     int n = snprintf(directory, sizeof directory, "%s/mithril-chain.XXXXXX", comparison->directory);
     int status = MTH_OK;
     if (n < 0 || (size_t)n >= sizeof directory || !mkdtemp(directory))
-        status = mth_error_set(err, MTH_ERR_IO, "%s: cannot make a directory there: %s", comparison->directory,
-                               strerror(errno));
+        status = mth_error_set(err, MTH_ERR_IO, "%s: cannot make a directory there: %s",
+                               comparison->directory, strerror(errno));
     else
         status = measure_in(comparison, directory, memory, cell, err);
     mth_memory_destroy(memory);

@@ -23,14 +23,14 @@ struct mth_chain_restored {
 };
 
 struct mth_chain_cell {
-    const char *policy, *spec; /* as asked; borrowed */
+    const char *policy, *spec;     /* as asked; borrowed */
     char *spec_alone, *spec_delta; /* resolved; NULL where there is none */
     bool verified, unsupported;
     struct mth_error err; /* why not */
     struct mth_chain_restored *steps;
     size_t n_steps, n_full;
     uint64_t raw_bytes, stored_bytes;
-    uint64_t written_bytes;              /* containers, and every manifest on the way */
+    uint64_t written_bytes;               /* containers, and every manifest on the way */
     uint64_t kept_bytes, kept_peak_bytes; /* what the steps to keep stand on: at the end, and at most */
     uint64_t add_ns;
 };

@@ -57,9 +57,9 @@ static int collect(const struct mth_options *options, size_t first, struct mth_s
         else if (options->has_step || mth_step_of_file(mth_path_name(path), &step))
             status = add_input(inputs, path, step, err);
         else
-            status = mth_error_set(err, MTH_ERR_USAGE,
-                                   "%s: its name does not end in a step number (step-1000.pt); --step N gives it",
-                                   path);
+            status = mth_error_set(
+                err, MTH_ERR_USAGE,
+                "%s: its name does not end in a step number (step-1000.pt); --step N gives it", path);
     }
     if (status)
         return status;

@@ -12,7 +12,7 @@ struct mth_chain_original {
     struct mth_opened opened; /* with its map */
     struct mth_scratch scratch;
     bool has_scratch;
-    char name[MTH_CHAIN_NAME_BYTES];      /* of what was restored */
+    char name[MTH_CHAIN_NAME_BYTES];       /* of what was restored */
     struct mth_file_attributes attributes; /* of a file when it was opened, or that its container keeps */
     bool is_opaque;
     struct mth_error why; /* it is opaque */

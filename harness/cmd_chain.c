@@ -25,8 +25,10 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *out)
 {
-    fprintf(out, "usage: mithril chain COMMAND DIRECTORY [ARGUMENT...]\n\nThe checkpoints of a run in one directory: "
-                 "one container a step, each coded alone or against an earlier one.\n\n");
+    fprintf(
+        out,
+        "usage: mithril chain COMMAND DIRECTORY [ARGUMENT...]\n\nThe checkpoints of a run in one directory: "
+        "one container a step, each coded alone or against an earlier one.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\n`mithril chain COMMAND -h` explains a command.\n");

@@ -92,19 +92,23 @@ int mth_chain_cmd_add(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain add",
         .usage = "chain add DIRECTORY FILE... [OPTION...]",
-        .summary = "Adds checkpoints to a chain, and makes it where there is none. The step is the number that a file's "
-                   "name ends in\n"
-                   "(step-1000.pt); of a directory all such files are added. Each step is restored and compared, "
-                   "bit for bit, and\n"
-                   "is in the chain whole or not at all. A step that is there already with the same bytes is passed "
-                   "over.",
-        .notes = "Policies: full, full:every=K (one alone every K steps, those between against the one before), "
-                 "consecutive,\n"
-                 "one-shot, one-shot:every=K (against the last one alone), intermittent (the default of a new chain: "
-                 "one-shot, and a\n"
-                 "predictor says when the next is coded alone). Policy and pipeline are kept in the chain; given "
-                 "again they hold for\n"
-                 "the steps that are added from then on.",
+        .summary =
+            "Adds checkpoints to a chain, and makes it where there is none. The step is the number that a "
+            "file's "
+            "name ends in\n"
+            "(step-1000.pt); of a directory all such files are added. Each step is restored and compared, "
+            "bit for bit, and\n"
+            "is in the chain whole or not at all. A step that is there already with the same bytes is passed "
+            "over.",
+        .notes =
+            "Policies: full, full:every=K (one alone every K steps, those between against the one before), "
+            "consecutive,\n"
+            "one-shot, one-shot:every=K (against the last one alone), intermittent (the default of a new "
+            "chain: "
+            "one-shot, and a\n"
+            "predictor says when the next is coded alone). Policy and pipeline are kept in the chain; given "
+            "again they hold for\n"
+            "the steps that are added from then on.",
         .takes = MTH_TAKES_PIPELINE | MTH_TAKES_POLICY | MTH_TAKES_STEP | MTH_TAKES_THREADS |
                  MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 2,

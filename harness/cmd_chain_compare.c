@@ -21,9 +21,9 @@
 
 enum { SCHEMA = 1, ROW_ID_BYTES = 32 };
 
-static const char *const default_policies[] = {"full",       "full:every=2", "full:every=4",
+static const char *const default_policies[] = {"full",         "full:every=2", "full:every=4",
                                                "full:every=8", "consecutive",  "one-shot:every=4",
-                                               "one-shot",   "intermittent"};
+                                               "one-shot",     "intermittent"};
 static const char *const default_specs[] = {"balanced"};
 
 struct comparing {
@@ -90,8 +90,8 @@ static void put_argv(struct mth_json_writer *w, const struct comparing *at, cons
 {
     char threads[24];
     snprintf(threads, sizeof threads, "%zu", at->comparison.n_threads);
-    const char *const words[] = {"mithril", "chain", "compare", "--policy", cell->policy,       "-p",
-                                 cell->spec, "-t",   threads,   "--keep",   at->comparison.keep};
+    const char *const words[] = {"mithril",  "chain", "compare", "--policy", cell->policy,       "-p",
+                                 cell->spec, "-t",    threads,   "--keep",   at->comparison.keep};
     mth_json_begin_array(w, "argv");
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         mth_json_string(w, NULL, words[i]);
@@ -203,9 +203,9 @@ static void print_head(const struct comparing *at, FILE *out)
             at->comparison.n_threads, at->comparison.n_threads == 1 ? "" : "s");
     fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %-17s | %-29s | %-20s | %9s %6s\n", "", "", "", "", "", "",
             "links", "bytes read", "seconds", "", "");
-    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %5s %5s %5s | %9s %9s %9s | %6s %6s %6s | %9s %6s\n", "policy",
-            "pipeline", "written", "ratio", "kept", "full", "last", "worst", "mean", "last", "worst", "mean",
-            "last", "worst", "mean", "memory", "links%");
+    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %5s %5s %5s | %9s %9s %9s | %6s %6s %6s | %9s %6s\n",
+            "policy", "pipeline", "written", "ratio", "kept", "full", "last", "worst", "mean", "last",
+            "worst", "mean", "last", "worst", "mean", "memory", "links%");
 }
 
 static void print_cell(const struct mth_chain_cell *cell, FILE *out)
@@ -225,7 +225,8 @@ static void print_cell(const struct mth_chain_cell *cell, FILE *out)
     for (size_t i = 0; i < cell->n_steps; i++)
         heap_bytes = cell->steps[i].heap_bytes > heap_bytes ? cell->steps[i].heap_bytes : heap_bytes;
     fprintf(out,
-            "%-17s %-14s %10s %7.3f %10s %5zu | %5llu %5llu %5.1f | %9s %9s %9s | %6.3f %6.3f %6.3f | %9s %6.1f\n",
+            "%-17s %-14s %10s %7.3f %10s %5zu | %5llu %5llu %5.1f | %9s %9s %9s | %6.3f %6.3f %6.3f | %9s "
+            "%6.1f\n",
             cell->policy, spec, mth_text_size(cell->written_bytes, written),
             cell->stored_bytes ? (double)cell->raw_bytes / (double)cell->stored_bytes : 0,
             mth_text_size(cell->kept_bytes, kept), cell->n_full, (unsigned long long)last->n_links,
@@ -247,7 +248,8 @@ static char *name_run(const struct mth_options *options)
 static int plan(struct comparing *at, struct mth_error *err)
 {
     const struct mth_words *policies = &at->options->policies, *specs = &at->options->pipelines;
-    size_t n_policies = policies->n_items ? policies->n_items : sizeof default_policies / sizeof default_policies[0];
+    size_t n_policies =
+        policies->n_items ? policies->n_items : sizeof default_policies / sizeof default_policies[0];
     size_t n_specs = specs->n_items ? specs->n_items : sizeof default_specs / sizeof default_specs[0];
     const char *const *policy_items = policies->n_items ? policies->items : default_policies;
     const char *const *spec_items = specs->n_items ? specs->items : default_specs;
@@ -297,8 +299,8 @@ static int compare(struct comparing *at, struct mth_error *err)
         print_cell(&at->cells[i], out);
         n_failed += !at->cells[i].verified && !at->cells[i].unsupported;
     }
-    return n_failed ? mth_error_set(err, MTH_ERR_CHECKSUM, "%zu of %zu chains did not restore their run", n_failed,
-                                    at->n_cells)
+    return n_failed ? mth_error_set(err, MTH_ERR_CHECKSUM, "%zu of %zu chains did not restore their run",
+                                    n_failed, at->n_cells)
                     : MTH_OK;
 }
 
@@ -318,19 +320,23 @@ int mth_chain_cmd_compare(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain compare",
         .usage = "chain compare DIRECTORY|FILE... [OPTION...]",
-        .summary = "Makes a chain of a run under each policy and pipeline, restores every step, compares it with its "
-                   "original, and\n"
-                   "tells what that takes: bytes written, bytes kept (what the steps that --keep names stand on; by "
-                   "default the last\n"
-                   "one), and links, bytes, seconds and memory to restore the last step, the worst and the mean.",
-        .notes = "Without --policy all kinds are compared, without -p balanced. links% is the time of restoring in "
+        .summary =
+            "Makes a chain of a run under each policy and pipeline, restores every step, compares it with "
+            "its "
+            "original, and\n"
+            "tells what that takes: bytes written, bytes kept (what the steps that --keep names stand on; by "
+            "default the last\n"
+            "one), and links, bytes, seconds and memory to restore the last step, the worst and the mean.",
+        .notes = "Without --policy all kinds are compared, without -p balanced. links% is the time of "
+                 "restoring in "
                  "percent of the sum\n"
-                 "of the links on their own. Chains are made in TMPDIR, /tmp, or where --files says, and removed. The "
+                 "of the links on their own. Chains are made in TMPDIR, /tmp, or where --files says, and "
+                 "removed. The "
                  "default is one\n"
                  "thread.",
         .takes = MTH_TAKES_PIPELINES | MTH_TAKES_POLICIES | MTH_TAKES_KEEP | MTH_TAKES_THREADS |
-                 MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_FILES | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS |
-                 MTH_TAKES_QUIET,
+                 MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_FILES | MTH_TAKES_JSON |
+                 MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,
         .max_operands = SIZE_MAX,
     };

@@ -23,8 +23,9 @@ static int mark(struct drop *drop, struct mth_error *err)
     const struct mth_options *options = &drop->run->options;
     const struct mth_chain *chain = &drop->coder.writer.chain;
     if (!options->keep == !options->has_step)
-        return mth_error_set(err, MTH_ERR_USAGE,
-                             "chain drop needs either --keep RULES or --step N: which steps stay, or the one that goes");
+        return mth_error_set(
+            err, MTH_ERR_USAGE,
+            "chain drop needs either --keep RULES or --step N: which steps stay, or the one that goes");
     size_t gone = options->has_step ? mth_chain_find(chain, options->step) : chain->n_steps;
     if (options->has_step && gone == chain->n_steps)
         return mth_error_set(err, MTH_ERR_USAGE, "%s: has no step %llu", drop->run->directory,
@@ -168,12 +169,15 @@ int mth_chain_cmd_drop(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain drop",
         .usage = "chain drop DIRECTORY --keep RULES|--step N [OPTION...]",
-        .summary = "Drops the steps of a chain that no rule keeps, or one step. A step that stays and needs one that goes "
-                   "is restored,\n"
-                   "compared, and coded against another that stays, or alone, before anything is removed; until all "
-                   "of that is done\n"
-                   "the chain is as it was.",
-        .notes = "Rules, with commas between: last:N, first:N, every:K (numbers that K divides), step:N, range:A:B (both "
+        .summary =
+            "Drops the steps of a chain that no rule keeps, or one step. A step that stays and needs one "
+            "that goes "
+            "is restored,\n"
+            "compared, and coded against another that stays, or alone, before anything is removed; until all "
+            "of that is done\n"
+            "the chain is as it was.",
+        .notes = "Rules, with commas between: last:N, first:N, every:K (numbers that K divides), step:N, "
+                 "range:A:B (both "
                  "included),\n"
                  "full. A step stays when any of them keeps it.",
         .takes = MTH_TAKES_STEP | MTH_TAKES_KEEP | MTH_TAKES_DRY_RUN | MTH_TAKES_THREADS | MTH_TAKES_MEMORY |

@@ -193,7 +193,8 @@ int mth_chain_cmd_list(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain list",
         .usage = "chain list DIRECTORY [OPTION...]",
-        .summary = "Prints the steps of a chain: what each is coded against, what it takes, how many links and bytes "
+        .summary = "Prints the steps of a chain: what each is coded against, what it takes, how many links "
+                   "and bytes "
                    "restoring it\n"
                    "reads. Heads and indexes of the containers are looked at; verify restores them.",
         .takes = MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
@@ -218,8 +219,9 @@ static int find_step(const struct mth_chain_run *run, const struct mth_chain *ch
         return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: has no steps", run->directory);
     *index = run->options.has_step ? mth_chain_find(chain, run->options.step) : chain->n_steps - 1;
     if (*index == chain->n_steps)
-        return mth_error_set(err, MTH_ERR_USAGE, "%s: has no step %llu; `mithril chain list` prints its steps",
-                             run->directory, (unsigned long long)run->options.step);
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "%s: has no step %llu; `mithril chain list` prints its steps", run->directory,
+                             (unsigned long long)run->options.step);
     return MTH_OK;
 }
 
@@ -307,10 +309,12 @@ int mth_chain_cmd_restore(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain restore",
         .usage = "chain restore DIRECTORY [--step N] [OPTION...]",
-        .summary = "Restores a step of a chain, the last one unless told which, bit for bit, with its mode and time; to "
+        .summary = "Restores a step of a chain, the last one unless told which, bit for bit, with its mode "
+                   "and time; to "
                    "its old name in\n"
                    "this directory unless told where. -o - writes standard output.",
-        .notes = "It goes from the full step below it link by link, through temporary files of its size beside the "
+        .notes = "It goes from the full step below it link by link, through temporary files of its size "
+                 "beside the "
                  "output: the memory\n"
                  "is that of one decompress, whatever the chain's length.",
         .takes = MTH_TAKES_STEP | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_MEMORY |
@@ -423,11 +427,14 @@ int mth_chain_cmd_verify(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain verify",
         .usage = "chain verify DIRECTORY [OPTION...]",
-        .summary = "Restores every step of a chain without writing it, each link once, and compares all checksums and "
+        .summary = "Restores every step of a chain without writing it, each link once, and compares all "
+                   "checksums and "
                    "digests. Each\n"
-                   "step that does not restore has a line that says why: its own container, or a step that it needs.",
+                   "step that does not restore has a line that says why: its own container, or a step that "
+                   "it needs.",
         .notes = "Temporary files of a step's size go to TMPDIR, or /tmp.",
-        .takes = MTH_TAKES_THREADS | MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
+        .takes =
+            MTH_TAKES_THREADS | MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,
         .max_operands = 1,
     };

@@ -484,7 +484,8 @@ bool mth_options_parse(const struct mth_command_line *command, int argc, char **
                        struct mth_options *options, int *exit_code)
 {
     *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1, .peer_seconds = -1};
-    struct parser parser = {.command = command, .name = command->name ? command->name : argv[0], .options = options};
+    struct parser parser = {
+        .command = command, .name = command->name ? command->name : argv[0], .options = options};
     struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->peers,
                                   &options->bases,    &options->names,     &options->policies,
                                   &parser.plugins,    &parser.definitions};

@@ -69,7 +69,7 @@ struct mth_options {
     struct mth_words peers;
     struct mth_words policies;
     const char *keep;
-    uint64_t step; /* when has_step */
+    uint64_t step;    /* when has_step */
     const char *base; /* the first of bases */
     struct mth_words bases;
     const char *output;

@@ -69,8 +69,8 @@ enum { N_RULE_KINDS = sizeof rule_kinds / sizeof rule_kinds[0] };
 static size_t take_rule(const char **at, struct rule *rule)
 {
     size_t n_name = strcspn(*at, ":,"), kind = 0;
-    while (kind < N_RULE_KINDS && (strlen(rule_kinds[kind].name) != n_name ||
-                                   memcmp(rule_kinds[kind].name, *at, n_name) != 0))
+    while (kind < N_RULE_KINDS &&
+           (strlen(rule_kinds[kind].name) != n_name || memcmp(rule_kinds[kind].name, *at, n_name) != 0))
         kind++;
     if (kind == N_RULE_KINDS)
         return kind;
@@ -94,10 +94,11 @@ int mth_chain_keep(const struct mth_chain *chain, const char *rules, bool *kept,
         const char *begin = at;
         size_t kind = take_rule(&at, &rule);
         if (kind == N_RULE_KINDS)
-            return mth_error_set(err, MTH_ERR_USAGE,
-                                 "'%.*s' keeps nothing known: last:N, first:N, every:K, step:N, range:A:B, full, with "
-                                 "commas between",
-                                 (int)mth_size_min(strcspn(begin, ","), 60), begin);
+            return mth_error_set(
+                err, MTH_ERR_USAGE,
+                "'%.*s' keeps nothing known: last:N, first:N, every:K, step:N, range:A:B, full, with "
+                "commas between",
+                (int)mth_size_min(strcspn(begin, ","), 60), begin);
         for (size_t i = 0; i < chain->n_steps; i++) {
             rule.position = i;
             rule.step = &chain->steps[i];
@@ -111,8 +112,7 @@ int mth_chain_keep(const struct mth_chain *chain, const char *rules, bool *kept,
 
 size_t mth_chain_plan_drop(const struct mth_chain *chain, const bool *kept, struct mth_chain_move *moves)
 {
-    bool on_full =
-        chain->policy.rule == MTH_CHAIN_ONE_SHOT || chain->policy.rule == MTH_CHAIN_INTERMITTENT;
+    bool on_full = chain->policy.rule == MTH_CHAIN_ONE_SHOT || chain->policy.rule == MTH_CHAIN_INTERMITTENT;
     size_t n_moves = 0, before = chain->n_steps, full = chain->n_steps;
     for (size_t i = 0; i < chain->n_steps; i++) {
         const struct mth_chain_step *step = &chain->steps[i];

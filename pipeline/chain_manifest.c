@@ -242,13 +242,12 @@ static size_t put_step(const struct mth_chain_step *step, char *out)
     mth_digest_hex(&xxh3, hex[1]);
     if (step->has_base)
         snprintf(base, sizeof base, "%" PRIu64, step->base);
-    size_t n =
-        (size_t)snprintf(out, LINE_BYTES,
-                         "step %" PRIu64 " base %s raw %" PRIu64 " stored %" PRIu64
-                         " digest %s xxh3 %s written %" PRIu64 " dtype %s name ",
-                         step->number, base, step->raw_bytes, step->stored_bytes, hex[0], hex[1],
-                         step->writing,
-                         step->dtype == MTH_N_DTYPES ? "-" : mth_dtype_info(step->dtype)->name);
+    size_t n = (size_t)snprintf(out, LINE_BYTES,
+                                "step %" PRIu64 " base %s raw %" PRIu64 " stored %" PRIu64
+                                " digest %s xxh3 %s written %" PRIu64 " dtype %s name ",
+                                step->number, base, step->raw_bytes, step->stored_bytes, hex[0], hex[1],
+                                step->writing,
+                                step->dtype == MTH_N_DTYPES ? "-" : mth_dtype_info(step->dtype)->name);
     n += put_name(step->name, out + n);
     out[n++] = '\n';
     return n;

@@ -39,8 +39,8 @@ int mth_chain_policy_parse(const char *text, struct mth_chain_policy *policy, st
     for (size_t i = 0; i < MTH_N_CHAIN_RULES; i++) {
         if (strlen(rules[i].name) != n || memcmp(rules[i].name, text, n) != 0)
             continue;
-        *policy = (struct mth_chain_policy){.rule = (enum mth_chain_rule)i,
-                                            .every = i == MTH_CHAIN_FULL ? 1 : 0};
+        *policy =
+            (struct mth_chain_policy){.rule = (enum mth_chain_rule)i, .every = i == MTH_CHAIN_FULL ? 1 : 0};
         if (text[n] == '\0' || (rules[i].takes_every && parse_every(text + n, &policy->every)))
             return MTH_OK;
         break;

@@ -65,7 +65,8 @@ static int decode_link(struct walk *walk, size_t index, const struct mth_source 
         status = sink ? mth_decompress(&input, base ? &stream_base : NULL, sink, &walk->config, stats, &inner)
                       : mth_container_check(&input, base ? &stream_base : NULL, &walk->config, stats, &inner);
         if (!status && !sink && stats->n_skipped)
-            status = mth_error_set(&inner, MTH_ERR_BASE, "was coded against a base, and the chain knows of none");
+            status =
+                mth_error_set(&inner, MTH_ERR_BASE, "was coded against a base, and the chain knows of none");
         if (!status)
             status = compare(step, stats, &inner);
         mth_source_close(&file);

@@ -159,8 +159,8 @@ static int create(struct mth_chain_writer *writer, struct mth_error *err)
 {
     int status = visit_names(writer->directory, refuse_others, writer->directory, err);
     if (!status)
-        status = mth_chain_set_spec(&writer->chain, MTH_CHAIN_DEFAULT_SPEC, strlen(MTH_CHAIN_DEFAULT_SPEC),
-                                    err);
+        status =
+            mth_chain_set_spec(&writer->chain, MTH_CHAIN_DEFAULT_SPEC, strlen(MTH_CHAIN_DEFAULT_SPEC), err);
     writer->chain.policy = (struct mth_chain_policy){.rule = MTH_CHAIN_INTERMITTENT};
     return status ? status : mth_chain_writer_commit(writer, err);
 }

@@ -67,8 +67,8 @@ static int64_t chosen(const struct mth_chain *chain, uint64_t number)
 static void policies_parse_to_what_they_print(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"full",     "full:every=2",         "full:every=18446744073709551615",
-                                        "one-shot", "one-shot:every=10", "consecutive",
+    static const char *const texts[] = {"full",        "full:every=2",      "full:every=18446744073709551615",
+                                        "one-shot",    "one-shot:every=10", "consecutive",
                                         "intermittent"};
     static const char *const wrong[] = {"",
                                         "Full",
@@ -189,7 +189,8 @@ static int parse(struct mth_buffer text, struct mth_chain *chain)
 {
     struct mth_error err = {0};
     *chain = (struct mth_chain){.memory = memory};
-    int status = mth_chain_manifest_parse("manifest", (struct mth_bytes){text.data, text.n_bytes}, chain, &err);
+    int status =
+        mth_chain_manifest_parse("manifest", (struct mth_bytes){text.data, text.n_bytes}, chain, &err);
     if (status) {
         assert_non_null(strstr(err.text, "manifest: "));
         mth_chain_free(chain);
@@ -262,9 +263,9 @@ static int parse_lines(const char *lines)
     return status;
 }
 
-#define HEAD "mithril-chain 1\npolicy consecutive\nspec balanced\n"
+#define HEAD  "mithril-chain 1\npolicy consecutive\nspec balanced\n"
 #define ZEROS "00000000000000000000000000000000"
-#define REST " raw 1 stored 1 digest " ZEROS " xxh3 " ZEROS " written 1 dtype - name a\n"
+#define REST  " raw 1 stored 1 digest " ZEROS " xxh3 " ZEROS " written 1 dtype - name a\n"
 
 static void hostile_manifests_are_refused(void **state)
 {
@@ -279,11 +280,11 @@ static void hostile_manifests_are_refused(void **state)
         "mithril-chain 1\nspec balanced\n",
         HEAD "\n",
         HEAD "stop\n",
-        HEAD "step 1 base 1" REST,                       /* on itself */
-        HEAD "step 1 base 2" REST "step 2 base 1" REST,  /* a circle */
-        HEAD "step 2 base -" REST "step 1 base -" REST,  /* not in order */
-        HEAD "step 1 base -" REST "step 1 base -" REST,  /* twice */
-        HEAD "step 1 base -" REST "step 3 base 2" REST,  /* on what is not there */
+        HEAD "step 1 base 1" REST,                      /* on itself */
+        HEAD "step 1 base 2" REST "step 2 base 1" REST, /* a circle */
+        HEAD "step 2 base -" REST "step 1 base -" REST, /* not in order */
+        HEAD "step 1 base -" REST "step 1 base -" REST, /* twice */
+        HEAD "step 1 base -" REST "step 3 base 2" REST, /* on what is not there */
         HEAD "step 01 base -" REST,
         HEAD "step 18446744073709551616 base -" REST,
         HEAD "step -1 base -" REST,
@@ -302,7 +303,8 @@ static void hostile_manifests_are_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (parse_lines(wrong[i]) != MTH_ERR_FORMAT)
             fail_msg("number %zu is taken for a manifest, or not called one", i);
-    assert_int_equal(parse_lines("mithril-chain 2\npolicy consecutive\nspec balanced\n"), MTH_ERR_UNSUPPORTED);
+    assert_int_equal(parse_lines("mithril-chain 2\npolicy consecutive\nspec balanced\n"),
+                     MTH_ERR_UNSUPPORTED);
 }
 
 static void only_our_own_names_are_ours(void **state)
@@ -311,10 +313,10 @@ static void only_our_own_names_are_ours(void **state)
     static const char *const containers[] = {"step-0.mth", "step-1000.mth", "step-1000.2.mth"};
     static const char *const leftovers[] = {"step-1.mth.tmp.aB3dE6", "step-1.2.mth.mithril~",
                                             "chain.manifest.tmp.aB3dE6", "chain.manifest.mithril~"};
-    static const char *const others[] = {"step-.mth",      "step-1.pt",          "step-1.mth.bak",
-                                         "step-1..mth",    "step-1.2.3.mth",     "step-a.mth",
-                                         "xstep-1.mth",    "chain.manifest",     "chain.lock",
-                                         "step-1.pt.mth",  "step-1.mth.mithril", "chain.manifest.bak"};
+    static const char *const others[] = {"step-.mth",     "step-1.pt",          "step-1.mth.bak",
+                                         "step-1..mth",   "step-1.2.3.mth",     "step-a.mth",
+                                         "xstep-1.mth",   "chain.manifest",     "chain.lock",
+                                         "step-1.pt.mth", "step-1.mth.mithril", "chain.manifest.bak"};
     for (size_t i = 0; i < sizeof containers / sizeof containers[0]; i++)
         assert_true(mth_chain_is_container(containers[i]) && !mth_chain_is_leftover(containers[i]));
     for (size_t i = 0; i < sizeof leftovers / sizeof leftovers[0]; i++)
@@ -344,9 +346,10 @@ static void rules_keep_what_they_say(void **state)
         {"full", "x...x..."},
         {"last:2,every:2000,step:500", "xx..x.xx"},
     };
-    static const char *const wrong[] = {"",       "last",      "last:",      "last:0",  "last:x", "every:0", "last:1,",
-                                        ",last:1", "range:1",  "range:1:",   "full:1",  "all",    "last:-1", "last:1 ",
-                                        "last:99999999999999999999"};
+    static const char *const wrong[] = {
+        "",        "last",    "last:",   "last:0",  "last:x",
+        "every:0", "last:1,", ",last:1", "range:1", "range:1:",
+        "full:1",  "all",     "last:-1", "last:1 ", "last:99999999999999999999"};
     struct mth_chain chain = new_chain("one-shot:every=4");
     struct mth_error err;
     for (uint64_t i = 0; i < 8; i++)
@@ -385,8 +388,7 @@ static void a_plan_leaves_nobody_on_a_step_that_goes(void **state)
         }
         /* Exactly those are moved that would stand on what goes. */
         for (size_t i = 0; i < n; i++) {
-            bool loses =
-                chain.steps[i].has_base && !kept[mth_chain_find(&chain, chain.steps[i].base)];
+            bool loses = chain.steps[i].has_base && !kept[mth_chain_find(&chain, chain.steps[i].base)];
             assert_int_equal(moved[i], kept[i] && loses);
         }
         mth_chain_free(&chain);

@@ -150,7 +150,8 @@ static void steps_are_found_by_the_number_in_a_name(void **state)
     write_step("e/b-7.pt", 1);
     assert_ends(RUN("chain", "add", "n", "e/model"), 1, "does not end in a step number");
     assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/b-7.pt"), 1, "two files of step 7");
-    assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/model", "--step", "3"), 1, "--step goes with one file");
+    assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/model", "--step", "3"), 1,
+                "--step goes with one file");
     assert_ends(RUN("chain", "add", "n", "e/none-7.pt"), 6, "e/none-7.pt");
     assert_prints(RUN("chain", "add", "n", "e/model", "--step", "12"), "step 12: alone");
     assert_prints(RUN("chain", "add", "n", "e/b-7.pt"), "step 7: alone");
@@ -201,7 +202,8 @@ static void dropping_says_what_it_does(void **state)
     assert_ends(RUN("chain", "drop", "f", "--keep", "newest:1"), 1, "'newest:1' keeps nothing known");
     assert_ends(RUN("chain", "drop", "f", "--keep", "every:1000"), 1, "would drop all 6 steps");
     assert_ends(RUN("chain", "drop", "f", "--step", "17"), 1, "has no step 17");
-    assert_prints(RUN("chain", "drop", "f", "--step", "3", "--dry-run"), "step 4: would be coded again against step 2");
+    assert_prints(RUN("chain", "drop", "f", "--step", "3", "--dry-run"),
+                  "step 4: would be coded again against step 2");
     assert_prints(RUN("chain", "verify", "f"), "all 6 steps restore");
     assert_prints(RUN("chain", "drop", "f", "--step", "3"), "1 steps dropped, 1 coded again, 5 are left");
     assert_prints(RUN("chain", "drop", "f", "--keep", "last:2,step:2"), "step 2: coded again alone");
@@ -256,9 +258,10 @@ static void a_container_of_another_step_is_noticed(void **state)
 {
     (void)state;
     size_t n, m;
-    assert_fine(RUN("chain", "add", "h", "run/step-1.safetensors", "run/step-2.safetensors", "--policy", "full",
-                    "-p", "store", "-q"));
-    char *first = temp_dir_read(directory, "h/step-1.mth", &n), *second = temp_dir_read(directory, "h/step-2.mth", &m);
+    assert_fine(RUN("chain", "add", "h", "run/step-1.safetensors", "run/step-2.safetensors", "--policy",
+                    "full", "-p", "store", "-q"));
+    char *first = temp_dir_read(directory, "h/step-1.mth", &n),
+         *second = temp_dir_read(directory, "h/step-2.mth", &m);
     assert_int_equal(n, m);
     temp_dir_write(directory, "h/step-2.mth", first, n);
     assert_ends(RUN("chain", "verify", "h"), 2, "is another container");
@@ -338,6 +341,92 @@ static void every_command_explains_itself(void **state)
     assert_int_equal(temp_dir_count(directory, "x/step-1.mth"), 0);
 }
 
+/* ---- compare ---- */
+
+static int64_t member(const char *row, const char *key)
+{
+    struct mth_json *json;
+    struct mth_error err;
+    int64_t value = -1;
+    assert_int_equal(mth_json_parse("row", row, strcspn(row, "\n"), &json, &err), 0);
+    struct mth_json_node root = mth_json_root(json, "row");
+    assert_int_equal(mth_json_get_int(&root, key, MTH_JSON_REQUIRED, 0, INT64_MAX, &value, &err), 0);
+    mth_json_free(json);
+    return value;
+}
+
+/* Bytes of the files of a chain whose names begin so. */
+static int64_t size_of(const char *chain, unsigned first, unsigned last)
+{
+    int64_t n_bytes = 0;
+    struct stat st;
+    for (unsigned i = first; i <= last; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/step-%u.mth", chain, i);
+        assert_int_equal(stat(path_of(name), &st), 0);
+        n_bytes += st.st_size;
+    }
+    return n_bytes;
+}
+
+static void compare_counts_what_add_writes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy;
+        unsigned first_kept; /* the last step stands on all from here on */
+        int64_t n_full;
+    } cases[] = {{"full", 6, 6}, {"full:every=4", 5, 2}, {"consecutive", 1, 1}};
+    size_t n_before = temp_dir_count(directory, ".");
+    struct program_result result =
+        RUN("chain", "compare", "run", "--policy", "full", "--policy", "full:every=4", "--policy",
+            "consecutive", "-p", "fast", "-q", "--files", ".", "--json", "-");
+    assert_int_equal(result.exit_code, 0);
+    assert_int_equal(program_lines(result.out), 4);
+    assert_int_equal(temp_dir_count(directory, "."), n_before);
+    const char *row = strchr(result.out, '\n') + 1;
+    for (size_t i = 0; i < 3; i++, row = strchr(row, '\n') + 1) {
+        char chain[32];
+        snprintf(chain, sizeof chain, "compared-%zu", i);
+        assert_fine(RUN("chain", "add", chain, "run", "--policy", cases[i].policy, "-p", "fast", "-q"));
+        assert_int_equal(member(row, "stored_bytes"), size_of(chain, 1, 6));
+        assert_int_equal(member(row, "kept_bytes"), size_of(chain, cases[i].first_kept, 6));
+        assert_true(member(row, "written_bytes") > member(row, "stored_bytes"));
+        assert_true(member(row, "kept_peak_bytes") >= member(row, "kept_bytes"));
+        assert_int_equal(member(row, "n_full"), cases[i].n_full);
+        assert_int_equal(member(row, "n_steps"), 6);
+        assert_non_null(strstr(row, "\"verified\":true"));
+    }
+    temp_dir_write(directory, "rows.jsonl", result.out, strlen(result.out));
+    program_result_free(&result);
+    result = RUN("report", "rows.jsonl");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "## Chains"));
+    assert_non_null(strstr(result.out, "`full:every=4`"));
+    program_result_free(&result);
+    /* Without gnuplot its data are there all the same. */
+    result = RUN("report", "rows.jsonl", "--figure", "chains.svg");
+    assert_true(result.exit_code == 0 || result.exit_code == 5);
+    program_result_free(&result);
+    char *data = temp_dir_read(directory, "chains.dat", &(size_t){0});
+    assert_non_null(data);
+    assert_non_null(strstr(data, "\"full:every=4\""));
+    free(data);
+}
+
+static void compare_says_what_cannot_be(void **state)
+{
+    (void)state;
+    size_t n_before = temp_dir_count(directory, ".");
+    assert_prints(RUN("chain", "compare", "run", "--policy", "full", "-p", "sparse-sync", "-q"),
+                  "UNSUPPORTED");
+    assert_ends(RUN("chain", "compare", "run", "--keep", "newest"), 1, "keeps nothing known");
+    assert_ends(RUN("chain", "compare", "run", "--policy", "some"), 1, "is no policy");
+    assert_ends(RUN("chain", "compare", "run", "--files", "nowhere"), 1, "nowhere");
+    assert_ends(RUN("chain", "compare", "nowhere"), 1, "nowhere");
+    assert_int_equal(temp_dir_count(directory, "."), n_before);
+}
+
 /* What an account holds at most while a step is restored. */
 static size_t peak_of(const char *chain_name, uint64_t number)
 {
@@ -352,8 +441,8 @@ static size_t peak_of(const char *chain_name, uint64_t number)
     mth_scratch_sink(&scratch, &sink);
     size_t before = mth_memory_current(memory);
     mth_memory_reset_peak(memory);
-    assert_int_equal(mth_chain_restore(&chain, path_of(chain_name), mth_chain_find(&chain, number), NULL, directory,
-                                       &sink, &config, NULL, NULL, &err),
+    assert_int_equal(mth_chain_restore(&chain, path_of(chain_name), mth_chain_find(&chain, number), NULL,
+                                       directory, &sink, &config, NULL, NULL, &err),
                      0);
     size_t peak = mth_memory_peak(memory) - before;
     mth_scratch_close(&scratch);
@@ -379,7 +468,8 @@ static void memory_does_not_grow_with_the_chain(void **state)
     if (SANITIZED)
         return;
     assert_fine(RUN("chain", "restore", "l", "-o", "ninety", "-q", "-f", "-t", "1", "--memory", "40MiB"));
-    assert_ends(RUN("chain", "restore", "l", "-o", "ninety", "-f", "-q", "-t", "1", "--memory", "9MiB"), 5, "emory");
+    assert_ends(RUN("chain", "restore", "l", "-o", "ninety", "-f", "-q", "-t", "1", "--memory", "9MiB"), 5,
+                "emory");
 }
 
 int main(void)
@@ -396,6 +486,8 @@ int main(void)
         cmocka_unit_test(a_damaged_manifest_stops_everything),
         cmocka_unit_test(results_are_json_where_that_is_asked_for),
         cmocka_unit_test(every_command_explains_itself),
+        cmocka_unit_test(compare_counts_what_add_writes),
+        cmocka_unit_test(compare_says_what_cannot_be),
         cmocka_unit_test(memory_does_not_grow_with_the_chain),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -48,7 +48,8 @@ enum { CALLS_ARE_OURS = 1 };
 static bool fails(bool writes)
 {
     unsigned number = atomic_fetch_add(&n_calls, 1) + 1;
-    bool now = fatal_call != NEVER && (number == fatal_call || (writes && fatal_errno && number > fatal_call));
+    bool now =
+        fatal_call != NEVER && (number == fatal_call || (writes && fatal_errno && number > fatal_call));
     if (now && fatal_errno == 0)
         _exit(KILLED);
     errno = now ? fatal_errno : 0;
@@ -237,7 +238,8 @@ static int restore(const struct mth_chain *chain, size_t index, size_t *blamed, 
     struct mth_sink sink;
     struct mth_error err = {0};
     mth_sink_memory(&bytes, &sink);
-    int status = mth_chain_restore(chain, path_of("chain"), index, NULL, directory, &sink, &config, NULL, blamed, &err);
+    int status = mth_chain_restore(chain, path_of("chain"), index, NULL, directory, &sink, &config, NULL,
+                                   blamed, &err);
     *same = !status && bytes.n_bytes == original->n_bytes &&
             memcmp(bytes.data, original->data, bytes.n_bytes) == 0;
     free(bytes.data);
@@ -347,8 +349,9 @@ static struct change plan_drop(uint64_t *seed)
     for (size_t i = 0; i < N_FILES; i++)
         n_in += is_in[i];
     for (size_t i = 0; i < N_FILES; i++) {
-        change.after[i] =
-            is_in[i] && (rule == 0 ? n_in - seen <= n : rule == 1 ? (i + 1) % n == 0 : pattern_random(seed) % 2);
+        change.after[i] = is_in[i] && (rule == 0   ? n_in - seen <= n
+                                       : rule == 1 ? (i + 1) % n == 0
+                                                   : pattern_random(seed) % 2);
         seen += is_in[i];
         left += change.after[i];
     }
@@ -501,8 +504,7 @@ static void damage_and_repair(uint64_t *seed)
     }
     char *copy = malloc(n_bytes[0]);
     memcpy(copy, kept[0], n_bytes[0]);
-    enum harm harm =
-        damage(seed, path[0], copy, n_bytes[0], other == hurt ? NULL : kept[1], n_bytes[1]);
+    enum harm harm = damage(seed, path[0], copy, n_bytes[0], other == hurt ? NULL : kept[1], n_bytes[1]);
     seen.n_harmed++;
     verify(&chain, statuses);
     for (size_t i = 0; i < chain.n_steps; i++) {
@@ -510,7 +512,8 @@ static void damage_and_repair(uint64_t *seed)
         bool same, lost = stands_on(&chain, i, hurt);
         int status = restore(&chain, i, &blamed, &same);
         if (lost != (status != 0) || (lost && blamed != hurt) || (!lost && !same))
-            fail_msg("step %zu of %zu hurt: step %zu gives %d, blames %zu", hurt, chain.n_steps, i, status, blamed);
+            fail_msg("step %zu of %zu hurt: step %zu gives %d, blames %zu", hurt, chain.n_steps, i, status,
+                     blamed);
         if (lost != (statuses[i] != 0) || (lost && i != hurt && statuses[i] != MTH_ERR_BASE))
             fail_msg("step %zu of %zu hurt: of step %zu verify says %d", hurt, chain.n_steps, i, statuses[i]);
     }
