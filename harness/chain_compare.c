@@ -299,15 +299,16 @@ size_t mth_chain_worst(const struct mth_chain_cell *cell)
 struct mth_chain_restored mth_chain_mean(const struct mth_chain_cell *cell)
 {
     struct mth_chain_restored mean = {0};
+    size_t n = cell->n_steps ? cell->n_steps : 1;
     for (size_t i = 0; i < cell->n_steps; i++) {
         mean.read_bytes += cell->steps[i].read_bytes;
         mean.ns += cell->steps[i].ns;
         mean.n_links += cell->steps[i].n_links;
         mean.heap_bytes += cell->steps[i].heap_bytes;
     }
-    mean.read_bytes /= cell->n_steps;
-    mean.ns /= cell->n_steps;
-    mean.heap_bytes /= cell->n_steps;
+    mean.read_bytes /= n;
+    mean.ns /= n;
+    mean.heap_bytes /= n;
     return mean; /* n_links stays a sum: a mean of links is no whole number */
 }
 

@@ -54,7 +54,7 @@ int mth_chain_measure(const struct mth_chain_comparison *comparison, struct mth_
                       struct mth_error *err);
 void mth_chain_cell_free(struct mth_chain_cell *cell);
 
-/* The step that takes longest to restore, and the means over all steps. The cell has steps. */
+/* The step that takes longest to restore; means over all steps, of n_links the sum. The cell has steps. */
 size_t mth_chain_worst(const struct mth_chain_cell *cell);
 struct mth_chain_restored mth_chain_mean(const struct mth_chain_cell *cell);
 /* What restoring all steps took, in percent of the sums of their links. */

@@ -74,13 +74,13 @@ static size_t take_rule(const char **at, struct rule *rule)
         kind++;
     if (kind == N_RULE_KINDS)
         return kind;
-    uint64_t *numbers[] = {&rule->first, &rule->second};
     *at += n_name;
     for (size_t i = 0; i < rule_kinds[kind].n_numbers; i++) {
+        uint64_t *number = i ? &rule->second : &rule->first;
         if (**at != ':')
             return N_RULE_KINDS;
         ++*at;
-        if (!take_number(at, numbers[i]) || (*numbers[i] == 0 && !rule_kinds[kind].may_be_zero))
+        if (!take_number(at, number) || (*number == 0 && !rule_kinds[kind].may_be_zero))
             return N_RULE_KINDS;
     }
     return **at == '\0' || **at == ',' ? kind : N_RULE_KINDS;

@@ -256,7 +256,7 @@ static size_t put_step(const struct mth_chain_step *step, char *out)
 int mth_chain_manifest_write(const struct mth_chain *chain, struct mth_buffer *text, struct mth_error *err)
 {
     /* Names at their longest are %XX throughout. */
-    size_t n_line = LINE_BYTES + 3 * MTH_CHAIN_NAME_BYTES, capacity;
+    size_t n_line = LINE_BYTES + 3 * MTH_CHAIN_NAME_BYTES, capacity = 0;
     size_t n_head = strlen(chain->spec) + LINE_BYTES;
     char policy[MTH_CHAIN_POLICY_BYTES];
     *text = (struct mth_buffer){0};

@@ -143,13 +143,12 @@ static int lock(struct mth_chain_writer *writer, struct mth_error *err)
         return no_memory(writer->directory, err);
     int status = MTH_OK;
     writer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (writer->lock < 0)
-        status = mth_error_set(err, MTH_ERR_IO, "%s: cannot be locked: %s", path, strerror(errno));
-    else if (fcntl(writer->lock, F_SETLK, &whole) != 0 && (errno == EACCES || errno == EAGAIN))
+    bool is_held = writer->lock >= 0 && fcntl(writer->lock, F_SETLK, &whole) == 0;
+    if (!is_held && writer->lock >= 0 && (errno == EACCES || errno == EAGAIN))
         status = mth_error_set(err, MTH_ERR_IO,
                                "%s: another process is writing to this chain; try again when it is done",
                                writer->directory);
-    else if (fcntl(writer->lock, F_GETFD) < 0)
+    else if (!is_held)
         status = mth_error_set(err, MTH_ERR_IO, "%s: cannot be locked: %s", path, strerror(errno));
     free(path);
     return status;
