@@ -8,6 +8,7 @@
 #include "pipeline/pipeline.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The pipelines of a spec; where all steps are coded alone it need not have a form for pairs. */
@@ -47,12 +48,13 @@ void mth_chain_coder_close(struct mth_chain_coder *coder)
     mth_chain_writer_close(&coder->writer);
 }
 
-static struct mth_chain_place place_of(const struct mth_chain_coder *coder)
+static struct mth_chain_place place_of(const struct mth_chain_coder *coder, const char *beside)
 {
     /* The chain's own file system has the room for originals; it is written to anyway. */
     return (struct mth_chain_place){.chain = &coder->writer.chain,
                                     .directory = coder->writer.directory,
                                     .scratch_directory = coder->writer.directory,
+                                    .beside = beside,
                                     .config = coder->config};
 }
 
@@ -123,11 +125,48 @@ static int compare_file(const struct mth_chain_step *there, const char *path, st
     return status;
 }
 
+/* A new step must not stand on what is not there; whether that restores is for `verify` to say. */
+static int check_links(const struct mth_chain_coder *coder, size_t index, struct mth_error *err)
+{
+    const struct mth_chain *chain = &coder->writer.chain;
+    for (;;) {
+        const struct mth_chain_step *step = &chain->steps[index];
+        struct mth_source file;
+        char *path = mth_chain_step_path(chain, coder->writer.directory, step);
+        int status = path ? mth_source_open(path, &file, err)
+                          : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
+        if (!status) {
+            mth_source_close(&file);
+            if (file.n_bytes != step->stored_bytes)
+                status =
+                    mth_error_set(err, MTH_ERR_CORRUPT, "%s: has %llu bytes, the chain says %llu", path,
+                                  (unsigned long long)file.n_bytes, (unsigned long long)step->stored_bytes);
+        }
+        mth_memory_free(chain->memory, path);
+        if (status || !step->has_base)
+            return status;
+        index = mth_chain_find(chain, step->base);
+    }
+}
+
+/* The base that a policy names, at hand. It may still lie where the file does that is added. */
+static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *path, struct mth_error *err)
+{
+    char *beside = mth_path_directory(path);
+    if (!beside)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
+    const struct mth_chain_place place = place_of(coder, beside);
+    int status = check_links(coder, base, err);
+    if (!status)
+        status = mth_chain_pair_take_base(&coder->pair, &place, base, err);
+    free(beside);
+    return status;
+}
+
 int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,
                   enum mth_chain_outcome *outcome, struct mth_error *err)
 {
     struct mth_chain *chain = &coder->writer.chain;
-    const struct mth_chain_place place = place_of(coder);
     struct mth_chain_step step = {.number = number, .writing = 1, .dtype = dtype};
     struct mth_digest xxh3;
     size_t there = mth_chain_find(chain, number), base = mth_chain_choose(chain, number);
@@ -137,7 +176,7 @@ int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t numb
     if (there < chain->n_steps)
         return compare_file(&chain->steps[there], path, err);
     if (has_base)
-        status = mth_chain_pair_take_base(&coder->pair, &place, base, err);
+        status = prepare_base(coder, base, path, err);
     if (!status)
         status = mth_chain_pair_open(&coder->pair, path, number, dtype, coder->config.memory, err);
     if (!status)
@@ -157,7 +196,7 @@ int mth_chain_recode(struct mth_chain_coder *coder, const struct mth_chain_move 
                      struct mth_chain_step *step, struct mth_error *err)
 {
     const struct mth_chain *chain = &coder->writer.chain;
-    const struct mth_chain_place place = place_of(coder);
+    const struct mth_chain_place place = place_of(coder, NULL);
     bool has_base = move->base < chain->n_steps, found;
     int status = MTH_OK;
     *step = chain->steps[move->step];

@@ -1,9 +1,11 @@
 /* Originals of steps at hand; see chain_original.h. */
 #include "harness/chain_original.h"
 
+#include "harness/directory.h"
 #include "harness/file_digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void close_original(struct mth_chain_original *original)
@@ -13,6 +15,7 @@ static void close_original(struct mth_chain_original *original)
     mth_opened_close(&original->opened);
     if (original->has_scratch)
         mth_scratch_close(&original->scratch);
+    free(original->path);
     *original = (struct mth_chain_original){0};
 }
 
@@ -99,6 +102,41 @@ static int restore(struct mth_chain_pair *pair, const struct mth_chain_place *pl
     return map(slot, step->dtype, err);
 }
 
+/* Is this the file that a step was made of, byte for byte? Then it is opened, and mapped. */
+static bool open_if_same(struct mth_chain_original *original, const char *path,
+                         const struct mth_chain_step *step, struct mth_memory *memory)
+{
+    struct mth_error err;
+    struct mth_digest digest;
+    if (mth_opened_open_file(&original->opened, path, memory, &err))
+        return false;
+    original->is_there = true;
+    original->number = step->number;
+    original->attributes = mth_opened_attributes(&original->opened);
+    return original->opened.source.n_bytes == step->raw_bytes &&
+           mth_source_digest(&original->opened.source, &digest, &err) == MTH_OK &&
+           memcmp(digest.bytes, step->xxh3, sizeof step->xxh3) == 0 &&
+           map(original, step->dtype, &err) == MTH_OK;
+}
+
+/* Looks for a step's original where those lie that are added: reading it takes less than restoring it. */
+static bool find_beside(struct mth_chain_original *slot, const struct mth_chain_place *place,
+                        const struct mth_chain_step *step)
+{
+    char *path = place->beside ? mth_path_join(place->beside, "/", step->name) : NULL;
+    if (!path)
+        return false;
+    close_original(slot);
+    bool found = mth_path_is_file(path) && open_if_same(slot, path, step, place->chain->memory);
+    if (!found) {
+        close_original(slot);
+        free(path);
+        return false;
+    }
+    slot->path = path;
+    return true;
+}
+
 int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
                              struct mth_error *err)
 {
@@ -109,6 +147,9 @@ int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain
             return MTH_OK;
         }
     }
+    /* The other slot may hold what a restore would begin with. */
+    if (find_beside(&pair->slots[pair->base], place, &place->chain->steps[index]))
+        return MTH_OK;
     return restore(pair, place, index, &pair->slots[pair->base], err);
 }
 

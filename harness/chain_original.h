@@ -12,6 +12,7 @@ struct mth_chain_original {
     struct mth_opened opened; /* with its map */
     struct mth_scratch scratch;
     bool has_scratch;
+    char *path;                            /* of a file that was found, owned; NULL for any other */
     char name[MTH_CHAIN_NAME_BYTES];       /* of what was restored */
     struct mth_file_attributes attributes; /* of a file when it was opened, or that its container keeps */
     bool is_opaque;
@@ -28,6 +29,7 @@ struct mth_chain_pair {
 struct mth_chain_place {
     const struct mth_chain *chain;
     const char *directory, *scratch_directory;
+    const char *beside; /* a directory where originals may still lie; NULL: none */
     struct mth_stream_config config;
 };
 
@@ -36,7 +38,7 @@ const struct mth_chain_original *mth_chain_pair_base(const struct mth_chain_pair
 void mth_chain_pair_close(struct mth_chain_pair *pair);
 
 /*
- * Make a step's original the base, restoring it where neither of the two is it. Errors: those of mth_chain_restore, and of
+ * Make a step's original the base: one of the two, the file of its name where that still has its bytes, or restored. Errors: those of mth_chain_restore, and of
  * mapping. Call it before the input is filled.
  */
 int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,

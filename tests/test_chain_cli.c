@@ -341,6 +341,37 @@ static void every_command_explains_itself(void **state)
     assert_int_equal(temp_dir_count(directory, "x/step-1.mth"), 0);
 }
 
+/* The base's container is damaged inside: only who restores it can tell. */
+static void a_base_is_read_where_it_still_lies(void **state)
+{
+    (void)state;
+    size_t n;
+    write_step("near/step-1.pt", 1);
+    write_step("near/step-2.pt", 2);
+    write_step("far/step-3.pt", 3);
+    write_step("other/step-1.pt", 4);
+    write_step("other/step-3.pt", 3);
+    assert_fine(RUN("chain", "add", "b", "near/step-1.pt", "--policy", "consecutive", "-q"));
+    char *kept = temp_dir_read(directory, "b/step-1.mth", &n);
+    char *broken = temp_dir_read(directory, "b/step-1.mth", &n);
+    broken[n / 2] ^= 1;
+    temp_dir_write(directory, "b/step-1.mth", broken, n);
+    assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
+    /* A file of its name with other bytes is not it. */
+    assert_ends(RUN("chain", "add", "b", "other/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
+    assert_fine(RUN("chain", "add", "b", "near/step-2.pt", "-q"));
+    /* But nothing is put on what is not there. */
+    temp_dir_write(directory, "b/step-1.mth", broken, n - 1);
+    assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "b/step-1.mth: has");
+    temp_dir_write(directory, "b/step-1.mth", kept, n);
+    assert_fine(RUN("chain", "add", "b", "far/step-3.pt", "-q"));
+    assert_fine(RUN("chain", "restore", "b", "--step", "2", "-o", "near-2", "-q"));
+    assert_true(same_file("near-2", "near/step-2.pt"));
+    assert_fine(RUN("chain", "verify", "b", "-q"));
+    free(kept);
+    free(broken);
+}
+
 /* ---- compare ---- */
 
 static int64_t member(const char *row, const char *key)
@@ -486,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_damaged_manifest_stops_everything),
         cmocka_unit_test(results_are_json_where_that_is_asked_for),
         cmocka_unit_test(every_command_explains_itself),
+        cmocka_unit_test(a_base_is_read_where_it_still_lies),
         cmocka_unit_test(compare_counts_what_add_writes),
         cmocka_unit_test(compare_says_what_cannot_be),
         cmocka_unit_test(memory_does_not_grow_with_the_chain),

@@ -105,6 +105,9 @@ enum { CALLS_ARE_OURS = 0 };
 
 enum { N_FILES = 14, N_ELEMS = 1500, MAX_WORDS = 24 };
 
+/* In three directories, so that a base lies beside a new step in one case of three. */
+#define FILE_NAME "in-%u/run-%u.safetensors"
+
 static char *directory;
 static struct mth_memory *memory;
 static struct mth_buffer originals[N_FILES]; /* step i + 1 */
@@ -129,7 +132,7 @@ static void make_original(unsigned index)
     /* One is of no format at all. */
     if (index == 9)
         pattern_fill(PATTERN_FLOAT, 5, originals[index].data, originals[index].n_bytes);
-    snprintf(name, sizeof name, "run-%u.safetensors", index + 1);
+    snprintf(name, sizeof name, FILE_NAME, index % 3, index + 1);
     temp_dir_write(directory, name, originals[index].data, originals[index].n_bytes);
 }
 
@@ -326,7 +329,7 @@ static struct change plan_add(uint64_t *seed)
         size_t file = pattern_random(seed) % N_FILES;
         bool named = false;
         char name[64];
-        snprintf(name, sizeof name, "run-%zu.safetensors", file + 1);
+        snprintf(name, sizeof name, FILE_NAME, (unsigned)file % 3, (unsigned)file + 1);
         for (size_t w = 0; w < change.words.n; w++)
             named |= strcmp(change.words.text[w], name) == 0;
         if (!named)
@@ -562,8 +565,8 @@ static void begin_chain(void)
         is_in[i] = true;
     add_word(&words, "add");
     add_word(&words, "chain");
-    for (size_t i = 1; i <= 5; i++)
-        add_word(&words, "run-%zu.safetensors", i);
+    for (unsigned i = 0; i < 5; i++)
+        add_word(&words, FILE_NAME, i % 3, i + 1);
     add_word(&words, "--policy");
     add_word(&words, "consecutive");
     assert_int_equal(run(&words, (struct moment){NEVER, 0}, NULL), 0);
@@ -608,8 +611,8 @@ static void whenever_adding_ends_the_chain_verifies(void **state)
         skip();
     add_word(&change.words, "add");
     add_word(&change.words, "chain");
-    add_word(&change.words, "run-6.safetensors");
-    add_word(&change.words, "run-7.safetensors");
+    add_word(&change.words, FILE_NAME, 5 % 3, 6);
+    add_word(&change.words, FILE_NAME, 6 % 3, 7);
     add_word(&change.words, "-q");
     for (size_t i = 0; i < 7; i++)
         change.after[i] = true;
