@@ -80,18 +80,29 @@ static int decode_link(struct walk *walk, size_t index, const struct mth_source 
     return status;
 }
 
-/* Decodes one link into a scratch of its own. */
+/*
+ * Decodes one link into a scratch, which is opened where it is not. One that held another original is written over: its
+ * pages are there already. With new files 13 links of `fast` took 131 % of the time that they take on their own, so 103 %.
+ */
 static int decode_to_scratch(struct walk *walk, size_t index, const struct mth_source *base,
                              struct mth_scratch *scratch, struct mth_source *source, struct mth_error *err)
 {
+    const struct mth_chain_step *step = &walk->chain->steps[index];
     struct mth_container_stats stats;
     struct mth_sink sink;
-    int status = mth_scratch_open(walk->scratch_directory, walk->chain->steps[index].name, scratch, err);
+    int status = MTH_OK;
+    if (scratch->fd < 0)
+        status = mth_scratch_open(walk->scratch_directory, step->name, scratch, err);
     if (status)
         return status;
     mth_scratch_sink(scratch, &sink);
     status = decode_link(walk, index, base, &sink, &stats, err);
-    return status ? status : mth_scratch_source(scratch, source, err);
+    if (!status)
+        status = mth_scratch_source(scratch, source, err);
+    /* What lies behind is of a longer one before. */
+    if (!status)
+        source->n_bytes = step->raw_bytes;
+    return status;
 }
 
 /* Is it the place, not the chain, that failed? */
@@ -141,9 +152,8 @@ int mth_chain_restore(const struct mth_chain *chain, const char *directory, size
         base = given->source;
     size_t link = n_links;
     while (!status && link-- > 1) {
-        /* The one before last is read no more. */
+        /* Over the one before last, which is read no more. */
         struct mth_scratch *scratch = &scratches[link % 2];
-        mth_scratch_close(scratch);
         status = decode_to_scratch(&walk, path[link], base, scratch, &sources[link % 2], err);
         of_place = is_of_place(status, scratch);
         base = &sources[link % 2];
