@@ -158,36 +158,36 @@ static void put_data(const struct mth_report *report, FILE *out)
     }
 }
 
-static void put_title(const struct mth_report_chain *chain, const char *series, FILE *out)
+static void put_title(const struct mth_report_chain *chain, FILE *out)
 {
     char title[200];
     size_t n = strlen(chain->dataset), skip = n > 50 ? n - 50 : 0;
-    snprintf(title, sizeof title, "%s%s, %.40s: %s", skip ? ".." : "", chain->dataset + skip, chain->spec,
-             series);
+    snprintf(title, sizeof title, "%s%s, %.40s", skip ? ".." : "", chain->dataset + skip, chain->spec);
+    fputs(" title ", out);
     mth_plot_quoted(title, out);
 }
 
-/* The lines of one panel. Titles stand in the first alone. */
+/* The lines of one panel. Circles stand for a run and pipeline in the key, and that in the first panel alone. */
 static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
 {
-    static const struct {
-        const char *title;
-        const char *style;
-    } styles[N_SERIES] = {
-        {"full:every=K", "linespoints pointtype 7 pointsize 1.1 linewidth 1.5"},
-        {"one-shot:every=K", "linespoints pointtype 9 pointsize 1.3 linewidth 1.5"},
-        {"intermittent", "lines dashtype 2 linewidth 1.8"},
+    static const char *const styles[N_SERIES] = {
+        "linespoints pointtype 7 pointsize 1.1 linewidth 1.5",
+        "linespoints pointtype 9 pointsize 1.3 linewidth 1.5",
+        "lines dashtype 2 linewidth 1.8",
     };
     size_t n = 0;
     fprintf(out, "set title '%s'\nset ylabel '%s'\nset key %s\nplot", panels[panel].title, panels[panel].unit,
-            panel == 0 ? "bottom left Left reverse samplen 4 font ',10'" : "off");
+            panel == 0 ? "bottom left Left reverse samplen 2 font ',10'" : "off");
     for (size_t i = 0; i < report->n_chains; i++) {
         if (!is_first(report, i))
             continue;
         for (enum series s = 0; s < N_SERIES; s++) {
-            fprintf(out, "%s \\\n  data index %zu using 1:%zu with %s linecolor rgb '%s' title ",
-                    n || s ? "," : "", N_SERIES * n + s, panel + 2, styles[s].style, mth_plot_colour(n));
-            put_title(&report->chains[i], styles[s].title, out);
+            fprintf(out, "%s \\\n  data index %zu using 1:%zu with %s linecolor rgb '%s'", n || s ? "," : "",
+                    N_SERIES * n + s, panel + 2, styles[s], mth_plot_colour(n));
+            if (s == FULL)
+                put_title(&report->chains[i], out);
+            else
+                fputs(" notitle", out);
         }
         n++;
     }
@@ -200,7 +200,8 @@ static void put_script(const struct mth_report *report, const char *terminal, co
     fprintf(out, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data);
     fprintf(out, "set terminal %s\nset output '%s'\ndata = '%s'\n", terminal, figure, data);
     fputs(
-        "set multiplot layout 2,2\nset logscale x 2\nset grid linecolor rgb '#dddddd'\nset tics "
+        "set multiplot layout 2,2 title 'circles: full:every=K; triangles: one-shot:every=K; dashed: "
+        "intermittent'\nset logscale x 2\nset grid linecolor rgb '#dddddd'\nset tics "
         "nomirror\nset "
         "border 3\n"
         "set xlabel 'K: steps from one full checkpoint to the next'\nset offsets graph 0.03,graph 0.03,graph "
