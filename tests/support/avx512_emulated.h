@@ -213,13 +213,14 @@ EMULATED_DOUBLES(_mm512_sub_epi32, a - b)
 EMULATED_DOUBLES(_mm512_min_epi32, (int32_t)a < (int32_t)b ? a : b)
 EMULATED_DOUBLES(_mm512_max_epi32, (int32_t)a > (int32_t)b ? a : b)
 
-#define EMULATED_SHIFT(name, lanes, lane, type, operator)                                    \
-    EMULATED __m512i name(__m512i a, unsigned n)                                             \
-    {                                                                                        \
-        __m512i r;                                                                           \
-        for (int i = 0; i < (lanes); i++)                                                    \
-            emulated_set_##lane(&r, i, (uint32_t)((type)emulated_##lane(&a, i) operator n)); \
-        return r;                                                                            \
+#define EMULATED_SHIFT(name, lanes, lane, type, operator)           \
+    EMULATED __m512i name(__m512i a, unsigned n)                    \
+    {                                                               \
+        __m512i r;                                                  \
+        for (int i = 0; i < (lanes); i++)                           \
+            emulated_set_##lane(&r, i,                              \
+                (uint32_t)((type)emulated_##lane(&a, i) operator n)); \
+        return r;                                                   \
     }
 
 EMULATED_SHIFT(_mm512_srli_epi16, 32, word, uint16_t, >>)
