@@ -91,11 +91,17 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
                         struct mth_error *err)
 {
     const char *directory = options->output;
-    char buffers[3][4096];
+    char buffers[4][4096];
     const char *markdown = path_of(options->markdown, directory, "report.md", buffers[0]);
     const char *csv = path_of(options->csv, directory, "cells.csv", buffers[1]);
-    const char *figure = path_of(options->figure, directory, "ratio_throughput.svg", buffers[2]);
-    bool nothing_asked = !markdown && !csv && !figure && !options->status && !options->readme;
+    /* A figure that was asked for is that of the cells; where there are none, that of the chains. */
+    bool only_chains = report->n_chains > 0 && report->n_cells == 0;
+    const char *figure =
+        only_chains ? NULL : path_of(options->figure, directory, "ratio_throughput.svg", buffers[2]);
+    const char *chains = report->n_chains == 0 ? NULL
+                                               : path_of(only_chains ? options->figure : NULL, directory,
+                                                         "chains.svg", buffers[3]);
+    bool nothing_asked = !markdown && !csv && !figure && !chains && !options->status && !options->readme;
     int status = directory ? mth_file_make_directory(directory, err) : MTH_OK;
     if (!status && (markdown || nothing_asked))
         status = write_text(report, markdown, mth_report_markdown, err);
@@ -108,8 +114,10 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
     /* Last, because gnuplot may be missing. */
     if (!status && figure)
         status = mth_report_figure(report, figure, err);
+    if (!status && chains)
+        status = mth_report_chain_figure(report, chains, err);
     if (!status && !options->quiet && !nothing_asked) {
-        const char *const written[] = {markdown, csv, figure};
+        const char *const written[] = {markdown, csv, figure, chains};
         for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
             if (written[i])
                 printf("wrote %s\n", written[i]);
@@ -131,7 +139,9 @@ int mth_cmd_report(int argc, char **argv)
         .summary =
             "Makes tables, a figure and the status from the rows that bench wrote. Without options the "
             "tables go to\n"
-            "standard output; with -o DIR report.md, cells.csv and ratio_throughput.svg are written there.",
+            "standard output; with -o DIR report.md, cells.csv and ratio_throughput.svg are written there, "
+            "and chains.svg "
+            "where there are\nrows of chains.",
         .notes = "The figure keeps its gnuplot script and data beside it. --hyperfine needs no rows: it "
                  "prints new ones.",
         .takes = MTH_TAKES_OUTPUT | MTH_TAKES_REPORTS | MTH_TAKES_HYPERFINE | MTH_TAKES_QUIET,
