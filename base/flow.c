@@ -147,3 +147,18 @@ int mth_source_spool(struct mth_input *input, struct mth_source *source, struct 
         mth_scratch_close(&scratch);
     return status;
 }
+
+int mth_sink_put_source(struct mth_sink *sink, const struct mth_source *source, struct mth_error *err)
+{
+    uint8_t *piece = malloc(SPOOL_BYTES);
+    int status = piece ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", source->name);
+    for (uint64_t done = 0; !status && done < source->n_bytes;) {
+        size_t n = (size_t)mth_u64_min(SPOOL_BYTES, source->n_bytes - done);
+        status = mth_source_read(source, done, piece, n, err);
+        if (!status)
+            status = mth_sink_put(sink, piece, n, err);
+        done += n;
+    }
+    free(piece);
+    return status;
+}

@@ -56,6 +56,8 @@ void mth_sink_descriptor(const char *name, int fd, struct mth_sink *sink);
 void mth_sink_memory(struct mth_buffer *buffer, struct mth_sink *sink);
 
 int mth_sink_put(struct mth_sink *sink, const void *data, size_t n_bytes, struct mth_error *err);
+/* All of a source, in order. Errors also: those of reading. */
+int mth_sink_put_source(struct mth_sink *sink, const struct mth_source *source, struct mth_error *err);
 
 /* Room for n_bytes that will be written later, and by whom it may be, with mth_sink_put_at; only where write_at is set. */
 uint64_t mth_sink_reserve(struct mth_sink *sink, uint64_t n_bytes);

@@ -156,19 +156,30 @@ int mth_base_reader_find(const struct mth_container_front *front, const struct m
     return MTH_OK;
 }
 
-int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
-                           const struct mth_bundle_chunk *chunk, uint8_t **scratch, size_t *capacity,
-                           struct mth_bytes *out, struct mth_error *err)
+/* Where a segment's reference, or one of its inputs, begins in the source. */
+static uint64_t place_of(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                         uint32_t segment, size_t input)
+{
+    if (input == MTH_MAX_INPUTS)
+        return reader->offsets[bundle->segments[segment].reference] +
+               bundle->segments[segment].reference_offset;
+    const struct mth_input_place *place = &bundle->places[segment * MTH_MAX_INPUTS + input];
+    return reader->offsets[place->reference] + place->offset;
+}
+
+/* input MTH_MAX_INPUTS: the reference of a chunk that is not predicted. */
+static int gather(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                  const struct mth_bundle_chunk *chunk, size_t input, uint8_t **scratch, size_t *capacity,
+                  struct mth_bytes *out, struct mth_error *err)
 {
     const struct mth_bundle_segment *segments = bundle->segments;
     size_t filled = 0;
     uint32_t i = chunk->first;
     while (i != MTH_NO_SEGMENT) {
         /* Segments that follow one another in the base are read at once. */
-        uint64_t begin = reader->offsets[segments[i].reference] + segments[i].reference_offset;
+        uint64_t begin = place_of(reader, bundle, i, input);
         size_t n = 0;
-        while (i != MTH_NO_SEGMENT &&
-               reader->offsets[segments[i].reference] + segments[i].reference_offset == begin + n) {
+        while (i != MTH_NO_SEGMENT && place_of(reader, bundle, i, input) == begin + n) {
             n += segments[i].n_bytes;
             i = segments[i].next;
         }
@@ -189,4 +200,18 @@ int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mt
     }
     *out = (struct mth_bytes){*scratch, chunk->n_bytes};
     return MTH_OK;
+}
+
+int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                           const struct mth_bundle_chunk *chunk, uint8_t **scratch, size_t *capacity,
+                           struct mth_bytes *out, struct mth_error *err)
+{
+    return gather(reader, bundle, chunk, MTH_MAX_INPUTS, scratch, capacity, out, err);
+}
+
+int mth_base_reader_gather_input(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                                 const struct mth_bundle_chunk *chunk, size_t input, uint8_t **scratch,
+                                 size_t *capacity, struct mth_bytes *out, struct mth_error *err)
+{
+    return gather(reader, bundle, chunk, input, scratch, capacity, out, err);
 }

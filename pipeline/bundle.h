@@ -6,6 +6,8 @@
 #define MTH_PIPELINE_BUNDLE_H
 
 #include "pipeline/container.h"
+#include "pipeline/relations.h"
+#include "transforms/predictors/predictor.h"
 
 enum {
     MTH_BUNDLE_TAIL_BYTES = 16,
@@ -21,7 +23,29 @@ enum mth_chunk_mode {
     MTH_CHUNK_STORED = 1,
     MTH_CHUNK_COPY_OF_BASE = 2,
     MTH_CHUNK_COPY_OF_EARLIER = 3, /* has its place; not made or read by this version */
-    MTH_CHUNK_DERIVED = 4          /* the same */
+    MTH_CHUNK_DERIVED = 4,         /* the same */
+    MTH_CHUNK_PREDICTED = 5,       /* coded against what is predicted from other tensors */
+    MTH_CHUNK_AS_PREDICTED = 6     /* just what is predicted */
+};
+
+static inline bool mth_chunk_is_predicted(enum mth_chunk_mode mode)
+{
+    return mode == MTH_CHUNK_PREDICTED || mode == MTH_CHUNK_AS_PREDICTED;
+}
+
+enum { MTH_FROM_SELF = 0, MTH_FROM_BASE = 1 }; /* sources; containers store these numbers */
+
+/* What a chunk is predicted from: an earlier chunk of its bundle, or as many elements of the base. */
+struct mth_bundle_input {
+    uint8_t source;
+    uint32_t chunk;  /* of a self */
+    uint64_t digest; /* of a base's bytes */
+};
+
+/* Where in the base an input of a segment lies. */
+struct mth_input_place {
+    uint32_t reference;
+    uint64_t offset;
 };
 
 /* A run of a chunk's bytes in the bundle. */
@@ -46,9 +70,13 @@ enum { MTH_NO_FALLBACK = UINT8_MAX };
 struct mth_bundle_chunk {
     enum mth_chunk_mode mode;
     enum mth_dtype dtype;
-    uint32_t spec;    /* of the plan while encoding, of the container while decoding */
-    uint8_t fallback; /* while encoding: a spec of the plan that takes no reference, or MTH_NO_FALLBACK */
-    bool has_reference;
+    uint32_t spec;      /* of the plan while encoding, of the container while decoding */
+    uint8_t fallback;   /* while encoding: a spec of the plan that takes no reference, or MTH_NO_FALLBACK */
+    bool has_reference; /* its bytes are not known without the base */
+    uint8_t predictor;  /* of a predicted chunk */
+    uint8_t n_inputs;
+    uint32_t settings[MTH_MAX_SETTINGS];
+    struct mth_bundle_input inputs[MTH_MAX_INPUTS];
     uint32_t first, last; /* segments */
     uint32_t n_segments;
     size_t n_bytes;
@@ -59,13 +87,16 @@ struct mth_bundle_chunk {
 
 struct mth_bundle {
     struct mth_memory *memory;
-    uint64_t offset; /* in the file */
+    uint64_t offset; /* its place; without families that is its offset in the file */
     size_t n_bytes;
     uint64_t leaf; /* XXH3-64 of its bytes */
     struct mth_bundle_chunk chunks[MTH_MAX_BUNDLE_CHUNKS];
     size_t n_chunks;
     struct mth_bundle_segment *segments;
     size_t n_segments, segments_capacity;
+    struct mth_input_place
+        *places; /* of inputs, MTH_MAX_INPUTS a segment; only where some chunk is predicted */
+    size_t places_capacity;
     struct mth_bundle_piece *pieces; /* only while encoding, and only if rows are looked at */
     size_t n_pieces, pieces_capacity;
 };
@@ -93,9 +124,13 @@ struct mth_bundle_planner {
     const uint8_t *
         fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
+    const struct mth_relations *relations; /* NULL: the file's own order */
     uint32_t spec_of[MTH_N_DTYPES][2];
     size_t region;
     uint64_t done; /* bytes of that region */
+    size_t family; /* when regions are behind */
+    uint64_t elem; /* of that family */
+    uint64_t place;
 };
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
@@ -105,8 +140,16 @@ void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
 /* The spec of a region, and whether its reference is looked at. */
 uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t region, bool *has_reference);
+/* What a dtype's tensors are coded with where there is no reference. */
+uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
 /* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
+
+/* A segment of n bytes behind what the bundle holds, at the end of a chunk. Errors: MTH_ERR_NO_MEMORY. */
+int mth_bundle_add_segment(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t n,
+                           uint32_t reference, uint64_t reference_offset);
+/* bundle_families.c: the next bundle of pieces of families, behind all that is in none. */
+int mth_bundle_planner_next_of_families(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
 
 /* ---- rows: bundle_rows.c ---- */
 
@@ -141,12 +184,37 @@ int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mt
                            const struct mth_bundle_chunk *chunk, uint8_t **scratch, size_t *capacity,
                            struct mth_bytes *out, struct mth_error *err);
 
+/* The same of an input of a predicted chunk. */
+int mth_base_reader_gather_input(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                                 const struct mth_bundle_chunk *chunk, size_t input, uint8_t **scratch,
+                                 size_t *capacity, struct mth_bytes *out, struct mth_error *err);
+
 /* Do the segments of a chunk lie behind one another, in their order? There is one at least. */
 bool mth_bundle_is_flat(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk);
 
 /* The bytes of a chunk out of its bundle's: in place when they lie together. */
 int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
                       const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out);
+
+/* ---- predictions: bundle_predict.c ---- */
+
+/* What a chunk is coded against: one reference, or several that its pipeline takes. */
+struct mth_prediction {
+    struct mth_bytes reference;
+    struct mth_bytes inputs[MTH_MAX_INPUTS];
+    size_t n_inputs; /* of a pipeline that takes them as they are; else 0 */
+};
+
+/*
+ * The inputs of a predicted chunk, and what they predict.
+ *
+ * Shape     bytes: those of the bundle, in which all chunks before this one are restored. digests: set to those of what the
+ *           base has, or compared with the chunk's
+ * Errors    MTH_ERR_BASE where they differ; those of reading; MTH_ERR_NO_MEMORY
+ */
+int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
+                       const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
+                       bool sets_digests, struct mth_prediction *prediction, struct mth_error *err);
 
 /* ---- coding: bundle_encode.c, bundle_decode.c ---- */
 
@@ -156,6 +224,7 @@ struct mth_bundle_encoder {
     struct mth_coder_spec *specs[MTH_N_PLAN_SPECS];
     struct mth_spec_numbers numbers;
     const struct mth_base_reader *base; /* NULL: none */
+    const struct mth_layout *layout;    /* NULL: the file's own order */
     /* To restore what was made: front as a reader will have it, and the same with its specs as the plan counts them,
      * which is how the coder's models are found. NULL: nothing is restored. */
     const struct mth_container_front *front, *plan_front;
@@ -212,10 +281,11 @@ int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_b
 int mth_stream_build_models(const struct mth_bundle_encoder *encoder, struct mth_bundle_planner *planner,
                             const struct mth_source *input, struct mth_error *err);
 
-/* The bytes of a range of a source: in place when it lies in memory, else read into scratch. */
-int mth_stream_view(const struct mth_source *source, uint64_t offset, size_t n_bytes,
-                    struct mth_memory *memory, uint8_t **scratch, size_t *capacity, struct mth_bytes *out,
-                    struct mth_error *err);
+/* The bytes of a bundle out of a source: in place when they lie together in memory, else read into scratch. layout NULL: the
+ * file's own order. */
+int mth_stream_view(const struct mth_source *source, const struct mth_layout *layout, uint64_t place,
+                    size_t n_bytes, struct mth_memory *memory, uint8_t **scratch, size_t *capacity,
+                    struct mth_bytes *out, struct mth_error *err);
 
 /* What decoding bundles needs beside them. */
 struct mth_bundle_decoder {

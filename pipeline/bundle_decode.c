@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCE_BASE = 1 };
-
 int mth_bundle_tail(struct mth_bytes body, size_t chunk_bytes, uint32_t *n_raw, uint64_t *leaf)
 {
     if (body.n_bytes < MTH_BUNDLE_TAIL_BYTES)
@@ -50,15 +48,30 @@ static int read_segments(struct mth_reader *plan, struct mth_bundle *bundle, str
     return MTH_OK;
 }
 
+/* A range of a reference; number: of the one that is next, where none is skipped. */
+static bool read_place(const struct mth_container_front *front, struct mth_reader *plan, size_t n_bytes,
+                       uint64_t *number, struct mth_input_place *place)
+{
+    uint64_t step;
+    if (!mth_varint_get(plan, &step) || !mth_varint_get(plan, &place->offset))
+        return false;
+    *number += (uint64_t)mth_unzigzag(step);
+    if (*number >= front->n_references || place->offset > front->references[*number].n_bytes ||
+        n_bytes > front->references[*number].n_bytes - place->offset)
+        return false;
+    place->reference = (uint32_t)(*number)++;
+    return true;
+}
+
 static int read_references(const struct mth_container_front *front, struct mth_reader *plan,
                            struct mth_bundle *bundle, struct mth_bundle_chunk *chunk)
 {
-    uint64_t n_references, source, step, offset, number = 0;
+    uint64_t n_references, source, number = 0;
     if (!mth_varint_get(plan, &n_references))
         return MTH_ERR_CORRUPT;
     if (n_references == 0)
         return MTH_OK;
-    if (n_references > 1 || !mth_varint_get(plan, &source) || source != SOURCE_BASE)
+    if (n_references > 1 || !mth_varint_get(plan, &source) || source != MTH_FROM_BASE)
         return MTH_ERR_UNSUPPORTED;
     if (plan->end - plan->at < 8)
         return MTH_ERR_CORRUPT;
@@ -67,14 +80,87 @@ static int read_references(const struct mth_container_front *front, struct mth_r
     plan->at += 8;
     for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
         struct mth_bundle_segment *segment = &bundle->segments[i];
-        if (!mth_varint_get(plan, &step) || !mth_varint_get(plan, &offset))
+        struct mth_input_place place;
+        if (!read_place(front, plan, segment->n_bytes, &number, &place))
             return MTH_ERR_CORRUPT;
-        number += (uint64_t)mth_unzigzag(step);
-        if (number >= front->n_references || offset > front->references[number].n_bytes ||
-            segment->n_bytes > front->references[number].n_bytes - offset)
+        segment->reference = place.reference;
+        segment->reference_offset = place.offset;
+    }
+    return MTH_OK;
+}
+
+/* ---- predictions ---- */
+
+static int read_places(const struct mth_container_front *front, struct mth_reader *plan,
+                       struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t input)
+{
+    uint64_t number = 0;
+    if (plan->end - plan->at < 8)
+        return MTH_ERR_CORRUPT;
+    chunk->has_reference = true;
+    chunk->inputs[input].digest = mth_load64(plan->at);
+    plan->at += 8;
+    int status = mth_array_reserve(bundle->memory, &bundle->places, &bundle->places_capacity,
+                                   bundle->n_segments * MTH_MAX_INPUTS, sizeof *bundle->places);
+    for (uint32_t i = chunk->first; !status && i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        if (!read_place(front, plan, bundle->segments[i].n_bytes, &number,
+                        &bundle->places[i * MTH_MAX_INPUTS + input]))
+            status = MTH_ERR_CORRUPT;
+    }
+    return status;
+}
+
+/* An earlier chunk of the bundle, whose elements, of input_bytes each, are as many as this one's. */
+static int read_chunk_input(struct mth_reader *plan, const struct mth_bundle *bundle,
+                            struct mth_bundle_chunk *chunk, size_t input, size_t n_input_bytes)
+{
+    uint64_t number;
+    /* The last is this one. */
+    if (!mth_varint_get(plan, &number) || number + 1 >= bundle->n_chunks ||
+        bundle->chunks[number].n_bytes != n_input_bytes)
+        return MTH_ERR_CORRUPT;
+    chunk->inputs[input].chunk = (uint32_t)number;
+    chunk->has_reference = chunk->has_reference || bundle->chunks[number].has_reference;
+    return MTH_OK;
+}
+
+static int read_prediction(const struct mth_container_front *front, struct mth_reader *plan,
+                           struct mth_bundle *bundle, struct mth_bundle_chunk *chunk)
+{
+    uint64_t number, n_inputs, source;
+    if (!mth_varint_get(plan, &number))
+        return MTH_ERR_CORRUPT;
+    const struct mth_predictor *predictor = mth_predictor_at(number);
+    if (!predictor && number != MTH_PREDICT_NOTHING)
+        return MTH_ERR_UNSUPPORTED;
+    chunk->predictor = (uint8_t)number;
+    size_t n_settings = predictor ? predictor->n_settings : 0, n_input_bytes = chunk->n_bytes;
+    if (predictor && predictor->elem_bytes) {
+        if (chunk->n_bytes % predictor->elem_bytes)
             return MTH_ERR_CORRUPT;
-        segment->reference = (uint32_t)number++;
-        segment->reference_offset = offset;
+        n_input_bytes = chunk->n_bytes / predictor->elem_bytes * predictor->input_bytes;
+    }
+    if ((size_t)(plan->end - plan->at) < 4 * n_settings)
+        return MTH_ERR_CORRUPT;
+    for (size_t i = 0; i < n_settings; i++, plan->at += 4)
+        chunk->settings[i] = mth_load32(plan->at);
+    if (!mth_varint_get(plan, &n_inputs) || n_inputs == 0 || n_inputs > MTH_MAX_INPUTS ||
+        (predictor && n_inputs != predictor->n_inputs))
+        return MTH_ERR_CORRUPT;
+    chunk->n_inputs = (uint8_t)n_inputs;
+    for (size_t i = 0; i < n_inputs; i++) {
+        if (!mth_varint_get(plan, &source))
+            return MTH_ERR_CORRUPT;
+        if (source > MTH_FROM_BASE)
+            return MTH_ERR_UNSUPPORTED;
+        chunk->inputs[i].source = (uint8_t)source;
+        /* The base has as many bytes for an input as the chunk has. */
+        if (source == MTH_FROM_BASE && n_input_bytes != chunk->n_bytes)
+            return MTH_ERR_CORRUPT;
+        int status = source == MTH_FROM_BASE ? read_places(front, plan, bundle, chunk, i)
+                                             : read_chunk_input(plan, bundle, chunk, i, n_input_bytes);
+        if (status)
+            return status;
     }
     return MTH_OK;
 }
@@ -101,7 +187,7 @@ static int read_coding(const struct mth_container_front *front, struct mth_reade
     /* What does not shrink is stored. */
     if (n_payload >= chunk->n_bytes)
         return MTH_ERR_CORRUPT;
-    if ((pipeline->needs_base && !chunk->has_reference) ||
+    if ((pipeline->needs_base && !chunk->has_reference && chunk->n_inputs == 0) ||
         !mth_pipeline_accepts(pipeline, mth_symbol_type_of(chunk->dtype)))
         return MTH_ERR_CORRUPT;
     return MTH_OK;
@@ -114,7 +200,7 @@ static int read_chunk(const struct mth_container_front *front, struct mth_reader
     uint64_t mode, dtype;
     if (!mth_varint_get(plan, &mode))
         return MTH_ERR_CORRUPT;
-    if (mode > MTH_CHUNK_COPY_OF_BASE)
+    if (mode > MTH_CHUNK_COPY_OF_BASE && mode != MTH_CHUNK_PREDICTED && mode != MTH_CHUNK_AS_PREDICTED)
         return MTH_ERR_UNSUPPORTED;
     if (!mth_varint_get(plan, &dtype) || dtype >= MTH_N_DTYPES)
         return MTH_ERR_CORRUPT;
@@ -125,9 +211,12 @@ static int read_chunk(const struct mth_container_front *front, struct mth_reader
     bundle->n_chunks++;
     if (mode == MTH_CHUNK_STORED)
         return cut(payloads, chunk->n_bytes, &chunk->payload) ? MTH_OK : MTH_ERR_CORRUPT;
-    status = read_references(front, plan, bundle, chunk);
+    status = mth_chunk_is_predicted(chunk->mode) ? read_prediction(front, plan, bundle, chunk)
+                                                 : read_references(front, plan, bundle, chunk);
     if (status)
         return status;
+    if (mode == MTH_CHUNK_AS_PREDICTED)
+        return chunk->predictor == MTH_PREDICT_NOTHING ? MTH_ERR_CORRUPT : MTH_OK;
     if (mode == MTH_CHUNK_COPY_OF_BASE)
         return chunk->has_reference ? MTH_OK : MTH_ERR_CORRUPT;
     return read_coding(front, plan, payloads, chunk);
@@ -270,11 +359,31 @@ static int fetch_reference(struct batch *batch, const struct mth_bundle_job *own
     return status;
 }
 
-static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
-                        const struct mth_bundle_chunk *chunk)
+/* A chunk that is decoded with the next flush. */
+static int queue(struct batch *batch, const struct mth_bundle_job *owner,
+                 const struct mth_bundle_chunk *chunk, struct mth_chunk_decode_job *job)
 {
     struct mth_coder *coder = batch->decoder->coder;
     struct mth_coder_worker *worker = &coder->workers[batch->worker_index];
+    size_t lane = batch->n;
+    job->dst = owner->dst + owner->bundle->segments[chunk->first].at;
+    if (!mth_bundle_is_flat(owner->bundle, chunk)) {
+        int status = mth_array_reserve(coder->memory, &worker->gathered[lane],
+                                       &worker->gathered_capacity[lane], chunk->n_bytes, 1);
+        if (status)
+            return mth_error_set(batch->err, status, "no memory to decode");
+        job->dst = worker->gathered[lane];
+    }
+    batch->jobs[lane] = *job;
+    batch->chunks[lane] = chunk;
+    batch->owners[lane] = owner;
+    batch->n++;
+    return MTH_OK;
+}
+
+static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
+                        const struct mth_bundle_chunk *chunk)
+{
     if (chunk->mode == MTH_CHUNK_STORED) {
         scatter(owner->bundle, chunk, chunk->payload.data, owner->dst);
         return MTH_OK;
@@ -294,19 +403,36 @@ static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
         scatter(owner->bundle, chunk, job.reference.data, owner->dst);
         return MTH_OK;
     }
-    job.dst = owner->dst + owner->bundle->segments[chunk->first].at;
-    if (!mth_bundle_is_flat(owner->bundle, chunk)) {
-        status = mth_array_reserve(coder->memory, &worker->gathered[lane], &worker->gathered_capacity[lane],
-                                   chunk->n_bytes, 1);
-        if (status)
-            return mth_error_set(batch->err, status, "no memory to decode");
-        job.dst = worker->gathered[lane];
+    return queue(batch, owner, chunk, &job);
+}
+
+/* A predicted chunk is decoded on its own: what it is predicted from must be there first. */
+static int decode_predicted(struct batch *batch, const struct mth_bundle_job *owner,
+                            struct mth_bundle_chunk *chunk)
+{
+    struct mth_coder_worker *worker = &batch->decoder->coder->workers[batch->worker_index];
+    struct mth_prediction prediction;
+    int status = flush(batch);
+    if (!status)
+        status = mth_bundle_predict(batch->decoder->base, worker, owner->bundle, chunk, owner->dst, false,
+                                    &prediction, batch->err);
+    if (status)
+        return status;
+    if (chunk->mode == MTH_CHUNK_AS_PREDICTED) {
+        scatter(owner->bundle, chunk, prediction.reference.data, owner->dst);
+        return MTH_OK;
     }
-    batch->jobs[lane] = job;
-    batch->chunks[lane] = chunk;
-    batch->owners[lane] = owner;
-    batch->n++;
-    return MTH_OK;
+    struct mth_chunk_decode_job job = {.payload = chunk->payload,
+                                       .entry = chunk->entry,
+                                       .reference = prediction.reference,
+                                       .dst_bytes = chunk->n_bytes};
+    worker->chunk.inputs = prediction.inputs;
+    worker->chunk.n_inputs = prediction.n_inputs;
+    status = queue(batch, owner, chunk, &job);
+    if (!status)
+        status = flush(batch);
+    worker->chunk.n_inputs = 0;
+    return status;
 }
 
 int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_index,
@@ -319,11 +445,13 @@ int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_in
     int status = MTH_OK;
     for (size_t j = 0; !status && j < n_jobs; j++) {
         for (size_t i = 0; !status && i < jobs[j].bundle->n_chunks; i++) {
-            const struct mth_bundle_chunk *chunk = &jobs[j].bundle->chunks[i];
+            struct mth_bundle_chunk *chunk = &jobs[j].bundle->chunks[i];
             if (chunk->has_reference && decoder->without_base)
                 jobs[j].skipped = true;
             else if (chunk->has_reference && !decoder->base)
                 status = mth_error_set(err, MTH_ERR_BASE, "was coded against a base; give it with --base");
+            else if (mth_chunk_is_predicted(chunk->mode))
+                status = decode_predicted(&batch, &jobs[j], chunk);
             else
                 status = decode_chunk(&batch, &jobs[j], chunk);
         }

@@ -8,7 +8,9 @@
 enum {
     SEGMENT_PLAN_BYTES = 4 * MTH_VARINT_MAX_BYTES,
     CHUNK_PLAN_BYTES = 8 * MTH_VARINT_MAX_BYTES + MTH_MAX_ENTRY_BYTES,
-    SOURCE_BASE = 1 /* of a reference; 0 is the file itself */
+    /* Of a predicted chunk: its settings and inputs, and the places of these. */
+    INPUTS_PLAN_BYTES = (2 + MTH_MAX_SETTINGS + 3 * MTH_MAX_INPUTS) * MTH_VARINT_MAX_BYTES,
+    PLACES_PLAN_BYTES = 2 * MTH_MAX_INPUTS * MTH_VARINT_MAX_BYTES
 };
 
 void mth_bundle_worker_free(struct mth_memory *memory, struct mth_bundle_worker *worker)
@@ -46,8 +48,16 @@ int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_
         size_t n_bound, n_stored;
         int status = mth_chunk_bound(encoder->specs[chunk->spec]->pipeline, mth_symbol_type_of(chunk->dtype),
                                      chunk->n_bytes, &n_bound, &n_stored);
+        if (!status && chunk->fallback != MTH_NO_FALLBACK && mth_chunk_is_predicted(chunk->mode)) {
+            size_t n_alone;
+            status = mth_chunk_bound(encoder->specs[chunk->fallback]->pipeline,
+                                     mth_symbol_type_of(chunk->dtype), chunk->n_bytes, &n_alone, &n_stored);
+            n_bound = mth_size_max(n_bound, n_alone);
+        }
         if (status)
             return status;
+        if (mth_chunk_is_predicted(chunk->mode))
+            total += INPUTS_PLAN_BYTES + chunk->n_segments * (size_t)PLACES_PLAN_BYTES;
         if (!mth_size_add(total, mth_size_max(n_bound, chunk->n_bytes), &total))
             return MTH_ERR_OVERFLOW;
     }
@@ -94,7 +104,7 @@ static void put_references(struct plan_writer *w, const struct mth_bundle *bundl
     put_number(w, chunk->has_reference);
     if (!chunk->has_reference)
         return;
-    put_number(w, SOURCE_BASE);
+    put_number(w, MTH_FROM_BASE);
     mth_store64(digest, chunk->reference_digest);
     put(w, digest, sizeof digest);
     for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
@@ -102,6 +112,42 @@ static void put_references(struct plan_writer *w, const struct mth_bundle *bundl
         put_number(w, mth_zigzag((int64_t)segment->reference - next));
         put_number(w, segment->reference_offset);
         next = (int64_t)segment->reference + 1;
+    }
+}
+
+/* What the base has of a predicted chunk's input, segment by segment. */
+static void put_places(struct plan_writer *w, const struct mth_bundle *bundle,
+                       const struct mth_bundle_chunk *chunk, size_t input)
+{
+    uint8_t digest[8];
+    int64_t next = 0;
+    mth_store64(digest, chunk->inputs[input].digest);
+    put(w, digest, sizeof digest);
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        const struct mth_input_place *place = &bundle->places[i * MTH_MAX_INPUTS + input];
+        put_number(w, mth_zigzag((int64_t)place->reference - next));
+        put_number(w, place->offset);
+        next = (int64_t)place->reference + 1;
+    }
+}
+
+static void put_prediction(struct plan_writer *w, const struct mth_bundle *bundle,
+                           const struct mth_bundle_chunk *chunk)
+{
+    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
+    uint8_t setting[4];
+    put_number(w, chunk->predictor);
+    for (size_t i = 0; predictor && i < predictor->n_settings; i++) {
+        mth_store32(setting, chunk->settings[i]);
+        put(w, setting, sizeof setting);
+    }
+    put_number(w, chunk->n_inputs);
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        put_number(w, chunk->inputs[i].source);
+        if (chunk->inputs[i].source == MTH_FROM_SELF)
+            put_number(w, chunk->inputs[i].chunk);
+        else
+            put_places(w, bundle, chunk, i);
     }
 }
 
@@ -114,8 +160,11 @@ static void put_chunk(struct plan_writer *w, const struct mth_bundle_encoder *en
     put_segments(w, bundle, chunk);
     if (chunk->mode == MTH_CHUNK_STORED)
         return;
-    put_references(w, bundle, chunk);
-    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE)
+    if (mth_chunk_is_predicted(chunk->mode))
+        put_prediction(w, bundle, chunk);
+    else
+        put_references(w, bundle, chunk);
+    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED)
         return;
     put_number(w, encoder->numbers.of[chunk->spec]);
     put_number(w, chunk->payload.n_bytes);
@@ -169,7 +218,33 @@ static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_
     payload->n_bytes = alone.n_bytes;
     chunk->spec = chunk->fallback;
     chunk->has_reference = false;
+    chunk->n_inputs = 0;
     return MTH_OK;
+}
+
+/* What a chunk is coded against, and whether it is just that. */
+static int find_reference(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                          struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
+                          struct mth_bytes src, struct mth_prediction *prediction, struct mth_error *err)
+{
+    struct mth_coder_worker *worker = &encoder->coder->workers[worker_index];
+    bool is_predicted = chunk->n_inputs > 0;
+    int status = MTH_OK;
+    *prediction = (struct mth_prediction){0};
+    if (is_predicted) {
+        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, prediction, err);
+        chunk->mode = MTH_CHUNK_PREDICTED;
+    } else if (chunk->has_reference) {
+        status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
+                                        &worker->reference_capacity[0], &prediction->reference, err);
+        if (!status)
+            chunk->reference_digest =
+                mth_hash64(prediction->reference.data, prediction->reference.n_bytes, 0);
+    }
+    if (!status && prediction->reference.data && prediction->n_inputs == 0 &&
+        memcmp(src.data, prediction->reference.data, src.n_bytes) == 0)
+        chunk->mode = is_predicted ? MTH_CHUNK_AS_PREDICTED : MTH_CHUNK_COPY_OF_BASE;
+    return status;
 }
 
 /* Codes one chunk to the end of out. */
@@ -180,32 +255,31 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     struct mth_coder *coder = encoder->coder;
     struct mth_coder_worker *worker = &coder->workers[worker_index];
     struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index];
-    struct mth_bytes src, reference = {0};
+    struct mth_prediction prediction;
+    struct mth_bytes src;
     int status =
         mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
+    chunk->mode = MTH_CHUNK_CODED;
     if (!status)
         status = mth_bundle_set_spans(bundle, chunk_index, worker);
-    if (!status && chunk->has_reference) {
-        status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
-                                        &worker->reference_capacity[0], &reference, err);
-        if (status)
-            return status;
-        chunk->reference_digest = mth_hash64(reference.data, reference.n_bytes, 0);
-        if (memcmp(src.data, reference.data, src.n_bytes) == 0) {
-            chunk->mode = MTH_CHUNK_COPY_OF_BASE;
-            return MTH_OK;
-        }
-    }
+    if (status)
+        return mth_error_set(err, status, "no memory for a chunk");
+    status = find_reference(encoder, worker_index, bundle, chunk, bytes, src, &prediction, err);
+    if (status || chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED)
+        return status;
     struct mth_buffer payload = {.data = out->data + out->n_bytes,
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
-    if (!status)
-        status = code(encoder, worker_index, chunk, chunk->spec, src, reference, &payload, err);
-    if (!status && chunk->has_reference && chunk->fallback != MTH_NO_FALLBACK &&
+    worker->chunk.inputs = prediction.inputs;
+    worker->chunk.n_inputs = prediction.n_inputs;
+    status = code(encoder, worker_index, chunk, chunk->spec, src, prediction.reference, &payload, err);
+    worker->chunk.n_inputs = 0;
+    if (!status && (chunk->has_reference || chunk->n_inputs) && chunk->fallback != MTH_NO_FALLBACK &&
         payload.n_bytes * DENSE_DENOMINATOR > src.n_bytes * DENSE_NUMERATOR)
         status = try_fallback(encoder, worker_index, chunk, src, &payload, err);
     if (status)
         return status;
-    chunk->mode = MTH_CHUNK_CODED;
+    if (chunk->n_inputs == 0)
+        chunk->mode = MTH_CHUNK_CODED;
     if (payload.n_bytes >= src.n_bytes) {
         chunk->mode = MTH_CHUNK_STORED;
         chunk->has_reference = false;
@@ -255,7 +329,8 @@ void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_sum
         .n_bytes = bundle->n_bytes, .leaf = bundle->leaf, .n_chunks = bundle->n_chunks};
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         summary->n_chunks_raw += bundle->chunks[i].mode == MTH_CHUNK_STORED;
-        summary->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE;
+        summary->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE ||
+                                    bundle->chunks[i].mode == MTH_CHUNK_AS_PREDICTED;
         summary->payload_bytes += bundle->chunks[i].payload.n_bytes;
     }
 }
@@ -277,7 +352,8 @@ int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_in
     status = mth_bundle_parse(&parser, body, made->offset, &lane->bundle, &inner);
     for (size_t i = 0; !status && i < lane->bundle.n_chunks; i++) {
         struct mth_bundle_chunk *chunk = &lane->bundle.chunks[i];
-        for (uint32_t s = 0; chunk->mode == MTH_CHUNK_CODED && s < MTH_N_PLAN_SPECS; s++) {
+        bool is_coded = chunk->mode == MTH_CHUNK_CODED || chunk->mode == MTH_CHUNK_PREDICTED;
+        for (uint32_t s = 0; is_coded && s < MTH_N_PLAN_SPECS; s++) {
             if (encoder->numbers.of[s] == chunk->spec) {
                 chunk->spec = s;
                 break;

@@ -7,8 +7,11 @@ void mth_bundle_free(struct mth_bundle *bundle)
 {
     mth_memory_free(bundle->memory, bundle->segments);
     mth_memory_free(bundle->memory, bundle->pieces);
+    mth_memory_free(bundle->memory, bundle->places);
     bundle->segments = NULL;
     bundle->pieces = NULL;
+    bundle->places = NULL;
+    bundle->places_capacity = 0;
     bundle->n_segments = bundle->segments_capacity = 0;
     bundle->n_pieces = bundle->pieces_capacity = 0;
 }
@@ -23,8 +26,8 @@ void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mt
 
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner)
 {
-    planner->region = 0;
-    planner->done = 0;
+    planner->region = planner->family = 0;
+    planner->done = planner->elem = planner->place = 0;
 }
 
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
@@ -58,6 +61,17 @@ uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t regi
     return spec;
 }
 
+uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
+{
+    uint32_t candidates[MTH_MAX_CANDIDATES];
+    size_t n = mth_plan_candidates(planner->specs, dtype, false, candidates);
+    for (size_t i = 0; i < n; i++) {
+        if (!planner->specs[candidates[i]]->nodes[0].wants_reference)
+            return candidates[i];
+    }
+    return candidates[0];
+}
+
 /* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
 struct open_chunks {
     uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][2];
@@ -68,6 +82,31 @@ static uint8_t fallback_of(const struct mth_bundle_planner *planner, bool has_re
     return planner->fallbacks && has_reference ? planner->fallbacks[planner->region] : MTH_NO_FALLBACK;
 }
 
+int mth_bundle_add_segment(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t n,
+                           uint32_t reference, uint64_t reference_offset)
+{
+    uint32_t index = (uint32_t)bundle->n_segments;
+    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
+                                   bundle->n_segments + 1, sizeof *bundle->segments);
+    if (status)
+        return status;
+    bundle->segments[bundle->n_segments++] =
+        (struct mth_bundle_segment){.at = (uint32_t)bundle->n_bytes,
+                                    .n_bytes = (uint32_t)n,
+                                    .next = MTH_NO_SEGMENT,
+                                    .reference = reference,
+                                    .reference_offset = reference_offset};
+    if (chunk->last != MTH_NO_SEGMENT)
+        bundle->segments[chunk->last].next = index;
+    else
+        chunk->first = index;
+    chunk->last = index;
+    chunk->n_segments++;
+    chunk->n_bytes += n;
+    bundle->n_bytes += n;
+    return MTH_OK;
+}
+
 /* Puts n bytes of the planner's region behind what the bundle holds. */
 static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bundle, struct open_chunks *open,
                      size_t n)
@@ -76,14 +115,14 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     bool has_reference;
     uint32_t spec = mth_bundle_planner_spec(planner, planner->region, &has_reference);
     uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
-    uint32_t at = (uint32_t)bundle->n_bytes, index = (uint32_t)bundle->n_segments;
+    uint32_t at = (uint32_t)bundle->n_bytes;
     if (*slot == 0) {
         bundle->chunks[bundle->n_chunks++] =
             (struct mth_bundle_chunk){.dtype = region->dtype,
                                       .spec = spec,
                                       .has_reference = has_reference,
                                       .fallback = fallback_of(planner, has_reference),
-                                      .first = index,
+                                      .first = MTH_NO_SEGMENT,
                                       .last = MTH_NO_SEGMENT};
         *slot = (uint16_t)bundle->n_chunks;
     }
@@ -95,28 +134,24 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
         if (status)
             return status;
     }
-    chunk->n_bytes += n;
-    bundle->n_bytes += n;
     /* Neighbours are one segment, unless each has a reference of its own. */
     if (last && !has_reference && last->at + last->n_bytes == at) {
         last->n_bytes += (uint32_t)n;
+        chunk->n_bytes += n;
+        bundle->n_bytes += n;
         return MTH_OK;
     }
-    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
-                                   bundle->n_segments + 1, sizeof *bundle->segments);
-    if (status)
-        return status;
-    bundle->segments[bundle->n_segments++] = (struct mth_bundle_segment){
-        .at = at,
-        .n_bytes = (uint32_t)n,
-        .next = MTH_NO_SEGMENT,
-        .reference = has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
-        .reference_offset = has_reference ? planner->done : 0};
-    if (chunk->last != MTH_NO_SEGMENT)
-        bundle->segments[chunk->last].next = index;
-    chunk->last = index;
-    chunk->n_segments++;
-    return MTH_OK;
+    return mth_bundle_add_segment(bundle, chunk, n,
+                                  has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
+                                  has_reference ? planner->done : 0);
+}
+
+/* Families stand behind all else. */
+static void skip_members(struct mth_bundle_planner *planner)
+{
+    while (planner->relations && planner->region < planner->map->n_regions &&
+           planner->relations->is_member[planner->region])
+        planner->region++;
 }
 
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle)
@@ -127,9 +162,10 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
     bundle->n_chunks = 0;
     bundle->n_segments = 0;
     bundle->n_pieces = 0;
+    bundle->offset = planner->place;
+    skip_members(planner);
     if (planner->region == planner->map->n_regions)
-        return MTH_OK;
-    bundle->offset = planner->map->regions[planner->region].offset + planner->done;
+        return planner->relations ? mth_bundle_planner_next_of_families(planner, bundle) : MTH_OK;
     while (!status && planner->region < planner->map->n_regions) {
         uint64_t left = planner->map->regions[planner->region].n_bytes - planner->done;
         bool whole = left >= planner->chunk_bytes;
@@ -140,9 +176,11 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
             break;
         status = add_piece(planner, bundle, &open, n);
         planner->done += n;
+        planner->place += n;
         if (n == left) {
             planner->region++;
             planner->done = 0;
+            skip_members(planner);
         }
     }
     return status;

@@ -45,6 +45,16 @@ size_t mth_chunk_context(const struct mth_chunk_reference *reference, const stru
     return n;
 }
 
+const struct mth_bytes *mth_chunk_references(const struct mth_chunk_worker *worker,
+                                             const struct mth_pipeline *pipeline, const struct mth_node *node,
+                                             const struct mth_chunk_reference *reference)
+{
+    size_t n = node->transform->n_references;
+    if (n > 1)
+        return node == &pipeline->nodes[0] && worker->n_inputs == n ? worker->inputs : NULL;
+    return n == 0 || reference->bytes.data ? &reference->bytes : NULL;
+}
+
 int mth_chunk_child_references(struct mth_arena *arena, const struct mth_pipeline *pipeline,
                                const struct mth_node *node, const struct mth_chunk_reference *reference,
                                size_t n_streams, struct mth_chunk_reference *children)
@@ -261,7 +271,9 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
     size_t n_streams;
     const struct mth_transform *transform = node->transform;
 
-    if (transform->n_references > (input->reference.bytes.data ? 1u : 0u))
+    const struct mth_bytes *references_of_root =
+        mth_chunk_references(e->worker, e->pipeline, node, &input->reference);
+    if (!references_of_root)
         return MTH_ERR_UNSUPPORTED;
     int status = transform->plan(node->options, &input->type, input->bytes.n_bytes, plans, &n_streams);
     if (status)
@@ -275,7 +287,7 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
     struct mth_transform_job job = {.options = node->options,
                                     .type = input->type,
                                     .n_bytes = input->bytes.n_bytes,
-                                    .references = &input->reference.bytes,
+                                    .references = references_of_root,
                                     .plans = plans,
                                     .n_streams = n_streams};
     if (input->in_rows) {

@@ -31,6 +31,9 @@ struct mth_chunk_worker {
     /* How rows run through the chunk that is encoded or counted next; n_spans 0: not known. Decoding needs none. */
     const struct mth_row_span *spans;
     size_t n_spans;
+    /* Of a root that takes several references, for the chunk that is coded next: all of them. */
+    const struct mth_bytes *inputs;
+    size_t n_inputs;
     bool generic; /* no fused paths: for tests, and to compare with */
 };
 
@@ -97,6 +100,11 @@ struct mth_chunk_reference {
     struct mth_symbol_type type;
     struct mth_bytes bytes; /* data NULL: none */
 };
+
+/* What a transform gets as its references; NULL where there are not as many as it wants. */
+const struct mth_bytes *mth_chunk_references(const struct mth_chunk_worker *worker,
+                                             const struct mth_pipeline *pipeline, const struct mth_node *node,
+                                             const struct mth_chunk_reference *reference);
 
 /*
  * The references of a transform's streams. A filter that takes the reference hands it on unchanged; a

@@ -120,7 +120,7 @@ static int open_split(struct decoding *d, const struct mth_node *node, struct la
                       const struct wanted *want, struct split *split, size_t *n_streams)
 {
     const struct mth_transform *transform = node->transform;
-    if (transform->n_references > (want->reference.bytes.data ? 1u : 0u))
+    if (!mth_chunk_references(d->worker, d->pipeline, node, &want->reference))
         return MTH_ERR_CORRUPT;
     int status = transform->plan(node->options, &want->type, want->n_bytes, split->plans, n_streams);
     if (status)
@@ -236,12 +236,13 @@ static int decode_transform(struct decoding *d, const struct mth_node *node, str
         status = decode_stream(d, node, s, wants, splits);
     for (size_t i = 0; !status && i < d->n_lanes; i++) {
         struct wanted *want = &wants[i];
-        struct mth_transform_job job = {.options = node->options,
-                                        .type = want->type,
-                                        .n_bytes = want->n_bytes,
-                                        .references = &want->reference.bytes,
-                                        .plans = splits[i].plans,
-                                        .n_streams = n_streams};
+        struct mth_transform_job job = {
+            .options = node->options,
+            .type = want->type,
+            .n_bytes = want->n_bytes,
+            .references = mth_chunk_references(d->worker, d->pipeline, node, &want->reference),
+            .plans = splits[i].plans,
+            .n_streams = n_streams};
         if (!want->dst)
             want->dst = mth_arena_take(&d->worker->arena, want->n_bytes);
         if (!want->dst)

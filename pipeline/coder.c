@@ -97,6 +97,8 @@ void mth_coder_destroy(struct mth_coder *coder)
             mth_memory_free(coder->memory, worker->gathered[b]);
             mth_memory_free(coder->memory, worker->reference[b]);
         }
+        for (size_t k = 0; k < MTH_MAX_INPUTS; k++)
+            mth_memory_free(coder->memory, worker->inputs[k]);
         mth_memory_free(coder->memory, worker->spans);
     }
     for (size_t i = 0; coder->bundle_workers && i < coder->n_threads; i++)
@@ -169,7 +171,7 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
 {
     int status = MTH_OK;
-    bool all_need_base = true;
+    bool all_need_base = true, relates = pipeline->relates;
     mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
     for (const struct mth_pipeline *candidate = pipeline; candidate; candidate = candidate->next)
         all_need_base = all_need_base && candidate->needs_base;
@@ -181,7 +183,7 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
     for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
         struct mth_pipeline *stand_in;
         const char *text = mth_plan_stand_in((enum mth_plan_spec)i);
-        if (!text)
+        if (!text || (i == MTH_PLAN_STEPS && !relates))
             continue;
         status = mth_pipeline_parse(text, false, &stand_in, err);
         if (status)

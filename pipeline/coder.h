@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "pipeline/chunk.h"
 #include "pipeline/planner.h"
+#include "transforms/predictors/predictor.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,6 +39,9 @@ struct mth_coder_worker {
     size_t gathered_capacity[MTH_MAX_BATCH];
     uint8_t *reference[MTH_MAX_BATCH];
     size_t reference_capacity[MTH_MAX_BATCH];
+    /* What a predicted chunk is predicted from. */
+    uint8_t *inputs[MTH_MAX_INPUTS];
+    size_t inputs_capacity[MTH_MAX_INPUTS];
     struct mth_row_span *spans;
     size_t spans_capacity;
 };

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/varint.h"
 #include "pipeline/coder.h"
+#include "pipeline/layout.h"
 
 enum {
     MTH_CONTAINER_VERSION = 0,
@@ -33,7 +34,8 @@ enum mth_block_type {
     MTH_BLOCK_REFERENCES = 4,
     MTH_BLOCK_BUNDLE = 5,
     MTH_BLOCK_INDEX = 6,
-    MTH_BLOCK_ROOT = 7
+    MTH_BLOCK_ROOT = 7,
+    MTH_BLOCK_LAYOUT = 8 /* of the front, the last there */
 };
 
 struct mth_container_head {
@@ -147,6 +149,7 @@ struct mth_container_front {
     struct mth_reference *references;
     size_t n_references, references_capacity;
     struct mth_growing text;
+    struct mth_layout layout;
     uint8_t last_type; /* of the blocks read so far */
     uint32_t
         n_lanes; /* bundles that a thread decodes side by side, where some spec decodes several faster at once */
@@ -183,6 +186,10 @@ struct mth_base_use {
     uint32_t *tensors; /* one a reference */
     size_t n_references;
 };
+
+/* Nothing for a layout without families. The index takes it into its digest: leaves alone do not tell where they go. */
+int mth_front_write_layout(struct mth_block_writer *writer, const struct mth_layout *layout,
+                           struct mth_index *index, struct mth_error *err);
 
 int mth_front_write_base(struct mth_block_writer *writer, struct mth_memory *memory,
                          const struct mth_base_use *use, struct mth_error *err);

@@ -24,7 +24,7 @@ struct mth_missing_range {
 struct mth_decoded_bundle {
     uint8_t *bytes;
     size_t capacity;
-    uint64_t offset; /* in the original */
+    uint64_t offset; /* its place */
     size_t n_bytes;  /* 0: empty */
     size_t n_readers;
     bool loading;

@@ -60,7 +60,7 @@ int mth_block_get_head(const uint8_t in[MTH_BLOCK_HEAD_BYTES], struct mth_block 
 {
     *block = (struct mth_block){.type = in[0], .n_bytes = mth_load32(in + 4), .checksum = mth_load64(in + 8)};
     memcpy(block->head, in, sizeof block->head);
-    if (in[0] < MTH_BLOCK_SPEC || in[0] > MTH_BLOCK_ROOT)
+    if (in[0] < MTH_BLOCK_SPEC || in[0] > MTH_BLOCK_LAYOUT)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "has a block of type %u, which is unknown here",
                              in[0]);
     if (in[1] || in[2] || in[3])

@@ -17,6 +17,7 @@ void mth_front_free(struct mth_memory *memory, struct mth_container_front *front
 {
     mth_memory_free(memory, front->references);
     mth_memory_free(memory, front->text.data);
+    mth_layout_free(&front->layout);
     *front = (struct mth_container_front){0};
 }
 
@@ -188,6 +189,41 @@ int mth_front_write_base(struct mth_block_writer *writer, struct mth_memory *mem
     return status;
 }
 
+int mth_front_write_layout(struct mth_block_writer *writer, const struct mth_layout *layout,
+                           struct mth_index *index, struct mth_error *err)
+{
+    struct mth_growing body = {0};
+    uint64_t end = 0;
+    if (layout->n_families == 0)
+        return MTH_OK;
+    int status = mth_growing_put_varint(layout->memory, &body, layout->n_families);
+    for (size_t f = 0; !status && f < layout->n_families; f++) {
+        const struct mth_layout_family *family = &layout->families[f];
+        const uint64_t fields[] = {family->n_members, family->n_elems, family->piece_elems};
+        for (size_t i = 0; !status && i < sizeof fields / sizeof fields[0]; i++)
+            status = mth_growing_put_varint(layout->memory, &body, fields[i]);
+        for (uint32_t i = 0; !status && i < family->n_members; i++) {
+            const struct mth_layout_member *member = &layout->members[family->first_member + i];
+            status = mth_growing_put_varint(layout->memory, &body, member->elem_bytes);
+            if (!status)
+                status = mth_growing_put_varint(layout->memory, &body,
+                                                mth_zigzag((int64_t)(member->offset - end)));
+            end = member->offset + family->n_elems * member->elem_bytes;
+        }
+    }
+    if (!status)
+        mth_hash_stream_update(index->leaves, body.data, body.n_bytes);
+    if (status)
+        mth_error_set(err, status, "no memory for the layout");
+    else if (body.n_bytes > MTH_MAX_FRONT_BLOCK_BYTES)
+        status = mth_error_set(err, MTH_ERR_LIMIT, "too many tensors are predicted from each other");
+    else
+        status = mth_block_write(writer, MTH_BLOCK_LAYOUT, writer->n_front++,
+                                 (struct mth_bytes){body.data, body.n_bytes}, err);
+    mth_memory_free(layout->memory, body.data);
+    return status;
+}
+
 /* ---- reading ---- */
 
 static int read_spec(struct mth_coder *coder, struct mth_container_front *front, struct mth_bytes body,
@@ -341,12 +377,40 @@ static int read_references(struct mth_memory *memory, struct mth_container_front
     return status;
 }
 
+/* Whether it fits the file is known when all is read: mth_layout_finish. */
+static int read_layout(struct mth_memory *memory, struct mth_layout *layout, struct mth_bytes body)
+{
+    struct mth_reader reader = {body.data, body.data + body.n_bytes};
+    uint64_t n_families, n_members, n_elems, piece_elems, elem_bytes, step, end = 0;
+    if (layout->n_families || !mth_varint_get(&reader, &n_families) || n_families == 0)
+        return MTH_ERR_CORRUPT;
+    layout->memory = memory;
+    for (uint64_t f = 0; f < n_families; f++) {
+        if (!mth_varint_get(&reader, &n_members) || n_members > MTH_MAX_FAMILY_MEMBERS ||
+            !mth_varint_get(&reader, &n_elems) || !mth_varint_get(&reader, &piece_elems) ||
+            piece_elems > UINT32_MAX)
+            return MTH_ERR_CORRUPT;
+        int status = mth_layout_add_family(layout, n_elems, (uint32_t)piece_elems);
+        for (uint64_t i = 0; !status && i < n_members; i++) {
+            if (!mth_varint_get(&reader, &elem_bytes) || elem_bytes > 8 || !mth_varint_get(&reader, &step))
+                return MTH_ERR_CORRUPT;
+            uint64_t offset = end + (uint64_t)mth_unzigzag(step);
+            status = mth_layout_add_member(layout, offset, (uint32_t)elem_bytes);
+            end = offset + n_elems * elem_bytes;
+        }
+        if (status)
+            return status;
+    }
+    return reader.at == reader.end ? MTH_OK : MTH_ERR_CORRUPT;
+}
+
 int mth_front_read_block(struct mth_coder *coder, struct mth_container_front *front,
                          const struct mth_block *block, struct mth_bytes body, struct mth_error *err)
 {
     static const char *const names[] = {"", "spec", "model", "base", "reference table"};
     int status;
-    if (block->type < front->last_type || block->type > MTH_BLOCK_REFERENCES)
+    bool is_layout = block->type == MTH_BLOCK_LAYOUT;
+    if (block->type < front->last_type || (block->type > MTH_BLOCK_REFERENCES && !is_layout))
         return mth_error_set(err, MTH_ERR_CORRUPT, "has its blocks in an order that none has");
     if (front->last_type == 0) {
         mth_coder_trim_cache(coder, MTH_MAX_CONTAINER_SPECS);
@@ -358,9 +422,10 @@ int mth_front_read_block(struct mth_coder *coder, struct mth_container_front *fr
     if (block->type == MTH_BLOCK_BASE)
         return read_base(front, body, err);
     status = block->type == MTH_BLOCK_MODEL ? read_model(coder, front, body)
+             : is_layout                    ? read_layout(coder->memory, &front->layout, body)
                                             : read_references(coder->memory, front, body);
     if (status)
-        return mth_error_set(err, status, "its %s is damaged: %s", names[block->type],
+        return mth_error_set(err, status, "its %s is damaged: %s", is_layout ? "layout" : names[block->type],
                              mth_status_text(status));
     return MTH_OK;
 }

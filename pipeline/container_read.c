@@ -102,13 +102,17 @@ int mth_container_reader_open(struct mth_container_reader *reader, struct mth_co
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the index");
     for (uint64_t number = 0; !status; number++) {
         status = read_block_head(reader, err);
-        if (status || reader->pending.type >= MTH_BLOCK_BUNDLE)
+        if (status || (reader->pending.type >= MTH_BLOCK_BUNDLE && reader->pending.type != MTH_BLOCK_LAYOUT))
             break;
         status = read_checked(reader, number, &block, &body, err);
         if (!status)
             status = mth_front_read_block(coder, &reader->front, &block, body, err);
+        if (!status && block.type == MTH_BLOCK_LAYOUT)
+            mth_hash_stream_update(reader->index.leaves, body.data, body.n_bytes);
     }
     reader->index.front_end = reader->pending_offset;
+    if (!status && mth_layout_finish(&reader->front.layout, reader->head.raw_bytes))
+        status = mth_error_set(err, MTH_ERR_CORRUPT, "its layout is damaged");
     return status;
 }
 

@@ -318,11 +318,13 @@ static int read_original(void *state, uint64_t offset, void *dst, size_t n_bytes
     while (n_bytes > 0) {
         struct mth_decoded_bundle *slot;
         struct mth_error inner = {0};
-        int status = take_slot(container, offset, &slot, &inner);
+        uint64_t n_run, place = mth_layout_to_place(&container->reader.front.layout, offset, &n_run);
+        int status = take_slot(container, place, &slot, &inner);
         if (status)
             return mth_error_set(err, status, "%s: %s", container->source->name, inner.text);
-        uint64_t inside = offset - slot->offset;
+        uint64_t inside = place - slot->offset;
         size_t n = mth_size_min(n_bytes, slot->n_bytes - (size_t)inside);
+        n = (size_t)mth_u64_min(n, n_run);
         if (is_missing(slot, inside, n))
             status = mth_error_set(
                 err, MTH_ERR_BASE, "%s: was coded against a base of %llu bytes; give it with --base",

@@ -6,8 +6,10 @@
 #include "pipeline/memory_need.h"
 
 #include "base/checked.h"
+#include "pipeline/relations.h"
 #include "pipeline/stream_turns.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,6 +17,11 @@ enum {
         112, /* of a segment, in the bundle and in its plan, and of how rows run through it, with room to grow */
     REGION_BYTES =
         64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
+    /* Of a segment that is predicted: where the base has its inputs, in the bundle and in its plan. */
+    PLACES_BYTES = 160,
+    /* Of a region, while it is found out whether it is predicted from another: what it looks like, its family. */
+    RELATED_BYTES = 400,
+    MEMBER_BYTES = 80,           /* of a member of a layout, and its share of its family, with room to grow */
     CHUNK_PLAN_BYTES = 4096,     /* of a chunk in a plan, at most */
     BUNDLE_PLAN_BYTES = 1 << 18, /* of most plans, whole */
     /* What presets keep to, less what the program takes; see docs/container.md. */
@@ -230,9 +237,25 @@ static uint64_t over(const struct mth_pipeline *pipeline, enum mth_dtype dtype, 
     return status == MTH_OK && n_bound > n ? n_bound - n : 0;
 }
 
+/* What is predicted may be coded with that, whatever was asked for. */
+static void walk_steps(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
+                       size_t n, struct growth *growth)
+{
+    const struct mth_pipeline *steps = job->specs[MTH_PLAN_STEPS];
+    if (!steps || !mth_pipeline_accepts(steps, mth_symbol_type_of(dtype)))
+        return;
+    uint64_t whole = over(steps, dtype, n);
+    size_t spec = 0;
+    /* Where it is a candidate as well, both have the same states. */
+    while (job->specs[spec] != steps)
+        spec++;
+    walk(e, spec, steps, dtype, n, true);
+    growth->most = whole > growth->most ? whole : growth->most;
+}
+
 /* All that a dtype's tensors may be coded with. */
 static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
-                       size_t n, struct growth *growth, uint64_t *n_models)
+                       size_t n, bool relates, struct growth *growth, uint64_t *n_models)
 {
     uint64_t beside = 0;
     for (int matched = 0; matched <= (job->has_base ? 1 : 0); matched++) {
@@ -248,6 +271,36 @@ static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job
         }
     }
     growth->beside += beside;
+    if (relates)
+        walk_steps(e, job, dtype, n, growth);
+}
+
+static int compare_sizes(const void *left, const void *right)
+{
+    uint64_t a, b;
+    memcpy(&a, left, sizeof a);
+    memcpy(&b, right, sizeof b);
+    return (a > b) - (a < b);
+}
+
+/* Have two tensors as many elements, so that one may be predicted from the other? */
+static int may_relate(const struct mth_region_map *map, struct mth_memory *memory, bool *relates)
+{
+    uint64_t *sizes = mth_memory_calloc(memory, map->n_regions, sizeof *sizes);
+    size_t n = 0;
+    if (!sizes)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (region->dtype != MTH_DTYPE_OPAQUE && region->n_bytes >= MTH_MIN_RELATED_ELEMS)
+            sizes[n++] = region->n_bytes / mth_dtype_lane_bytes(region->dtype);
+    }
+    qsort(sizes, n, sizeof *sizes, compare_sizes);
+    *relates = false;
+    for (size_t i = 1; i < n; i++)
+        *relates = *relates || (sizes[i] == sizes[i - 1] && sizes[i] >= MTH_MIN_RELATED_ELEMS);
+    mth_memory_free(memory, sizes);
+    return MTH_OK;
 }
 
 int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *memory,
@@ -260,25 +313,35 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     struct growth growth = {0};
     uint64_t n_models = 0, n_regions = job->map->n_regions;
     size_t n = at_most(content.total, job->chunk_bytes);
+    bool relates = false;
+    int status = job->specs[MTH_PLAN_STEPS] ? may_relate(job->map, memory, &relates) : MTH_OK;
+    if (status) {
+        mth_memory_free(memory, e);
+        return status;
+    }
     e->batch = 1;
     e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
         if (content.n_bytes[d])
-            walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), &growth, &n_models);
+            walk_dtype(e, job, (enum mth_dtype)d, at_most(content.n_bytes[d], n), relates, &growth,
+                       &n_models);
     /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base, and a chunk coded without it;
-     * what is restored. */
-    uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base ? 2u : 0u) + (job->verify ? 1u : 0u);
+     * what is restored; what chunks are predicted from, which is together no more than the bundle. */
+    uint64_t n_buffers =
+        2u + MTH_BLOCKS_PER_THREAD + (job->has_base || relates ? 2u : 0u) + (job->verify ? 1u : 0u) + relates;
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) +
                                          MTH_BLOCKS_PER_THREAD * (growth.most + growth.beside));
     mth_memory_free(memory, e);
-    thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * SEGMENT_BYTES * (job->verify ? 2u : 1u) +
+    uint64_t segment = SEGMENT_BYTES + (relates ? PLACES_BYTES : 0u);
+    thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * segment * (job->verify ? 2u : 1u) +
               at_most(n_regions, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES + sizeof(struct mth_coder_worker) +
               sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
     need->total_bytes =
         add(product(thread, job->n_threads),
             FRONT_BYTES + n_models + sizeof(struct mth_coder) +
-                n_regions * (job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8));
+                n_regions * ((job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8) +
+                             (relates ? RELATED_BYTES : 0)));
     return MTH_OK;
 }
 
@@ -300,15 +363,18 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
         }
     }
     /* The block, whose payloads are no longer than what they restore, and the bytes; what is scattered when it is decoded;
-     * the bytes of the base. */
-    uint64_t n_lanes = e->batch, n_buffers = (in_memory ? 1u : 3u) + (front->has_base ? 1u : 0u);
+     * the bytes of the base; what chunks are predicted from. */
+    bool relates = front->layout.n_families > 0;
+    uint64_t n_lanes = e->batch,
+             n_buffers = (in_memory ? 1u : 3u) + (front->has_base || relates ? 1u : 0u) + relates;
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) +
                                          n_lanes * BUNDLE_PLAN_BYTES);
     mth_memory_free(memory, e);
     thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};
     need->total_bytes = add(product(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
-                                                            front->n_references * (uint64_t)REGION_BYTES);
+                                                            front->n_references * (uint64_t)REGION_BYTES +
+                                                            front->layout.n_members * (uint64_t)MEMBER_BYTES);
     return MTH_OK;
 }
 

@@ -27,6 +27,7 @@ struct mth_pipeline {
     char *list;                /* canonical text of this one and all behind it; NULL where that is text */
     struct mth_node nodes[MTH_MAX_NODES]; /* the root is node 0 */
     size_t n_nodes;
+    bool relates; /* of the first: tensors are predicted from each other */
     bool needs_base;
     bool has_models;
     bool interleaves; /* some codec decodes a batch faster */
@@ -42,6 +43,9 @@ static inline const struct mth_node *mth_node_child(const struct mth_pipeline *p
 
 /* Behind a tree that was just built: facts about its nodes, and its text. Errors: MTH_ERR_SPEC when that is too long. */
 int mth_pipeline_finish(struct mth_pipeline *pipeline);
+/* Stands in a list beside candidates: tensors are predicted from each other. */
+#define MTH_RELATED_WORD "related"
+
 /* Behind a list: its text, the candidates' with commas between. Errors: MTH_ERR_SPEC, MTH_ERR_NO_MEMORY. */
 int mth_pipeline_finish_list(struct mth_pipeline *first);
 

@@ -6,6 +6,7 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
     static const char *const texts[MTH_N_PLAN_SPECS] = {
         [MTH_PLAN_WIDE] = "byte-group+zstd:level=3",
         [MTH_PLAN_NARROW] = "zstd:level=3",
+        [MTH_PLAN_STEPS] = "ulp-rans",
     };
     return texts[spec];
 }

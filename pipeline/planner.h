@@ -13,6 +13,7 @@ enum mth_plan_spec {
     MTH_PLAN_ALONE = MTH_MAX_CANDIDATES,    /* the same without their reference-taking filters */
     MTH_PLAN_WIDE = 2 * MTH_MAX_CANDIDATES, /* elements of several bytes that no candidate takes */
     MTH_PLAN_NARROW,                        /* bytes */
+    MTH_PLAN_STEPS,                         /* what is nearly as predicted */
     MTH_N_PLAN_SPECS
 };
 

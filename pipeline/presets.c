@@ -82,16 +82,16 @@ static const struct mth_preset presets[] = {
         .summary =
             "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",
         .source = NULL,
-        .spec = "exponent-split+rans/store",
-        .delta = "ulp-rans,exponent-split+rans/store",
+        .spec = "exponent-split+rans/store,related",
+        .delta = "ulp-rans,exponent-split+rans/store,related",
     },
     {
         .name = "max",
         .summary = "the smallest of several on a sample of each tensor: scales of rows and columns, zeros, "
                    "palettes, steps",
         .source = NULL,
-        .spec = MAX_SPECS,
-        .delta = "ulp-rans," MAX_SPECS,
+        .spec = MAX_SPECS ",related",
+        .delta = "ulp-rans," MAX_SPECS ",related",
     },
 };
 

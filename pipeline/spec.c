@@ -269,6 +269,7 @@ static int parse_chain(struct parser *parser, unsigned depth, size_t *index)
 struct candidates {
     struct mth_pipeline *first, **end;
     size_t n;
+    bool relates;
 };
 
 static int parse_list(struct parser *parser, struct candidates *list);
@@ -289,6 +290,11 @@ static int parse_candidate(struct parser *parser, struct candidates *list)
             parser->at += n;
             return parse_list(&inner, list);
         }
+    }
+    if (n == strlen(MTH_RELATED_WORD) && memcmp(parser->at, MTH_RELATED_WORD, n) == 0) {
+        parser->at += n;
+        list->relates = true;
+        return MTH_OK;
     }
     if (list->n == MTH_MAX_CANDIDATES)
         return fail(parser, parser->at, "too many candidates");
@@ -324,7 +330,10 @@ int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **ou
     struct candidates list = {.end = &list.first};
     struct parser parser = {.text = spec, .at = spec, .has_base = has_base, .err = err};
     int status = parse_list(&parser, &list);
+    if (!status && !list.first)
+        status = fail(&parser, parser.at, "'" MTH_RELATED_WORD "' needs a candidate beside it");
     if (!status) {
+        list.first->relates = list.relates;
         status = mth_pipeline_finish_list(list.first);
         if (status == MTH_ERR_NO_MEMORY)
             mth_error_set(err, status, "no memory for a pipeline");

@@ -91,7 +91,7 @@ int mth_pipeline_finish(struct mth_pipeline *pipeline)
 int mth_pipeline_finish_list(struct mth_pipeline *first)
 {
     struct text_out out = {0};
-    if (!first->next)
+    if (!first->next && !first->relates)
         return MTH_OK;
     first->list = out.text = calloc(1, MTH_SPEC_TEXT_BYTES);
     if (!out.text)
@@ -100,6 +100,8 @@ int mth_pipeline_finish_list(struct mth_pipeline *first)
         if (!put(&out, p->text) || (p->next && !put(&out, ",")))
             return MTH_ERR_SPEC;
     }
+    if (first->relates && !put(&out, "," MTH_RELATED_WORD))
+        return MTH_ERR_SPEC;
     return MTH_OK;
 }
 
@@ -188,6 +190,7 @@ int mth_candidate_without_references(const struct mth_pipeline *candidate, struc
 int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct mth_pipeline **out)
 {
     struct mth_pipeline *first = NULL, **end = &first;
+    bool relates = pipeline->relates;
     int status = MTH_OK;
     for (; !status && pipeline; pipeline = pipeline->next) {
         status = mth_candidate_without_references(pipeline, end);
@@ -196,6 +199,8 @@ int mth_pipeline_without_references(const struct mth_pipeline *pipeline, struct 
         else if (status == MTH_ERR_UNSUPPORTED)
             status = MTH_OK;
     }
+    if (first)
+        first->relates = relates;
     if (!status)
         status = first ? mth_pipeline_finish_list(first) : MTH_ERR_UNSUPPORTED;
     if (status) {

@@ -4,6 +4,7 @@
 #include "pipeline/stream.h"
 
 #include "base/checked.h"
+#include "base/scratch.h"
 
 #include <string.h>
 
@@ -18,8 +19,11 @@ struct decode_run {
     struct mth_bundle_decoder decoder;
     struct mth_base_reader base;
     struct mth_container_stats stats;
-    uint8_t *in_place;   /* where the original goes when it goes to memory */
-    uint64_t out_offset; /* where it begins in a sink that is written in any order */
+    uint8_t *original; /* where it goes when it goes to memory */
+    bool in_place;     /* bundles are decoded right there: the container has the file's own order */
+    struct mth_scratch scratch;
+    struct mth_sink spooled; /* what is wanted in order and does not come in order goes through a file */
+    uint64_t out_offset;     /* where it begins in a sink that is written in any order */
     pthread_mutex_t reading;
     uint64_t next; /* turn to be given */
     pthread_mutex_t lock;
@@ -88,7 +92,7 @@ static int restore(struct decode_run *run, size_t worker_index, struct mth_found
             return status;
         jobs[i] = (struct mth_bundle_job){.bundle = &lane->bundle};
         if (run->in_place) {
-            jobs[i].dst = run->in_place + found[i].offset;
+            jobs[i].dst = run->original + found[i].offset;
             continue;
         }
         status =
@@ -110,17 +114,43 @@ static void count(struct mth_container_stats *stats, const struct mth_bundle_job
     }
 }
 
+/* Where what is restored is written to: NULL when it lies there already, or goes nowhere. */
+static struct mth_sink *sink_of(struct decode_run *run)
+{
+    if (run->in_place)
+        return NULL;
+    return run->scratch.fd >= 0 ? &run->spooled : run->job->sink;
+}
+
+/* Puts a bundle where the file has its bytes. */
+static int put_in_any_order(struct decode_run *run, struct mth_sink *sink, const struct mth_bundle_job *job,
+                            struct mth_error *err)
+{
+    const struct mth_layout *layout = &run->reader.front.layout;
+    size_t n_bytes = job->bundle->n_bytes;
+    int status = MTH_OK;
+    for (size_t done = 0; !status && done < n_bytes;) {
+        uint64_t n_run, offset = mth_layout_to_file(layout, job->bundle->offset + done, &n_run);
+        size_t n = (size_t)mth_u64_min(n_run, n_bytes - done);
+        if (run->original)
+            memcpy(run->original + offset, job->dst + done, n);
+        else
+            status = mth_sink_put_at(sink, run->out_offset + offset, job->dst + done, n, err);
+        done += n;
+    }
+    return status;
+}
+
 /* Writes what was restored when its turn has come. */
 static int hand_over(struct decode_run *run, const struct mth_bundle_job *jobs, size_t n_jobs, uint64_t turn,
                      struct mth_error *err)
 {
     const struct mth_stream_progress *progress = &run->job->progress;
-    struct mth_sink *sink = run->in_place ? NULL : run->job->sink;
-    bool in_order = sink && !sink->write_at;
+    struct mth_sink *sink = sink_of(run);
+    bool in_order = sink && !sink->write_at && !run->original;
     int status = MTH_OK;
     for (size_t i = 0; sink && !in_order && !status && i < n_jobs; i++)
-        status = mth_sink_put_at(sink, run->out_offset + jobs[i].bundle->offset, jobs[i].dst,
-                                 jobs[i].bundle->n_bytes, err);
+        status = put_in_any_order(run, sink, &jobs[i], err);
     if (status)
         return status;
     pthread_mutex_lock(&run->lock);
@@ -169,7 +199,7 @@ static int check_memory(struct decode_run *run, struct mth_error *err)
     struct mth_coder *coder = run->decoder.coder;
     struct mth_container_reader *reader = &run->reader;
     const struct mth_sink *sink = run->job->sink;
-    bool in_memory = sink && sink->memory;
+    bool in_memory = sink && sink->memory && reader->front.layout.n_families == 0;
     struct mth_memory_need need = {0};
     int status =
         mth_need_fit_lanes(&reader->front, &reader->head, coder->n_threads, in_memory, coder->memory);
@@ -212,17 +242,22 @@ static int prepare(struct decode_run *run, struct mth_error *err)
             return mth_error_set(
                 err, MTH_ERR_CAPACITY, "restores to %llu bytes, the destination has room for %zu",
                 (unsigned long long)run->reader.head.raw_bytes, memory->capacity_bytes - memory->n_bytes);
-        run->in_place = memory->data + memory->n_bytes;
+        run->original = memory->data + memory->n_bytes;
+        run->in_place = front->layout.n_families == 0;
     }
     if (job->sink && job->sink->write_at)
         run->out_offset = mth_sink_reserve(job->sink, run->reader.head.raw_bytes);
-    return MTH_OK;
+    else if (job->sink && !job->sink->memory && front->layout.n_families) {
+        status = mth_scratch_open(NULL, job->sink->name, &run->scratch, err);
+        mth_scratch_sink(&run->scratch, &run->spooled);
+    }
+    return status;
 }
 
 int mth_stream_decode(struct mth_coder *coder, const struct mth_stream_decode_job *job,
                       struct mth_container_stats *stats, struct mth_error *err)
 {
-    struct decode_run run = {.job = job, .decoder = {.coder = coder}};
+    struct decode_run run = {.job = job, .decoder = {.coder = coder}, .scratch = {.fd = -1}};
     int status = prepare(&run, err);
     if (!status) {
         pthread_mutex_init(&run.reading, NULL);
@@ -236,7 +271,14 @@ int mth_stream_decode(struct mth_coder *coder, const struct mth_stream_decode_jo
         if (status)
             mth_error_set(err, status, "%s", run.err.text);
     }
-    if (!status && run.in_place)
+    if (!status && run.scratch.fd >= 0) {
+        struct mth_source restored;
+        status = mth_scratch_source(&run.scratch, &restored, err);
+        if (!status)
+            status = mth_sink_put_source(job->sink, &restored, err);
+    }
+    mth_scratch_close(&run.scratch);
+    if (!status && run.original)
         job->sink->memory->n_bytes += (size_t)run.reader.head.raw_bytes;
     if (!status && stats) {
         *stats = run.stats;

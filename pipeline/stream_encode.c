@@ -14,8 +14,9 @@ struct encode_run {
     struct mth_base_use use;
     struct mth_base_reader base;
     uint32_t *references;
-    uint32_t *row_elems;                          /* for each region */
-    uint8_t *choices;                             /* for each region; behind them, its fallbacks */
+    uint32_t *row_elems; /* for each region */
+    uint8_t *choices;    /* for each region; behind them, its fallbacks */
+    struct mth_relations relations;
     struct mth_container_front front, plan_front; /* for verifying */
     struct mth_block_writer writer;
     struct mth_index index;
@@ -70,8 +71,9 @@ static int code(struct encode_run *run, size_t worker_index, size_t n_bound, str
     struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[0];
     struct mth_buffer *block = &coded->block, *memory = run->writer.sink->memory;
     struct mth_bytes bytes;
-    int status = mth_stream_view(run->job->input, lane->bundle.offset, lane->bundle.n_bytes, coder->memory,
-                                 &lane->bytes, &lane->bytes_capacity, &bytes, err);
+    int status =
+        mth_stream_view(run->job->input, run->encoder.layout, lane->bundle.offset, lane->bundle.n_bytes,
+                        coder->memory, &lane->bytes, &lane->bytes_capacity, &bytes, err);
     if (is_in_place(run, n_bound))
         *block = (struct mth_buffer){.data = memory->data + memory->n_bytes, .capacity_bytes = n_bound};
     if (!status)
@@ -147,6 +149,31 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* Which tensors are predicted from which. */
+static int prepare_relations(struct encode_run *run, struct mth_error *err)
+{
+    const struct mth_stream_encode_job *job = run->job;
+    struct mth_memory *memory = run->encoder.coder->memory;
+    struct mth_families families;
+    if (!job->pipeline->relates)
+        return MTH_OK;
+    if (mth_families_init(&families, job->map, memory))
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
+    int status = mth_families_find_copies(&families, job->input, err);
+    if (!status) {
+        status = mth_relations_settle(&run->relations, &families, &run->planner);
+        if (status)
+            mth_error_set(err, status, "planning what is predicted from what failed: %s",
+                          mth_status_text(status));
+    }
+    mth_families_free(&families);
+    if (!status && run->relations.layout.n_families) {
+        run->planner.relations = &run->relations;
+        run->encoder.layout = &run->relations.layout;
+    }
+    return status;
+}
+
 /* Which specs the bundles will use. */
 static void number_specs(struct encode_run *run)
 {
@@ -156,6 +183,14 @@ static void number_specs(struct encode_run *run)
         used[mth_bundle_planner_spec(&run->planner, i, &has_reference)] = true;
         if (run->planner.fallbacks && run->planner.fallbacks[i] != MTH_NO_FALLBACK)
             used[run->planner.fallbacks[i]] = true;
+    }
+    for (size_t i = 0; run->planner.relations && i < run->relations.layout.n_members; i++) {
+        const struct mth_related *member = &run->relations.members[i];
+        if (member->n_inputs) {
+            used[member->spec] = true;
+            used[mth_bundle_planner_alone(&run->planner, run->job->map->regions[member->region].dtype)] =
+                true;
+        }
     }
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
@@ -233,6 +268,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = prepare_choices(run, err);
     if (status)
         return status;
+    status = prepare_relations(run, err);
+    if (status)
+        return status;
     status = mth_index_init(&run->index, coder->memory);
     if (!status)
         number_specs(run);
@@ -256,6 +294,8 @@ static int write_front(struct encode_run *run, struct mth_error *err)
         status = mth_front_write_specs(&run->writer, coder, run->encoder.specs, &run->encoder.numbers, err);
     if (!status && run->use.n_references)
         status = mth_front_write_base(&run->writer, coder->memory, &run->use, err);
+    if (!status)
+        status = mth_front_write_layout(&run->writer, &run->relations.layout, &run->index, err);
     run->index.front_end = run->writer.offset;
     return status;
 }
@@ -357,6 +397,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     mth_memory_free(coder->memory, run.choices);
     mth_memory_free(coder->memory, run.use.tensors);
     mth_memory_free(coder->memory, run.front.references);
+    mth_relations_free(&run.relations);
     mth_base_reader_free(&run.base);
     mth_index_free(&run.index);
     return status;

@@ -18,11 +18,13 @@ struct samples {
     size_t n, capacity;
 };
 
-int mth_stream_view(const struct mth_source *source, uint64_t offset, size_t n_bytes,
-                    struct mth_memory *memory, uint8_t **scratch, size_t *capacity, struct mth_bytes *out,
-                    struct mth_error *err)
+int mth_stream_view(const struct mth_source *source, const struct mth_layout *layout, uint64_t place,
+                    size_t n_bytes, struct mth_memory *memory, uint8_t **scratch, size_t *capacity,
+                    struct mth_bytes *out, struct mth_error *err)
 {
-    if (source->memory && offset <= source->n_bytes && n_bytes <= source->n_bytes - offset) {
+    uint64_t n_run = n_bytes, offset = layout ? mth_layout_to_file(layout, place, &n_run) : place;
+    if (n_run >= n_bytes && source->memory && offset <= source->n_bytes &&
+        n_bytes <= source->n_bytes - offset) {
         *out = (struct mth_bytes){source->memory + offset, n_bytes};
         return MTH_OK;
     }
@@ -30,7 +32,13 @@ int mth_stream_view(const struct mth_source *source, uint64_t offset, size_t n_b
     if (status)
         return mth_error_set(err, status, "%s: no memory for %zu bytes of it", source->name, n_bytes);
     *out = (struct mth_bytes){*scratch, n_bytes};
-    return mth_source_read(source, offset, *scratch, n_bytes, err);
+    for (size_t done = 0; !status && done < n_bytes;) {
+        offset = layout ? mth_layout_to_file(layout, place + done, &n_run) : place;
+        size_t n = (size_t)mth_u64_min(n_run, n_bytes - done);
+        status = mth_source_read(source, offset, *scratch + done, n, err);
+        done += n;
+    }
+    return status;
 }
 
 static void free_samples(struct mth_memory *memory, struct samples *samples)
@@ -95,14 +103,14 @@ static int count_bundle(const struct mth_bundle_encoder *encoder, const struct m
     for (size_t i = 0; !status && i < lane->bundle.n_chunks; i++) {
         const struct mth_bundle_chunk *chunk = &lane->bundle.chunks[i];
         struct sample *sample;
-        if (!encoder->specs[chunk->spec]->pipeline->has_models)
+        if (!encoder->specs[chunk->spec]->pipeline->has_models || mth_chunk_is_predicted(chunk->mode))
             continue;
         status = find_sample(encoder, samples, chunk, &sample);
         if (status || sample->n_seen++ % MTH_MODEL_SAMPLE != 0)
             continue;
         if (!bytes.data)
-            status = mth_stream_view(input, lane->bundle.offset, lane->bundle.n_bytes, coder->memory,
-                                     &lane->bytes, &lane->bytes_capacity, &bytes, err);
+            status = mth_stream_view(input, encoder->layout, lane->bundle.offset, lane->bundle.n_bytes,
+                                     coder->memory, &lane->bytes, &lane->bytes_capacity, &bytes, err);
         if (!status)
             status = count_chunk(encoder, &lane->bundle, i, bytes.data, sample, err);
     }

@@ -1,0 +1,80 @@
+/*
+ * Which tensors of a checkpoint are predicted from each other, and how: its families. docs/states.md has the rules.
+ *
+ * Found in the order of certainty: what an optimizer keeps of a parameter (by the file's own word), copies that are the same
+ * or the rounding of another (by a few elements of each). A wrong guess costs time, never a bit.
+ */
+#ifndef MTH_PIPELINE_RELATIONS_H
+#define MTH_PIPELINE_RELATIONS_H
+
+#include "formats/region_map.h"
+#include "pipeline/layout.h"
+#include "transforms/predictors/predictor.h"
+
+/* Tensors of fewer elements are not worth an entry. */
+enum { MTH_MIN_RELATED_ELEMS = 64 };
+
+/* A member of a family. Its inputs are the chunks of members before it, or what the base has of members. */
+struct mth_related {
+    uint32_t region;
+    uint8_t predictor; /* MTH_PREDICT_NOTHING without inputs: coded as any other tensor */
+    uint8_t n_inputs;
+    uint8_t spec; /* of the plan */
+    struct {
+        uint8_t source, member;
+    } inputs[MTH_MAX_INPUTS];
+    uint32_t settings[MTH_MAX_SETTINGS];
+};
+
+struct mth_relations {
+    struct mth_layout layout;
+    struct mth_related *members; /* as those of the layout */
+    size_t members_capacity;
+    uint32_t *kinds; /* for each family: those of one kind are predicted alike */
+    size_t kinds_capacity;
+    uint32_t n_kinds;
+    bool *is_member; /* for each region */
+};
+
+void mth_relations_free(struct mth_relations *relations);
+
+/* A family while it is put together. */
+struct mth_growing_family {
+    struct mth_related members[MTH_MAX_FAMILY_MEMBERS];
+    size_t n;
+};
+
+/* All of them, and where the regions of a map are in them. */
+struct mth_families {
+    struct mth_memory *memory;
+    const struct mth_region_map *map;
+    struct mth_growing_family *of;
+    size_t n, capacity;
+    struct {
+        uint32_t family; /* and 1; 0: none yet */
+        uint8_t member;
+        bool is_copy;
+    } * regions;
+};
+
+int mth_families_init(struct mth_families *families, const struct mth_region_map *map,
+                      struct mth_memory *memory);
+void mth_families_free(struct mth_families *families);
+/* A family of these members, none of which is in one. Errors: MTH_ERR_NO_MEMORY. */
+int mth_families_begin(struct mth_families *families, const struct mth_related *members, size_t n);
+/* A copy of a region goes to its family, which begins where there is none; to none where that is full. */
+int mth_families_join(struct mth_families *families, uint32_t region, uint32_t copy, uint8_t predictor);
+
+/* Copies among the tensors that are in no family yet, of these and of those that are: the same bytes, or fp32 rounded to 16
+ * bits. Errors: those of reading; MTH_ERR_NO_MEMORY. */
+int mth_families_find_copies(struct mth_families *families, const struct mth_source *input,
+                             struct mth_error *err);
+
+struct mth_bundle_planner;
+
+/* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
+ * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */
+int mth_relations_settle(struct mth_relations *relations, const struct mth_families *families,
+                         struct mth_bundle_planner *planner);
+
+#endif

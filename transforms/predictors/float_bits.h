@@ -1,0 +1,49 @@
+/* Arithmetic on fp32 values by their bits, the same on every machine. */
+#ifndef MTH_TRANSFORMS_FLOAT_BITS_H
+#define MTH_TRANSFORMS_FLOAT_BITS_H
+
+#include "base/lane.h"
+
+MTH_ALWAYS_INLINE float mth_float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The one NaN for all: which one comes out of an operation depends on the processor. */
+MTH_ALWAYS_INLINE uint32_t mth_bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : bits;
+}
+
+/* To nearest, ties to even; a NaN becomes the one that torch makes. */
+MTH_ALWAYS_INLINE uint16_t mth_bf16_nearest(uint32_t x)
+{
+    uint32_t rounded = (x + 0x7fff + (x >> 16 & 1)) >> 16;
+    return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
+}
+
+/*
+ * a * b + c, rounded once, without the instruction for it. In double the product is exact. The sum is rounded to odd: where
+ * something was lost, its last bit is set, so that no tie is seen where there is none when it is rounded to fp32, which
+ * has less than half the bits.
+ *
+ * Source  S. Boldo and G. Melquiond, Emulation of a FMA and Correctly Rounded Sums, IEEE Transactions on Computers 57(4), 2008
+ */
+MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
+{
+    double product = (double)a * (double)b, term = (double)c, sum = product + term;
+    double kept = sum - product, lost = (product - (sum - kept)) + (term - kept);
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    /* Of what is infinite or no number nothing is lost. */
+    uint64_t even = (uint64_t)((lost > 0) | (lost < 0)) & ~bits & 1;
+    bits += (lost > 0) == (sum > 0) ? even : 0 - even;
+    memcpy(&sum, &bits, sizeof bits);
+    return (float)sum;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Predictors: what elements are expected to be, computed from other tensors that the decoder has already. A chunk that
+ * is as predicted costs nothing; else it is coded with the prediction as its reference.
+ *
+ * A prediction is the same bits on every machine: operations of IEEE 754 one by one in a stated order, nothing contracted,
+ * denormals kept. None allocates; any alignment is fine; every bit pattern is taken.
+ */
+#ifndef MTH_TRANSFORMS_PREDICTOR_H
+#define MTH_TRANSFORMS_PREDICTOR_H
+
+#include "base/dtype.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MTH_MAX_INPUTS = 4, MTH_MAX_SETTINGS = 4 };
+
+/* Append-only: containers store these numbers. */
+enum mth_predictor_number {
+    MTH_PREDICT_NOTHING = 0, /* the inputs are references of the pipeline, as they are */
+    MTH_PREDICT_SAME,
+    MTH_PREDICT_BF16_NEAREST,
+    MTH_PREDICT_BF16_TRUNCATED,
+    MTH_PREDICT_F16_NEAREST,
+    MTH_PREDICT_ADAM_V,
+    MTH_PREDICT_ADAM_W,
+    MTH_N_PREDICTORS
+};
+
+struct mth_predictor {
+    const char *name;
+    size_t n_inputs;
+    size_t n_settings;
+    size_t elem_bytes;  /* of what is predicted; 0: any, and inputs are as wide */
+    size_t input_bytes; /* of an element of each input */
+    /* Shape: inputs[n_inputs] and out of n elements each; settings[n_settings], bits of fp32 values. */
+    void (*predict)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+};
+
+/* NULL for a number that is none, or nothing. SAME has no function: what it predicts is its input. */
+const struct mth_predictor *mth_predictor_at(uint64_t number);
+
+void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+
+#endif
