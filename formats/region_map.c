@@ -19,6 +19,8 @@ void mth_region_map_free(struct mth_region_map *map)
     mth_memory_free(map->memory, map->dims);
     mth_memory_free(map->memory, map->derived);
     mth_memory_free(map->memory, map->params);
+    mth_memory_free(map->memory, map->groups);
+    mth_memory_free(map->memory, map->group_of);
     mth_region_map_init(map, map->memory, map->format, 0);
 }
 

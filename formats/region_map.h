@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,12 @@ struct mth_derived {
     uint32_t region;
 };
 
+/* What a group of an optimizer's parameters says, of its last step or of the next one: schedulers set rates ahead. */
+struct mth_optimizer_group {
+    double lr, beta1, beta2, eps, weight_decay;
+    bool is_adam; /* it has all of these */
+};
+
 struct mth_region_map {
     struct mth_memory *memory;
     const char *format; /* "safetensors", "raw" */
@@ -82,6 +89,11 @@ struct mth_region_map {
     uint32_t
         *params; /* for each tensor the parameter it is an optimizer's state of; NULL when none is known */
     size_t n_params;
+    struct mth_optimizer_group *groups;
+    size_t n_groups;
+    uint32_t
+        *group_of; /* for each of the first tensors the group of its parameter; NULL when none is known */
+    size_t n_grouped;
     /* Capacities of the arrays above, for the builders. */
     size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity,
         params_capacity;
@@ -182,6 +194,15 @@ static inline const struct mth_tensor *mth_tensor_param(const struct mth_region_
     size_t index = (size_t)(tensor - map->tensors);
     uint32_t param = index < map->n_params ? map->params[index] : (uint32_t)MTH_NO_TENSOR;
     return param == MTH_NO_TENSOR ? NULL : &map->tensors[param];
+}
+
+/* The group of the parameter that a tensor of an optimizer's state belongs to, NULL where the file does not tell. */
+static inline const struct mth_optimizer_group *mth_tensor_group(const struct mth_region_map *map,
+                                                                 const struct mth_tensor *tensor)
+{
+    size_t index = (size_t)(tensor - map->tensors);
+    return index < map->n_grouped && map->group_of[index] < map->n_groups ? &map->groups[map->group_of[index]]
+                                                                          : NULL;
 }
 
 /* The region that holds a byte of the file, NULL behind its end. Cost: a binary search. */

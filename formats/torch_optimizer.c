@@ -293,6 +293,65 @@ static bool match_range(struct matcher *m, const struct mth_torch_range *range)
     return m->n_candidates == m->n_listed && (match_in_order(m) || match_by_group(m));
 }
 
+static bool number(const struct matcher *m, uint32_t group, const char *name, double *value)
+{
+    uint32_t ref = entry(m, group, name);
+    int64_t whole;
+    if (mth_pickle_float(m->pickle, ref, value))
+        return true;
+    if (!mth_pickle_int(m->pickle, ref, &whole))
+        return false;
+    *value = (double)whole;
+    return true;
+}
+
+static struct mth_optimizer_group read_group(const struct matcher *m, uint32_t group)
+{
+    struct mth_optimizer_group out = {0};
+    uint32_t betas = entry(m, group, "betas");
+    out.is_adam = number(m, group, "lr", &out.lr) && number(m, group, "eps", &out.eps) &&
+                  number(m, group, "weight_decay", &out.weight_decay) &&
+                  mth_pickle_length(m->pickle, betas) == 2 &&
+                  mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 0), &out.beta1) &&
+                  mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 1), &out.beta2);
+    return out;
+}
+
+/* What the groups say goes behind what those of other optimizers said. */
+static int set_groups(struct matcher *m, uint32_t groups)
+{
+    struct mth_region_map *map = m->map;
+    struct mth_pickle_cursor cursor;
+    uint32_t key, group;
+    size_t n_groups = map->n_groups;
+    if (m->n_groups == 0)
+        return MTH_OK;
+    if (map->n_grouped < map->n_tensors) {
+        uint32_t *grown = mth_memory_realloc(map->memory, map->group_of, map->n_tensors * sizeof *grown);
+        if (!grown)
+            return MTH_ERR_NO_MEMORY;
+        memset(grown + map->n_grouped, 0xff, (map->n_tensors - map->n_grouped) * sizeof *grown);
+        map->group_of = grown;
+        map->n_grouped = map->n_tensors;
+    }
+    void *grown =
+        mth_memory_realloc(map->memory, map->groups, (n_groups + m->n_groups) * sizeof *map->groups);
+    if (!grown)
+        return MTH_ERR_NO_MEMORY;
+    map->groups = grown;
+    mth_pickle_begin(m->pickle, groups, &cursor);
+    while (mth_pickle_next(&cursor, &key, &group))
+        map->groups[map->n_groups++] = read_group(m, group);
+    for (size_t i = 0; i < m->n_listed; i++) {
+        if (m->listed[i].slot == MTH_NO_TENSOR)
+            continue;
+        const struct mth_torch_slot *slot = &m->seen->slots[m->listed[i].slot];
+        for (uint32_t tensor = slot->first; tensor < slot->end; tensor++)
+            map->group_of[tensor] = (uint32_t)n_groups + m->listed[i].group;
+    }
+    return MTH_OK;
+}
+
 static int set_params(struct matcher *m)
 {
     struct mth_region_map *map = m->map;
@@ -322,6 +381,7 @@ static int list_all(struct matcher *m, const struct mth_torch_optimizer *optimiz
     bool is_named =
         mth_pickle_kind(m->pickle, m->seen->slots[optimizer->first_slot].key) == MTH_PICKLE_STRING;
     m->listed = NULL;
+    m->n_groups = 0;
     if (!is_named)
         list_params(m, optimizer->groups);
     m->listed = mth_memory_calloc(m->map->memory, is_named ? n_slots : m->n_listed, sizeof *m->listed);
@@ -332,6 +392,7 @@ static int list_all(struct matcher *m, const struct mth_torch_optimizer *optimiz
         return find_slots(m, optimizer);
     }
     m->n_listed = n_slots;
+    m->n_groups = 0;
     m->has_names = true;
     for (size_t i = 0; i < n_slots; i++) {
         size_t slot = optimizer->first_slot + i;
@@ -351,6 +412,8 @@ static int match_optimizer(struct matcher *m, const struct mth_torch_optimizer *
         n_tried += m->has_names || range->end - range->first >= m->n_listed;
         if (match_range(m, range)) {
             status = set_params(m);
+            if (!status)
+                status = set_groups(m, optimizer->groups);
             break;
         }
     }

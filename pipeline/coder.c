@@ -172,10 +172,14 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
 {
     int status = MTH_OK;
     bool all_need_base = true, relates = pipeline->relates;
-    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS);
+    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS + 2); /* and moments with options */
     for (const struct mth_pipeline *candidate = pipeline; candidate; candidate = candidate->next)
         all_need_base = all_need_base && candidate->needs_base;
     for (size_t i = 0; !status && pipeline; i++, pipeline = pipeline->next) {
+        const struct mth_transform *root = pipeline->nodes[0].transform;
+        if (root && root->n_references > 1)
+            return mth_error_set(err, MTH_ERR_SPEC, "%s takes several references: only '%s' finds those",
+                                 root->name, MTH_RELATED_WORD);
         status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED + i], err);
         if (!status && all_need_base)
             status = take_alone(coder, pipeline, specs, i, err);
@@ -183,7 +187,7 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
     for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
         struct mth_pipeline *stand_in;
         const char *text = mth_plan_stand_in((enum mth_plan_spec)i);
-        if (!text || (i == MTH_PLAN_STEPS && !relates))
+        if (!text || (i >= MTH_PLAN_STEPS && !relates))
             continue;
         status = mth_pipeline_parse(text, false, &stand_in, err);
         if (status)

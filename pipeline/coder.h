@@ -13,7 +13,7 @@
 enum {
     MTH_MIN_CHUNK_LOG2 = 12,
     MTH_MAX_CHUNK_LOG2 = 30,
-    MTH_MAX_CACHED_SPECS = 32,
+    MTH_MAX_CACHED_SPECS = 64,
     MTH_MODEL_SAMPLE = 16 /* one chunk in this many is counted when models are built */
 };
 

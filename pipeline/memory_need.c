@@ -237,20 +237,24 @@ static uint64_t over(const struct mth_pipeline *pipeline, enum mth_dtype dtype, 
     return status == MTH_OK && n_bound > n ? n_bound - n : 0;
 }
 
-/* What is predicted may be coded with that, whatever was asked for. */
-static void walk_steps(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
-                       size_t n, struct growth *growth)
+/* What is predicted may be coded with these, whatever was asked for. */
+static void walk_predicted(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
+                           size_t n, struct growth *growth)
 {
-    const struct mth_pipeline *steps = job->specs[MTH_PLAN_STEPS];
-    if (!steps || !mth_pipeline_accepts(steps, mth_symbol_type_of(dtype)))
-        return;
-    uint64_t whole = over(steps, dtype, n);
-    size_t spec = 0;
-    /* Where it is a candidate as well, both have the same states. */
-    while (job->specs[spec] != steps)
-        spec++;
-    walk(e, spec, steps, dtype, n, true);
-    growth->most = whole > growth->most ? whole : growth->most;
+    for (size_t i = MTH_PLAN_STEPS; i < MTH_N_PLAN_SPECS; i++) {
+        const struct mth_pipeline *pipeline = job->specs[i];
+        /* A step of an optimizer is redone against a base only, in a bundle that holds w, m and v. */
+        bool is_moment = i != MTH_PLAN_STEPS;
+        size_t n_most = is_moment ? n / 3 : n, spec = 0;
+        if (!mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)) || (is_moment && !job->has_base))
+            continue;
+        /* Where it is a candidate as well, both have the same states. */
+        while (job->specs[spec] != pipeline)
+            spec++;
+        uint64_t whole = over(pipeline, dtype, n_most);
+        walk(e, spec, pipeline, dtype, n_most, !is_moment);
+        growth->most = whole > growth->most ? whole : growth->most;
+    }
 }
 
 /* All that a dtype's tensors may be coded with. */
@@ -272,7 +276,7 @@ static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job
     }
     growth->beside += beside;
     if (relates)
-        walk_steps(e, job, dtype, n, growth);
+        walk_predicted(e, job, dtype, n, growth);
 }
 
 static int compare_sizes(const void *left, const void *right)

@@ -14,10 +14,13 @@ enum mth_plan_spec {
     MTH_PLAN_WIDE = 2 * MTH_MAX_CANDIDATES, /* elements of several bytes that no candidate takes */
     MTH_PLAN_NARROW,                        /* bytes */
     MTH_PLAN_STEPS,                         /* what is nearly as predicted */
+    MTH_PLAN_MOMENT16,                      /* first moments of an optimizer, of bf16 gradients */
+    MTH_PLAN_MOMENT32,                      /* and of others */
     MTH_N_PLAN_SPECS
 };
 
-/* The text of a stand-in, NULL for a spec that is none. */
+/* The text of a stand-in, NULL for a spec that is none. Those from MTH_PLAN_STEPS on are for tensors that are predicted from
+ * others; moments get their options when they are known. */
 const char *mth_plan_stand_in(enum mth_plan_spec spec);
 
 /*

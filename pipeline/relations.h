@@ -72,6 +72,27 @@ int mth_families_find_copies(struct mth_families *families, const struct mth_sou
 
 struct mth_bundle_planner;
 
+struct mth_base_reader;
+struct mth_base_use;
+
+/* What a step of an optimizer is redone with, as far as it is the same for all parameters. */
+struct mth_replay {
+    uint32_t weight; /* bits of 1 - beta1, in fp32 */
+    uint32_t scale;  /* of 16-bit gradients; 0: none were found */
+    bool has_moment16, has_moment32;
+};
+
+/*
+ * Parameters whose optimizer made one step since the base: their m, v and weights become families, or join those of their
+ * copies.
+ *
+ * Shape     references: for each region that of the base, or MTH_NO_REFERENCE
+ * Errors    those of reading; MTH_ERR_NO_MEMORY
+ */
+int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
+                              const struct mth_base_use *use, const struct mth_base_reader *base,
+                              const uint32_t *references, struct mth_replay *replay, struct mth_error *err);
+
 /* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
  * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */
 int mth_relations_settle(struct mth_relations *relations, const struct mth_families *families,

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A run over the bundles: a thread takes the next one from the planner, reads and codes it, and hands it in. */
@@ -149,6 +150,33 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* The pipelines of moments, with their options. */
+static int take_moments(struct encode_run *run, const struct mth_replay *replay, struct mth_error *err)
+{
+    struct mth_coder_spec **specs = run->encoder.specs;
+    char text[MTH_SPEC_TEXT_BYTES];
+    int status = MTH_OK;
+    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_MOMENT32; i++) {
+        struct mth_pipeline *pipeline;
+        if (i == MTH_PLAN_MOMENT16 ? !replay->has_moment16 : !replay->has_moment32)
+            continue;
+        const char *plain = mth_plan_stand_in((enum mth_plan_spec)i), *rest = strchr(plain, '+');
+        snprintf(text, sizeof text, "%.*s:weight=%lu", (int)(rest - plain), plain,
+                 (unsigned long)replay->weight);
+        if (i == MTH_PLAN_MOMENT16)
+            snprintf(text + strlen(text), sizeof text - strlen(text), ":scale=%lu",
+                     (unsigned long)replay->scale);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s", rest);
+        status = mth_pipeline_parse(text, false, &pipeline, err);
+        if (!status)
+            status = mth_coder_take_spec(run->encoder.coder, pipeline->text, &specs[i], err);
+        mth_pipeline_destroy(status ? NULL : pipeline);
+        if (!status)
+            run->planner.specs[i] = specs[i]->pipeline;
+    }
+    return status;
+}
+
 /* Which tensors are predicted from which. */
 static int prepare_relations(struct encode_run *run, struct mth_error *err)
 {
@@ -159,7 +187,13 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
         return MTH_OK;
     if (mth_families_init(&families, job->map, memory))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
+    struct mth_replay replay = {0};
     int status = mth_families_find_copies(&families, job->input, err);
+    if (!status && run->use.n_references)
+        status = mth_families_find_replays(&families, job->input, &run->use, &run->base, run->references,
+                                           &replay, err);
+    if (!status)
+        status = take_moments(run, &replay, err);
     if (!status) {
         status = mth_relations_settle(&run->relations, &families, &run->planner);
         if (status)

@@ -314,7 +314,7 @@ class Container:
             body = self.block(number)
             number += 1
             if kind == 1:
-                require(len(self.specs) < 24, "too many specs")
+                require(len(self.specs) < 32, "too many specs")
                 self.specs.append(parse_chain(body.decode("ascii"), 1))
             elif kind == 2:
                 self.read_model(Cursor(body))
