@@ -61,6 +61,15 @@ for spec in ulp-rans fast balanced max; do
 done
 judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"
 
+# Training states a step apart: moments, predictions and copies; and one alone.
+for kind in bf16 fp32; do
+    states=tests/fixtures/states/adamw-$kind
+    for chunks in 16KiB 1MiB; do
+        judge "a_step_of_adamw_of_${kind}_gradients_decodes_in_$chunks" decodes balanced "$states-12.pt" "$states-11.pt"
+    done
+done
+judge copies_decode decodes max "$states-12.pt"
+
 # Every width, steps of every size, odd values, rows of which few changed, more than a block.
 chunks='16KiB 4MiB'
 python3 tests/decoder/make_pair.py "$dir/before" "$dir/after"

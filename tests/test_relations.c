@@ -272,23 +272,6 @@ static void what_copies_take_is_known_before(void **state)
     made_free(made);
 }
 
-/* With its checksums made right again, a block may say anything. */
-static void repair(uint8_t *data, size_t n_bytes)
-{
-    uint64_t numbers[2] = {0}; /* of the front, of bundles */
-    size_t at = MTH_HEAD_BYTES;
-    while (at + MTH_BLOCK_HEAD_BYTES <= n_bytes) {
-        uint8_t type = data[at];
-        size_t n = mth_load32(data + at + 4);
-        if (type < MTH_BLOCK_SPEC || type > MTH_BLOCK_LAYOUT || type == MTH_BLOCK_INDEX ||
-            type == MTH_BLOCK_ROOT || n > n_bytes - at - MTH_BLOCK_HEAD_BYTES)
-            return;
-        struct mth_bytes body = {data + at + MTH_BLOCK_HEAD_BYTES, n};
-        mth_block_put_head((enum mth_block_type)type, body, numbers[type == MTH_BLOCK_BUNDLE]++, data + at);
-        at += MTH_BLOCK_HEAD_BYTES + n;
-    }
-}
-
 static void hostile_families_are_refused_or_harmless(void **state)
 {
     (void)state;
@@ -303,7 +286,7 @@ static void hostile_families_are_refused_or_harmless(void **state)
         /* Front and plans are at the ends of blocks; the first bytes hold the layout. */
         size_t at = i % 2 ? MTH_HEAD_BYTES + made_random32() % 400 : made_random32() % bytes.n_bytes;
         damaged[at] ^= (uint8_t)(1u << made_random32() % 8);
-        repair(damaged, bytes.n_bytes);
+        made_repair(damaged, bytes.n_bytes);
         struct mth_bytes hostile = {damaged, bytes.n_bytes};
         int status = made_decompress(memory, 1, hostile, NULL, i % 3 == 0, dst, n_bytes, &err);
         n_refused += status != 0;

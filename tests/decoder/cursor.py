@@ -40,6 +40,11 @@ class Cursor:
                 return value
         raise Bad("a number has more than ten bytes")
 
+    def varint_of(self, known):
+        value = self.varint()
+        require(value in known, "a number that is unknown here")
+        return value
+
     def zigzag(self):
         n = self.varint()
         return n >> 1 if n % 2 == 0 else -(n >> 1) - 1

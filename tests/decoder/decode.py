@@ -4,11 +4,13 @@ shows that they say enough.
 
 usage: decode.py CONTAINER OUTPUT [BASE]
 
-Plain Python; codecs are in stream_codecs.py. Of transforms it knows those that move bytes and bits, exponent-split and the deltas.
+Plain Python; codecs are in stream_codecs.py, predictions and moments in predict.py. Of transforms it knows those that move bytes and bits,
+exponent-split and the deltas, and moments.
 Slow on purpose: one loop a rule. Every check of the document that a reader must make is made here.
 """
 import sys
 
+import predict
 from cursor import Bad, Cursor, le, require
 from stream_codecs import CODECS, MODELS, Stream, decode_zstd
 from ulp_rans import Elements
@@ -174,7 +176,23 @@ class Delta:
         return bytes(out) + stream[whole:]
 
 
-TRANSFORMS = {"byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
+class Moment:
+    """One of two references, whose streams may vary in length."""
+
+    n_references = 2
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def plan(self, options, type_, n):
+        require(type_.dtype == NUMBER["F32"] and type_.bits == 32, "moments of another type")
+        return self.moment.plan(options, type_, n, Type(0), U8)
+
+    def inverse(self, options, type_, streams, n, inputs):
+        return self.moment.inverse(options, type_, streams, n, inputs)
+
+
+TRANSFORMS = {"moment16": Moment(predict.Moment16()), "moment32": Moment(predict.Moment32()), "byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
               "delta-xor": Delta("xor"), "delta-sub": Delta("sub"), "delta-ulp": Delta("ulp")}
 
 
@@ -202,7 +220,7 @@ def parse_chain(text, depth):
     if not plus:
         return Stage(first, [])
     name = first.split("@")[0]
-    if name in ("byte-group", "exponent-split"):
+    if name in ("byte-group", "exponent-split", "moment16", "moment32"):
         # Longer runs of slashes belong to deeper splitters.
         parts, run = [""], ""
         for c in rest + "+":
@@ -220,36 +238,42 @@ def parse_chain(text, depth):
     return Stage(first, [parse_chain(rest, depth)])
 
 
+def plans_of(stage, type_, n):
+    """Type, size and whether that is only a bound, of each stream."""
+    return [(plan[0], plan[1], len(plan) > 2 and plan[2]) for plan in stage.transform.plan(stage.options, type_, n)]
+
+
 def stored_bytes(stage, type_, n):
-    """Bytes at the front of a payload: the streams that lie there as they are. No transform here has a stream of variable length."""
+    """Bytes at the front of a payload: the streams that lie there as they are, whose sizes are known."""
     if not stage.transform:
         return n if stage.name == "store" else 0
-    return sum(stored_bytes(stage.branch(s), t, size) for s, (t, size) in enumerate(stage.transform.plan(stage.options, type_, n)))
+    return sum(stored_bytes(stage.branch(s), t, size) for s, (t, size, varies) in enumerate(plans_of(stage, type_, n)) if not varies)
 
 
 def count_leaves(stage, type_, n):
     if not stage.transform:
         return 1
-    return sum(count_leaves(stage.branch(s), t, size) for s, (t, size) in enumerate(stage.transform.plan(stage.options, type_, n)))
+    return sum(count_leaves(stage.branch(s), t, size) for s, (t, size, _) in enumerate(plans_of(stage, type_, n)))
 
 
-def decode_stage(stage, type_, n, stored, coded, entry, reference, models, leaf=0):
-    """models: of this spec and dtype, by leaf; leaf: the number of the stage's first."""
+def decode_stage(stage, type_, n, stored, coded, entry, reference, models, leaf=0, fixed=True):
+    """models: of this spec and dtype, by leaf; leaf: the number of the stage's first; fixed: n follows from the chunk's bytes."""
     if not stage.transform:
-        if stage.name == "store":
+        if stage.name == "store" and fixed:
             return stored.take(n)
         note = entry.varint()
         data = coded.take(note >> 1)
         if note & 1:
             require(len(data) == n, "a raw stream has another length")
             return data
+        require(stage.name != "store", "a coded stream of what stores")
         out = CODECS[stage.name](Stream(stage.options, data, n, type_.elements(), reference[1] if reference else None, models.get(leaf)))
         require(len(out) == n, "a stream decodes to another length")
         return out
-    plans = stage.transform.plan(stage.options, type_, n)
+    plans = plans_of(stage, type_, n)
     streams, references = [None] * len(plans), [None] * len(plans)
-    for s, (_, size) in enumerate(plans):
-        if stage.branch(s).name == "store":
+    for s, (_, size, varies) in enumerate(plans):
+        if stage.branch(s).name == "store" and fixed and not varies:
             streams[s] = stored.take(size)
     if reference and stage.transform.n_references and len(plans) == 1:
         references = [reference]
@@ -261,9 +285,12 @@ def decode_stage(stage, type_, n, stored, coded, entry, reference, models, leaf=
             of_base = parts = []
         if len(of_base) == len(plans):
             references = [(t, part) for (t, _), part in zip(of_base, parts)]
-    for s, (t, size) in enumerate(plans):
+    for s, (t, size, varies) in enumerate(plans):
         if streams[s] is None:
-            streams[s] = decode_stage(stage.branch(s), t, size, stored, coded, entry, references[s], models, leaf)
+            if varies:
+                most, size = size, entry.varint()
+                require(size <= most, "a stream is longer than it can be")
+            streams[s] = decode_stage(stage.branch(s), t, size, stored, coded, entry, references[s], models, leaf, fixed and not varies)
         leaf += count_leaves(stage.branch(s), t, size)
     require(not stage.transform.n_references or reference, "a delta without a base")
     return stage.transform.inverse(stage.options, type_, streams, n, reference[1] if reference else None)
@@ -275,6 +302,7 @@ class Container:
     def __init__(self, data, base):
         self.data, self.base, self.at = data, base, 0
         self.specs, self.models, self.references, self.has_base = [], {}, [], False
+        self.layout, self.layout_body = [], b""
         self.read_head()
         self.read_front()
         self.read_bundles()
@@ -299,7 +327,7 @@ class Container:
 
     def block(self, number):
         head = self.take(16)
-        require(1 <= head[0] <= 7 and head[1:4] == bytes(3), "a block of an unknown type")
+        require(1 <= head[0] <= 8 and head[1:4] == bytes(3), "a block of an unknown type")
         body = self.take(le(head[4:8]))
         require(head[0] in (5, 7) or len(body) <= 1 << 24, "a block is too long")
         require(xxh3_64(body, xxh3_64(head[:8], number)) == le(head[8:]), f"a block of type {head[0]} is damaged")
@@ -307,7 +335,7 @@ class Container:
 
     def read_front(self):
         number, last = 0, 0
-        while self.peek_type() <= 4:
+        while self.peek_type() <= 4 or self.peek_type() == 8:
             kind = self.peek_type()
             require(kind >= last, "blocks in an order that none has")
             last = kind
@@ -328,9 +356,49 @@ class Container:
                 cursor.end("the base")
                 require(self.base is not None, "a base is needed")
                 require(len(self.base) == self.base_bytes, "not the base")
-            else:
+            elif kind == 4:
                 self.read_references(body)
+            else:
+                require(not self.layout, "two layouts")
+                self.read_layout(Cursor(body))
+                self.layout_body = body
         self.front_end = self.at
+
+    def read_layout(self, cursor):
+        end, members = 0, []
+        n_families = cursor.varint()
+        require(n_families, "a layout of nothing")
+        for _ in range(n_families):
+            n_members, n_elems, piece = cursor.varint(), cursor.varint(), cursor.varint()
+            require(2 <= n_members <= 8 and n_elems and 0 < piece < 1 << 32 and (piece >= n_elems or piece >= 1024), "a family that is none")
+            family = []
+            for _ in range(n_members):
+                width, offset = cursor.varint(), end + cursor.zigzag()
+                require(1 <= width <= 8, "elements of no bytes")
+                end = offset + n_elems * width
+                require(0 <= offset and end <= self.raw_bytes, "a member outside the file")
+                family.append((offset, width))
+                members.append((offset, end))
+            self.layout.append((n_elems, piece, family))
+        cursor.end("the layout")
+        members.sort()
+        require(all(a[1] <= b[0] for a, b in zip(members, members[1:])), "members overlap")
+        self.members = members
+
+    def in_file_order(self):
+        """From places to offsets: first what is in no family, then piece after piece."""
+        out, places = bytearray(self.raw_bytes), Cursor(bytes(self.out))
+        at = 0
+        for begin, end in self.members + [(self.raw_bytes, self.raw_bytes)]:
+            out[at:begin] = places.take(begin - at)
+            at = end
+        for n_elems, piece, family in self.layout:
+            for first in range(0, n_elems, piece):
+                n = min(piece, n_elems - first)
+                for offset, width in family:
+                    out[offset + first * width:offset + (first + n) * width] = places.take(n * width)
+        places.end("the places")
+        return out
 
     def read_model(self, cursor):
         spec, dtype, leaf = cursor.varint(), cursor.varint(), cursor.varint()
@@ -394,7 +462,9 @@ class Container:
             leaves += leaf.to_bytes(8, "little")
             entries += len(raw).to_bytes(4, "little") + (self.at - begin).to_bytes(4, "little") + leaf.to_bytes(8, "little")
         require(not entries and len(self.out) == self.raw_bytes, "the bundles do not cover the file")
-        self.read_root(n_bundles, leaves, pages)
+        self.read_root(n_bundles, self.layout_body + leaves, pages)
+        if self.layout:
+            self.out = self.in_file_order()
 
     def read_root(self, n_bundles, leaves, pages):
         root_at = self.at
@@ -424,11 +494,11 @@ class Container:
         plan = Cursor(body[len(body) - 16 - n_plan:-16])
         payloads = Cursor(body[:len(body) - 16 - n_plan])
         raw, covered, n_segments = bytearray(n_raw), bytearray(n_raw), 0
-        n_chunks = plan.varint()
+        self.chunks, n_chunks = [], plan.varint()
         require(n_chunks <= 256, "too many chunks")
         for _ in range(n_chunks):
             mode, dtype = plan.varint(), plan.varint()
-            require(mode in (0, 1, 2) and dtype in DTYPES, "a mode or dtype that is unknown here")
+            require(mode in (0, 1, 2, 5, 6) and dtype in DTYPES, "a mode or dtype that is unknown here")
             segments, at = [], 0
             for _ in range(plan.varint()):
                 at += plan.varint()
@@ -441,6 +511,7 @@ class Container:
             n_segments += len(segments)
             require(segments and n_segments <= 16384, "no segments, or too many")
             flat = self.decode_chunk(mode, dtype, segments, plan, payloads)
+            self.chunks.append(flat)
             for at, size in segments:
                 raw[at:at + size], flat = flat[:size], flat[size:]
         plan.end("the plan")
@@ -453,11 +524,15 @@ class Container:
         n = sum(size for _, size in segments)
         if mode == 1:
             return payloads.take(n)
-        n_references, reference = plan.varint(), None
-        require(n_references == 1 or (n_references == 0 and mode == 0), "references that are unknown here")
-        if n_references:
+        reference = None
+        if mode in (5, 6):
+            predictor, inputs = self.read_inputs(n, segments, plan)
+            require(mode == 5 or predictor, "what is as predicted by nothing")
+            reference = predictor(inputs) if predictor else inputs
+        elif plan.varint_of((1,) if mode == 2 else (0, 1)):
+            require(plan.varint() == 1, "a source that is unknown here")
             reference = self.read_reference(segments, plan)
-        if mode == 2:
+        if mode in (2, 6):
             return reference
         spec = plan.varint()
         require(spec < len(self.specs), "a spec that is not there")
@@ -467,13 +542,32 @@ class Container:
         require(n_stored <= len(payload), "a payload is too short")
         stored, coded = Cursor(payload[:n_stored]), Cursor(payload[n_stored:])
         flat = decode_stage(self.specs[spec], Type(dtype), n, stored, coded, entry,
-                            (Type(dtype), reference) if n_references else None, self.models.get((spec, dtype), {}))
+                            (Type(dtype), reference) if reference is not None else None, self.models.get((spec, dtype), {}))
         for cursor in (stored, coded, entry):
             cursor.end("a chunk")
         return flat
 
+    def read_inputs(self, n, segments, plan):
+        """What predicts, None for nothing, and its inputs."""
+        number = plan.varint()
+        require(number == 0 or number in predict.PREDICTORS, "a predictor that is unknown here")
+        n_settings, n_wanted, width, input_width, _ = predict.PREDICTORS.get(number, (0, 0, 0, 0, None))
+        require(not width or n % width == 0, "a part of an element is predicted")
+        n_input = n // width * input_width if width else n
+        settings = [plan.fixed(4) for _ in range(n_settings)]
+        n_inputs, inputs = plan.varint(), []
+        require(1 <= n_inputs <= 4 and (not number or n_inputs == n_wanted), "a number of inputs that there is not")
+        for _ in range(n_inputs):
+            if plan.varint_of((0, 1)):
+                require(n_input == n, "an input of another width")
+                inputs.append(self.read_reference(segments, plan))
+            else:
+                chunk = plan.varint()
+                require(chunk < len(self.chunks) and len(self.chunks[chunk]) == n_input, "an input that is not there")
+                inputs.append(self.chunks[chunk])
+        return (lambda values: predict.predict(number, settings, values)) if number else None, inputs
+
     def read_reference(self, segments, plan):
-        require(plan.varint() == 1, "a source that is unknown here")
         digest, number, out = plan.fixed(8), 0, b""
         for _, size in segments:
             number += plan.zigzag()

@@ -1,6 +1,9 @@
 /* Containers of made-up checkpoints; see made_container.h. */
 #include "tests/support/made_container.h"
 
+#include "base/checked.h"
+#include "pipeline/container.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -94,4 +97,20 @@ void made_assert_container(struct mth_memory *memory, size_t n_threads, struct m
         assert_int_equal(dst[n_bytes], 0xa5);
     }
     free(dst);
+}
+
+void made_repair(uint8_t *data, size_t n_bytes)
+{
+    uint64_t numbers[2] = {0}; /* of the front, of bundles */
+    size_t at = MTH_HEAD_BYTES;
+    while (at + MTH_BLOCK_HEAD_BYTES <= n_bytes) {
+        uint8_t type = data[at];
+        size_t n = mth_load32(data + at + 4);
+        if (type < MTH_BLOCK_SPEC || type > MTH_BLOCK_LAYOUT || type == MTH_BLOCK_INDEX ||
+            type == MTH_BLOCK_ROOT || n > n_bytes - at - MTH_BLOCK_HEAD_BYTES)
+            return;
+        struct mth_bytes body = {data + at + MTH_BLOCK_HEAD_BYTES, n};
+        mth_block_put_head((enum mth_block_type)type, body, numbers[type == MTH_BLOCK_BUNDLE]++, data + at);
+        at += MTH_BLOCK_HEAD_BYTES + n;
+    }
 }

@@ -24,6 +24,9 @@ int made_decompress(struct mth_memory *memory, size_t n_threads, struct mth_byte
                     const struct made *base, bool in_order, uint8_t *dst, size_t n_bytes,
                     struct mth_error *err);
 
+/* Makes the checksums of the front and of bundles right again, so that a damaged block may say anything. */
+void made_repair(uint8_t *data, size_t n_bytes);
+
 /* Restores both ways and compares. */
 void made_assert_container(struct mth_memory *memory, size_t n_threads, struct mth_bytes container,
                            const struct made *input, const struct made *base);

@@ -1,0 +1,201 @@
+"""Predictions and moments, from docs/container.md, docs/transforms.md and docs/states.md: fp32 arithmetic, an operation at a time."""
+import math
+import struct
+from fractions import Fraction
+
+from cursor import Cursor, le, require
+
+NAN = float("nan")
+
+
+def value(bits):
+    return struct.unpack("<f", bits.to_bytes(4, "little"))[0]
+
+
+def rounded(x):
+    """A double to fp32, to nearest."""
+    if math.isnan(x) or math.isinf(x):
+        return x
+    try:
+        return struct.unpack("<f", struct.pack("<f", x))[0]
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def bits(x):
+    return 0x7fc00000 if math.isnan(x) else le(struct.pack("<f", x))
+
+
+def divided(a, b):
+    if b == 0:
+        return NAN if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
+    return a / b
+
+
+def fma(a, b, c):
+    """a * b + c, rounded once: the exact sum is brought to a double whose last bit says whether anything was lost."""
+    if not all(map(math.isfinite, (a, b, c))) or a == 0 or b == 0:
+        return rounded(a * b + c)
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    if exact == 0:
+        return a * b + c
+    near = float(exact)
+    if Fraction(near) != exact and le(struct.pack("<d", near)) % 2 == 0:
+        near = math.nextafter(near, math.inf if exact > near else -math.inf)
+    return rounded(near)
+
+
+def bf16(x):
+    return 0x7fc0 if x & 0x7fffffff > 0x7f800000 else x + 0x7fff + (x >> 16 & 1) >> 16 & 0xffff
+
+
+def f16(x):
+    v, sign = value(x), x >> 16 & 0x8000
+    if math.isnan(v):
+        return sign | 0x7e00
+    if math.isinf(v):
+        return sign | 0x7c00
+    try:
+        return sign | le(struct.pack("<e", abs(v)))
+    except OverflowError:
+        return sign | 0x7c00
+
+
+def moment(m0, gradient, weight):
+    return fma(weight, rounded(gradient - m0), m0)
+
+
+def gradient_of(m0, m1, weight):
+    return (m1 - m0) / weight + m0
+
+
+def gradient16(gradient, scale):
+    return bf16(bits(rounded(divided(gradient, scale))))
+
+
+def scaled(g, scale):
+    return rounded(value(g << 16) * scale)
+
+
+def adam_v(settings, v0, m0, m1):
+    weight, decay, share, scale = map(value, settings)
+    wide = gradient_of(value(m0), value(m1), weight) if weight else divided(value(m1) - value(m0), weight) + value(m0)
+    g = rounded(wide)
+    if scale:
+        candidate = scaled(gradient16(wide, scale), scale)
+        if bits(moment(value(m0), candidate, weight)) == m1:
+            g = candidate
+    return bits(fma(rounded(share * g), g, rounded(value(v0) * decay)))
+
+
+def adam_w(settings, w0, m1, v1):
+    decay, step, bias, eps = map(value, settings)
+    v = value(v1)
+    root = rounded(math.sqrt(v)) if v >= 0 else NAN
+    below = rounded(rounded(divided(root, bias)) + eps)
+    return bits(rounded(rounded(value(w0) * decay) + rounded(divided(rounded(step * value(m1)), below))))
+
+
+# number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
+PREDICTORS = {
+    1: (0, 1, 0, 0, None),
+    2: (0, 1, 2, 4, lambda settings, x: bf16(x)),
+    3: (0, 1, 2, 4, lambda settings, x: x >> 16),
+    4: (0, 1, 2, 4, lambda settings, x: f16(x)),
+    5: (4, 3, 4, 4, adam_v),
+    6: (4, 3, 4, 4, adam_w),
+}
+
+
+def words(data):
+    return [le(data[i:i + 4]) for i in range(0, len(data) - 3, 4)]
+
+
+def predict(number, settings, inputs):
+    _, _, width, _, function = PREDICTORS[number]
+    if function is None:
+        return inputs[0]
+    return b"".join(function(settings, *elements).to_bytes(width, "little") for elements in zip(*map(words, inputs)))
+
+
+# ---- moments ----
+
+def half_octave(x):
+    return x >> 22 & 0x1ff
+
+
+def half_octave_of_root(x):
+    return half_octave(x) + 254 >> 1
+
+
+def unpacked(data, n, width):
+    whole = le(data)
+    require(whole >> n * width == 0, "a bit is set behind the last symbol")
+    return [whole >> i * width & (1 << width) - 1 for i in range(n)]
+
+
+class Moment16:
+    n_references = 2
+
+    def plan(self, options, type_, n, opaque, u8):
+        m = n // 4
+        return [(u8, m, False), (opaque, (7 * m + 7) // 8, False), (opaque, n, True)]
+
+    def find(self, weight, scale, m0, v0, m1):
+        """The gradient and its size, None for what is kept."""
+        first = gradient16(gradient_of(value(m0), value(m1), weight), scale)
+        for g in (first, first + 1 & 0xffff, first - 1 & 0xffff):
+            if bits(moment(value(m0), scaled(g, scale), weight)) == m1:
+                size = (g >> 6 & 0x1ff) - half_octave_of_root(v0) + 128
+                return (g, size) if 0 <= size < 255 else None
+        return None
+
+    def inverse(self, options, type_, streams, n, inputs):
+        weight, scale = value(int(options["weight"])), value(int(options["scale"]))
+        kept, out, m = Cursor(streams[2]), b"", n // 4
+        for size, rest, m0, v0 in zip(streams[0], unpacked(streams[1], m, 7), words(inputs[0]), words(inputs[1])):
+            if size == 255:
+                m1 = kept.fixed(4)
+                require(rest == 0 and self.find(weight, scale, m0, v0, m1) is None, "what is kept need not be")
+            else:
+                top = size - 128 + half_octave_of_root(v0)
+                require(0 <= top <= 0x1ff, "a size that no gradient has")
+                g = rest >> 6 << 15 | top << 6 | rest & 0x3f
+                m1 = bits(moment(value(m0), scaled(g, scale), weight))
+                require(self.find(weight, scale, m0, v0, m1) == (g, size), "another gradient stands for it")
+            out += m1.to_bytes(4, "little")
+        out += kept.take(n - 4 * m)
+        kept.end("what is kept")
+        return out
+
+
+class Moment32:
+    n_references = 2
+
+    def plan(self, options, type_, n, opaque, u8):
+        m = n // 4
+        return [(opaque, 2 * m + (6 * m + 7) // 8, False)] + [(u8, m, True)] * 13 + [(opaque, n, True)]
+
+    def inverse(self, options, type_, streams, n, inputs):
+        weight, m = int(options["weight"]), n // 4
+        stays, classes, kept, out = rounded(1 - value(weight)), [Cursor(s) for s in streams[1:14]], Cursor(streams[14]), b""
+        high = unpacked(streams[0][2 * m:], m, 6)
+        for i, (m0, v0) in enumerate(zip(words(inputs[0]), words(inputs[1]))):
+            p = bits(rounded(stays * value(m0)))
+            scale = half_octave_of_root(v0) + half_octave(weight) - 254
+            kind = min(max(half_octave(p) - scale + 5, 0), 12)
+            anchor = half_octave(p) if kind else scale
+            symbol, rest = classes[kind].fixed(1), high[i] << 16 | le(streams[0][2 * i:2 * i + 2])
+            if symbol == 255:
+                m1 = kept.fixed(4)
+                require(rest == 0 and not 0 <= half_octave(m1) - anchor + 62 < 127, "what is kept need not be")
+            else:
+                size = (symbol >> 1) - 62 + anchor
+                require(symbol < 254 and 0 <= size <= 0x1ff, "a size that there is not")
+                m1 = (symbol & 1 ^ p >> 31) << 31 | size << 22 | rest
+            out += m1.to_bytes(4, "little")
+        for cursor in classes:
+            cursor.end("a class")
+        out += kept.take(n - 4 * m)
+        kept.end("what is kept")
+        return out

@@ -1,0 +1,295 @@
+/*
+ * Laws of training states: a step of Adam is redone bit for bit, its numbers come from the file, and whatever the tensors hold comes
+ * back. The files are two steps of a small network, trained by torch (tests/fixtures/states/train_states.py).
+ */
+#include "pipeline/bundle.h"
+#include "tests/support/made_container.h"
+
+#include "base/checked.h"
+#include "transforms/predictors/adam.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define STATES "tests/fixtures/states/adamw-"
+
+/* Of all predictions below. */
+#define GOLDEN_DIGEST 0x58333d4f162d2bfdULL
+
+static struct made *load(const char *name)
+{
+    struct made *made = calloc(1, sizeof *made);
+    struct mth_buffer file = {0};
+    struct mth_source source;
+    struct mth_error err = {0};
+    char path[200];
+    assert_non_null(made);
+    snprintf(path, sizeof path, STATES "%s.pt", name);
+    made->memory = mth_memory_create(0);
+    if (mth_file_read_all(path, made->memory, &file, &err))
+        fail_msg("%s", err.text);
+    made->data = malloc(file.n_bytes);
+    memcpy(made->data, file.data, file.n_bytes);
+    mth_source_memory(name, (struct mth_bytes){made->data, file.n_bytes}, &source);
+    struct mth_format_options options = {.raw_dtype = MTH_N_DTYPES};
+    if (mth_format_map(&source, &options, made->memory, &made->map, &err))
+        fail_msg("%s", err.text);
+    mth_memory_free(made->memory, file.data);
+    return made;
+}
+
+static uint8_t *bytes_of(const struct made *made, const char *name, size_t *n_elems)
+{
+    const struct mth_tensor *tensor = mth_region_map_find(&made->map, name);
+    assert_non_null(tensor);
+    *n_elems = (size_t)tensor->n_elems;
+    return made->data + made->map.regions[tensor->region].offset + tensor->offset_bytes;
+}
+
+static size_t assert_comes_back(const struct made *input, const struct made *base, const char *spec)
+{
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_bytes bytes = made_compress(memory, 2, 16384, spec, input, base, NULL);
+    made_assert_container(memory, 1, bytes, input, base);
+    size_t n_bytes = bytes.n_bytes;
+    made_container_free(bytes);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+    return n_bytes;
+}
+
+static void a_step_costs_its_gradients(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+        unsigned bits; /* at most, an element of w, m and v and the copy together */
+    } cases[] = {{"bf16-11", "bf16-12", 13}, {"fp32-11", "fp32-12", 29}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct made *before = load(cases[i].before), *after = load(cases[i].after);
+        size_t n_elems = 48 * 32 + 32 + 32 * 20 + 20;
+        size_t n_overhead =
+            (size_t)assert_comes_back(after, after, "balanced"); /* nothing has changed: frames alone */
+        size_t n_bytes = assert_comes_back(after, before, "balanced");
+        assert_true(n_bytes < n_overhead + n_elems * cases[i].bits / 8 + 1500);
+        assert_true(n_bytes < assert_comes_back(after, before, "ulp-rans,exponent-split+rans/store") * 3 / 5);
+        assert_comes_back(after, before, "max");
+        assert_comes_back(before, after, "balanced"); /* a step back is none */
+        made_free(before);
+        made_free(after);
+    }
+}
+
+static void what_groups_say_is_read(void **state)
+{
+    (void)state;
+    struct made *made = load("bf16-12");
+    size_t n_seen = 0;
+    for (size_t i = 0; i < made->map.n_tensors; i++) {
+        const struct mth_tensor *tensor = &made->map.tensors[i];
+        const struct mth_optimizer_group *group = mth_tensor_group(&made->map, tensor);
+        if (tensor->role != MTH_ROLE_ADAM_M)
+            continue;
+        assert_non_null(group);
+        assert_true(group->is_adam && group->beta1 == 0.9 && group->beta2 == 0.99 && group->eps == 1e-8 &&
+                    group->lr == 1e-3 / 12);
+        assert_true(group->weight_decay == (tensor->n_dims == 2 ? 0.1 : 0.0));
+        n_seen++;
+    }
+    assert_int_equal(n_seen, 4);
+    made_free(made);
+}
+
+/* The numbers of the fixture's second weight, for predictors. */
+static void the_arithmetic_is_that_of_torch(void **state)
+{
+    (void)state;
+    struct made *before = load("bf16-11"), *after = load("bf16-12");
+    size_t n, n_same = 0;
+    const uint8_t *w[2] = {bytes_of(before, "masters.0.weight", &n), bytes_of(after, "masters.0.weight", &n)};
+    const uint8_t *m = bytes_of(after, "optimizer.state.0.exp_avg", &n);
+    const uint8_t *v = bytes_of(after, "optimizer.state.0.exp_avg_sq", &n);
+    double lr = 1e-3 / 12;
+    const uint32_t settings[] = {mth_bits_of((float)(1 - lr * 0.1)),
+                                 mth_bits_of((float)-(lr / (1 - pow(0.9, 12)))),
+                                 mth_bits_of((float)sqrt(1 - pow(0.99, 12))), mth_bits_of((float)1e-8)};
+    const uint8_t *const inputs[] = {w[0], m, v};
+    uint8_t *predicted = malloc(4 * n);
+    mth_predict_adam_w(settings, inputs, n, predicted);
+    for (size_t i = 0; i < n; i++)
+        n_same += memcmp(predicted + 4 * i, w[1] + 4 * i, 4) == 0;
+    assert_int_equal(n, 48 * 32);
+    assert_true(n_same >= n - 3);
+    free(predicted);
+    made_free(before);
+    made_free(after);
+}
+
+static const uint32_t hard[] = {0,          0x80000000, 1,          0x80000001, 0x007fffff, 0x00800000,
+                                0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000,
+                                0x7f800001, 0xffffffff, 0x3f800000, 0x33800000, 0x7e967699, 0x0da24260};
+
+/* Every predictor, on every combination of values that are hard and some that are not. */
+static void predictions_are_the_same_bits_everywhere(void **state)
+{
+    (void)state;
+    enum { N = 1 << 15 };
+    static uint8_t values[4][4 * N], out[4 * N];
+    const uint8_t *const inputs[] = {values[0], values[1], values[2]};
+    static const uint32_t settings[][MTH_MAX_SETTINGS] = {{0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9},
+                                                          {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0},
+                                                          {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77},
+                                                          {0, 0, 0, 0}};
+    uint64_t digest = 0;
+    uint32_t x = 1;
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t i = 0; i < N; i++) {
+            x = x * 1664525 + 1013904223;
+            uint32_t bits = x >> 8 & 1 ? hard[(x >> 16) % (sizeof hard / sizeof hard[0])]
+                                       : (x & 0x807fffff) | (100 + (x >> 24) % 30) << 23;
+            mth_lane_store32(values[k] + 4 * i, bits);
+        }
+    }
+    for (uint64_t p = MTH_PREDICT_BF16_NEAREST; p < MTH_N_PREDICTORS; p++) {
+        for (size_t s = 0; s < sizeof settings / sizeof settings[0]; s++) {
+            const struct mth_predictor *predictor = mth_predictor_at(p);
+            predictor->predict(settings[s], inputs, N, out);
+            digest = mth_hash64(out, N * predictor->elem_bytes, digest);
+        }
+    }
+    assert_true(digest == GOLDEN_DIGEST);
+}
+
+/* Elements that no step made, in any tensor of the state, before or after. */
+static void whatever_a_state_holds_comes_back(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"optimizer.state.0.exp_avg",
+                                        "optimizer.state.0.exp_avg_sq",
+                                        "masters.0.weight",
+                                        "model.0.weight",
+                                        "optimizer.state.1.exp_avg_sq",
+                                        "masters.2.bias"};
+    for (size_t i = 0; i < 24; i++) {
+        struct made *before = load(i % 2 ? "bf16-11" : "fp32-11"),
+                    *after = load(i % 2 ? "bf16-12" : "fp32-12");
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            struct made *victim = made_random32() % 3 ? after : before;
+            size_t n_elems;
+            uint8_t *bytes = bytes_of(victim, names[k], &n_elems);
+            size_t width = k == 3 ? 2 : 4, every = (size_t)1 << made_random32() % 8;
+            for (size_t e = made_random32() % 8; e < n_elems; e += every)
+                memcpy(bytes + width * e, &hard[made_random32() % (sizeof hard / sizeof hard[0])], width);
+        }
+        assert_comes_back(after, before, i % 3 ? "balanced" : "max");
+        made_free(before);
+        made_free(after);
+    }
+}
+
+/* A rate, a step or a decay that is not what the step was made with: more bytes, the same tensors. */
+static void wrong_numbers_cost_bytes_alone(void **state)
+{
+    (void)state;
+    struct made *before = load("bf16-11"), *after = load("bf16-12");
+    size_t n_right = assert_comes_back(after, before, "balanced");
+    for (size_t i = 0; i < 6; i++) {
+        struct mth_optimizer_group saved = after->map.groups[0], *group = &after->map.groups[0];
+        *(i == 0   ? &group->lr
+          : i == 1 ? &group->weight_decay
+          : i == 2 ? &group->beta1
+          : i == 3 ? &group->beta2
+          : i == 4 ? &group->eps
+                   : &group->lr) = i == 5 ? NAN : 0.25;
+        size_t n_wrong = assert_comes_back(after, before, "balanced");
+        assert_true(n_wrong > n_right || i == 4);
+        after->map.groups[0] = saved;
+    }
+    size_t n;
+    uint8_t *step = bytes_of(after, "optimizer.state.0.step", &n);
+    mth_store32(step, mth_bits_of(13));
+    assert_true(assert_comes_back(after, before, "balanced") > n_right);
+    made_free(before);
+    made_free(after);
+}
+
+static void the_rate_may_be_the_base_s(void **state)
+{
+    (void)state;
+    struct made *before = load("bf16-11"), *after = load("bf16-12");
+    size_t n_right = assert_comes_back(after, before, "balanced");
+    for (size_t i = 0; i < after->map.n_groups; i++) {
+        before->map.groups[i].lr = after->map.groups[i].lr;
+        after->map.groups[i].lr = 1e-3 / 13;
+    }
+    assert_in_range(assert_comes_back(after, before, "balanced"), n_right - 50, n_right + 50);
+    made_free(before);
+    made_free(after);
+}
+
+static void a_wrong_base_of_a_state_is_refused(void **state)
+{
+    (void)state;
+    struct made *before = load("bf16-11"), *after = load("bf16-12");
+    struct mth_bytes bytes = made_compress(before->memory, 1, 0, "balanced", after, before, NULL);
+    size_t n, n_bytes = (size_t)after->map.n_bytes;
+    uint8_t *dst = malloc(n_bytes);
+    struct mth_error err = {0};
+    bytes_of(before, "optimizer.state.0.exp_avg_sq", &n)[17] ^= 1;
+    assert_int_equal(made_decompress(before->memory, 1, bytes, before, false, dst, n_bytes, &err),
+                     MTH_ERR_BASE);
+    assert_int_equal(made_decompress(before->memory, 1, bytes, NULL, false, dst, n_bytes, &err),
+                     MTH_ERR_BASE);
+    free(dst);
+    made_container_free(bytes);
+    made_free(before);
+    made_free(after);
+}
+
+static void damaged_states_are_refused_or_harmless(void **state)
+{
+    (void)state;
+    struct made *before = load("bf16-11"), *after = load("bf16-12");
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_bytes bytes = made_compress(memory, 1, 16384, "balanced", after, before, NULL);
+    size_t n_bytes = (size_t)after->map.n_bytes;
+    uint8_t *damaged = malloc(bytes.n_bytes), *dst = malloc(n_bytes);
+    for (size_t i = 0; i < 1500; i++) {
+        struct mth_error err = {0};
+        memcpy(damaged, bytes.data, bytes.n_bytes);
+        damaged[made_random32() % bytes.n_bytes] ^= (uint8_t)(1u << made_random32() % 8);
+        made_repair(damaged, bytes.n_bytes);
+        struct mth_bytes hostile = {damaged, bytes.n_bytes};
+        if (made_decompress(memory, 1, hostile, before, i % 2, dst, n_bytes, &err) == 0)
+            assert_memory_equal(dst, after->data, n_bytes);
+    }
+    free(damaged);
+    free(dst);
+    made_container_free(bytes);
+    made_free(before);
+    made_free(after);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_costs_its_gradients),
+        cmocka_unit_test(what_groups_say_is_read),
+        cmocka_unit_test(the_arithmetic_is_that_of_torch),
+        cmocka_unit_test(predictions_are_the_same_bits_everywhere),
+        cmocka_unit_test(whatever_a_state_holds_comes_back),
+        cmocka_unit_test(wrong_numbers_cost_bytes_alone),
+        cmocka_unit_test(the_rate_may_be_the_base_s),
+        cmocka_unit_test(a_wrong_base_of_a_state_is_refused),
+        cmocka_unit_test(damaged_states_are_refused_or_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
