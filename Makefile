@@ -118,6 +118,9 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
 	$(SAY) LINK $@
 	$(Q)$(LINK) -shared -o $@ $<
 
+# Roots that set errno are calls, and loops with calls are not vectorised.
+$(BUILD)/obj/transforms/predictors/%.o: private LOCAL_FLAGS := -fno-math-errno
+
 # Examples include <mithril.h>, as a program outside the tree does.
 $(BUILD)/obj/examples/%.o: private LOCAL_FLAGS := -Ipipeline
 $(EXAMPLES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libmithril.a

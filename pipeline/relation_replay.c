@@ -11,8 +11,8 @@ enum {
     N_PIECES = 4,
     PIECE_ELEMS = 64,
     N_SAMPLE = N_PIECES * PIECE_ELEMS,
-    MIN_ELEMS = MTH_MIN_RELATED_ELEMS,
-    MAX_SEARCHES = 4, /* for a scale, where none of those found fits */
+    LARGE_ELEMS = 4096,
+    MAX_SEARCHES = 4, /* for a scale, where none was found */
     MAX_SCALES = 4
 };
 
@@ -416,7 +416,7 @@ static int consider(struct search *s, const struct kept *kept, uint32_t param)
     uint32_t w = masters_of(s, map->tensors[param].region);
     p->group = mth_tensor_group(map, m);
     if (!p->group || !p->group->is_adam || !is_known(s, m) || !is_known(s, v) || m->n_elems != v->n_elems ||
-        m->n_elems < MIN_ELEMS || !is_plain(s, w, m->n_elems) || s->references[w] == MTH_NO_REFERENCE ||
+        m->n_elems < MTH_MIN_RELATED_ELEMS || !is_plain(s, w, m->n_elems) || s->references[w] == MTH_NO_REFERENCE ||
         m->region == v->region || w == m->region || w == v->region ||
         s->families->regions[m->region].family || s->families->regions[v->region].family ||
         s->families->regions[w].is_copy)
@@ -452,11 +452,12 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
         status = kept || !families->map->n_params ? MTH_OK : MTH_ERR_NO_MEMORY;
     }
     /* Those of many elements first: what they tell of the scale is surer. */
-    for (size_t i = 0; !status && kept && i < 2 * families->map->n_tensors; i++) {
-        uint32_t param = (uint32_t)(i % families->map->n_tensors);
-        bool is_large = families->map->tensors[param].n_elems >= 4096;
-        if (is_large == (i < families->map->n_tensors))
-            status = consider(s, &kept[param], param);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; !status && kept && i < families->map->n_tensors; i++) {
+            bool is_large = families->map->tensors[i].n_elems >= LARGE_ELEMS;
+            if (is_large == (pass == 0))
+                status = consider(s, &kept[i], (uint32_t)i);
+        }
     }
     mth_memory_free(families->memory, kept);
     mth_memory_free(families->memory, s);

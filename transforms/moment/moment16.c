@@ -9,12 +9,14 @@
  *           1 rest, 7 bits packed: sign, 6 bits of the mantissa; 0 where kept
  *           2 kept: the elements, 4 bytes each; the tail
  */
+#include "base/cpu.h"
 #include "transforms/moment/moment.h"
+#include "transforms/predictors/adam_kernels.h"
 
 #include <stdbool.h>
 
 enum { SIZES = 0, REST = 1, KEPT = 2 };
-enum { N_REST_BITS = 7, SIZE_BIAS = 128 };
+enum { N_REST_BITS = 7, SIZE_BIAS = 128, BLOCK_ELEMS = 512 };
 
 static const struct mth_reference_slot references[] = {
     {"m", "the moving average before the step"},
@@ -42,40 +44,54 @@ static int plan(const int64_t *values, const struct mth_symbol_type *type, size_
 }
 
 struct arithmetic {
+    const struct mth_adam_kernels *kernels;
     float weight, scale;
 };
 
 static struct arithmetic arithmetic_of(const int64_t *options)
 {
-    return (struct arithmetic){mth_float_of((uint32_t)options[MTH_MOMENT_WEIGHT]),
+    return (struct arithmetic){mth_adam_kernels_of(mth_cpu_features()),
+                               mth_float_of((uint32_t)options[MTH_MOMENT_WEIGHT]),
                                mth_float_of((uint32_t)options[MTH_MOMENT_SCALE])};
 }
 
-static uint32_t replay(const struct arithmetic *a, uint16_t gradient, float m0)
+static int32_t size_of(uint32_t gradient, uint32_t v0)
 {
-    return mth_bits_of(mth_adam_m(m0, mth_adam_scaled(gradient, a->scale), a->weight));
+    return (int32_t)(gradient >> 6 & 0x1ff) - mth_half_octave_of_root(v0) + SIZE_BIAS;
 }
 
-/* The gradient that gives m1, or one of its neighbours. */
-static bool find_gradient(const struct arithmetic *a, uint32_t m0_bits, uint32_t m1, uint16_t *gradient)
+/* The next gradient or the one before, where the nearest does not give m1. */
+static bool find_neighbour(const struct arithmetic *a, float m0, uint32_t m1, uint32_t *gradient)
 {
-    float m0 = mth_float_of(m0_bits);
-    uint16_t g = mth_adam_gradient16(mth_adam_gradient(m0, mth_float_of(m1), a->weight), a->scale);
-    for (int step = 0; step < 3; step++) {
-        *gradient = (uint16_t)(step == 2 ? g - 1 : g + step);
-        if (replay(a, *gradient, m0) == m1)
+    const uint16_t tried[] = {(uint16_t)(*gradient + 1), (uint16_t)(*gradient - 1)};
+    for (size_t i = 0; i < sizeof tried / sizeof tried[0]; i++) {
+        if (mth_bits_of(mth_adam_m(m0, mth_adam_scaled(tried[i], a->scale), a->weight)) == m1) {
+            *gradient = tried[i];
             return true;
+        }
     }
     return false;
 }
 
-/* The gradient of an element and its size, as forward would have it; false: it is kept. */
-static bool find(const struct arithmetic *a, uint32_t m0, uint32_t v0, uint32_t m1, uint16_t *gradient,
-                 int32_t *size)
+/* Elements that are looked at together. */
+struct block {
+    uint32_t gradients[BLOCK_ELEMS];
+    uint32_t fits[BLOCK_ELEMS]; /* 0: the element is kept */
+};
+
+/* What forward makes of n elements m1: their gradients, and which have one. */
+static void find(const struct arithmetic *a, const uint8_t *m, const uint8_t *v, const uint8_t *m1, size_t n,
+                 struct block *block)
 {
-    bool found = find_gradient(a, m0, m1, gradient);
-    *size = (*gradient >> 6 & 0x1ff) - mth_half_octave_of_root(v0) + SIZE_BIAS;
-    return found && *size >= 0 && *size < MTH_MOMENT_ESCAPE;
+    a->kernels->gradients16(a->weight, a->scale, m, m1, n, block->gradients, block->fits);
+    for (size_t i = 0; i < n; i++) {
+        if (!block->fits[i])
+            block->fits[i] = find_neighbour(a, mth_float_of(mth_lane_load32(m + 4 * i)),
+                                            mth_lane_load32(m1 + 4 * i), &block->gradients[i]);
+        int32_t size = size_of(block->gradients[i], mth_lane_load32(v + 4 * i));
+        if (size < 0 || size >= MTH_MOMENT_ESCAPE)
+            block->fits[i] = 0;
+    }
 }
 
 static int forward(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams)
@@ -88,22 +104,51 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     streams[KEPT].n_bytes = 0;
     if (streams[REST].n_bytes)
         memset(streams[REST].data, 0, streams[REST].n_bytes);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t m1 = mth_lane_load32(src + 4 * i);
-        uint16_t g;
-        int32_t size;
-        if (!find(&a, mth_lane_load32(m + 4 * i), mth_lane_load32(v + 4 * i), m1, &g, &size)) {
-            streams[SIZES].data[i] = MTH_MOMENT_ESCAPE;
-            mth_lane_store32(streams[KEPT].data + streams[KEPT].n_bytes, m1);
-            streams[KEPT].n_bytes += 4;
-            continue;
+    for (size_t at = 0; at < n; at += BLOCK_ELEMS) {
+        size_t n_block = n - at < BLOCK_ELEMS ? n - at : BLOCK_ELEMS;
+        struct block block;
+        find(&a, m + 4 * at, v + 4 * at, src + 4 * at, n_block, &block);
+        for (size_t i = 0; i < n_block; i++) {
+            uint32_t g = block.gradients[i];
+            if (!block.fits[i]) {
+                streams[SIZES].data[at + i] = MTH_MOMENT_ESCAPE;
+                memcpy(streams[KEPT].data + streams[KEPT].n_bytes, src + 4 * (at + i), 4);
+                streams[KEPT].n_bytes += 4;
+                continue;
+            }
+            streams[SIZES].data[at + i] = (uint8_t)size_of(g, mth_lane_load32(v + 4 * (at + i)));
+            mth_packed_put(streams[REST].data, at + i, N_REST_BITS, g >> 15 << 6 | (g & 0x3f));
         }
-        streams[SIZES].data[i] = (uint8_t)size;
-        mth_packed_put(streams[REST].data, i, N_REST_BITS, (uint32_t)(g >> 15 << 6 | (g & 0x3f)));
     }
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
     return MTH_OK;
+}
+
+/* The gradients that streams hold for elements from at on; false for what is no gradient. */
+static bool read_gradients(const struct mth_bytes *streams, const uint8_t *v, size_t at, size_t n,
+                           struct block *block)
+{
+    bool sound = true;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t size = streams[SIZES].data[at + i];
+        uint32_t rest = mth_packed_get(streams[REST].data, at + i, N_REST_BITS);
+        int32_t top = size - SIZE_BIAS + mth_half_octave_of_root(mth_lane_load32(v + 4 * (at + i)));
+        block->fits[i] = size != MTH_MOMENT_ESCAPE;
+        sound = sound && (block->fits[i] ? top >= 0 && top <= 0x1ff : rest == 0);
+        block->gradients[i] = block->fits[i] ? rest >> 6 << 15 | ((uint32_t)top & 0x1ff) << 6 | (rest & 0x3f) : 0;
+    }
+    return sound;
+}
+
+/* Would forward have made the same of these elements? Of gradients that give the same moment one stands for it. */
+static bool are_those_of_forward(const struct block *block, const struct block *again, size_t n)
+{
+    bool same = true;
+    for (size_t i = 0; i < n; i++)
+        same = same && !block->fits[i] == !again->fits[i] &&
+               (!block->fits[i] || block->gradients[i] == again->gradients[i]);
+    return same;
 }
 
 static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
@@ -113,31 +158,23 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
     size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, used = 0;
     if (!mth_packed_ends_clean(streams[REST].data, n, N_REST_BITS))
         return MTH_ERR_CORRUPT;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t m0 = mth_lane_load32(m + 4 * i), v0 = mth_lane_load32(v + 4 * i), m1;
-        uint16_t g, again;
-        int32_t size_again;
-        uint8_t size = streams[SIZES].data[i];
-        uint32_t rest = mth_packed_get(streams[REST].data, i, N_REST_BITS);
-        if (size == MTH_MOMENT_ESCAPE) {
-            if (rest || streams[KEPT].n_bytes - used < 4)
+    for (size_t at = 0; at < n; at += BLOCK_ELEMS) {
+        size_t n_block = n - at < BLOCK_ELEMS ? n - at : BLOCK_ELEMS;
+        struct block block, again;
+        if (!read_gradients(streams, v, at, n_block, &block))
+            return MTH_ERR_CORRUPT;
+        a.kernels->moments16(a.weight, a.scale, m + 4 * at, block.gradients, n_block, dst + 4 * at);
+        for (size_t i = 0; i < n_block; i++) {
+            if (block.fits[i])
+                continue;
+            if (streams[KEPT].n_bytes - used < 4)
                 return MTH_ERR_CORRUPT;
-            m1 = mth_lane_load32(streams[KEPT].data + used);
+            memcpy(dst + 4 * (at + i), streams[KEPT].data + used, 4);
             used += 4;
-            if (find(&a, m0, v0, m1, &again, &size_again))
-                return MTH_ERR_CORRUPT;
-            mth_lane_store32(dst + 4 * i, m1);
-            continue;
         }
-        int32_t top = size - SIZE_BIAS + mth_half_octave_of_root(v0);
-        if (top < 0 || top > 0x1ff)
+        find(&a, m + 4 * at, v + 4 * at, dst + 4 * at, n_block, &again);
+        if (!are_those_of_forward(&block, &again, n_block))
             return MTH_ERR_CORRUPT;
-        g = (uint16_t)(rest >> 6 << 15 | (uint32_t)top << 6 | (rest & 0x3f));
-        m1 = replay(&a, g, mth_float_of(m0));
-        /* Where several gradients give the same, one of them stands for it. */
-        if (!find(&a, m0, v0, m1, &again, &size_again) || again != g)
-            return MTH_ERR_CORRUPT;
-        mth_lane_store32(dst + 4 * i, m1);
     }
     if (streams[KEPT].n_bytes - used != n_tail)
         return MTH_ERR_CORRUPT;

@@ -1,0 +1,28 @@
+/* Loops over a step of Adam: one table an instruction set, all with the same bits. */
+#ifndef MTH_TRANSFORMS_ADAM_KERNELS_H
+#define MTH_TRANSFORMS_ADAM_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct mth_adam_kernels {
+    const char *name; /* "avx2" */
+    /* As the predictors of predictor.h. */
+    void (*v)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+    void (*w)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+    /* The bf16 gradients, each in 32 bits, that made m1 of m0 if any did; and which of them do: all bits, or 0.
+     * Shape: m0, m1: n elements; gradients, fits: n */
+    void (*gradients16)(float weight, float scale, const uint8_t *m0, const uint8_t *m1, size_t n,
+                        uint32_t *gradients, uint32_t *fits);
+    /* What gradients make of m0. out: n elements */
+    void (*moments16)(float weight, float scale, const uint8_t *m0, const uint32_t *gradients, size_t n, uint8_t *out);
+};
+
+extern const struct mth_adam_kernels mth_adam_kernels_portable;
+extern const struct mth_adam_kernels mth_adam_kernels_avx2;   /* empty where it can not be compiled */
+extern const struct mth_adam_kernels mth_adam_kernels_avx512; /* the same */
+
+/* The best of a set of CPU features (mth_cpu_features()). */
+const struct mth_adam_kernels *mth_adam_kernels_of(unsigned features);
+
+#endif
