@@ -12,6 +12,8 @@ enum {
     PIECE_ELEMS = 64,
     N_SAMPLE = N_PIECES * PIECE_ELEMS,
     LARGE_ELEMS = 4096,
+    N_WITNESSES = 16,
+    N_SCALES = 1 << 21,
     MAX_SEARCHES = 4, /* for a scale, where none was found */
     MAX_SCALES = 4
 };
@@ -202,12 +204,34 @@ static size_t best_known(const struct parameter *p, float weight, size_t *best, 
     return n;
 }
 
-/* How far a value is from one of bf16, as a share of it. The value is normal. */
-static double off_bf16(double value)
+/* How far a normal value is from one of bf16, in units of the last of 52 bits of its mantissa. */
+static uint64_t off_bf16(double value)
 {
-    int exponent;
-    double mantissa = frexp(value, &exponent) * 256;
-    return fabs(mantissa - floor(mantissa + 0.5)) / mantissa;
+    enum { N_CUT_BITS = 52 - 7 };
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t rest = bits & (((uint64_t)1 << N_CUT_BITS) - 1), other = ((uint64_t)1 << N_CUT_BITS) - rest;
+    return rest < other ? rest : other;
+}
+
+/* The gradients that are known best, and how far from a bf16 value each may seem to be. */
+struct witnesses {
+    double gradients[N_WITNESSES];
+    uint64_t off[N_WITNESSES];
+};
+
+static bool all_agree(const struct witnesses *witnesses, double inverse)
+{
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        if (off_bf16(witnesses->gradients[i] * inverse) > witnesses->off[i])
+            return false;
+    }
+    return true;
+}
+
+static double inverse_at(uint32_t step)
+{
+    return 1 + step * (1.0 / N_SCALES);
 }
 
 /*
@@ -216,28 +240,34 @@ static double off_bf16(double value)
  */
 static bool find_scale(const struct parameter *p, float weight, float *scale)
 {
-    enum { N_BEST = 16, N_STEPS_LOG2 = 21, NEIGHBOURS = 8, MAX_TRIED = 64 };
-    size_t best[N_BEST], n_tried = 0, most = 0;
-    double errors[N_BEST], gradients[N_BEST];
-    size_t n = best_known(p, weight, best, errors, N_BEST);
-    if (n < N_BEST)
+    enum { NEIGHBOURS = 8, MAX_TRIED = 64, N_AT_ONCE = 256 };
+    struct witnesses witnesses;
+    size_t best[N_WITNESSES], n_tried = 0, most = 0;
+    double errors[N_WITNESSES];
+    if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
         return false;
-    for (size_t i = 0; i < n; i++)
-        gradients[i] = fabs(gradient_of(p, best[i], weight));
-    for (uint32_t step = 0; step < (uint32_t)1 << N_STEPS_LOG2 && n_tried < MAX_TRIED; step++) {
-        double inverse = 1 + step * (1.0 / ((uint32_t)1 << N_STEPS_LOG2));
-        size_t i = 0;
-        while (i < n && off_bf16(gradients[i] * inverse) <= errors[i] + 0x1p-21)
-            i++;
-        if (i < n)
-            continue;
-        n_tried++;
-        uint32_t middle = mth_bits_of((float)(1 / inverse));
-        for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-            size_t exact = count_exact(p, weight, mth_float_of(bits));
-            if (exact > most) {
-                most = exact;
-                *scale = mth_float_of(bits);
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        /* A significand is below 2. */
+        double off = (errors[i] + 0x1p-21) * 0x1p53;
+        witnesses.gradients[i] = fabs(gradient_of(p, best[i], weight));
+        witnesses.off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
+    }
+    for (uint32_t first = 0; first < N_SCALES && n_tried < MAX_TRIED; first += N_AT_ONCE) {
+        /* Most fail at the first. */
+        bool agrees[N_AT_ONCE];
+        for (uint32_t i = 0; i < N_AT_ONCE; i++)
+            agrees[i] = off_bf16(witnesses.gradients[0] * inverse_at(first + i)) <= witnesses.off[0];
+        for (uint32_t i = 0; i < N_AT_ONCE; i++) {
+            if (!agrees[i] || !all_agree(&witnesses, inverse_at(first + i)))
+                continue;
+            n_tried++;
+            uint32_t middle = mth_bits_of((float)(1 / inverse_at(first + i)));
+            for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
+                size_t exact = count_exact(p, weight, mth_float_of(bits));
+                if (exact > most) {
+                    most = exact;
+                    *scale = mth_float_of(bits);
+                }
             }
         }
     }
