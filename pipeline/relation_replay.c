@@ -446,8 +446,8 @@ static int consider(struct search *s, const struct kept *kept, uint32_t param)
     uint32_t w = masters_of(s, map->tensors[param].region);
     p->group = mth_tensor_group(map, m);
     if (!p->group || !p->group->is_adam || !is_known(s, m) || !is_known(s, v) || m->n_elems != v->n_elems ||
-        m->n_elems < MTH_MIN_RELATED_ELEMS || !is_plain(s, w, m->n_elems) || s->references[w] == MTH_NO_REFERENCE ||
-        m->region == v->region || w == m->region || w == v->region ||
+        m->n_elems < MTH_MIN_RELATED_ELEMS || !is_plain(s, w, m->n_elems) ||
+        s->references[w] == MTH_NO_REFERENCE || m->region == v->region || w == m->region || w == v->region ||
         s->families->regions[m->region].family || s->families->regions[v->region].family ||
         s->families->regions[w].is_copy)
         return MTH_OK;

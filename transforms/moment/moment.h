@@ -32,26 +32,32 @@ MTH_ALWAYS_INLINE size_t mth_packed_bytes(size_t n, unsigned bits)
     return n / 8 * bits + (n % 8 * bits + 7) / 8;
 }
 
-/* Symbol i of those that are packed bits each, low bits first. */
-MTH_ALWAYS_INLINE uint32_t mth_packed_get(const uint8_t *packed, size_t i, unsigned bits)
+enum { MTH_MOMENT_BLOCK_ELEMS = 512 }; /* looked at together; whole groups of 8 symbols */
+
+/* Symbols first .. first + n - 1 of those that are packed bits (at most 7) each, low bits first. first: a multiple of 8. */
+MTH_ALWAYS_INLINE void mth_unpack(const uint8_t *packed, size_t first, size_t n, unsigned bits,
+                                  uint8_t *symbols)
 {
-    const uint8_t *group = packed + i / 8 * bits;
-    unsigned at = (unsigned)(i % 8) * bits;
-    uint32_t word = group[at / 8];
-    if (at % 8 + bits > 8)
-        word |= (uint32_t)group[at / 8 + 1] << 8;
-    return word >> at % 8 & ((1u << bits) - 1);
+    const uint8_t *group = packed + first / 8 * bits;
+    for (size_t i = 0; i < n; i += 8, group += bits) {
+        size_t n_group = n - i < 8 ? n - i : 8;
+        uint64_t word = mth_lane_load_part(group, n_group == 8 ? bits : mth_packed_bytes(n_group, bits));
+        for (size_t k = 0; k < n_group; k++)
+            symbols[i + k] = (uint8_t)(word >> k * bits & ((1u << bits) - 1));
+    }
 }
 
-/* To bytes that are zero. */
-MTH_ALWAYS_INLINE void mth_packed_put(uint8_t *packed, size_t i, unsigned bits, uint32_t symbol)
+MTH_ALWAYS_INLINE void mth_pack(const uint8_t *symbols, size_t first, size_t n, unsigned bits,
+                                uint8_t *packed)
 {
-    uint8_t *group = packed + i / 8 * bits;
-    unsigned at = (unsigned)(i % 8) * bits;
-    uint32_t word = symbol << at % 8;
-    group[at / 8] |= (uint8_t)word;
-    if (at % 8 + bits > 8)
-        group[at / 8 + 1] |= (uint8_t)(word >> 8);
+    uint8_t *group = packed + first / 8 * bits;
+    for (size_t i = 0; i < n; i += 8, group += bits) {
+        size_t n_group = n - i < 8 ? n - i : 8;
+        uint64_t word = 0;
+        for (size_t k = 0; k < n_group; k++)
+            word |= (uint64_t)symbols[i + k] << k * bits;
+        mth_lane_store_part(group, word, n_group == 8 ? bits : mth_packed_bytes(n_group, bits));
+    }
 }
 
 /* Are the bits behind the last symbol zero? */

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 enum { SIZES = 0, REST = 1, KEPT = 2 };
-enum { N_REST_BITS = 7, SIZE_BIAS = 128, BLOCK_ELEMS = 512 };
+enum { N_REST_BITS = 7, SIZE_BIAS = 128 };
 
 static const struct mth_reference_slot references[] = {
     {"m", "the moving average before the step"},
@@ -75,8 +75,8 @@ static bool find_neighbour(const struct arithmetic *a, float m0, uint32_t m1, ui
 
 /* Elements that are looked at together. */
 struct block {
-    uint32_t gradients[BLOCK_ELEMS];
-    uint32_t fits[BLOCK_ELEMS]; /* 0: the element is kept */
+    uint32_t gradients[MTH_MOMENT_BLOCK_ELEMS];
+    uint32_t fits[MTH_MOMENT_BLOCK_ELEMS]; /* all bits; 0: the element is kept */
 };
 
 /* What forward makes of n elements m1: their gradients, and which have one. */
@@ -86,11 +86,12 @@ static void find(const struct arithmetic *a, const uint8_t *m, const uint8_t *v,
     a->kernels->gradients16(a->weight, a->scale, m, m1, n, block->gradients, block->fits);
     for (size_t i = 0; i < n; i++) {
         if (!block->fits[i])
-            block->fits[i] = find_neighbour(a, mth_float_of(mth_lane_load32(m + 4 * i)),
-                                            mth_lane_load32(m1 + 4 * i), &block->gradients[i]);
+            block->fits[i] = 0 - (uint32_t)find_neighbour(a, mth_float_of(mth_lane_load32(m + 4 * i)),
+                                                          mth_lane_load32(m1 + 4 * i), &block->gradients[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
         int32_t size = size_of(block->gradients[i], mth_lane_load32(v + 4 * i));
-        if (size < 0 || size >= MTH_MOMENT_ESCAPE)
-            block->fits[i] = 0;
+        block->fits[i] &= 0 - (uint32_t)(size >= 0 && size < MTH_MOMENT_ESCAPE);
     }
 }
 
@@ -102,23 +103,24 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     streams[SIZES].n_bytes = n;
     streams[REST].n_bytes = job->plans[REST].n_bytes;
     streams[KEPT].n_bytes = 0;
-    if (streams[REST].n_bytes)
-        memset(streams[REST].data, 0, streams[REST].n_bytes);
-    for (size_t at = 0; at < n; at += BLOCK_ELEMS) {
-        size_t n_block = n - at < BLOCK_ELEMS ? n - at : BLOCK_ELEMS;
+    for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
+        size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         struct block block;
+        uint8_t rest[MTH_MOMENT_BLOCK_ELEMS];
         find(&a, m + 4 * at, v + 4 * at, src + 4 * at, n_block, &block);
         for (size_t i = 0; i < n_block; i++) {
             uint32_t g = block.gradients[i];
             if (!block.fits[i]) {
+                rest[i] = 0;
                 streams[SIZES].data[at + i] = MTH_MOMENT_ESCAPE;
                 memcpy(streams[KEPT].data + streams[KEPT].n_bytes, src + 4 * (at + i), 4);
                 streams[KEPT].n_bytes += 4;
                 continue;
             }
             streams[SIZES].data[at + i] = (uint8_t)size_of(g, mth_lane_load32(v + 4 * (at + i)));
-            mth_packed_put(streams[REST].data, at + i, N_REST_BITS, g >> 15 << 6 | (g & 0x3f));
+            rest[i] = (uint8_t)(g >> 15 << 6 | (g & 0x3f));
         }
+        mth_pack(rest, at, n_block, N_REST_BITS, streams[REST].data);
     }
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
@@ -129,26 +131,29 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
 static bool read_gradients(const struct mth_bytes *streams, const uint8_t *v, size_t at, size_t n,
                            struct block *block)
 {
-    bool sound = true;
+    uint8_t rests[MTH_MOMENT_BLOCK_ELEMS];
+    const uint8_t *sizes = streams[SIZES].data + at;
+    uint32_t unsound = 0;
+    mth_unpack(streams[REST].data, at, n, N_REST_BITS, rests);
     for (size_t i = 0; i < n; i++) {
-        uint8_t size = streams[SIZES].data[at + i];
-        uint32_t rest = mth_packed_get(streams[REST].data, at + i, N_REST_BITS);
-        int32_t top = size - SIZE_BIAS + mth_half_octave_of_root(mth_lane_load32(v + 4 * (at + i)));
-        block->fits[i] = size != MTH_MOMENT_ESCAPE;
-        sound = sound && (block->fits[i] ? top >= 0 && top <= 0x1ff : rest == 0);
-        block->gradients[i] = block->fits[i] ? rest >> 6 << 15 | ((uint32_t)top & 0x1ff) << 6 | (rest & 0x3f) : 0;
+        uint32_t rest = rests[i], fits = 0 - (uint32_t)(sizes[i] != MTH_MOMENT_ESCAPE);
+        uint32_t top =
+            (uint32_t)(sizes[i] - SIZE_BIAS + mth_half_octave_of_root(mth_lane_load32(v + 4 * (at + i))));
+        block->fits[i] = fits;
+        unsound |= (fits & (top & ~0x1ffu)) | (~fits & rest);
+        block->gradients[i] = fits & (rest >> 6 << 15 | (top & 0x1ff) << 6 | (rest & 0x3f));
     }
-    return sound;
+    return unsound == 0;
 }
 
 /* Would forward have made the same of these elements? Of gradients that give the same moment one stands for it. */
 static bool are_those_of_forward(const struct block *block, const struct block *again, size_t n)
 {
-    bool same = true;
+    uint32_t differs = 0;
     for (size_t i = 0; i < n; i++)
-        same = same && !block->fits[i] == !again->fits[i] &&
-               (!block->fits[i] || block->gradients[i] == again->gradients[i]);
-    return same;
+        differs |= (block->fits[i] ^ again->fits[i]) |
+                   (block->fits[i] & (block->gradients[i] ^ again->gradients[i]));
+    return differs == 0;
 }
 
 static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
@@ -158,8 +163,8 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
     size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, used = 0;
     if (!mth_packed_ends_clean(streams[REST].data, n, N_REST_BITS))
         return MTH_ERR_CORRUPT;
-    for (size_t at = 0; at < n; at += BLOCK_ELEMS) {
-        size_t n_block = n - at < BLOCK_ELEMS ? n - at : BLOCK_ELEMS;
+    for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
+        size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         struct block block, again;
         if (!read_gradients(streams, v, at, n_block, &block))
             return MTH_ERR_CORRUPT;

@@ -87,8 +87,7 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     for (size_t s = FIRST_CLASS; s < N_STREAMS; s++)
         streams[s].n_bytes = 0;
     streams[REST].n_bytes = job->plans[REST].n_bytes;
-    if (streams[REST].n_bytes)
-        memset(low, 0, streams[REST].n_bytes);
+    uint8_t high[MTH_MOMENT_BLOCK_ELEMS];
     for (size_t i = 0; i < n; i++) {
         uint32_t m1 = mth_lane_load32(src + 4 * i);
         struct expected e = expect(&a, mth_lane_load32(m + 4 * i), mth_lane_load32(v + 4 * i));
@@ -98,11 +97,15 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
             *symbol = MTH_MOMENT_ESCAPE;
             mth_lane_store32(streams[KEPT].data + streams[KEPT].n_bytes, m1);
             streams[KEPT].n_bytes += 4;
-            continue;
+            m1 = 0;
+        } else {
+            *symbol = (uint8_t)((uint32_t)size << 1 | (m1 >> 31 ^ e.sign));
         }
-        *symbol = (uint8_t)((uint32_t)size << 1 | (m1 >> 31 ^ e.sign));
+        size_t inside = i % MTH_MOMENT_BLOCK_ELEMS;
         mth_lane_store16(low + 2 * i, (uint16_t)m1);
-        mth_packed_put(packed, i, N_PACKED_BITS, m1 >> N_LOW_BITS & 0x3f);
+        high[inside] = (uint8_t)(m1 >> N_LOW_BITS & 0x3f);
+        if (inside == MTH_MOMENT_BLOCK_ELEMS - 1 || i + 1 == n)
+            mth_pack(high, i - inside, inside + 1, N_PACKED_BITS, packed);
     }
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
@@ -117,13 +120,17 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
     const uint8_t *low = streams[REST].data, *packed = low + 2 * n;
     if (!mth_packed_ends_clean(packed, n, N_PACKED_BITS))
         return MTH_ERR_CORRUPT;
+    uint8_t high[MTH_MOMENT_BLOCK_ELEMS];
     for (size_t i = 0; i < n; i++) {
         struct expected e = expect(&a, mth_lane_load32(m + 4 * i), mth_lane_load32(v + 4 * i));
+        size_t inside = i % MTH_MOMENT_BLOCK_ELEMS;
+        if (inside == 0)
+            mth_unpack(packed, i, n - i < MTH_MOMENT_BLOCK_ELEMS ? n - i : MTH_MOMENT_BLOCK_ELEMS,
+                       N_PACKED_BITS, high);
         if (used[e.stream] == streams[e.stream].n_bytes)
             return MTH_ERR_CORRUPT;
         uint8_t symbol = streams[e.stream].data[used[e.stream]++];
-        uint32_t rest = (uint32_t)mth_lane_load16(low + 2 * i) | mth_packed_get(packed, i, N_PACKED_BITS)
-                                                                     << N_LOW_BITS;
+        uint32_t rest = mth_lane_load16(low + 2 * i) | (uint32_t)high[inside] << N_LOW_BITS;
         if (symbol == MTH_MOMENT_ESCAPE) {
             if (rest || streams[KEPT].n_bytes - used[KEPT] < 4)
                 return MTH_ERR_CORRUPT;

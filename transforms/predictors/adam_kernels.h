@@ -15,7 +15,8 @@ struct mth_adam_kernels {
     void (*gradients16)(float weight, float scale, const uint8_t *m0, const uint8_t *m1, size_t n,
                         uint32_t *gradients, uint32_t *fits);
     /* What gradients make of m0. out: n elements */
-    void (*moments16)(float weight, float scale, const uint8_t *m0, const uint32_t *gradients, size_t n, uint8_t *out);
+    void (*moments16)(float weight, float scale, const uint8_t *m0, const uint32_t *gradients, size_t n,
+                      uint8_t *out);
 };
 
 extern const struct mth_adam_kernels mth_adam_kernels_portable;

@@ -9,22 +9,26 @@ MTH_ALWAYS_INLINE float v_of(float v0, float gradient, float decay, float share)
     return mth_fma(share * gradient, gradient, v0 * decay);
 }
 
-MTH_KERNEL static void v32(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *restrict out)
+MTH_KERNEL static void v32(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                           uint8_t *restrict out)
 {
-    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]);
+    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]),
+          share = mth_float_of(settings[2]);
     const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2];
     for (size_t i = 0; i < n; i++) {
-        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)), m1 = mth_float_of(mth_lane_load32(after + 4 * i));
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              m1 = mth_float_of(mth_lane_load32(after + 4 * i));
         float gradient = (float)mth_adam_gradient(m0, m1, weight);
         float v0 = mth_float_of(mth_lane_load32(v + 4 * i));
         mth_lane_store32(out + 4 * i, mth_bits_of(v_of(v0, gradient, decay, share)));
     }
 }
 
-MTH_KERNEL static void v16(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *restrict out)
+MTH_KERNEL static void v16(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                           uint8_t *restrict out)
 {
-    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]),
-          scale = mth_float_of(settings[3]);
+    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]),
+          share = mth_float_of(settings[2]), scale = mth_float_of(settings[3]);
     const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2];
     for (size_t i = 0; i < n; i++) {
         float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
@@ -48,13 +52,15 @@ MTH_KERNEL static void v(const uint32_t *settings, const uint8_t *const *inputs,
         v32(settings, inputs, n, out);
 }
 
-MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *restrict out)
+MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                         uint8_t *restrict out)
 {
-    float decay = mth_float_of(settings[0]), step = mth_float_of(settings[1]), bias = mth_float_of(settings[2]),
-          eps = mth_float_of(settings[3]);
+    float decay = mth_float_of(settings[0]), step = mth_float_of(settings[1]),
+          bias = mth_float_of(settings[2]), eps = mth_float_of(settings[3]);
     const uint8_t *restrict before = inputs[0], *restrict m = inputs[1], *restrict squares = inputs[2];
     for (size_t i = 0; i < n; i++) {
-        float w0 = mth_float_of(mth_lane_load32(before + 4 * i)), m1 = mth_float_of(mth_lane_load32(m + 4 * i));
+        float w0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              m1 = mth_float_of(mth_lane_load32(m + 4 * i));
         float v1 = mth_float_of(mth_lane_load32(squares + 4 * i));
         float w1 = w0 * decay + (step * m1) / (sqrtf(v1) / bias + eps);
         mth_lane_store32(out + 4 * i, mth_bits_of(w1));
