@@ -84,6 +84,17 @@ static int add(struct mth_relations *relations, const struct mth_region_map *map
     return MTH_OK;
 }
 
+/* What codes steps from a prediction: where it is a candidate as well, that; where it does not take a dtype, what does. */
+static uint8_t spec_of_steps(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
+{
+    uint8_t spec = 0;
+    if (!mth_pipeline_accepts(planner->specs[MTH_PLAN_STEPS], mth_symbol_type_of(dtype)))
+        return (uint8_t)mth_bundle_planner_alone(planner, dtype);
+    while (planner->specs[spec] != planner->specs[MTH_PLAN_STEPS])
+        spec++;
+    return spec;
+}
+
 int mth_relations_settle(struct mth_relations *relations, const struct mth_families *families,
                          struct mth_bundle_planner *planner)
 {
@@ -99,12 +110,8 @@ int mth_relations_settle(struct mth_relations *relations, const struct mth_famil
             struct mth_related *member = &family->members[m];
             bool has_reference;
             if (member->n_inputs) {
-                enum mth_dtype dtype = map->regions[member->region].dtype;
-                bool takes_steps =
-                    mth_pipeline_accepts(planner->specs[MTH_PLAN_STEPS], mth_symbol_type_of(dtype));
                 if (member->predictor != MTH_PREDICT_NOTHING)
-                    member->spec =
-                        (uint8_t)(takes_steps ? MTH_PLAN_STEPS : mth_bundle_planner_alone(planner, dtype));
+                    member->spec = spec_of_steps(planner, map->regions[member->region].dtype);
                 continue;
             }
             member->spec = (uint8_t)mth_bundle_planner_spec(planner, member->region, &has_reference);

@@ -233,6 +233,28 @@ static void the_rate_may_be_the_base_s(void **state)
     made_free(after);
 }
 
+/* Containers as they were first written. */
+static void containers_of_states_decode_for_good(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"bf16", "fp32"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char name[100], path[200];
+        struct mth_buffer file = {0};
+        struct mth_error err = {0};
+        snprintf(name, sizeof name, "%s-11", kinds[i]);
+        struct made *before = load(name);
+        snprintf(name, sizeof name, "%s-12", kinds[i]);
+        struct made *after = load(name);
+        snprintf(path, sizeof path, STATES "%s-12.mth", kinds[i]);
+        assert_int_equal(mth_file_read_all(path, before->memory, &file, &err), 0);
+        made_assert_container(before->memory, 1, (struct mth_bytes){file.data, file.n_bytes}, after, before);
+        mth_memory_free(before->memory, file.data);
+        made_free(before);
+        made_free(after);
+    }
+}
+
 static void a_wrong_base_of_a_state_is_refused(void **state)
 {
     (void)state;
@@ -288,6 +310,7 @@ int main(void)
         cmocka_unit_test(whatever_a_state_holds_comes_back),
         cmocka_unit_test(wrong_numbers_cost_bytes_alone),
         cmocka_unit_test(the_rate_may_be_the_base_s),
+        cmocka_unit_test(containers_of_states_decode_for_good),
         cmocka_unit_test(a_wrong_base_of_a_state_is_refused),
         cmocka_unit_test(damaged_states_are_refused_or_harmless),
     };

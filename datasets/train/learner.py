@@ -2,6 +2,7 @@
 
 Precision is one of
     fp32         the parameters are the masters
+    autocast     the same, but products are computed in bf16: gradients of matrices are bf16 values
     mixed        the model is bf16; gradients are bf16; fp32 masters take the step and are rounded into the model
     bf16-native  the model is bf16 and the optimizer steps in bf16: what is below half a ULP is lost for good
 """
@@ -43,9 +44,10 @@ class Learner:
             adapters.train_only(model, phase["train_only"])
         if "lora" in phase:
             adapters.add_lora(model, **phase["lora"])
-        if self.precision != "fp32":
+        is_wide = self.precision in ("fp32", "autocast")
+        if not is_wide:
             model.to(torch.bfloat16)
-        self.call = model if self.precision == "fp32" else _Widened(model)
+        self.call = model if is_wide else _Widened(model)
         self.masters = None
         if self.precision == "mixed":
             self.masters = {name: p.detach().float() for name, p in model.named_parameters()}
@@ -76,7 +78,8 @@ class Learner:
         """One step down the gradient of loss_of(model); the loss, and the norm before clipping (None: not clipped)."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss = loss_of(self.call)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "autocast"):
+            loss = loss_of(self.call)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
         if self.masters is not None:

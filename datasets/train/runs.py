@@ -155,6 +155,20 @@ RUNS = {
              "precision": "mixed", "checkpoints": [60, 61, 70], "log_every": 10},
         ],
     },
+    # bf16 products, fp32 weights: what most training does. Whole states, 1 and 10 steps apart, at two rates;
+    # Adam's second moment is long.
+    "gpt-autocast": {
+        "title": "GPT of 10.7 M parameters, bf16 autocast, whole training states",
+        "model": SMALL_GPT, "optimizer": {**OPTIMIZER, "beta2": 0.999}, "seed": 20240311, "batch_windows": 4,
+        "starts_from": PRETRAINED, "validate_every": 70, "validation_windows": 64, "save_state_every": 35,
+        "is_committed": False, "formats": ["bf16", "training-pt"],
+        "phases": [
+            {"name": "3e-5", "text": "library", "steps": 70, "schedule": "constant", "peak_lr": 3e-5,
+             "precision": "autocast", "checkpoints": [60, 61, 70], "log_every": 10},
+            {"name": "3e-4", "text": "library", "steps": 70, "schedule": "constant", "peak_lr": 3e-4,
+             "precision": "autocast", "checkpoints": [60, 61, 70], "log_every": 10},
+        ],
+    },
     # No masters: most steps are below half a ULP and lost. Its pairs prove nothing, and say so by this name.
     "gpt-bf16-native": {
         "title": "GPT of 10.7 M parameters, bf16-native: no fp32 masters",
