@@ -79,8 +79,9 @@ static const struct mth_preset presets[] = {
     },
     {
         .name = "balanced",
-        .summary =
-            "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its exponents",
+        .summary = "exponents coded, signs and mantissas kept; against a base, steps in ULPs given its "
+                   "exponents; copies, "
+                   "and steps of Adam, redone",
         .source = NULL,
         .spec = "exponent-split+rans/store,related",
         .delta = "ulp-rans,exponent-split+rans/store,related",
