@@ -5,6 +5,7 @@
 #ifndef MTH_HARNESS_BENCH_H
 #define MTH_HARNESS_BENCH_H
 
+#include "base/hash.h"
 #include "harness/checkpoint_file.h"
 #include "harness/datasets.h"
 #include "harness/json_writer.h"
@@ -100,6 +101,8 @@ struct mth_bench_case {
     size_t n_cells;
     /* Known once it was measured. */
     uint64_t raw_bytes;
+    char hash[MTH_DIGEST_HEX_BYTES]; /* of the checkpoint; "" until it is loaded */
+    char base_hash[MTH_DIGEST_HEX_BYTES];
     size_t n_tensors;
     const char *main_dtype; /* the dtype of most bytes */
     double bound_ratio;
@@ -133,9 +136,10 @@ struct mth_bench_config {
     double cell_seconds; /* after this much time a cell gets no more than three samples */
     uint64_t seed;
     size_t n_threads;
-    size_t chunk_bytes; /* 0: as each pipeline likes it */
-    size_t llc_bytes;
-    double peer_seconds; /* for one answer of a peer */
+    size_t chunk_bytes;    /* 0: as each pipeline likes it */
+    size_t llc_bytes;      /* what passes are cold for */
+    size_t llc_real_bytes; /* what the machine has */
+    double peer_seconds;   /* for one answer of a peer */
     bool quiet;
     const char *files_directory; /* where files are measured; NULL: nowhere */
     const char *files_asked;     /* the same as --files said it */

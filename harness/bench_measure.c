@@ -411,6 +411,11 @@ static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_
     if (status)
         return status;
     m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
+    mth_digest_hex(&m->digest, at->hash);
+    if (at->base_path) {
+        struct mth_digest base = mth_hash128(m->base.bytes.data, m->base.bytes.n_bytes);
+        mth_digest_hex(&base, at->base_hash);
+    }
     at->raw_bytes = m->input.bytes.n_bytes;
     at->n_tensors = m->input.map.n_tensors;
     at->main_dtype = mth_dtype_info(main_dtype(&m->input.map))->name;
@@ -436,6 +441,7 @@ static int build_ring(struct measuring *m, struct mth_memory *memory, struct mth
     struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
     struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
     status = mth_ring_build(&m->ring, input, base, frame_bytes, m->bench->config.llc_bytes, &m->at->in_cache);
+    m->at->in_cache |= m->bench->config.llc_bytes < m->bench->config.llc_real_bytes;
     m->frame_bytes = calloc(m->ring.n_slots + 1, sizeof *m->frame_bytes);
     return status || m->frame_bytes ? status : MTH_ERR_NO_MEMORY;
 }

@@ -84,6 +84,8 @@ static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
     mth_json_string(w, "dataset", at->id);
     mth_json_string(w, "class", at->class_name);
     mth_json_string(w, "base", at->base_path);
+    mth_json_string(w, "dataset_xxh3", at->hash[0] ? at->hash : NULL);
+    mth_json_string(w, "base_xxh3", at->base_hash[0] ? at->base_hash : NULL);
     if (pair && at->steps_apart > 0)
         mth_json_int(w, "steps_apart", at->steps_apart);
     else
@@ -171,6 +173,7 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
         {"--rounds", bench->config.rounds},
         {"--seed", bench->config.seed},
         {"--chunk", bench->config.chunk_bytes},
+        {"--cache", bench->config.llc_bytes == bench->config.llc_real_bytes ? 0 : bench->config.llc_bytes},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (numbers[i].value == 0)

@@ -38,7 +38,8 @@ static const struct mth_command_line command = {
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
-             MTH_TAKES_ROUNDS | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES | MTH_TAKES_QUIET,
+             MTH_TAKES_ROUNDS | MTH_TAKES_CACHE | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES |
+             MTH_TAKES_QUIET,
     .max_operands = SIZE_MAX,
 };
 
@@ -209,7 +210,8 @@ int mth_cmd_bench(int argc, char **argv)
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
                    .chunk_bytes = options.chunk_bytes,
-                   .llc_bytes = mth_env_llc_bytes(),
+                   .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
+                   .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .env_id = env_id}};
     uint64_t now[2] = {mth_clock_ns(), (uint64_t)getpid()};

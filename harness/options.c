@@ -195,6 +195,15 @@ static int set_memory(struct parser *parser, const struct option_row *row, const
     return mth_size_parse(value, &parser->options->memory_bytes, &parser->err);
 }
 
+static int set_cache(struct parser *parser, const struct option_row *row, const char *value)
+{
+    int status = mth_size_parse(value, &parser->options->cache_bytes, &parser->err);
+    if (status == MTH_OK && parser->options->cache_bytes == 0)
+        status = mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be more than nothing", row->name,
+                               value);
+    return status;
+}
+
 static int add_plugin(struct parser *parser, const struct option_row *row, const char *value)
 {
     (void)row;
@@ -255,13 +264,18 @@ static const struct option_row option_rows[] = {
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE",
      "what is coded on its own, a power of two (256KiB; against a base 1MiB)", set_chunk, 0},
+    {"cache", 0, MTH_TAKES_CACHE, "SIZE",
+     "measure as if the last-level cache had this size (smaller: in cache)", set_cache, 0},
     {"memory", 0, MTH_TAKES_MEMORY, "LIMIT", "refuse to take more than this (default: no limit)", set_memory,
      0},
     {"estimate", 0, MTH_TAKES_ESTIMATE, NULL, "only tell the ratio to expect, judged from samples",
      FLAG(estimate)},
     {"no-verify", 0, MTH_TAKES_ESTIMATE, NULL, "do not restore what was made before it is written",
      FLAG(no_verify)},
-    {"markdown", 0, MTH_TAKES_REPORTS, "FILE", "write the tables as Markdown", TEXT(markdown)},
+    {"sizes", 0, MTH_TAKES_COMPARE, NULL, "compare sizes alone, of any machines", FLAG(sizes)},
+    {"margins", 0, MTH_TAKES_COMPARE, "FILE", "what is allowed, by dataset and spec", TEXT(margins)},
+    {"markdown", 0, MTH_TAKES_REPORTS | MTH_TAKES_COMPARE, "FILE", "write the tables as Markdown",
+     TEXT(markdown)},
     {"csv", 0, MTH_TAKES_REPORTS, "FILE", "write every cell as a line of CSV", TEXT(csv)},
     {"figure", 0, MTH_TAKES_REPORTS, "FILE", "draw ratio against throughput with gnuplot (.svg, .pdf, .png)",
      TEXT(figure)},

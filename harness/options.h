@@ -38,7 +38,9 @@ enum mth_takes {
     MTH_TAKES_ESTIMATE = 1 << 20,  /* --estimate, --no-verify */
     MTH_TAKES_NAMES = 1 << 21,     /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
     MTH_TAKES_FILES = 1 << 22,     /* --files DIR */
-    MTH_TAKES_PEERS = 1 << 23      /* --peer NAME=COMMAND, any number of times; --peer-limit S */
+    MTH_TAKES_PEERS = 1 << 23,     /* --peer NAME=COMMAND, any number of times; --peer-limit S */
+    MTH_TAKES_CACHE = 1 << 24,     /* --cache SIZE */
+    MTH_TAKES_COMPARE = 1 << 25    /* --sizes, --margins, --markdown FILE */
 };
 
 struct mth_command_line {
@@ -77,10 +79,12 @@ struct mth_options {
     const char *status;
     const char *readme;
     const char *hyperfine;
+    const char *margins;
     enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
     size_t threads;       /* 1 .. 4096 */
     size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB; 0 when not given */
     size_t memory_bytes;  /* 0: no limit */
+    size_t cache_bytes;   /* 0: as large as it is */
     size_t rounds;
     double seconds;      /* -1 when not given */
     double peer_seconds; /* -1 when not given */
@@ -93,6 +97,7 @@ struct mth_options {
     bool quiet;
     bool estimate;
     bool no_verify;
+    bool sizes;
 };
 
 /*

@@ -20,14 +20,15 @@ enum { MTH_ROWS_SCHEMA = 1 };
 
 struct mth_report_env {
     const char *env_id;
-    const char *cpu_model, *cpu_features, *kernel, *os, *compiler, *version, *commit;
+    const char *cpu_model, *cpu_features, *kernel, *os, *compiler, *version, *commit, *machine;
     int64_t cpus_allowed, llc_bytes, memory_bytes;
+    struct mth_json_node libraries; /* an object of codec to version; its value is NULL where there is none */
 };
 
 /* What was measured together: a dataset on a machine with a number of threads. */
 struct mth_report_group {
     const char *env_id;
-    const char *dataset, *class_name, *base, *run_id, *dtype;
+    const char *dataset, *class_name, *base, *run_id, *dtype, *hash, *base_hash;
     int64_t threads, raw_bytes, steps_apart;
     double lr, fraction_changed;
     double bound_ratio;
@@ -38,7 +39,7 @@ struct mth_report_group {
 struct mth_report_cell {
     size_t group;
     const char *row_id, *spec, *spec_resolved, *phase, *kernel, *error;
-    int64_t stored_bytes, heap_peak_bytes, n_samples;
+    int64_t stored_bytes, heap_peak_bytes, chunk_bytes, n_samples;
     double ratio, median_ns, mad_ns, ci_lo_ns, ci_hi_ns, setup_ns, cpu_ns;
     double gib_s, gib_s_lo, gib_s_hi, pct_memcpy;
     char *flags; /* words with a space between */

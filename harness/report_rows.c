@@ -118,11 +118,17 @@ static int read_env(struct mth_report *report, struct reader *reader)
                                  .compiler = text(reader, "compiler", MTH_JSON_OPTIONAL),
                                  .version = text(reader, "version", MTH_JSON_OPTIONAL),
                                  .commit = text(reader, "commit", MTH_JSON_OPTIONAL),
+                                 .machine = text(reader, "machine", MTH_JSON_OPTIONAL),
                                  .cpus_allowed = integer(reader, "cpus_allowed"),
                                  .llc_bytes = integer(reader, "llc_bytes"),
                                  .memory_bytes = integer(reader, "memory_bytes")};
+    if (!reader->status)
+        reader->status =
+            mth_json_get_object(reader->row, "libraries", MTH_JSON_OPTIONAL, &row.libraries, reader->err);
     if (reader->status)
         return reader->status;
+    row.libraries.parent = NULL; /* the row's cursor does not stay; the document does */
+    row.libraries.file = "libraries";
     for (size_t i = 0; i < report->n_envs; i++) {
         if (same(report->envs[i].env_id, row.env_id))
             return MTH_OK;
@@ -140,6 +146,8 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
                                    .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
                                    .class_name = text(reader, "class", MTH_JSON_OPTIONAL),
                                    .base = text(reader, "base", MTH_JSON_OPTIONAL),
+                                   .hash = text(reader, "dataset_xxh3", MTH_JSON_OPTIONAL),
+                                   .base_hash = text(reader, "base_xxh3", MTH_JSON_OPTIONAL),
                                    .run_id = text(reader, "run_id", MTH_JSON_OPTIONAL),
                                    .dtype = text(reader, "dtype", MTH_JSON_OPTIONAL),
                                    .threads = integer(reader, "threads"),
@@ -183,6 +191,7 @@ static int read_cell(struct mth_report *report, struct reader *reader)
                                   .error = text(reader, "error", MTH_JSON_OPTIONAL),
                                   .stored_bytes = integer(reader, "stored_bytes"),
                                   .heap_peak_bytes = integer(reader, "heap_peak_bytes"),
+                                  .chunk_bytes = integer(reader, "chunk_bytes"),
                                   .ratio = real(reader, "ratio"),
                                   .median_ns = real(reader, "median_ns"),
                                   .mad_ns = real(reader, "mad_ns"),
