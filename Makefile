@@ -34,7 +34,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench bench-peers test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
+OUTER := clean help deps bench bench-peers compare test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -257,6 +257,21 @@ results: all
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
 
+# This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone. The summary is Markdown.
+COMPARE_ARGS ?= tiny-gpt tiny-gpt/finetune-1e-6 -p balanced -p seed
+COMPARE_OPTIONS ?=
+compare:
+	@$(call install_groups,build)
+	@+$(SUBMAKE) all
+	@OLD="$(OLD)" BUILD=$(BUILD) COMPARE_OPTIONS="$(COMPARE_OPTIONS)" scripts/compare.sh $(COMPARE_ARGS)
+
+# Real comparisons, counted: with itself, and with a build that is 5 % slower.
+TRIALS ?= 20
+TRIAL_SECONDS ?= 120
+compare-trials: all
+	@+$(SUBMAKE) BUILD=$(BUILD)/planted CPPFLAGS=-DMTH_PLANTED_PCT=5 $(BUILD)/planted/mithril
+	@MITHRIL=$(BUILD)/mithril PLANTED=$(BUILD)/planted/mithril scripts/compare_trials.sh $(TRIALS) $(TRIAL_SECONDS)
+
 # Kernels on their own, in cache, each beside memcpy: KERNEL_ARGS="--only rans --json FILE".
 bench-kernels: $(BUILD)/bench-kernels
 	$(BUILD)/bench-kernels $(KERNEL_ARGS)
@@ -341,6 +356,8 @@ help:
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
 #| make golden           write the golden files of the tests anew
+#| make compare OLD=FILE  sizes and speeds of this tree against another build of it, or sizes against its rows (docs/compare.md)
+#| make compare-trials    real comparisons with itself and with a slower build, counted
 #| make bench-kernels     time each kernel of each instruction set beside memcpy (KERNEL_ARGS=...)
 #| make hyperfine        time the command line
 #| make install          to PREFIX, under DESTDIR; uninstall takes it away
@@ -351,7 +368,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results golden bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

@@ -32,7 +32,8 @@ enum mth_cell_flags {
 /* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
 struct mth_phase_result {
     double *samples_ns;
-    double *memcpy_ns; /* of the same rounds */
+    double *cpu_samples_ns; /* processor time of all threads in the same samples */
+    double *memcpy_ns;      /* of the same rounds */
     size_t n_samples;
     struct mth_summary time; /* ns */
     double cpu_ns;           /* median */
@@ -82,7 +83,6 @@ struct mth_bench_cell {
     bool verified;
     struct mth_error error; /* why not, when neither */
     struct mth_phase_result phases[MTH_N_PHASES];
-    double *cpu_samples[MTH_N_PHASES];
     struct mth_file_result files[MTH_N_FILE_PASSES];
     double spent_ns;
 };
@@ -141,6 +141,8 @@ struct mth_bench_config {
     size_t llc_real_bytes; /* what the machine has */
     double peer_seconds;   /* for one answer of a peer */
     bool quiet;
+    /* Called before each sample of a cell, where programs take turns. Anything but 0 ends the measuring. NULL: no turns. */
+    int (*wait_for_turn)(const char *next);
     const char *files_directory; /* where files are measured; NULL: nowhere */
     const char *files_asked;     /* the same as --files said it */
     const char *files_system;    /* "tmpfs", "other" */

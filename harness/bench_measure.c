@@ -112,12 +112,27 @@ void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uin
     struct mth_phase_result *result = &cell->phases[phase];
     result->samples_ns[result->n_samples] = (double)wall_ns / (double)copies;
     result->memcpy_ns[result->n_samples] = memcpy_ns;
-    cell->cpu_samples[phase][result->n_samples] = (double)cpu_ns / (double)copies;
+    result->cpu_samples_ns[result->n_samples] = (double)cpu_ns / (double)copies;
     result->n_samples++;
     result->copies = copies;
     cell->spent_ns += (double)wall_ns;
     if (wall_ns < 1000000)
         result->flags |= MTH_CELL_SHORT_SAMPLE;
+}
+
+/*
+ * A build for scripts/compare_trials.sh is slower than it need be by MTH_PLANTED_PCT percent of what a sample took since
+ * begin_cpu_ns; any other build by nothing.
+ */
+static void plant_slow_down(uint64_t begin_cpu_ns)
+{
+#ifdef MTH_PLANTED_PCT
+    uint64_t now = mth_clock_cpu_ns(), end = now + (now - begin_cpu_ns) * MTH_PLANTED_PCT / 100;
+    while (mth_clock_cpu_ns() < end)
+        continue;
+#else
+    (void)begin_cpu_ns;
+#endif
 }
 
 /* One sample of each phase. */
@@ -133,6 +148,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     uint64_t cpu = mth_clock_cpu_ns(), begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_encode; i++)
         status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
+    plant_slow_down(cpu);
     uint64_t wall = mth_clock_ns() - begin;
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
@@ -156,6 +172,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_decode; i++)
         status = decode_slot(m, live, first + i, m->frame_bytes[first + i]);
+    plant_slow_down(cpu);
     wall = mth_clock_ns() - begin;
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
@@ -227,8 +244,8 @@ int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds)
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
         cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
-        cell->cpu_samples[p] = calloc(rounds, sizeof(double));
-        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->cpu_samples[p])
+        cell->phases[p].cpu_samples_ns = calloc(rounds, sizeof(double));
+        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->phases[p].cpu_samples_ns)
             return MTH_ERR_NO_MEMORY;
     }
     return MTH_OK;
@@ -292,7 +309,8 @@ static int prepare_cell(struct measuring *m, struct live *live)
     return MTH_OK;
 }
 
-static void finish_cell(struct measuring *m, struct live *live)
+/* scratch: room for as many values as there are rounds. */
+static void finish_cell(struct measuring *m, struct live *live, double *scratch)
 {
     struct mth_bench_cell *cell = live->cell;
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
@@ -305,13 +323,13 @@ static void finish_cell(struct measuring *m, struct live *live)
         if (!cell->verified || n == 0)
             continue;
         mth_summarise(result->samples_ns, n, m->bench->config.seed, &result->time);
-        result->cpu_ns = mth_median(cell->cpu_samples[p], n);
+        memcpy(scratch, result->cpu_samples_ns, n * sizeof *scratch);
+        result->cpu_ns = mth_median(scratch, n);
         result->setup_ns =
             result->setup_ns > result->time.median ? result->setup_ns - result->time.median : 0;
-        double *share = cell->cpu_samples[p]; /* not needed any more */
         for (size_t i = 0; i < n; i++)
-            share[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
-        result->pct_memcpy = mth_median(share, n);
+            scratch[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
+        result->pct_memcpy = mth_median(scratch, n);
         if (m->at->in_cache)
             result->flags |= MTH_CELL_IN_CACHE;
         if (n < 5)
@@ -369,6 +387,8 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
         struct live *live = &m->live[order[i] % n_cells];
         if (!live->wanted || !live->cell->verified)
             continue;
+        if (m->bench->config.wait_for_turn && m->bench->config.wait_for_turn("sample"))
+            return MTH_ERR_CANCELLED;
         if (live->cell->peer_command)
             status = order[i] < n_cells ? sample_peer(m, live, memcpy_ns) : MTH_OK;
         else
@@ -452,7 +472,8 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     struct measuring m = {.bench = bench, .at = at, .err = err};
     struct mth_memory *memory = mth_memory_create(0);
     m.live = calloc(at->n_cells + 1, sizeof *m.live);
-    int status = memory && m.live ? MTH_OK : MTH_ERR_NO_MEMORY;
+    double *scratch = calloc(bench->config.rounds + 1, sizeof *scratch);
+    int status = memory && m.live && scratch ? MTH_OK : MTH_ERR_NO_MEMORY;
     *err = (struct mth_error){0};
     if (!status)
         status = load_case(&m, memory, err);
@@ -479,7 +500,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         status = run_rounds(&m, progress, progress_arg);
     for (size_t i = 0; m.live && i < at->n_cells; i++) {
         if (!status)
-            finish_cell(&m, &m.live[i]);
+            finish_cell(&m, &m.live[i], scratch);
         if (!status && m.files.directory && !at->cells[i].unsupported && !at->cells[i].peer_command)
             mth_bench_files_finish(bench, &at->cells[i]);
         close_cell(&m.live[i]);
@@ -489,6 +510,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     mth_ring_free(&m.ring);
     free(m.frame_bytes);
     free(m.live);
+    free(scratch);
     if (m.base.memory)
         mth_loaded_close(&m.base);
     if (m.input.memory)

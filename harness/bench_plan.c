@@ -108,7 +108,7 @@ static void free_cell(struct mth_bench_cell *cell)
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         free(cell->phases[p].samples_ns);
         free(cell->phases[p].memcpy_ns);
-        free(cell->cpu_samples[p]);
+        free(cell->phases[p].cpu_samples_ns);
     }
     for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
         free(cell->files[p].samples_ns);

@@ -115,8 +115,10 @@ static void put_summary(struct mth_json_writer *w, const struct mth_summary *tim
 static void put_times(struct mth_json_writer *w, const struct mth_phase_result *result, bool with_memcpy)
 {
     put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
-    if (with_memcpy)
+    if (with_memcpy) {
+        put_samples(w, "cpu_samples_ns", result->cpu_samples_ns, result->n_samples);
         put_samples(w, "memcpy_ns", result->memcpy_ns, result->n_samples);
+    }
     put_summary(w, &result->time, result->n_samples > 0);
     mth_json_uint(w, "passes_per_sample", result->copies);
 }

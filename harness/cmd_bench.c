@@ -58,11 +58,27 @@ struct bench_progress {
     size_t n_total;
 };
 
+/*
+ * Says what it would do next, and waits until it is told to: `compare --run` lets programs measure in turn. The end of
+ * standard input ends it.
+ */
+static int wait_for_turn(const char *next)
+{
+    char line[16];
+    printf("paced %s\n", next);
+    return fflush(stdout) == 0 && fgets(line, sizeof line, stdin) ? MTH_OK : MTH_ERR_CANCELLED;
+}
+
+static int turn_of(const struct mth_bench *bench, const char *next)
+{
+    return bench->config.wait_for_turn ? bench->config.wait_for_turn(next) : MTH_OK;
+}
+
 static int show_round(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds)
 {
     struct bench_progress *p = arg;
     char label[128];
-    if (interrupted)
+    if (interrupted || turn_of(p->bench, "round"))
         return MTH_ERR_CANCELLED;
     snprintf(label, sizeof label, "%.80s: %zu pipelines", at->id, at->n_cells);
     mth_progress_show(&p->progress, p->n_done * n_rounds + round * at->n_cells, p->n_total * n_rounds, label);
@@ -77,11 +93,16 @@ static int measure_all(struct mth_bench *bench, bool quiet, struct mth_error *er
         progress.n_total += bench->cases[c].n_cells;
     mth_progress_begin(&progress.progress, quiet);
     for (size_t c = 0; !status && c < bench->n_cases; c++) {
-        status = mth_bench_measure(bench, &bench->cases[c], show_round, &progress, err);
+        status = turn_of(bench, "case");
+        if (!status)
+            status = mth_bench_measure(bench, &bench->cases[c], show_round, &progress, err);
         progress.n_done += bench->cases[c].n_cells;
     }
+    /* The runs that pairs belong to are not what takes turns. */
     if (!status)
-        status = mth_bench_measure_runs(bench, err);
+        status = bench->config.wait_for_turn ? turn_of(bench, "rows") : mth_bench_measure_runs(bench, err);
+    if (status == MTH_ERR_CANCELLED && !err->status)
+        mth_error_set(err, status, "interrupted; nothing was written");
     mth_progress_end(&progress.progress);
     return status;
 }
@@ -213,6 +234,7 @@ int mth_cmd_bench(int argc, char **argv)
                    .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
                    .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
+                   .wait_for_turn = options.paced ? wait_for_turn : NULL,
                    .env_id = env_id}};
     uint64_t now[2] = {mth_clock_ns(), (uint64_t)getpid()};
     snprintf(bench.config.run_tag, sizeof bench.config.run_tag, "%08x",

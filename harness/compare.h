@@ -37,7 +37,8 @@ struct mth_compare_speed {
     double old_ns, new_ns; /* medians */
     double change_pct;     /* of the time; positive is slower */
     bool overlap;          /* the intervals of both medians meet: nothing can be said */
-    bool paired;           /* shift and verdict are there */
+    bool paired;           /* shift, verdict and the times of the blocks are there */
+    const double *block_ns[MTH_N_ARMS];
     struct mth_speed_shift shift;
     enum mth_speed_verdict verdict;
 };

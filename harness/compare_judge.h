@@ -13,11 +13,11 @@ enum mth_arm { MTH_ARM_OLD = 0, MTH_ARM_AGAIN, MTH_ARM_NEW, MTH_N_ARMS };
 
 enum {
     MTH_MIN_BLOCKS = 12, /* below, nothing is called */
-    MTH_MAX_BLOCKS = 60
+    MTH_MAX_BLOCKS = 128
 };
 #define MTH_SPEED_ALPHA \
     0.01 /* of all cells together that did not change, called REGRESSED: at most this part */
-#define MTH_SPEED_MARGIN_PCT 3.0
+#define MTH_SPEED_MARGIN_PCT 3.5
 
 enum mth_speed_verdict { MTH_SPEED_OK, MTH_SPEED_REGRESSED, MTH_SPEED_INCONCLUSIVE };
 
@@ -32,7 +32,7 @@ struct mth_speed_series {
 struct mth_speed_shift {
     double pct, lo_pct, hi_pct; /* Hodges-Lehmann, and its 95 % interval by a bootstrap of blocks */
     double p, p_holm; /* Wilcoxon's signed-rank, two-sided; corrected for all cells of the comparison */
-    double again_pct, again_lo_pct, again_hi_pct; /* the same of the old program against itself */
+    double again_pct, again_p; /* of the old program against itself */
     size_t n_blocks;
 };
 

@@ -113,7 +113,8 @@ static void print_speeds(const struct mth_compare *compare, FILE *out)
         return;
     if (compare->paired)
         fprintf(out,
-                "time of the new over the old in percent, %zu blocks in %.0f s; positive is slower\n"
+                "time of the new over the old (of one thread its processor time), %zu blocks in %.0f s; "
+                "positive is slower\n"
                 "  %-34s %-24s %-10s %-32s %s\n",
                 compare->n_blocks, compare->seconds, "dataset", "pipeline", "phase",
                 " shift [95 % interval]  Holm", "A/A");
@@ -174,7 +175,8 @@ static void markdown_speeds(const struct mth_compare *compare, FILE *out)
         return;
     if (compare->paired)
         fprintf(out,
-                "\nTime of the new over the old, measured in turn in %zu blocks; positive is slower.\n\n"
+                "\nTime of the new over the old (of one thread its processor time), measured in turn in %zu "
+                "blocks; positive is slower.\n\n"
                 "| dataset | pipeline | phase | shift | 95 %% interval | p (Holm) | old against itself | |\n"
                 "|---|---|---|---:|---|---:|---:|---|\n",
                 compare->n_blocks);
@@ -238,8 +240,14 @@ static void put_speed(struct mth_json_writer *w, const struct mth_compare_speed 
         mth_json_real(w, "p", speed->shift.p);
         mth_json_real(w, "p_holm", speed->shift.p_holm);
         mth_json_real(w, "again_pct", speed->shift.again_pct);
-        mth_json_real(w, "again_lo_pct", speed->shift.again_lo_pct);
-        mth_json_real(w, "again_hi_pct", speed->shift.again_hi_pct);
+        mth_json_real(w, "again_p", speed->shift.again_p);
+        static const char *const arms[MTH_N_ARMS] = {"old_block_ns", "again_block_ns", "new_block_ns"};
+        for (size_t arm = 0; arm < MTH_N_ARMS; arm++) {
+            mth_json_begin_array(w, arms[arm]);
+            for (size_t b = 0; b < speed->shift.n_blocks; b++)
+                mth_json_real(w, NULL, speed->block_ns[arm][b]);
+            mth_json_end(w);
+        }
     }
     mth_json_end(w);
 }

@@ -40,7 +40,7 @@ enum mth_takes {
     MTH_TAKES_FILES = 1 << 22,     /* --files DIR */
     MTH_TAKES_PEERS = 1 << 23,     /* --peer NAME=COMMAND, any number of times; --peer-limit S */
     MTH_TAKES_CACHE = 1 << 24,     /* --cache SIZE */
-    MTH_TAKES_COMPARE = 1 << 25    /* --sizes, --margins, --markdown FILE */
+    MTH_TAKES_COMPARE = 1 << 25    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
 struct mth_command_line {
@@ -98,6 +98,8 @@ struct mth_options {
     bool estimate;
     bool no_verify;
     bool sizes;
+    bool run;
+    bool paced;
 };
 
 /*

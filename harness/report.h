@@ -5,6 +5,7 @@
 #ifndef MTH_HARNESS_REPORT_H
 #define MTH_HARNESS_REPORT_H
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "harness/json.h"
@@ -42,7 +43,9 @@ struct mth_report_cell {
     int64_t stored_bytes, heap_peak_bytes, chunk_bytes, n_samples;
     double ratio, median_ns, mad_ns, ci_lo_ns, ci_hi_ns, setup_ns, cpu_ns;
     double gib_s, gib_s_lo, gib_s_hi, pct_memcpy;
-    char *flags; /* words with a space between */
+    struct mth_json_node samples,
+        cpu_samples; /* samples_ns, cpu_samples_ns; n_samples of each, or none of the latter */
+    char *flags;     /* words with a space between */
     bool verified, unsupported;
 };
 
@@ -90,6 +93,9 @@ struct mth_report {
  */
 int mth_report_read(struct mth_report *report, const char *const *paths, size_t n_paths,
                     struct mth_error *err);
+/* The same of rows in memory, called name in messages. */
+int mth_report_read_text(struct mth_report *report, const char *name, struct mth_bytes text,
+                         struct mth_error *err);
 void mth_report_free(struct mth_report *report);
 
 /* The cell of the other phase of the same pipeline; NULL when there is none. */

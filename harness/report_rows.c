@@ -181,8 +181,8 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
 
 static int read_cell(struct mth_report *report, struct reader *reader)
 {
-    struct mth_json_node samples;
-    size_t n_samples = 0;
+    struct mth_json_node samples = {0}, cpu_samples = {0};
+    size_t n_samples = 0, n_cpu_samples = 0;
     struct mth_report_cell row = {.row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
                                   .spec = text(reader, "spec", MTH_JSON_REQUIRED),
                                   .spec_resolved = text(reader, "spec_resolved", MTH_JSON_OPTIONAL),
@@ -206,7 +206,15 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     if (!reader->status)
         reader->status = mth_json_get_array(reader->row, "samples_ns", MTH_JSON_OPTIONAL, &samples,
                                             &n_samples, reader->err);
+    if (!reader->status)
+        reader->status = mth_json_get_array(reader->row, "cpu_samples_ns", MTH_JSON_OPTIONAL, &cpu_samples,
+                                            &n_cpu_samples, reader->err);
     row.n_samples = (int64_t)n_samples;
+    row.samples = samples;
+    row.samples.parent = NULL; /* as with libraries */
+    if (n_cpu_samples == n_samples)
+        row.cpu_samples = cpu_samples;
+    row.cpu_samples.parent = NULL;
     int status = find_group(report, reader, &row.group);
     if (status)
         return status;
@@ -385,14 +393,12 @@ static int read_line(struct mth_report *report, const char *name, const char *li
     return read_row(report, &root, err);
 }
 
-static int read_file(struct mth_report *report, const char *path, struct mth_error *err)
+static int read_lines(struct mth_report *report, const char *path, struct mth_bytes bytes,
+                      struct mth_error *err)
 {
-    struct mth_buffer bytes;
-    int status = mth_file_read_all(path, report->memory, &bytes, err);
-    if (status)
-        return status;
     const char *at = (const char *)bytes.data, *end = at + bytes.n_bytes;
     size_t n_rows = 0;
+    int status = MTH_OK;
     for (size_t line = 1; !status && at < end; line++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t n_bytes = (size_t)((newline ? newline : end) - at);
@@ -404,10 +410,31 @@ static int read_file(struct mth_report *report, const char *path, struct mth_err
         }
         at = newline ? newline + 1 : end;
     }
-    mth_memory_free(report->memory, bytes.data);
     if (!status && n_rows == 0)
         status = mth_error_set(err, MTH_ERR_FORMAT,
                                "%s: holds no rows; `mithril bench --json FILE` writes them", path);
+    return status;
+}
+
+static int read_file(struct mth_report *report, const char *path, struct mth_error *err)
+{
+    struct mth_buffer bytes;
+    int status = mth_file_read_all(path, report->memory, &bytes, err);
+    if (status)
+        return status;
+    status = read_lines(report, path, (struct mth_bytes){bytes.data, bytes.n_bytes}, err);
+    mth_memory_free(report->memory, bytes.data);
+    return status;
+}
+
+int mth_report_read_text(struct mth_report *report, const char *name, struct mth_bytes text,
+                         struct mth_error *err)
+{
+    *report = (struct mth_report){.memory = mth_memory_create(0)};
+    int status = report->memory ? read_lines(report, name, text, err)
+                                : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    if (status)
+        mth_report_free(report);
     return status;
 }
 
