@@ -84,7 +84,9 @@ $(BUILD)/config.mk: scripts/configure.sh scripts/find_libraries.sh scripts/libra
 $(BUILD)/flags: export MTH_STAMP = $(COMPILE) $(LDFLAGS) $(CONFIG_LIBS) $(CONFIG_TEST_LIBS) $(FUZZ_ENGINE)
 $(BUILD)/sources: export MTH_STAMP = $(LIB_SOURCES) $(PROGRAM_SOURCES) $(KERNEL_SOURCES) $(TEST_SUPPORT)
 $(BUILD)/commit: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null))
-$(BUILD)/flags $(BUILD)/sources $(BUILD)/commit: always
+$(BUILD)/diff: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git diff --quiet HEAD 2>/dev/null || \
+	git diff HEAD 2>/dev/null | git hash-object --stdin 2>/dev/null))
+$(BUILD)/flags $(BUILD)/sources $(BUILD)/commit $(BUILD)/diff: always
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$MTH_STAMP" | cmp -s - $@ || printf '%s\n' "$$MTH_STAMP" >$@
 
@@ -94,8 +96,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/config.mk
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # What `mithril env` tells of the build. private: what it is made from is not built with this.
-$(BUILD)/obj/harness/env.o: $(BUILD)/commit
-$(BUILD)/obj/harness/env.o: private CPPFLAGS += -DMTH_BUILD_COMMIT="\"$$(cat $(BUILD)/commit)\"" \
+$(BUILD)/obj/harness/env.o: $(BUILD)/commit $(BUILD)/diff
+$(BUILD)/obj/harness/env.o: private CPPFLAGS += -DMTH_BUILD_COMMIT="\"$$(cat $(BUILD)/commit)\"" -DMTH_BUILD_DIFF="\"$$(cat $(BUILD)/diff)\"" \
 	-DMTH_BUILD_FLAGS='"$(subst ",\",$(subst ',,$(filter-out -I% -W%,$(MTH_CFLAGS)) $(OPT) $(SANITIZE) $(CFLAGS)))"'
 
 $(BUILD)/libmithril.a: $(LIB_OBJECTS) $(BUILD)/sources

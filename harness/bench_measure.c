@@ -16,6 +16,7 @@
 #include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
+#include "harness/conditions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ struct measuring {
     struct mth_digest digest;
     struct mth_ring ring;
     struct mth_pool *pool;
+    struct mth_memory *parts_memory;
     struct live *live;
     struct mth_bench_files files;
     size_t *frame_bytes; /* scratch shared by all cells, one per slot */
@@ -297,6 +299,9 @@ static int prepare_cell(struct measuring *m, struct live *live)
     if (status)
         return status;
     live->frame_hash = mth_hash64(m->ring.frames, cell->stored_bytes, 0);
+    struct mth_bytes frame = {m->ring.frames, cell->stored_bytes};
+    if (m->bench->config.parts && mth_parts_of(frame, &m->input.map, m->parts_memory, &cell->parts, &err))
+        return fail_cell(cell, &err);
     first_ns[MTH_PHASE_COMPRESS] = (double)(middle - begin);
     first_ns[MTH_PHASE_DECOMPRESS] = (double)(end - middle);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
@@ -307,6 +312,19 @@ static int prepare_cell(struct measuring *m, struct live *live)
     cell->ratio = cell->stored_bytes ? (double)m->ring.raw_bytes / (double)cell->stored_bytes : 0;
     cell->verified = true;
     return MTH_OK;
+}
+
+uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache)
+{
+    const struct mth_summary *time = &result->time;
+    uint32_t flags = in_cache ? MTH_CELL_IN_CACHE : 0;
+    if (result->n_samples < 5)
+        flags |= MTH_CELL_FEW_SAMPLES;
+    if (time->ci_hi > 1.05 * time->median || time->ci_lo < 0.95 * time->median)
+        flags |= MTH_CELL_SPREAD;
+    if (result->cpu_ns > 1.1 * (double)n_threads * time->median)
+        flags |= MTH_CELL_THREADS;
+    return flags;
 }
 
 /* scratch: room for as many values as there are rounds. */
@@ -330,15 +348,7 @@ static void finish_cell(struct measuring *m, struct live *live, double *scratch)
         for (size_t i = 0; i < n; i++)
             scratch[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
         result->pct_memcpy = mth_median(scratch, n);
-        if (m->at->in_cache)
-            result->flags |= MTH_CELL_IN_CACHE;
-        if (n < 5)
-            result->flags |= MTH_CELL_FEW_SAMPLES;
-        if (result->time.ci_hi > 1.05 * result->time.median ||
-            result->time.ci_lo < 0.95 * result->time.median)
-            result->flags |= MTH_CELL_SPREAD;
-        if (result->cpu_ns > 1.1 * (double)m->bench->config.n_threads * result->time.median)
-            result->flags |= MTH_CELL_THREADS;
+        result->flags |= mth_bench_phase_flags(result, m->bench->config.n_threads, m->at->in_cache);
     }
 }
 
@@ -474,7 +484,10 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     m.live = calloc(at->n_cells + 1, sizeof *m.live);
     double *scratch = calloc(bench->config.rounds + 1, sizeof *scratch);
     int status = memory && m.live && scratch ? MTH_OK : MTH_ERR_NO_MEMORY;
+    struct mth_conditions before, after;
     *err = (struct mth_error){0};
+    m.parts_memory = memory;
+    mth_conditions_read(mth_conditions_root(), &before);
     if (!status)
         status = load_case(&m, memory, err);
     if (!status)
@@ -498,7 +511,10 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     }
     if (!status)
         status = run_rounds(&m, progress, progress_arg);
+    mth_conditions_read(mth_conditions_root(), &after);
     for (size_t i = 0; m.live && i < at->n_cells; i++) {
+        for (size_t p = 0; p < MTH_N_PHASES; p++)
+            at->cells[i].phases[p].flags |= mth_conditions_flags(&before, &after);
         if (!status)
             finish_cell(&m, &m.live[i], scratch);
         if (!status && m.files.directory && !at->cells[i].unsupported && !at->cells[i].peer_command)

@@ -3,9 +3,12 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/pool.h"
 #include "harness/bench.h"
 #include "harness/bench_files.h"
+#include "harness/bench_rerun.h"
 #include "harness/clock.h"
+#include "harness/conditions.h"
 #include "harness/env.h"
 #include "harness/progress.h"
 
@@ -19,7 +22,7 @@ enum { DEFAULT_ROUNDS = 9 };
 #define DEFAULT_PEER_SECONDS 120
 
 static const struct mth_command_line command = {
-    .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
+    .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE | --rerun ROW ROWS.jsonl",
     .summary =
         "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
         "restored\n"
@@ -34,11 +37,14 @@ static const struct mth_command_line command = {
         "more\n"
         "than three (default 0.5). --files tmpfs also measures from file to file in memory, --files DIR in a "
         "directory.\n"
+        "--strict refuses (5) where the machine is no place to measure, and rows with flags. --rerun ROW "
+        "takes the\n"
+        "arguments of a row from its file: bench --rerun ROW FILE.jsonl.\n"
         "--require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
-             MTH_TAKES_ROUNDS | MTH_TAKES_CACHE | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES |
+             MTH_TAKES_ROUNDS | MTH_TAKES_BENCH | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES |
              MTH_TAKES_QUIET,
     .max_operands = SIZE_MAX,
 };
@@ -196,6 +202,20 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     return MTH_EXIT_OK;
 }
 
+/* What reading the clock takes, beside which a sample must be long. */
+static double timer_overhead_ns(void)
+{
+    enum { N = 1001 };
+    double readings[N];
+    uint64_t before = mth_clock_ns();
+    for (size_t i = 0; i < N; i++) {
+        uint64_t now = mth_clock_ns();
+        readings[i] = (double)(now - before);
+        before = now;
+    }
+    return mth_median(readings, N);
+}
+
 static int load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
                          struct mth_error *err)
 {
@@ -208,6 +228,53 @@ static int load_manifest(const struct mth_options *options, struct mth_manifest 
     return status;
 }
 
+/* What flags say of the rows, where --strict wants none. */
+static int refuse_flags(const struct mth_bench *bench, struct mth_error *err)
+{
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
+            const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
+            for (size_t p = 0; p < MTH_N_PHASES; p++) {
+                char flags[256];
+                if (!cell->verified || cell->phases[p].flags == 0)
+                    continue;
+                mth_bench_flag_words(cell->phases[p].flags, flags);
+                return mth_error_set(err, MTH_ERR_LIMIT,
+                                     "--strict: %.80s, %.60s: flagged %s; no rows were written",
+                                     bench->cases[c].id, cell->spec, flags);
+            }
+        }
+    }
+    return MTH_OK;
+}
+
+/* Is this a place to measure on? */
+static int refuse_conditions(struct mth_error *err)
+{
+    struct mth_conditions now;
+    char line[256] = "";
+    FILE *out = fmemopen(line, sizeof line, "w");
+    if (!out)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    mth_conditions_read(mth_conditions_root(), &now);
+    bool any = mth_conditions_print(&now, (unsigned)mth_pool_processors(), out);
+    fclose(out);
+    line[strcspn(line, "\n")] = '\0';
+    return any ? mth_error_set(err, MTH_ERR_LIMIT, "--strict: %s; mithril env tells all", line) : MTH_OK;
+}
+
+static int rerun_row(const struct mth_options *options)
+{
+    struct mth_rerun rerun;
+    struct mth_error err;
+    int status = mth_bench_rerun(options, &rerun, &err);
+    if (status)
+        return mth_command_fail(&err);
+    int code = mth_cmd_bench((int)rerun.argc, rerun.argv);
+    mth_bench_rerun_free(&rerun);
+    return code;
+}
+
 int mth_cmd_bench(int argc, char **argv)
 {
     struct mth_options options;
@@ -218,6 +285,11 @@ int mth_cmd_bench(int argc, char **argv)
 
     if (!mth_options_parse(&command, argc, argv, &options, &code))
         return code;
+    if (options.rerun) {
+        code = rerun_row(&options);
+        mth_options_free(&options);
+        return code;
+    }
     if (options.operands.n_items == 0 && !options.matrix) {
         fprintf(stderr, "mithril: bench needs a FILE, DATASET or DIRECTORY, or --matrix FILE\n");
         mth_options_free(&options);
@@ -232,6 +304,8 @@ int mth_cmd_bench(int argc, char **argv)
                    .n_threads = options.threads ? options.threads : 1,
                    .chunk_bytes = options.chunk_bytes,
                    .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
+                   .timer_ns = timer_overhead_ns(),
+                   .parts = options.parts,
                    .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .wait_for_turn = options.paced ? wait_for_turn : NULL,
@@ -249,6 +323,8 @@ int mth_cmd_bench(int argc, char **argv)
     }
     if (!status && options.files)
         bench.config.files_system = mth_bench_files_system(bench.config.files_directory);
+    if (!status && options.strict)
+        status = refuse_conditions(&err);
     if (!status)
         status = load_manifest(&options, &manifest, &err);
     if (!status)
@@ -259,6 +335,8 @@ int mth_cmd_bench(int argc, char **argv)
     }
     if (!status)
         status = measure_all(&bench, options.quiet, &err);
+    if (!status && options.strict)
+        status = refuse_flags(&bench, &err);
     code = status ? mth_command_fail(&err) : conclude(&bench, &options, &err);
     mth_bench_free(&bench);
     mth_manifest_free(manifest);

@@ -39,7 +39,7 @@ enum mth_takes {
     MTH_TAKES_NAMES = 1 << 21,     /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
     MTH_TAKES_FILES = 1 << 22,     /* --files DIR */
     MTH_TAKES_PEERS = 1 << 23,     /* --peer NAME=COMMAND, any number of times; --peer-limit S */
-    MTH_TAKES_CACHE = 1 << 24,     /* --cache SIZE */
+    MTH_TAKES_BENCH = 1 << 24,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
     MTH_TAKES_COMPARE = 1 << 25    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
@@ -100,6 +100,9 @@ struct mth_options {
     bool sizes;
     bool run;
     bool paced;
+    bool parts;
+    bool strict;
+    const char *rerun;
 };
 
 /*
