@@ -30,7 +30,8 @@ enum mth_takes {
     MTH_TAKES_MATRIX = 1 << 12,    /* --matrix FILE */
     MTH_TAKES_ROUNDS = 1 << 13,    /* --rounds N, --seconds S, --seed N */
     MTH_TAKES_REQUIRE = 1 << 14,   /* --require EXPR */
-    MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status, --readme FILE */
+    MTH_TAKES_REPORTS =
+        1 << 15, /* --markdown, --csv, --latex, --html, --figure, --formats, --status, --readme FILE */
     MTH_TAKES_HYPERFINE = 1 << 16, /* --hyperfine FILE */
     MTH_TAKES_QUIET = 1 << 17,     /* -q, --quiet */
     MTH_TAKES_CHAIN = 1 << 18,     /* -b, --base FILE, again for the base of the base */
@@ -76,6 +77,9 @@ struct mth_options {
     const char *markdown;
     const char *csv;
     const char *figure;
+    const char *latex;
+    const char *html;
+    const char *formats;
     const char *status;
     const char *readme;
     const char *hyperfine;

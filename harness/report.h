@@ -114,12 +114,15 @@ void mth_report_csv(const struct mth_report *report, FILE *out);
 /* What a Markdown table can hold: '|' and control characters are taken out of a text. */
 void mth_markdown_text(const char *text, FILE *out);
 
-/*
- * The figure, with the script and the data that it was drawn from beside it (NAME.gp, NAME.dat). path ends in .svg,
- * .pdf or .png. Errors: MTH_ERR_USAGE for another ending; MTH_ERR_NOT_FOUND without gnuplot, whose script and data are
- * then there all the same.
- */
-int mth_report_figure(const struct mth_report *report, const char *path, struct mth_error *err);
+/* A page of HTML that needs nothing else, with drawings in it; svg begins at its element. */
+struct mth_report_drawing {
+    const char *svg, *caption;
+    size_t n_svg;
+};
+void mth_report_html(const struct mth_report *report, const struct mth_report_drawing *drawings,
+                     size_t n_drawings, FILE *out);
+/* Tables for a paper, with booktabs. */
+void mth_report_latex(const struct mth_report *report, FILE *out);
 
 /* gaps: text to include, or NULL. complete: whether every criterion holds in its scope. */
 void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete);

@@ -4,33 +4,16 @@
  * Each dataset has a colour. An open triangle is a pipeline compressing, a filled circle the same one decompressing; a
  * dashed line is the dataset's bound, the grey band memcpy beside each of them, the shaded corner the targets.
  */
-#include "harness/report.h"
+#include "harness/report_plot.h"
 
-#include "base/file.h"
-#include "harness/child.h"
-
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TARGET_RATIO "10"
 #define TARGET_GIB_S "2.5"
 
-/* Told apart also by people who see few colours (Okabe and Ito, 2008), the pale one left out. */
-static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                      "#56B4E9", "#E69F00", "#000000"};
-enum { N_COLOURS = sizeof colours / sizeof colours[0] };
-
-static const struct {
-    const char *ending;
-    const char *terminal;
-} kinds[] = {
-    {".svg", "svg size 1180,720 font 'sans-serif,13' background '#ffffff'"},
-    {".pdf", "pdfcairo size 11.8in,7.2in font 'sans-serif,13'"},
-    {".png", "pngcairo size 1180,720 font 'sans-serif,11'"},
-};
+enum { N_COLOURS = MTH_PLOT_COLOURS };
 
 static bool is_drawn(const struct mth_report_cell *cell)
 {
@@ -44,15 +27,6 @@ static bool has_points(const struct mth_report *report, size_t group)
             return true;
     }
     return false;
-}
-
-/* A text in double quotes, for gnuplot's data files and titles. */
-static void put_quoted(const char *text, FILE *out)
-{
-    fputc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        fputc(*p < 0x20 || *p == '"' || *p == '\\' || *p == '`' ? '?' : *p, out);
-    fputc('"', out);
 }
 
 /* Of a pipeline in both phases, how near it comes to the targets together; -1 when it is not drawn. */
@@ -91,7 +65,7 @@ static void put_points(const struct mth_report *report, size_t group, bool compr
         if (named && !is_named(report, cell))
             continue;
         fprintf(out, "%.6g %.6g %.6g %.6g ", cell->gib_s, cell->ratio, cell->gib_s_lo, cell->gib_s_hi);
-        put_quoted(cell->spec, out);
+        mth_plot_quoted(cell->spec, out);
         fputc('\n', out);
         n++;
     }
@@ -102,8 +76,9 @@ static void put_points(const struct mth_report *report, size_t group, bool compr
 }
 
 /* Three blocks a group: compress, decompress, names. */
-static void put_data(const struct mth_report *report, FILE *out)
+static void put_data(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
+    (void)plot;
     fputs("# GiB/s, ratio, slower and faster edge of the 95 % interval, pipeline\n", out);
     for (size_t g = 0; g < report->n_groups; g++) {
         if (!has_points(report, g))
@@ -155,7 +130,7 @@ static void put_title(const struct mth_report *report, const struct mth_report_g
         snprintf(scope, sizeof scope, "a pair");
     snprintf(title, sizeof title, "%.50s (%.20s), %s%s", group->dataset,
              group->class_name ? group->class_name : "-", scope, threads);
-    put_quoted(title, out);
+    mth_plot_quoted(title, out);
 }
 
 static void put_lines(const struct mth_report *report, const struct range *range, FILE *out)
@@ -170,7 +145,8 @@ static void put_lines(const struct mth_report *report, const struct range *range
             fprintf(out,
                     "set arrow from %.6g,%.6g to %.6g,%.6g nohead dashtype 2 linewidth 1 linecolor rgb '%s' "
                     "back\n",
-                    range->x_lo, group->bound_ratio, range->x_hi, group->bound_ratio, colours[n % N_COLOURS]);
+                    range->x_lo, group->bound_ratio, range->x_hi, group->bound_ratio,
+                    mth_plot_colours[n % N_COLOURS]);
         if (group->memcpy_gib_s > 0) {
             slowest = fmin(slowest, group->memcpy_gib_s);
             fastest = fmax(fastest, group->memcpy_gib_s);
@@ -189,13 +165,11 @@ static void put_lines(const struct mth_report *report, const struct range *range
             slowest, fastest, fastest, fastest, fastest);
 }
 
-static void put_script(const struct mth_report *report, const char *terminal, const char *figure,
-                       const char *data, FILE *out)
+static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
     struct range range = find_range(report);
     size_t n = 0;
-    fprintf(out, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data);
-    fprintf(out, "set terminal %s\nset output '%s'\ndata = '%s'\n", terminal, figure, data);
+    (void)plot;
     fputs("set logscale xy\nset grid xtics ytics mxtics mytics linecolor rgb '#dddddd', linecolor rgb "
           "'#eeeeee'\n"
           "set xlabel 'throughput of the whole pipeline in memory, GiB/s'\n"
@@ -219,7 +193,7 @@ static void put_script(const struct mth_report *report, const char *terminal, co
     for (size_t g = 0; g < report->n_groups; g++) {
         if (!has_points(report, g))
             continue;
-        const char *colour = colours[n % N_COLOURS];
+        const char *colour = mth_plot_colours[n % N_COLOURS];
         fprintf(out,
                 "%s \\\n  data index %zu using 1:2:3:4 with xerrorbars pointtype 8 pointsize 1.2 linewidth "
                 "1.3 linecolor rgb "
@@ -240,76 +214,20 @@ static void put_script(const struct mth_report *report, const char *terminal, co
     fputc('\n', out);
 }
 
-/* Writes one of the files beside the figure: stem and ending. */
-static int write_beside(const char *stem, size_t n_stem, const char *ending, const char *text, size_t n_text,
-                        struct mth_error *err)
+static bool has_any(const struct mth_report *report, const struct mth_report_plot *plot)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%.*s%s", (int)n_stem, stem, ending);
-    return mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+    (void)report, (void)plot;
+    return true; /* without points it says so */
 }
 
-static int run_gnuplot(const char *path, size_t n_directory, const char *script, struct mth_error *err)
-{
-    /* Names in the script are relative to its directory, so that the three files can be moved together. */
-    char cd[2 * 4096 + 16] = "", *end = cd;
-    if (n_directory > 0) {
-        end += sprintf(end, "cd '");
-        for (size_t i = 0; i < n_directory; i++) {
-            if (path[i] == '\'')
-                *end++ = '\'';
-            *end++ = path[i];
-        }
-        strcpy(end, "'");
-    }
-    const char *with_cd[] = {"gnuplot", "-e", cd, script, NULL};
-    const char *here[] = {"gnuplot", script, NULL};
-    struct mth_error inner;
-    int status = mth_child_run(n_directory > 0 ? with_cd : here, NULL, 0, &inner);
-    if (status == MTH_ERR_NOT_FOUND)
-        return mth_error_set(err, status,
-                             "%s: gnuplot is not installed (Debian: apt-get install gnuplot-nox); its script "
-                             "and data are beside it",
-                             path);
-    return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
-}
-
-int mth_report_figure(const struct mth_report *report, const char *path, struct mth_error *err)
-{
-    size_t n_path = strlen(path), kind = 0;
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    while (kind < 3 && (n_path < 5 || strcmp(path + n_path - 4, kinds[kind].ending) != 0))
-        kind++;
-    if (kind == 3)
-        return mth_error_set(err, MTH_ERR_USAGE, "--figure %s: must end in .svg, .pdf or .png", path);
-    if (n_path > 4000 || strpbrk(name, "'\"\n"))
-        return mth_error_set(err, MTH_ERR_USAGE, "--figure %.200s: no name for a gnuplot script", path);
-    size_t n_stem = n_path - 4;
-    char *data = NULL, *script = NULL;
-    size_t n_data = 0, n_script = 0;
-    char data_name[4096], script_name[4096];
-    snprintf(data_name, sizeof data_name, "%.*s.dat", (int)(n_stem - (size_t)(name - path)), name);
-    snprintf(script_name, sizeof script_name, "%.*s.gp", (int)(n_stem - (size_t)(name - path)), name);
-    FILE *data_file = open_memstream(&data, &n_data), *script_file = open_memstream(&script, &n_script);
-    int status = MTH_OK;
-    if (data_file && script_file) {
-        put_data(report, data_file);
-        put_script(report, kinds[kind].terminal, name, data_name, script_file);
-    } else {
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: %s", path, strerror(errno));
-    }
-    int failed = data_file ? fclose(data_file) : 0;
-    failed |= script_file ? fclose(script_file) : 0;
-    if (!status && failed)
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
-    if (!status)
-        status = write_beside(path, n_stem, ".dat", data, n_data, err);
-    if (!status)
-        status = write_beside(path, n_stem, ".gp", script, n_script, err);
-    if (!status)
-        status = run_gnuplot(path, (size_t)(name - path), script_name, err);
-    free(data);
-    free(script);
-    return status;
-}
+const struct mth_report_plot mth_plot_ratio_throughput = {
+    .name = "ratio_throughput",
+    .caption = "Ratio against throughput, each pipeline on each dataset, with 95 % intervals; dashed: "
+               "bounds; grey: memcpy; "
+               "shaded: both targets.",
+    .width = 1180,
+    .height = 720,
+    .has = has_any,
+    .put_data = put_data,
+    .put_script = put_script,
+};

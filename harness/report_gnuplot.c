@@ -1,0 +1,116 @@
+/* Drawing figures by gnuplot; see report_plot.h. The script and the data that it draws from stay beside the figure. */
+#include "harness/report_plot.h"
+
+#include "base/file.h"
+#include "harness/child.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const mth_plot_colours[MTH_PLOT_COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                                        "#56B4E9", "#E69F00", "#000000"};
+
+enum { SVG, PDF, PNG, N_KINDS };
+
+static const char *const endings[N_KINDS] = {".svg", ".pdf", ".png"};
+
+/* Fonts and sizes for a column of print. */
+static void put_terminal(const struct mth_report_plot *plot, int kind, FILE *out)
+{
+    if (kind == SVG)
+        fprintf(out, "set terminal svg size %d,%d font 'sans-serif,13' background '#ffffff'\n", plot->width,
+                plot->height);
+    else if (kind == PDF)
+        fprintf(out, "set terminal pdfcairo size %.1fin,%.1fin font 'sans-serif,13'\n", plot->width / 100.0,
+                plot->height / 100.0);
+    else
+        fprintf(out, "set terminal pngcairo size %d,%d font 'sans-serif,11'\n", plot->width, plot->height);
+}
+
+void mth_plot_quoted(const char *text, FILE *out)
+{
+    fputc('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        fputc(*p < 0x20 || *p == '"' || *p == '\\' || *p == '`' ? '?' : *p, out);
+    fputc('"', out);
+}
+
+/* Writes one of the files beside the figure: stem and ending. */
+static int write_beside(const char *stem, size_t n_stem, const char *ending, const char *text, size_t n_text,
+                        struct mth_error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%.*s%s", (int)n_stem, stem, ending);
+    return mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+}
+
+static int run_gnuplot(const char *path, size_t n_directory, const char *script, struct mth_error *err)
+{
+    /* Names in the script are relative to its directory, so that the three files can be moved together. */
+    char cd[2 * 4096 + 16] = "", *end = cd;
+    if (n_directory > 0) {
+        end += sprintf(end, "cd '");
+        for (size_t i = 0; i < n_directory; i++) {
+            if (path[i] == '\'')
+                *end++ = '\'';
+            *end++ = path[i];
+        }
+        strcpy(end, "'");
+    }
+    const char *with_cd[] = {"gnuplot", "-e", cd, script, NULL};
+    const char *here[] = {"gnuplot", script, NULL};
+    struct mth_error inner;
+    int status = mth_child_run(n_directory > 0 ? with_cd : here, NULL, 0, &inner);
+    if (status == MTH_ERR_NOT_FOUND)
+        return mth_error_set(err, status,
+                             "%s: gnuplot is not installed (Debian: apt-get install gnuplot-nox); its script "
+                             "and data are beside it",
+                             path);
+    return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
+}
+
+int mth_report_draw(const struct mth_report *report, const struct mth_report_plot *plot, const char *path,
+                    struct mth_error *err)
+{
+    size_t n_path = strlen(path);
+    int kind = SVG;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    while (kind < N_KINDS && (n_path < 5 || strcmp(path + n_path - 4, endings[kind]) != 0))
+        kind++;
+    if (kind == N_KINDS)
+        return mth_error_set(err, MTH_ERR_USAGE, "--figure %s: must end in .svg, .pdf or .png", path);
+    if (n_path > 4000 || strpbrk(name, "'\"\n"))
+        return mth_error_set(err, MTH_ERR_USAGE, "--figure %.200s: no name for a gnuplot script", path);
+    size_t n_stem = n_path - 4;
+    char *data = NULL, *script = NULL;
+    size_t n_data = 0, n_script = 0;
+    char data_name[4096], script_name[4096];
+    snprintf(data_name, sizeof data_name, "%.*s.dat", (int)(n_stem - (size_t)(name - path)), name);
+    snprintf(script_name, sizeof script_name, "%.*s.gp", (int)(n_stem - (size_t)(name - path)), name);
+    FILE *data_file = open_memstream(&data, &n_data), *script_file = open_memstream(&script, &n_script);
+    int status = MTH_OK;
+    if (data_file && script_file) {
+        plot->put_data(report, plot, data_file);
+        fprintf(script_file, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data_name);
+        put_terminal(plot, kind, script_file);
+        fprintf(script_file, "set output '%s'\ndata = '%s'\n", name, data_name);
+        plot->put_script(report, plot, script_file);
+    } else {
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: %s", path, strerror(errno));
+    }
+    int failed = data_file ? fclose(data_file) : 0;
+    failed |= script_file ? fclose(script_file) : 0;
+    if (!status && failed)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    if (!status)
+        status = write_beside(path, n_stem, ".dat", data, n_data, err);
+    if (!status)
+        status = write_beside(path, n_stem, ".gp", script, n_script, err);
+    if (!status)
+        status = run_gnuplot(path, (size_t)(name - path), script_name, err);
+    free(data);
+    free(script);
+    return status;
+}
