@@ -64,6 +64,12 @@ struct mth_report_run {
     bool verified;
 };
 
+/* What the parts of a checkpoint take under a pipeline, by role. */
+struct mth_report_part {
+    const char *env_id, *dataset, *base, *spec, *part;
+    int64_t threads, raw_bytes, stored_bytes;
+};
+
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
 struct mth_report_e2e {
     const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec;
@@ -79,11 +85,12 @@ struct mth_report {
     struct mth_report_verdict *verdicts;
     struct mth_report_run *runs;
     struct mth_report_e2e *e2e;
-    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e;
+    struct mth_report_part *parts; /* by role; others are passed over */
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
     /* Of the arrays above, in their order. */
-    size_t capacities[7];
+    size_t capacities[8];
 };
 
 /*

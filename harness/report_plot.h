@@ -28,6 +28,8 @@ void mth_plot_quoted(const char *text, FILE *out);
 extern const struct mth_report_plot mth_plot_ratio_throughput;
 extern const struct mth_report_plot mth_plot_ratio_changed, mth_plot_ratio_steps, mth_plot_memory,
     mth_plot_threads;
+/* report_roles.c: what each role takes, one above the other. */
+extern const struct mth_report_plot mth_plot_roles;
 
 /*
  * Draw one. path ends in .svg, .pdf or .png; NAME.gp and NAME.dat stay beside it. Errors: MTH_ERR_USAGE for another ending;

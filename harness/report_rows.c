@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, DOCUMENTS };
+enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, DOCUMENTS, PARTS };
 
 #define REAL_MAX 1e300
 
@@ -346,16 +346,42 @@ static int read_e2e(struct mth_report *report, struct reader *reader)
     return MTH_OK;
 }
 
+static int read_part(struct mth_report *report, struct reader *reader)
+{
+    const char *by = text(reader, "by", MTH_JSON_REQUIRED);
+    struct mth_report_part row = {.env_id = text(reader, "env_id", MTH_JSON_OPTIONAL),
+                                  .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
+                                  .base = text(reader, "base", MTH_JSON_OPTIONAL),
+                                  .spec = text(reader, "spec", MTH_JSON_REQUIRED),
+                                  .part = text(reader, "part", MTH_JSON_REQUIRED),
+                                  .threads = integer(reader, "threads"),
+                                  .raw_bytes = integer(reader, "raw_bytes"),
+                                  .stored_bytes = integer(reader, "stored_bytes")};
+    if (reader->status || strcmp(by, "role") != 0)
+        return reader->status;
+    struct mth_report_part *place = NULL;
+    for (size_t i = 0; i < report->n_parts && !place; i++) {
+        struct mth_report_part *part = &report->parts[i];
+        if (same(part->env_id, row.env_id) && same(part->dataset, row.dataset) &&
+            same(part->base, row.base) && same(part->spec, row.spec) && same(part->part, row.part) &&
+            part->threads == row.threads)
+            place = part;
+    }
+    if (!place)
+        place = grow(report, PARTS, &report->parts, &report->n_parts, sizeof row);
+    if (!place)
+        return out_of_memory(reader);
+    *place = row;
+    return MTH_OK;
+}
+
 static int read_row(struct mth_report *report, const struct mth_json_node *row, struct mth_error *err)
 {
     static const struct {
         const char *kind;
         int (*read)(struct mth_report *report, struct reader *reader);
-    } kinds[] = {{"env", read_env},
-                 {"cell", read_cell},
-                 {"verdict", read_verdict},
-                 {"run", read_run},
-                 {"e2e", read_e2e}};
+    } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict},
+                 {"run", read_run}, {"e2e", read_e2e},   {"part", read_part}};
     struct reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");
@@ -458,8 +484,8 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->cells[i].flags);
     for (size_t i = 0; i < report->n_verdicts; i++)
         mth_memory_free(report->memory, report->verdicts[i].evidence);
-    void *arrays[] = {report->envs, report->groups, report->cells,    report->verdicts,
-                      report->runs, report->e2e,    report->documents};
+    void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts,
+                      report->runs, report->e2e,    report->documents, report->parts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);

@@ -162,7 +162,7 @@ static void put_series_script(const struct mth_report *report, const struct mth_
     fprintf(out,
             "set grid xtics ytics linetype 1 linewidth 0.5 linecolor rgb '#cccccc'\nset border 3\nset tics "
             "nomirror\n"
-            "set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\n"
+            "set autoscale fix\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\n"
             "set format x '%%g'\nset format y '%%g'\nset xlabel '%s' offset 0,0.4\nset ylabel '%s'\n"
             "set key bmargin center horizontal maxcols 2 Left reverse samplen 2 height 1\n%s\nplot",
             plot->axes->x_label, plot->axes->y_label, plot->axes->settings);

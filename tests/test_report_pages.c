@@ -139,6 +139,31 @@ static void the_same_rows_give_the_same_bytes(void **state)
     temp_dir_destroy(b);
 }
 
+static void roles_are_drawn_in_percent_of_the_checkpoint(void **state)
+{
+    static const char rows[] = "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"1\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"weight\","
+                               "\"threads\":1,\"raw_bytes\":600,\"stored_bytes\":300}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"2\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"adam_v\","
+                               "\"threads\":1,\"raw_bytes\":400,\"stored_bytes\":50}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"3\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"framing\","
+                               "\"threads\":1,\"raw_bytes\":0,\"stored_bytes\":20}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"4\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"dtype\",\"part\":\"BF16\","
+                               "\"threads\":1,\"raw_bytes\":9000,\"stored_bytes\":5000}\n";
+    char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
+    char *data = temp_dir_read(directory, "out/roles.dat", NULL),
+         *svg = temp_dir_read(directory, "out/roles.svg", NULL);
+    (void)state;
+    assert_non_null(svg);
+    assert_has(data, "\"d, s\" 30 0 5 0 0 0 2\n"); /* weight, adam_m, adam_v, step, other, header, framing */
+    free(data);
+    free(svg);
+    temp_dir_destroy(directory);
+}
+
 static void figures_come_in_every_format_asked_for(void **state)
 {
     char *directory = reported(hostile, (const char *const[]){"-o", "out", "--formats", "pdf,png,svg", NULL});
@@ -172,6 +197,7 @@ int main(void)
         cmocka_unit_test(no_text_of_a_row_is_markup),
         cmocka_unit_test(a_page_holds_its_figures_and_fetches_nothing),
         cmocka_unit_test(the_same_rows_give_the_same_bytes),
+        cmocka_unit_test(roles_are_drawn_in_percent_of_the_checkpoint),
         cmocka_unit_test(figures_come_in_every_format_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
