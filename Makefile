@@ -255,12 +255,14 @@ results: all
 	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
 	+$(MAKE) status
 
-# Writes the golden sizes and frames of tests/golden/ anew: look at the difference before you commit it.
+# Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
+	MITHRIL=$(BUILD)/mithril scripts/golden_rows.sh tests/golden/sizes.jsonl
 
-# This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone. The summary is Markdown.
-COMPARE_ARGS ?= tiny-gpt tiny-gpt/finetune-1e-6 -p balanced -p seed
+# This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone (the golden ones where
+# nothing is said). The summary is Markdown.
+COMPARE_ARGS ?=
 COMPARE_OPTIONS ?=
 compare:
 	@$(call install_groups,build)
@@ -358,8 +360,9 @@ help:
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
 #| make golden           write the golden files of the tests anew
-#| make compare OLD=FILE  sizes and speeds of this tree against another build of it, or sizes against its rows (docs/compare.md)
-#| make compare-trials    real comparisons with itself and with a slower build, counted
+#| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
+#|                       OLD=ROWS: sizes against its rows (docs/compare.md)
+#| make compare-trials   real comparisons with itself and with a slower build, counted
 #| make bench-kernels     time each kernel of each instruction set beside memcpy (KERNEL_ARGS=...)
 #| make hyperfine        time the command line
 #| make install          to PREFIX, under DESTDIR; uninstall takes it away

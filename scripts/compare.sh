@@ -1,8 +1,9 @@
 #!/bin/sh
 # Compare this build with another one, for a CI: make compare OLD=FILE.
-# usage: OLD=PROGRAM|ROWS.jsonl [BUILD=build] [COMPARE_OPTIONS=...] compare.sh BENCH-ARGUMENT...
+# usage: OLD=PROGRAM|ROWS.jsonl [BUILD=build] [COMPARE_OPTIONS=...] compare.sh [BENCH-ARGUMENT...]
 #
-# Against a program, sizes and speeds; against rows, sizes alone: of this tree they are then measured first. Leaves
+# Against a program, sizes and speeds, of few cells unless arguments say which; against rows (default: the golden ones), sizes
+# alone, of the cells that the golden rows have: of this tree they are measured first. Leaves
 # BUILD/compare.md for people, BUILD/compare.json, and for rows BUILD/compare.jsonl. The exit code is that of
 # `mithril compare`.
 set -eu
@@ -10,17 +11,19 @@ set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 options=${COMPARE_OPTIONS:-}
-case ${OLD:-} in
-'')
-    echo 'compare.sh: OLD names a program to compare with, or a file of rows: make compare OLD=FILE' >&2
-    exit 1
-    ;;
+old=${OLD:-tests/golden/sizes.jsonl}
+case $old in
 *.jsonl)
+    # shellcheck source=scripts/golden_cells.sh
+    [ $# -gt 0 ] || . scripts/golden_cells.sh
     # Sizes take one round; a small cache makes it a short one.
     "$build/mithril" bench "$@" -q --rounds 1 --cache 1MiB --json "$build/compare.jsonl" >/dev/null
-    set -- "$OLD" "$build/compare.jsonl" --sizes
+    set -- "$old" "$build/compare.jsonl" --sizes
     ;;
-*) set -- --run "$OLD" "$build/mithril" -- "$@" ;;
+*)
+    [ $# -gt 0 ] || set -- tiny-gpt tiny-gpt/finetune-1e-6 -p balanced -p seed
+    set -- --run "$old" "$build/mithril" -- "$@"
+    ;;
 esac
 code=0
 rm -f "$build/compare.md" "$build/compare.code"
