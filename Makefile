@@ -255,6 +255,17 @@ results: all
 	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
 	+$(MAKE) status
 
+# What each policy costs on a run, over the distance between full checkpoints: rows, table and figure in CHAIN_RESULTS.
+CHAIN_RESULTS ?= $(BUILD)/chain
+CHAIN_EVERY ?= 2 3 4 6 8 12 16
+results-chain: all
+	@scripts/install_deps.sh report
+	@[ -n "$(RUN)" ] || { echo 'RUN=DIRECTORY of step files is missing' >&2; exit 1; }
+	@mkdir -p $(CHAIN_RESULTS)
+	$(BUILD)/mithril chain compare $(RUN) --json $(CHAIN_RESULTS)/rows.jsonl --policy full $(foreach k,$(CHAIN_EVERY),--policy \
+		full:every=$k --policy one-shot:every=$k) --policy consecutive --policy one-shot --policy intermittent $(CHAIN_ARGS)
+	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md --figure $(CHAIN_RESULTS)/chains.svg $(CHAIN_RESULTS)/rows.jsonl
+
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
@@ -359,6 +370,7 @@ help:
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
+#| make results-chain    what the policies of chains cost on RUN=DIRECTORY: rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast")
 #| make golden           write the golden files of the tests anew
 #| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
 #|                       OLD=ROWS: sizes against its rows (docs/compare.md)
@@ -373,7 +385,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

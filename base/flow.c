@@ -2,15 +2,15 @@
 #include "base/flow.h"
 
 #include "base/checked.h"
+#include "base/scratch.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* One system call moves at most this much. */
-enum { PIECE_BYTES = 8 << 20, SPOOL_BYTES = 1 << 18, PATH_BYTES = 4096 };
+enum { PIECE_BYTES = 8 << 20, SPOOL_BYTES = 1 << 18 };
 
 void mth_input_source(const struct mth_source *source, struct mth_input *input)
 {
@@ -126,32 +126,24 @@ int mth_sink_put(struct mth_sink *sink, const void *data, size_t n_bytes, struct
 
 int mth_source_spool(struct mth_input *input, struct mth_source *source, struct mth_error *err)
 {
-    const char *directory = getenv("TMPDIR");
-    char path[PATH_BYTES];
-    int length =
-        snprintf(path, sizeof path, "%s/mithril.XXXXXX", directory && *directory ? directory : "/tmp");
-    int fd = length > 0 && (size_t)length < sizeof path ? mkstemp(path) : -1;
-    if (fd < 0)
-        return mth_error_set(err, MTH_ERR_IO, "%s: cannot be kept in a temporary file: %s", input->name,
-                             strerror(errno));
-    unlink(path);
-    uint8_t *piece = malloc(SPOOL_BYTES);
+    struct mth_scratch scratch;
     struct mth_sink sink;
-    mth_sink_descriptor("the temporary file of standard input", fd, &sink);
-    int status = piece ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", input->name);
-    size_t n = 1;
-    uint64_t n_bytes = 0;
-    while (!status && n) {
+    int status = mth_scratch_open(NULL, input->name, &scratch, err);
+    if (status)
+        return status;
+    mth_scratch_sink(&scratch, &sink);
+    uint8_t *piece = malloc(SPOOL_BYTES);
+    if (!piece)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", input->name);
+    for (size_t n = 1; !status && n;) {
         status = mth_input_take(input, piece, SPOOL_BYTES, &n, err);
         if (!status)
             status = mth_sink_put(&sink, piece, n, err);
-        n_bytes += n;
     }
     free(piece);
-    if (status) {
-        close(fd);
-        return status;
-    }
-    *source = (struct mth_source){.name = input->name, .n_bytes = n_bytes, .fd = fd};
-    return MTH_OK;
+    if (!status)
+        status = mth_scratch_source(&scratch, source, err);
+    if (status)
+        mth_scratch_close(&scratch);
+    return status;
 }

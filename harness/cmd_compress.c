@@ -3,7 +3,6 @@
 
 #include "base/checked.h"
 #include "base/pool.h"
-#include "formats/region_match.h"
 #include "harness/base_files.h"
 #include "harness/clock.h"
 #include "harness/file_walk.h"
@@ -212,19 +211,6 @@ static int compress(struct job *job, const struct mth_opened *input, const char 
     return job->options->json ? put_json(job, input, output_path, &stats, ns, err) : MTH_OK;
 }
 
-/* Has any tensor a counterpart in a base? */
-static int look_for_counterparts(const struct job *job, const struct mth_region_map *map,
-                                 const struct mth_region_map *base, bool *found, struct mth_error *err)
-{
-    uint64_t *matches = mth_memory_calloc(job->memory, map->n_regions, sizeof *matches);
-    int status = matches ? mth_region_match(map, base, matches) : MTH_ERR_NO_MEMORY;
-    *found = false;
-    for (size_t i = 0; !status && !*found && i < map->n_regions; i++)
-        *found = matches[i] != MTH_NO_MATCH;
-    mth_memory_free(job->memory, matches);
-    return status ? mth_error_set(err, status, "no memory to pair its tensors with the base") : MTH_OK;
-}
-
 /*
  * Finds the base of a file. Where bases vary a file may do without one: what has no tensors, what has no file there, what
  * is new since then.
@@ -241,7 +227,7 @@ static int choose_base(struct job *job, const struct mth_opened *input, const ch
     if (!status && base && !base->has_map)
         status = mth_opened_map(base, job->options->dtype, err);
     if (!status && vary)
-        status = base ? look_for_counterparts(job, &input->map, &base->map, &found, err) : MTH_OK;
+        status = base ? mth_opened_has_counterparts(input, base, &found, err) : MTH_OK;
     if (status)
         return status;
     if (vary && (!base || !found))

@@ -87,9 +87,9 @@ static const char *path_of(const char *asked, const char *directory, const char 
     return out;
 }
 
-static const struct mth_report_plot *const plots[] = {&mth_plot_ratio_throughput, &mth_plot_ratio_changed,
-                                                      &mth_plot_ratio_steps,      &mth_plot_memory,
-                                                      &mth_plot_threads,          &mth_plot_roles};
+static const struct mth_report_plot *const plots[] = {
+    &mth_plot_ratio_throughput, &mth_plot_ratio_changed, &mth_plot_ratio_steps, &mth_plot_memory,
+    &mth_plot_threads,          &mth_plot_roles,         &mth_plot_chains};
 enum { N_PLOTS = sizeof plots / sizeof plots[0] };
 
 static int check_formats(const char *formats, struct mth_error *err)
@@ -178,6 +178,8 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
     const char *markdown = path_of(options->markdown, directory, "report.md", buffers[0]);
     const char *csv = path_of(options->csv, directory, "cells.csv", buffers[1]);
     const char *latex = path_of(options->latex, directory, "cells.tex", buffers[2]);
+    /* A figure that was asked for is that of the cells; where there are none, that of the chains. */
+    bool only_chains = report->n_chains > 0 && report->n_cells == 0;
     bool nothing_asked = !markdown && !csv && !latex && !options->html && !options->figure &&
                          !options->status && !options->readme;
     const char *formats = options->formats ? options->formats : "svg";
@@ -196,7 +198,8 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
         status = mth_report_readme(report, options->readme, err);
     /* Last, because gnuplot may be missing. */
     if (!status && options->figure)
-        status = mth_report_draw(report, &mth_plot_ratio_throughput, options->figure, err);
+        status = mth_report_draw(report, only_chains ? &mth_plot_chains : &mth_plot_ratio_throughput,
+                                 options->figure, err);
     if (!status && directory)
         status = draw_all(report, directory, formats, err);
     if (!status && options->html)
@@ -226,7 +229,9 @@ int mth_cmd_report(int argc, char **argv)
         .summary =
             "Makes tables, a figure and the status from the rows that bench wrote. Without options the "
             "tables go to\n"
-            "standard output; with -o DIR report.md, cells.csv, cells.tex and the figures are written there.",
+            "standard output; with -o DIR report.md, cells.csv, cells.tex and the figures are written there: "
+            "of chains, too, "
+            "where there are rows of them.",
         .notes = "The figure keeps its gnuplot script and data beside it. --hyperfine needs no rows: it "
                  "prints new ones.",
         .takes = MTH_TAKES_OUTPUT | MTH_TAKES_REPORTS | MTH_TAKES_HYPERFINE | MTH_TAKES_QUIET,

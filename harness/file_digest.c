@@ -10,31 +10,39 @@
 
 enum { MTH_PIECE_BYTES = 1 << 20 };
 
-static int digest_xxh3(const char *path, struct mth_file_digest *digest, struct mth_error *err)
+int mth_source_digest(const struct mth_source *source, struct mth_digest *digest, struct mth_error *err)
 {
-    struct mth_source source;
-    int status = mth_source_open(path, &source, err);
-    if (status)
-        return status;
-    digest->n_bytes = source.n_bytes;
+    int status = MTH_OK;
     struct mth_hash_stream *stream = mth_hash_stream_create();
     uint8_t *piece = malloc(MTH_PIECE_BYTES);
     if (!stream || !piece)
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
-    for (uint64_t offset = 0; !status && offset < source.n_bytes;) {
-        uint64_t left = source.n_bytes - offset;
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", source->name);
+    for (uint64_t offset = 0; !status && offset < source->n_bytes;) {
+        uint64_t left = source->n_bytes - offset;
         size_t n = left < MTH_PIECE_BYTES ? (size_t)left : MTH_PIECE_BYTES;
-        status = mth_source_read(&source, offset, piece, n, err);
+        status = mth_source_read(source, offset, piece, n, err);
         if (!status)
             mth_hash_stream_update(stream, piece, n);
         offset += n;
     }
-    if (!status) {
-        struct mth_digest xxh3 = mth_hash_stream_digest(stream);
-        mth_digest_hex(&xxh3, digest->xxh3);
-    }
+    if (!status)
+        *digest = mth_hash_stream_digest(stream);
     free(piece);
     mth_hash_stream_destroy(stream);
+    return status;
+}
+
+static int digest_xxh3(const char *path, struct mth_file_digest *digest, struct mth_error *err)
+{
+    struct mth_source source;
+    struct mth_digest xxh3;
+    int status = mth_source_open(path, &source, err);
+    if (status)
+        return status;
+    digest->n_bytes = source.n_bytes;
+    status = mth_source_digest(&source, &xxh3, err);
+    if (!status)
+        mth_digest_hex(&xxh3, digest->xxh3);
     mth_source_close(&source);
     return status;
 }

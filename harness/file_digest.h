@@ -2,6 +2,7 @@
 #ifndef MTH_HARNESS_FILE_DIGEST_H
 #define MTH_HARNESS_FILE_DIGEST_H
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "harness/datasets.h"
@@ -24,6 +25,9 @@ struct mth_file_digest {
  */
 int mth_file_digest(const char *path, bool with_sha256, struct mth_file_digest *digest,
                     struct mth_error *err);
+
+/* XXH3-128 of all that a source has. Errors: those of reading. Cost: as above. */
+int mth_source_digest(const struct mth_source *source, struct mth_digest *digest, struct mth_error *err);
 
 /*
  * Compare what was read at path with what is known of a dataset's file; what is not known, or was not

@@ -3,6 +3,7 @@
 #include "harness/opened.h"
 
 #include "formats/dcp.h"
+#include "formats/region_match.h"
 #include "harness/set_files.h"
 
 #include <stdio.h>
@@ -40,6 +41,13 @@ int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth
     opened->source = opened->file;
     opened->base = (struct mth_stream_base){.source = &opened->source};
     return MTH_OK;
+}
+
+void mth_opened_borrow(struct mth_opened *opened, const char *path, const struct mth_source *source,
+                       struct mth_memory *memory)
+{
+    *opened = (struct mth_opened){.path = path, .memory = memory, .file = *source, .source = *source};
+    opened->base = (struct mth_stream_base){.source = &opened->source};
 }
 
 int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_threads, struct mth_memory *memory,
@@ -306,6 +314,19 @@ const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chai
 bool mth_opened_holds(const struct mth_opened *opened, const char *path)
 {
     return opened->set ? mth_set_files_hold(opened->set, path) : mth_path_is_same(opened->path, path);
+}
+
+int mth_opened_has_counterparts(const struct mth_opened *opened, const struct mth_opened *base, bool *found,
+                                struct mth_error *err)
+{
+    const struct mth_region_map *map = &opened->map;
+    uint64_t *matches = mth_memory_calloc(opened->memory, map->n_regions, sizeof *matches);
+    int status = matches ? mth_region_match(map, &base->map, matches) : MTH_ERR_NO_MEMORY;
+    *found = false;
+    for (size_t i = 0; !status && !*found && i < map->n_regions; i++)
+        *found = matches[i] != MTH_NO_MATCH;
+    mth_memory_free(opened->memory, matches);
+    return status ? mth_error_set(err, status, "no memory to pair its tensors with the base") : MTH_OK;
 }
 
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened)

@@ -36,6 +36,9 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
 /* The same, but a container is a file like any other. */
 int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth_memory *memory,
                          struct mth_error *err);
+/* The same of bytes that are open already, under a name; the source stays the caller's. */
+void mth_opened_borrow(struct mth_opened *opened, const char *path, const struct mth_source *source,
+                       struct mth_memory *memory);
 /*
  * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h).
  * Errors: as above, those of set_files.h, MTH_ERR_IO for a directory that is no checkpoint.
@@ -72,6 +75,10 @@ int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_optio
 void mth_opened_chain_close(struct mth_opened_chain *chain);
 /* The first link as a base; NULL when there is none. */
 const struct mth_stream_base *mth_opened_chain_base(const struct mth_opened_chain *chain);
+
+/* Has any tensor a counterpart in a base? Both are mapped. Errors: MTH_ERR_NO_MEMORY. */
+int mth_opened_has_counterparts(const struct mth_opened *opened, const struct mth_opened *base, bool *found,
+                                struct mth_error *err);
 
 /* Is a path a file that it is read from? */
 bool mth_opened_holds(const struct mth_opened *opened, const char *path);

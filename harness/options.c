@@ -147,6 +147,23 @@ static int add_peer(struct parser *parser, const struct option_row *row, const c
     return MTH_OK;
 }
 
+static int add_policy(struct parser *parser, const struct option_row *row, const char *value)
+{
+    struct mth_words *words = &parser->options->policies;
+    struct mth_chain_policy policy;
+    if (words->n_items > 0 && !(parser->command->takes & MTH_TAKES_POLICIES))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s is given twice; %s takes one", row->name,
+                             parser->name);
+    words->items[words->n_items++] = value;
+    return mth_chain_policy_parse(value, &policy, &parser->err);
+}
+
+static int set_step(struct parser *parser, const struct option_row *row, const char *value)
+{
+    parser->options->has_step = true;
+    return parse_unsigned(parser, row, value, 0, UINT64_MAX, &parser->options->step);
+}
+
 static int add_base(struct parser *parser, const struct option_row *row, const char *value)
 {
     struct mth_words *words = &parser->options->bases;
@@ -240,6 +257,11 @@ static const struct option_row option_rows[] = {
      "the earlier checkpoint that this one is coded against", add_base, 0},
     {"threads", 't', MTH_TAKES_THREADS, "N", "threads to use (default: all processors; in bench: 1)",
      set_threads, 0},
+    {"policy", 0, MTH_TAKES_POLICY | MTH_TAKES_POLICIES, "POLICY",
+     "which steps are coded against which (docs/chain.md)", add_policy, 0},
+    {"step", 0, MTH_TAKES_STEP, "N", "the number of a step", set_step, 0},
+    {"keep", 0, MTH_TAKES_KEEP, "RULES", "which steps stay, for instance last:5,every:1000", TEXT(keep)},
+    {"dry-run", 0, MTH_TAKES_DRY_RUN, NULL, "only tell what would be done", FLAG(dry_run)},
     {"output", 'o', MTH_TAKES_OUTPUT, "PATH", "where to write", TEXT(output)},
     {"force", 'f', MTH_TAKES_FORCE, NULL, "overwrite what is there", FLAG(force)},
     {"name", 'n', MTH_TAKES_NAME | MTH_TAKES_NAMES, "TENSOR", "only this tensor", add_name, 0},
@@ -329,6 +351,7 @@ static int show_help(struct parser *parser, const struct option_row *row, const 
         char letter[4] = {'-', r->letter, ',', '\0'};
         bool repeats = r->set == add_plugin || r->set == add_definition ||
                        (r->set == add_base && (command->takes & MTH_TAKES_CHAIN)) || r->set == add_peer ||
+                       (r->set == add_policy && (command->takes & MTH_TAKES_POLICIES)) ||
                        (r->set == add_pipeline && (command->takes & MTH_TAKES_PIPELINES));
         snprintf(left, sizeof left, "%3s --%s%s%s", r->letter ? letter : "", r->name, r->value ? " " : "",
                  r->value ? r->value : "");
@@ -490,10 +513,11 @@ bool mth_options_parse(const struct mth_command_line *command, int argc, char **
                        struct mth_options *options, int *exit_code)
 {
     *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1, .peer_seconds = -1};
-    struct parser parser = {.command = command, .name = argv[0], .options = options};
+    struct parser parser = {
+        .command = command, .name = command->name ? command->name : argv[0], .options = options};
     struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->peers,
-                                  &options->bases,    &options->names,     &parser.plugins,
-                                  &parser.definitions};
+                                  &options->bases,    &options->names,     &options->policies,
+                                  &parser.plugins,    &parser.definitions};
     enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
     size_t n_args = (size_t)argc;
     /* One block for all, owned by the first. */

@@ -40,11 +40,17 @@ enum mth_takes {
     MTH_TAKES_NAMES = 1 << 21,     /* -n, --name TENSOR, any number of times; --rows BEGIN:END */
     MTH_TAKES_FILES = 1 << 22,     /* --files DIR */
     MTH_TAKES_PEERS = 1 << 23,     /* --peer NAME=COMMAND, any number of times; --peer-limit S */
-    MTH_TAKES_BENCH = 1 << 24,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
-    MTH_TAKES_COMPARE = 1 << 25    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
+    MTH_TAKES_POLICY = 1 << 24,    /* --policy POLICY */
+    MTH_TAKES_POLICIES = 1 << 25,  /* the same, any number of times */
+    MTH_TAKES_STEP = 1 << 26,      /* --step N */
+    MTH_TAKES_KEEP = 1 << 27,      /* --keep RULES */
+    MTH_TAKES_DRY_RUN = 1 << 28,   /* --dry-run */
+    MTH_TAKES_BENCH = 1 << 29,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
+    MTH_TAKES_COMPARE = 1 << 30    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
 struct mth_command_line {
+    const char *name;    /* in messages; NULL: argv[0] */
     const char *usage;   /* what follows "usage: mithril ", one line */
     const char *summary; /* what the command does, lines without the last newline */
     const char *notes;   /* printed behind the options, or NULL */
@@ -64,6 +70,9 @@ struct mth_options {
     struct mth_words operands;
     struct mth_words pipelines;
     struct mth_words peers;
+    struct mth_words policies;
+    const char *keep;
+    uint64_t step;    /* when has_step */
     const char *base; /* the first of bases */
     struct mth_words bases;
     const char *output;
@@ -97,6 +106,8 @@ struct mth_options {
     uint64_t rows_begin; /* of the first dimension, when has_rows */
     uint64_t rows_end;
     bool has_rows;
+    bool has_step;
+    bool dry_run;
     bool force;
     bool quiet;
     bool estimate;

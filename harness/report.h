@@ -77,6 +77,20 @@ struct mth_report_e2e {
     double ratio, median_ns, gib_s, pct_memory, pct_memory_lo, pct_memory_hi;
 };
 
+/* Restoring a step of a chain. Links are a mean where it stands for all steps. */
+struct mth_report_restored {
+    double n_links, read_bytes, restore_ns, heap_peak_bytes;
+};
+
+/* A run as a chain, under one policy and pipeline. */
+struct mth_report_chain {
+    const char *row_id, *env_id, *dataset, *policy, *spec, *keep, *error;
+    int64_t threads, n_steps, n_full, raw_bytes, stored_bytes, written_bytes, kept_bytes, kept_peak_bytes;
+    struct mth_report_restored last, worst, mean;
+    double ratio, pct_links;
+    bool verified;
+};
+
 struct mth_report {
     struct mth_memory *memory;
     struct mth_report_env *envs;
@@ -86,11 +100,12 @@ struct mth_report {
     struct mth_report_run *runs;
     struct mth_report_e2e *e2e;
     struct mth_report_part *parts; /* by role; others are passed over */
-    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts;
+    struct mth_report_chain *chains;
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
     /* Of the arrays above, in their order. */
-    size_t capacities[8];
+    size_t capacities[9];
 };
 
 /*

@@ -11,6 +11,11 @@
 const char *const mth_plot_colours[MTH_PLOT_COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                                         "#56B4E9", "#E69F00", "#000000"};
 
+const char *mth_plot_colour(size_t index)
+{
+    return mth_plot_colours[index % MTH_PLOT_COLOURS];
+}
+
 enum { SVG, PDF, PNG, N_KINDS };
 
 static const char *const endings[N_KINDS] = {".svg", ".pdf", ".png"};

@@ -235,6 +235,66 @@ static void put_files(const struct mth_report *report, FILE *out)
         put_e2e(&report->e2e[i], out);
 }
 
+static void put_restored(const struct mth_report_restored *step, FILE *out)
+{
+    put_real(step->n_links, step->n_links == (double)(int64_t)step->n_links ? 0 : 1, "", out);
+    fputs(" | ", out);
+    put_real(step->read_bytes < 0 ? -1 : step->read_bytes * 1e-6, 2, "", out);
+    fputs(" | ", out);
+    put_real(step->restore_ns < 0 ? -1 : step->restore_ns * 1e-9, 4, "", out);
+    fputs(" | ", out);
+}
+
+static void put_chain(const struct mth_report_chain *chain, FILE *out)
+{
+    fputs("| ", out);
+    mth_markdown_text(chain->dataset, out);
+    fputs(" | ", out);
+    put_code(chain->policy, out);
+    fputs(" | ", out);
+    put_code(chain->spec, out);
+    fprintf(out, " | %" PRId64 " | %" PRId64 " | ", chain->threads, chain->n_full);
+    if (!chain->verified) {
+        mth_markdown_text(chain->error ? chain->error : "not verified", out);
+        fputs(" | | | | | | | | | | | | | |\n", out);
+        return;
+    }
+    put_real((double)chain->written_bytes * 1e-6, 2, "", out);
+    fputs(" | ", out);
+    put_real(chain->ratio, 3, "", out);
+    fputs(" | ", out);
+    put_real((double)chain->kept_bytes * 1e-6, 2, "", out);
+    fputs(" | ", out);
+    put_restored(&chain->last, out);
+    put_restored(&chain->worst, out);
+    put_restored(&chain->mean, out);
+    put_real(chain->worst.heap_peak_bytes * 1e-6, 2, "", out);
+    fputs(" | ", out);
+    put_real(chain->pct_links, 0, "", out);
+    fputs(" |\n", out);
+}
+
+static void put_chains(const struct mth_report *report, FILE *out)
+{
+    if (report->n_chains == 0)
+        return;
+    fputs("\n## Chains\n\nA run in order, each step coded as the policy says, every step restored and "
+          "compared. "
+          "Written is all, kept is what the last\nstep stands on (or those that `--keep` named); MB are 10^6 "
+          "bytes. "
+          "Restoring goes link by link; the last column is its time in\npercent of the sum of the links on "
+          "their "
+          "own.\n\n"
+          "| run | policy | pipeline | threads | full | written, MB | ratio | kept, MB | last: links | MB "
+          "read | "
+          "seconds | worst: links | MB read | seconds | mean: links | MB read | seconds | heap, MB | % of "
+          "links |\n"
+          "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+          out);
+    for (size_t i = 0; i < report->n_chains; i++)
+        put_chain(&report->chains[i], out);
+}
+
 void mth_report_markdown(const struct mth_report *report, FILE *out)
 {
     fputs("# mithril: measured\n\nGiB is 2^30 bytes, MB is 10^6. A ratio is original over compressed; "
@@ -258,4 +318,5 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
     put_runs(report, out);
     put_verdicts(report, out);
     put_files(report, out);
+    put_chains(report, out);
 }

@@ -20,6 +20,8 @@ struct mth_report_plot {
 /* Colours told apart also by people who see few (Okabe and Ito, 2008), the pale one left out. */
 enum { MTH_PLOT_COLOURS = 7 };
 extern const char *const mth_plot_colours[MTH_PLOT_COLOURS];
+/* The colour of a series, of any number of them. */
+const char *mth_plot_colour(size_t index);
 
 /* A text in double quotes, for gnuplot's data files and titles. */
 void mth_plot_quoted(const char *text, FILE *out);
@@ -28,6 +30,8 @@ void mth_plot_quoted(const char *text, FILE *out);
 extern const struct mth_report_plot mth_plot_ratio_throughput;
 extern const struct mth_report_plot mth_plot_ratio_changed, mth_plot_ratio_steps, mth_plot_memory,
     mth_plot_threads;
+/* report_chain_figure.c: bytes and restore time of chains over the distance between full steps. */
+extern const struct mth_report_plot mth_plot_chains;
 /* report_roles.c: what each role takes, one above the other. */
 extern const struct mth_report_plot mth_plot_roles;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, DOCUMENTS, PARTS };
+enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, CHAINS, DOCUMENTS, PARTS };
 
 #define REAL_MAX 1e300
 
@@ -375,13 +375,68 @@ static int read_part(struct mth_report *report, struct reader *reader)
     return MTH_OK;
 }
 
+static struct mth_report_restored restored(struct reader *reader, const char *key)
+{
+    struct mth_json_node object;
+    struct reader inner = {.row = &object, .err = reader->err};
+    struct mth_report_restored value = {-1, -1, -1, -1};
+    if (!reader->status)
+        reader->status = mth_json_get_object(reader->row, key, MTH_JSON_OPTIONAL, &object, reader->err);
+    if (reader->status || !object.value)
+        return value;
+    value = (struct mth_report_restored){real(&inner, "n_links"), real(&inner, "read_bytes"),
+                                         real(&inner, "restore_ns"), real(&inner, "heap_peak_bytes")};
+    reader->status = inner.status;
+    return value;
+}
+
+static int read_chain(struct mth_report *report, struct reader *reader)
+{
+    struct mth_report_chain row = {.row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
+                                   .env_id = text(reader, "env_id", MTH_JSON_OPTIONAL),
+                                   .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
+                                   .policy = text(reader, "policy", MTH_JSON_REQUIRED),
+                                   .spec = text(reader, "spec", MTH_JSON_REQUIRED),
+                                   .keep = text(reader, "keep", MTH_JSON_OPTIONAL),
+                                   .error = text(reader, "error", MTH_JSON_OPTIONAL),
+                                   .threads = integer(reader, "threads"),
+                                   .n_steps = integer(reader, "n_steps"),
+                                   .n_full = integer(reader, "n_full"),
+                                   .raw_bytes = integer(reader, "raw_bytes"),
+                                   .stored_bytes = integer(reader, "stored_bytes"),
+                                   .written_bytes = integer(reader, "written_bytes"),
+                                   .kept_bytes = integer(reader, "kept_bytes"),
+                                   .kept_peak_bytes = integer(reader, "kept_peak_bytes"),
+                                   .last = restored(reader, "last"),
+                                   .worst = restored(reader, "worst"),
+                                   .mean = restored(reader, "mean"),
+                                   .ratio = real(reader, "ratio"),
+                                   .pct_links = real(reader, "pct_links"),
+                                   .verified = truth(reader, "verified")};
+    if (reader->status)
+        return reader->status;
+    struct mth_report_chain *place = NULL;
+    for (size_t i = 0; i < report->n_chains && !place; i++) {
+        struct mth_report_chain *chain = &report->chains[i];
+        if (same(chain->env_id, row.env_id) && same(chain->dataset, row.dataset) &&
+            same(chain->policy, row.policy) && same(chain->spec, row.spec) && chain->threads == row.threads)
+            place = chain;
+    }
+    if (!place)
+        place = grow(report, CHAINS, &report->chains, &report->n_chains, sizeof row);
+    if (!place)
+        return out_of_memory(reader);
+    *place = row;
+    return MTH_OK;
+}
+
 static int read_row(struct mth_report *report, const struct mth_json_node *row, struct mth_error *err)
 {
     static const struct {
         const char *kind;
         int (*read)(struct mth_report *report, struct reader *reader);
-    } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict},
-                 {"run", read_run}, {"e2e", read_e2e},   {"part", read_part}};
+    } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict}, {"run", read_run},
+                 {"e2e", read_e2e}, {"part", read_part}, {"chain", read_chain}};
     struct reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");
@@ -484,8 +539,8 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->cells[i].flags);
     for (size_t i = 0; i < report->n_verdicts; i++)
         mth_memory_free(report->memory, report->verdicts[i].evidence);
-    void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts,
-                      report->runs, report->e2e,    report->documents, report->parts};
+    void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts, report->runs,
+                      report->e2e,  report->chains, report->documents, report->parts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);

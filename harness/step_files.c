@@ -24,8 +24,7 @@ static bool step_of_stem(const char *name, size_t n_stem, uint64_t *step)
     return true;
 }
 
-/* The step that a file name ends in before its extension; false when it is not the name of a step file. */
-static bool step_of_file(const char *name, uint64_t *step)
+bool mth_step_of_file(const char *name, uint64_t *step)
 {
     static const char *const extensions[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
     size_t n_name = strlen(name), n_stem = 0;
@@ -41,7 +40,7 @@ static bool step_of_file(const char *name, uint64_t *step)
 static int is_step(const char *path, const char *name, uint64_t *step, bool *found, struct mth_error *err)
 {
     struct mth_set_plan plan;
-    *found = mth_path_is_file(path) && step_of_file(name, step);
+    *found = mth_path_is_file(path) && mth_step_of_file(name, step);
     if (*found || !mth_path_is_directory(path) || !step_of_stem(name, strlen(name), step))
         return MTH_OK;
     int status = mth_set_plan_find(path, &plan, err);

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,8 @@ struct mth_step_files {
  */
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err);
 void mth_step_files_free(struct mth_step_files *files);
+
+/* The step that a file's name ends in before its extension (those above); false when it is not the name of a step file. */
+bool mth_step_of_file(const char *name, uint64_t *step);
 
 #endif

@@ -304,6 +304,154 @@ int mth_container_set_base(struct mth_container *container, const struct mth_str
  */
 void mth_container_source(struct mth_container *container, struct mth_source *source);
 
+/* ---- chains: the checkpoints of a run in one directory; docs/chain.md ---- */
+
+/* Which steps are coded against which. */
+enum mth_chain_rule {
+    MTH_CHAIN_FULL,         /* one alone every so many steps, those between against the one before */
+    MTH_CHAIN_CONSECUTIVE,  /* each against the one before */
+    MTH_CHAIN_ONE_SHOT,     /* each against the last one that is coded alone */
+    MTH_CHAIN_INTERMITTENT, /* the same, and a predictor says when the next is coded alone */
+    MTH_N_CHAIN_RULES
+};
+
+struct mth_chain_policy {
+    enum mth_chain_rule rule;
+    uint64_t every; /* alone at every so many steps; 0: never again behind the first */
+};
+
+/* "full", "full:every=10", "consecutive", "one-shot", "one-shot:every=10", "intermittent". Errors: MTH_ERR_USAGE. */
+int mth_chain_policy_parse(const char *text, struct mth_chain_policy *policy, struct mth_error *err);
+enum { MTH_CHAIN_POLICY_BYTES = 48 };
+/* The text that parses to it. Returns out. */
+const char *mth_chain_policy_text(const struct mth_chain_policy *policy, char out[MTH_CHAIN_POLICY_BYTES]);
+
+enum { MTH_CHAIN_NAME_BYTES = 256 };
+
+struct mth_chain_step {
+    uint64_t number;
+    bool has_base; /* it is coded against the step of the number `base`, which is smaller */
+    uint64_t base;
+    uint64_t raw_bytes, stored_bytes;
+    uint8_t digest[16];              /* that its container notes of the original: docs/container.md */
+    uint8_t xxh3[16];                /* XXH3-128 of the original */
+    uint64_t writing;                /* how often its container was written: 1, 2, .. */
+    enum mth_dtype dtype;            /* of a raw file's elements; MTH_N_DTYPES: the file says itself */
+    char name[MTH_CHAIN_NAME_BYTES]; /* of the original, without directories */
+};
+
+struct mth_chain {
+    struct mth_memory *memory;
+    struct mth_chain_policy policy;
+    char *spec;                   /* that steps are coded with, as asked */
+    struct mth_chain_step *steps; /* by number, ascending */
+    size_t n_steps, capacity;
+    uint64_t stamp; /* of its manifest as it was read or written: another one is another chain */
+};
+
+/*
+ * Read the manifest of a chain; it needs no lock, because a manifest is always whole.
+ * Errors: MTH_ERR_NOT_FOUND where there is none; MTH_ERR_FORMAT, MTH_ERR_CHECKSUM, MTH_ERR_UNSUPPORTED with its line.
+ */
+int mth_chain_read(const char *directory, struct mth_memory *memory, struct mth_chain *chain,
+                   struct mth_error *err);
+void mth_chain_free(struct mth_chain *chain);
+
+/* The index of a step, n_steps where it is not there. Cost: a binary search. */
+size_t mth_chain_find(const struct mth_chain *chain, uint64_t number);
+/* Put a step at its place, in the place of one of its number. Errors: MTH_ERR_NO_MEMORY. */
+int mth_chain_put(struct mth_chain *chain, const struct mth_chain_step *step, struct mth_error *err);
+
+/*
+ * The step that a new one should be coded against.
+ * Shape     *base: an index; n_steps: none, it is coded alone
+ */
+size_t mth_chain_choose(const struct mth_chain *chain, uint64_t number);
+
+/* What restoring a step reads: itself and all the steps below it. */
+struct mth_chain_cost {
+    size_t n_links;
+    uint64_t stored_bytes;
+};
+struct mth_chain_cost mth_chain_cost_of(const struct mth_chain *chain, size_t index);
+
+/* directory/file of a step's container; allocated on the chain's account, NULL without memory. */
+char *mth_chain_step_path(const struct mth_chain *chain, const char *directory,
+                          const struct mth_chain_step *step);
+
+/*
+ * Which steps rules keep: "last:N", "first:N", "every:K" (numbers that K divides), "step:N", "range:A:B" (both included),
+ * "full", with commas between; a step stays when any of them keeps it.
+ *
+ * Shape     kept: n_steps, set to true for those that stay, the others are left alone
+ * Errors    MTH_ERR_USAGE
+ */
+int mth_chain_keep(const struct mth_chain *chain, const char *rules, bool *kept, struct mth_error *err);
+
+/* A step that has to be coded again because its base goes: against another one, or alone. */
+struct mth_chain_move {
+    size_t step;
+    size_t base; /* n_steps: alone */
+};
+/*
+ * What dropping all but the kept steps asks for, in the order of the steps. Those that are kept and need one that is not
+ * are coded against the kept step that the policy's rule would give them.
+ * Shape     kept, moves: n_steps each; returns how many moves there are
+ */
+size_t mth_chain_plan_drop(const struct mth_chain *chain, const bool *kept, struct mth_chain_move *moves);
+
+/*
+ * Changing a chain. One writer at a time: others are told so. New containers are put beside the old ones, under the paths
+ * of steps with a higher `writing`; nothing of them counts before the commit, which replaces the manifest in one step. What
+ * an interrupted writer left behind is removed by the next.
+ */
+struct mth_chain_writer {
+    char *directory;
+    int lock;
+    struct mth_chain chain; /* to be changed by the caller */
+};
+/*
+ * Errors    MTH_ERR_NOT_FOUND where there is no chain and create is false; MTH_ERR_IO, also when another process writes to it;
+ *           MTH_ERR_USAGE for a directory that holds something else. Close it also after an error.
+ */
+int mth_chain_writer_open(const char *directory, bool create, struct mth_memory *memory,
+                          struct mth_chain_writer *writer, struct mth_error *err);
+int mth_chain_writer_commit(struct mth_chain_writer *writer, struct mth_error *err);
+/* Remove containers that the committed chain does not name. Errors: MTH_ERR_IO; the chain is as it was. */
+int mth_chain_writer_clean(struct mth_chain_writer *writer, struct mth_error *err);
+void mth_chain_writer_close(struct mth_chain_writer *writer);
+
+/* A step whose original the caller has at hand, so that what lies below it need not be restored. */
+struct mth_chain_given {
+    size_t step;
+    const struct mth_source *source;
+};
+
+/*
+ * Restore a step, link by link through files without a name: the memory of one mth_decompress, and the space of two
+ * originals, whatever the chain's length.
+ *
+ * Shape     given: NULL for none; scratch: a directory for these files, NULL for TMPDIR or /tmp; stats: of the step itself;
+ *           *failed: the step to blame for damage, n_steps where the damage is not a step's; both may be NULL
+ * Errors    those of mth_decompress; MTH_ERR_NOT_FOUND for a container that is missing
+ */
+int mth_chain_restore(const struct mth_chain *chain, const char *directory, size_t index,
+                      const struct mth_chain_given *given, const char *scratch, struct mth_sink *sink,
+                      const struct mth_stream_config *config, struct mth_container_stats *stats,
+                      size_t *failed, struct mth_error *err);
+
+/*
+ * Restore every step without keeping any, each link once.
+ *
+ * Shape     report: called for each step with MTH_OK, or what is wrong with it; MTH_ERR_BASE where only a step below it is
+ * Errors    of the place, not of the chain: MTH_ERR_IO for temporary files, MTH_ERR_NO_MEMORY, MTH_ERR_CANCELLED
+ * Cost      memory as above; files for at most 2 + log2(n_steps) originals
+ */
+typedef void mth_chain_report(void *arg, size_t index, int status, const struct mth_error *err);
+int mth_chain_verify(const struct mth_chain *chain, const char *directory, const char *scratch,
+                     const struct mth_stream_config *config, mth_chain_report *report, void *arg,
+                     struct mth_error *err);
+
 /* ---- plain buffers ---- */
 
 /*

@@ -62,6 +62,15 @@ static const struct mth_preset presets[] = {
         .delta = "changes+zstd:level=3/zstd:level=3",
     },
     {
+        .name = "check-n-run",
+        .summary = "against a base, the rows that changed, as they are; alone everything as it is. Lossless: "
+                   "without its quantizers",
+        .source = "A. Eisenman et al., Check-N-Run: a Checkpointing System for Training Deep Learning "
+                  "Recommendation Models, NSDI 2022, arXiv:2010.08679",
+        .spec = "store",
+        .delta = "changed-rows+store/store",
+    },
+    {
         .name = "fast",
         .summary = "as balanced, in codes of fixed width: less time, and a little larger",
         .source = NULL,

@@ -62,11 +62,17 @@ if command -v "${CXX:-c++}" >/dev/null 2>&1; then
 fi
 # The manual page explains every command of the program, and every option of each.
 manual=.$prefix/share/man/man1/mithril.1
-for command in $(".$prefix/bin/mithril" -h | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
-    grep -q "^\.SS $command" "$manual" || fail "the manual page does not explain $command"
-    for option in $(".$prefix/bin/mithril" "$command" -h | sed -n 's/^ .* --\([a-z-]*\).*/\1/p'); do
-        grep -q "^\.BR .*\\\\-\\\\-$option" "$manual" || fail "the manual page does not explain --$option of $command"
+explain() {
+    grep -q "^\.SS $*" "$manual" || fail "the manual page does not explain $*"
+    for option in $(".$prefix/bin/mithril" "$@" -h | sed -n 's/^ .* --\([a-z-]*\).*/\1/p'); do
+        grep -q "^\.BR .*\\\\-\\\\-$option" "$manual" || fail "the manual page does not explain --$option of $*"
     done
+}
+for command in $(".$prefix/bin/mithril" -h | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+    explain "$command"
+done
+for command in $(".$prefix/bin/mithril" chain -h | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+    explain chain "$command"
 done
 
 cd "$OLDPWD"

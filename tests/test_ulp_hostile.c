@@ -72,7 +72,7 @@ static void garbage_ends_the_same_way_by_every_kernel(void **state)
         const uint8_t begin[] = {MTH_ULP_CODED,
                                  (uint8_t)((n_bad - 3) | 0x80),
                                  (uint8_t)((n_bad - 3) >> 7),
-                                 (uint8_t)(MTH_ULP_CHANGES | (pattern_random(&random) & 0x3c)),
+                                 (uint8_t)(MTH_ULP_CHANGES | (pattern_random(&random) & 0x7c)),
                                  (uint8_t)pattern_random(&random),
                                  0,
                                  (uint8_t)(1u << trial % 5),
@@ -134,13 +134,15 @@ static size_t assemble(const struct hand *hand, uint8_t *out)
         memcpy(out + n, hand->map, hand->n_map);
         n += hand->n_map;
     }
-    out[n++] = hand->signs;
+    bool carries = hand->head & MTH_ULP_CARRIES;
+    if (!carries)
+        out[n++] = hand->signs;
     memcpy(out + n, hand->extra, hand->n_extra);
     n += hand->n_extra;
     memset(out + n, hand->high, MTH_ULP_GROUP);
     n += MTH_ULP_GROUP;
     for (size_t i = 0; i < MTH_ULP_GROUP; i++)
-        out[n++] = hand->lanes >> i & 1 ? 0 : 0x80;
+        out[n++] = (uint8_t)((hand->lanes >> i & 1 ? 0 : 0x80) + (carries && i == 0 ? hand->signs : 0));
     out[n++] = hand->symbols[0];
     out[n++] = hand->symbols[1];
     memset(out + n, 0, hand->n_payload);
@@ -199,7 +201,7 @@ static void fields_out_of_range_are_refused(void **state)
     (void)state;
     struct ulp_rig rig;
     ulp_rig_open(&rig);
-    static const uint8_t heads[] = {0, 2, 4, 5, 0x41, 0x81, 1 | 7 << 3, 1 | 1 << 3, 1 | 6 << 3};
+    static const uint8_t heads[] = {0, 2, 4, 5, 0x45, 0x81, 0xc1, 1 | 7 << 3, 1 | 1 << 3, 1 | 6 << 3};
     for (size_t i = 0; i < sizeof heads; i++) {
         struct hand bad = example;
         bad.head = heads[i];
@@ -246,6 +248,32 @@ static void fields_out_of_range_are_refused(void **state)
     expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "frequencies that fill all slots");
     bad.freqs[1] = 0x7f;
     expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a symbol of 127 slots, with a state made for 128");
+    ulp_rig_close(&rig);
+}
+
+/* The example with its sign in the state of lane 0: 257, where any other lane, and any other bit, is an error. */
+static void signs_come_out_of_states(void **state)
+{
+    (void)state;
+    struct ulp_rig rig;
+    uint8_t dst[2], bytes[200];
+    ulp_rig_open(&rig);
+    struct hand hand = example;
+    hand.head |= MTH_ULP_CARRIES;
+    assert_int_equal(assemble(&hand, bytes), 79);
+    assert_int_equal(decode_hand(&rig, &hand, MTH_DTYPE_U8, 2, dst), MTH_OK);
+    assert_int_equal(dst[1], 0x0e);
+    hand.signs = 0;
+    assert_int_equal(decode_hand(&rig, &hand, MTH_DTYPE_U8, 2, dst), MTH_OK);
+    assert_int_equal(dst[1], 0x12);
+    for (hand.signs = 2; hand.signs < 128; hand.signs++)
+        expect(&rig, &hand, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a sign of nobody");
+    hand.signs = 1;
+    hand.symbols[1] ^= 1;
+    expect(&rig, &hand, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a sign byte too many");
+    hand.symbols[1] ^= 1;
+    hand.high = 3;
+    expect(&rig, &hand, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "states that end elsewhere");
     ulp_rig_close(&rig);
 }
 
@@ -379,6 +407,7 @@ int main(void)
         cmocka_unit_test(garbage_ends_the_same_way_by_every_kernel),
         cmocka_unit_test(the_example_of_the_spec_decodes),
         cmocka_unit_test(fields_out_of_range_are_refused),
+        cmocka_unit_test(signs_come_out_of_states),
         cmocka_unit_test(shifts_are_at_most_two_bits_below_the_lane),
         cmocka_unit_test(steps_beyond_the_lane_are_refused),
         cmocka_unit_test(elements_that_are_not_there_do_not_change),

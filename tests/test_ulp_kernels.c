@@ -227,8 +227,7 @@ static void check_steps16(const uint8_t *steps, size_t n)
         if (n_extra)
             memcpy(bits, first, n_extra);
         struct mth_ulp_bit_reader reader = {.at = bits, .end = bits + n_extra};
-        assert_true(
-            mth_ulp_join(kernels[k], 16, shift, wanted, wanted_signs, contexts, n, &reader, back));
+        assert_true(mth_ulp_join(kernels[k], 16, shift, wanted, wanted_signs, contexts, n, &reader, back));
         assert_true(mth_ulp_bits_ended(&reader));
         assert_memory_equal(back, steps, 2 * n);
         if (n_extra) {

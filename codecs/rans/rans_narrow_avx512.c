@@ -13,9 +13,9 @@
 #endif
 
 #define RANS_TARGET RANS_TARGET_AVX512
-#define RANS_TEXT  "avx512"
-#define RANS_NEEDS (MTH_CPU_AVX512 | MTH_CPU_VBMI)
-#define VEC_INLINE static inline __attribute__((always_inline)) RANS_TARGET
+#define RANS_TEXT   "avx512"
+#define RANS_NEEDS  (MTH_CPU_AVX512 | MTH_CPU_VBMI)
+#define VEC_INLINE  static inline __attribute__((always_inline)) RANS_TARGET
 
 typedef __m512i vec;
 #define VEC_BYTES 64

@@ -603,7 +603,8 @@ RANS_TARGET_AVX2 static size_t split16(const uint8_t *steps, size_t n_groups, ui
 ULP_INLINE vec join_half(vec symbol, __m128i down, const struct mth_ulp_fields *fields, size_t at)
 {
     struct widths widths = widths_of(bits_of(symbol));
-    vec v = _mm256_add_epi16(first_of(symbol), part_fields(load((const uint8_t *)&fields->bits[at]), &widths));
+    vec v =
+        _mm256_add_epi16(first_of(symbol), part_fields(load((const uint8_t *)&fields->bits[at]), &widths));
     vec negative = _mm256_cvtepi8_epi16(down), magnitude = _mm256_add_epi16(v, _mm256_set1_epi16(1));
     return _mm256_sub_epi16(_mm256_xor_si256(magnitude, negative), negative);
 }

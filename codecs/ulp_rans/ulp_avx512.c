@@ -58,8 +58,8 @@ ULP_INLINE vec pack_words(vec a, vec b)
 ULP_INLINE vec pack_doubles(vec a, vec b, vec c, vec d)
 {
     vec words = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-    return _mm512_permutexvar_epi32(
-        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), words);
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+                                    words);
 }
 
 ULP_INLINE vec context16(vec base, __m128i shift, vec mask, vec top)
@@ -424,8 +424,8 @@ ULP_INLINE vec look_up_wide(const struct wide_table *table, vec place, __mmask64
 {
     vec found = _mm512_permutex2var_epi8(table->part[0], place, table->part[1]);
     if (above)
-        found = _mm512_mask_blend_epi8(
-            above, found, _mm512_permutex2var_epi8(table->part[2], place, table->part[3]));
+        found = _mm512_mask_blend_epi8(above, found,
+                                       _mm512_permutex2var_epi8(table->part[2], place, table->part[3]));
     return found;
 }
 
@@ -571,8 +571,7 @@ RANS_TARGET_AVX512 static size_t join16(const uint8_t *symbols, const uint8_t *s
         for (size_t i = 0; i < n; i++) {
             struct widths widths = widths_of(bits_of(load_symbols(symbols + (g + i) * MTH_ULP_GROUP)));
             store((uint8_t *)fields[i].n, widths.all);
-            good &= mth_ulp_get_fields(&reader, &fields[i],
-                                       _mm512_test_epi64_mask(widths.all, widths.all));
+            good &= mth_ulp_get_fields(&reader, &fields[i], _mm512_test_epi64_mask(widths.all, widths.all));
         }
         if (!good)
             break;

@@ -15,7 +15,7 @@ enum {
     COUNT_GROUPS = 512,   /* sampled for how often contexts occur */
     SHIFT_STEPS = 4096,   /* sampled for the bits of steps */
     KEPT_BITS = 5,        /* of a step of average length, that are coded */
-    GROUPED_SHARE = 4,    /* a map is tried when one in so many groups does not change */
+    CLUSTERED_SHARE = 16, /* a map is tried when one in so many groups does not change that would by chance */
     MANY_CHANGES = 2048   /* that are worth many lanes of flags: each costs half a byte */
 };
 
@@ -34,8 +34,11 @@ struct block {
 static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *p)
 {
     uint64_t x = 0;
-    for (unsigned i = 0; i < format->lane_bits / 8; i++)
-        x |= (uint64_t)p[i] << (8 * i);
+    if (format->lane_bits == 16)
+        x = mth_lane_load16(p);
+    else
+        for (unsigned i = 0; i < format->lane_bits / 8; i++)
+            x |= (uint64_t)p[i] << (8 * i);
     return (unsigned)(x >> format->mantissa_bits) & ((1u << format->exponent_bits) - 1);
 }
 
@@ -65,14 +68,16 @@ static void count_elements(const struct block *block, const uint32_t *numbers, s
 {
     struct mth_ulp_state *state = block->state;
     size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
-    uint32_t counts[MTH_ULP_CONTEXTS] = {0};
+    uint32_t counts[2][MTH_ULP_CONTEXTS] = {{0}};
     for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
         mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, 1, state->batch);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++)
-            counts[state->batch[i]]++;
+        for (size_t i = 0; i < MTH_ULP_GROUP; i += 2) {
+            counts[0][state->batch[i]]++;
+            counts[1][state->batch[i + 1]]++;
+        }
     }
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        elements[c] = n_sampled ? (uint64_t)counts[c] * n_groups / n_sampled : 0;
+        elements[c] = n_sampled ? (uint64_t)(counts[0][c] + counts[1][c]) * n_groups / n_sampled : 0;
 }
 
 /* Masks and steps of all groups, contexts of the steps, and which groups have any. */
@@ -161,11 +166,22 @@ static size_t code_map(struct block *block)
     return job.out.n_bytes;
 }
 
+/* Do changes lie together? Where each element changes by itself, flags say all that a map could. */
+static bool is_clustered(const struct block *block)
+{
+    enum { ONE_BITS = 16, DOUBLINGS = 5 }; /* 2^5 elements a group */
+    size_t by_chance = ((block->n_elems - block->n_changed) << ONE_BITS) / block->n_elems;
+    for (unsigned i = 0; i < DOUBLINGS; i++)
+        by_chance = by_chance * by_chance >> ONE_BITS;
+    size_t n_same = block->n_groups - block->n_active;
+    return n_same > (by_chance * block->n_groups >> ONE_BITS) + block->n_groups / CLUSTERED_SHARE;
+}
+
 /* Whether a map pays; then its bytes are in map_coded, and counts are those of the groups that it names. */
 static size_t try_map(struct block *block, struct mth_ulp_counts *counts)
 {
     struct mth_ulp_counts grouped = *counts;
-    if ((block->n_groups - block->n_active) * GROUPED_SHARE < block->n_groups)
+    if (!is_clustered(block))
         return 0;
     size_t n_map = code_map(block);
     if (n_map == 0)

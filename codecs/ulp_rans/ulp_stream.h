@@ -11,7 +11,7 @@ enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1 };
 /* The first byte of a block: 0 where nothing changed. */
 enum {
     MTH_ULP_CHANGES = 1,
-    MTH_ULP_GROUPED = 2,       /* only groups that a map names have flags */
+    MTH_ULP_GROUPED = 2,         /* only groups that a map names have flags */
     MTH_ULP_MANY_FLAG_LANES = 4, /* else 32 */
     MTH_ULP_LANES_SHIFT = 3,     /* log2 of the lanes of symbols, three bits */
     MTH_ULP_LANES_MASK = 7,

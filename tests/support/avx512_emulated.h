@@ -213,14 +213,13 @@ EMULATED_DOUBLES(_mm512_sub_epi32, a - b)
 EMULATED_DOUBLES(_mm512_min_epi32, (int32_t)a < (int32_t)b ? a : b)
 EMULATED_DOUBLES(_mm512_max_epi32, (int32_t)a > (int32_t)b ? a : b)
 
-#define EMULATED_SHIFT(name, lanes, lane, type, operator)           \
-    EMULATED __m512i name(__m512i a, unsigned n)                    \
-    {                                                               \
-        __m512i r;                                                  \
-        for (int i = 0; i < (lanes); i++)                           \
-            emulated_set_##lane(&r, i,                              \
-                (uint32_t)((type)emulated_##lane(&a, i) operator n)); \
-        return r;                                                   \
+#define EMULATED_SHIFT(name, lanes, lane, type, operator)                                    \
+    EMULATED __m512i name(__m512i a, unsigned n)                                             \
+    {                                                                                        \
+        __m512i r;                                                                           \
+        for (int i = 0; i < (lanes); i++)                                                    \
+            emulated_set_##lane(&r, i, (uint32_t)((type)emulated_##lane(&a, i) operator n)); \
+        return r;                                                                            \
     }
 
 EMULATED_SHIFT(_mm512_srli_epi16, 32, word, uint16_t, >>)
@@ -230,17 +229,17 @@ EMULATED_SHIFT(_mm512_srai_epi32, 16, double, int32_t, >>)
 EMULATED_SHIFT(_mm512_srli_epi32, 16, double, uint32_t, >>)
 EMULATED_SHIFT(_mm512_slli_epi32, 16, double, uint32_t, <<)
 
-#define EMULATED_QUADS(name, expression)            \
-    EMULATED __m512i name(__m512i x, __m512i y)     \
-    {                                               \
-        for (int i = 0; i < 8; i++) {               \
-            uint64_t a, b;                          \
-            memcpy(&a, x.b + 8 * i, 8);             \
-            memcpy(&b, y.b + 8 * i, 8);             \
-            a = expression;                         \
-            memcpy(x.b + 8 * i, &a, 8);             \
-        }                                           \
-        return x;                                   \
+#define EMULATED_QUADS(name, expression)        \
+    EMULATED __m512i name(__m512i x, __m512i y) \
+    {                                           \
+        for (int i = 0; i < 8; i++) {           \
+            uint64_t a, b;                      \
+            memcpy(&a, x.b + 8 * i, 8);         \
+            memcpy(&b, y.b + 8 * i, 8);         \
+            a = expression;                     \
+            memcpy(x.b + 8 * i, &a, 8);         \
+        }                                       \
+        return x;                               \
     }
 
 EMULATED_QUADS(_mm512_add_epi64, a + b)

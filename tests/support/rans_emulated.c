@@ -4,7 +4,7 @@
 #include "tests/support/avx512_emulated.h"
 
 #define RANS_EMULATED
-#define RANS_NAME rans_narrow_emulated
+#define RANS_NAME     rans_narrow_emulated
 #define RANS_32_LANES mth_rans_narrow_portable
 
 #include "codecs/rans/rans_narrow_avx512.c"

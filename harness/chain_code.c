@@ -1,0 +1,209 @@
+/* Coding the steps of a chain; see chain_code.h. */
+#include "harness/chain_code.h"
+
+#include "harness/directory.h"
+#include "harness/file_digest.h"
+#include "harness/output.h"
+#include "pipeline/chain.h"
+#include "pipeline/pipeline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The pipelines of a spec; where all steps are coded alone it need not have a form for pairs. */
+static int parse_spec(struct mth_chain_coder *coder, const char *spec, const struct mth_chain_policy *policy,
+                      struct mth_error *err)
+{
+    int status = mth_pipeline_parse_alone(spec, &coder->alone, err);
+    if (!status && !(policy->rule == MTH_CHAIN_FULL && policy->every == 1))
+        status = mth_pipeline_parse(spec, true, &coder->delta, err);
+    return status;
+}
+
+int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, bool create,
+                         const char *policy, const char *spec, const struct mth_stream_config *config,
+                         struct mth_error *err)
+{
+    struct mth_chain *chain = &coder->writer.chain;
+    struct mth_pipeline *pipeline = NULL;
+    *coder = (struct mth_chain_coder){.writer.lock = -1, .config = *config};
+    /* A spec that is none must not leave a new chain behind. */
+    int status = spec ? mth_pipeline_parse_alone(spec, &pipeline, err) : MTH_OK;
+    mth_pipeline_destroy(pipeline);
+    if (!status)
+        status = mth_chain_writer_open(directory, create, config->memory, &coder->writer, err);
+    if (!status && policy)
+        status = mth_chain_policy_parse(policy, &chain->policy, err);
+    if (!status && spec)
+        status = mth_chain_set_spec(chain, spec, strlen(spec), err);
+    return status ? status : parse_spec(coder, chain->spec, &chain->policy, err);
+}
+
+void mth_chain_coder_close(struct mth_chain_coder *coder)
+{
+    mth_chain_pair_close(&coder->pair);
+    mth_pipeline_destroy(coder->alone);
+    mth_pipeline_destroy(coder->delta);
+    mth_chain_writer_close(&coder->writer);
+}
+
+static struct mth_chain_place place_of(const struct mth_chain_coder *coder, const char *beside)
+{
+    /* The chain's own file system has the room for originals; it is written to anyway. */
+    return (struct mth_chain_place){.chain = &coder->writer.chain,
+                                    .directory = coder->writer.directory,
+                                    .scratch_directory = coder->writer.directory,
+                                    .beside = beside,
+                                    .config = coder->config};
+}
+
+/* Writes the container of the input, against a base or NULL; fills what the step says of it. */
+static int write_container(struct mth_chain_coder *coder, const struct mth_chain_original *base,
+                           struct mth_chain_step *step, struct mth_error *err)
+{
+    const struct mth_chain *chain = &coder->writer.chain;
+    const struct mth_chain_original *input = mth_chain_pair_input(&coder->pair);
+    struct mth_container_stats stats;
+    struct mth_output output;
+    char *path = mth_chain_step_path(chain, coder->writer.directory, step);
+    if (!path)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
+    int status = mth_output_open(path, &output, err);
+    if (!status) {
+        status = mth_compress(base ? coder->delta : coder->alone, &input->opened.source, &input->opened.map,
+                              base ? &base->opened.base : NULL, &input->attributes, &output.sink,
+                              &coder->config, &stats, err);
+        if (status == MTH_ERR_CANCELLED)
+            mth_error_set(err, status, "interrupted, nothing was written");
+        if (!status)
+            status = mth_chain_original_check(input, err);
+        if (!status && base)
+            status = mth_chain_original_check(base, err);
+        status = mth_output_close(&output, status, NULL, err);
+    }
+    mth_memory_free(chain->memory, path);
+    if (status)
+        return status;
+    step->has_base = base != NULL;
+    step->base = base ? base->number : 0;
+    step->raw_bytes = stats.raw_bytes;
+    step->stored_bytes = stats.stored_bytes;
+    memcpy(step->digest, stats.digest, sizeof step->digest);
+    return MTH_OK;
+}
+
+/* Codes the input against the base that is at hand, or alone where that has nothing of it. */
+static int code(struct mth_chain_coder *coder, bool has_base, struct mth_chain_step *step, bool *found,
+                struct mth_error *err)
+{
+    const struct mth_chain_original *base =
+        has_base && coder->delta ? mth_chain_pair_base(&coder->pair) : NULL;
+    int status = MTH_OK;
+    *found = base != NULL;
+    if (base)
+        status = mth_opened_has_counterparts(&mth_chain_pair_input(&coder->pair)->opened, &base->opened,
+                                             found, err);
+    return status ? status : write_container(coder, *found ? base : NULL, step, err);
+}
+
+/* A file of a step that the chain has: its bytes are compared with what the chain notes of them. */
+static int compare_file(const struct mth_chain_step *there, const char *path, struct mth_error *err)
+{
+    struct mth_source file;
+    struct mth_digest xxh3;
+    int status = mth_source_open(path, &file, err);
+    if (status)
+        return status;
+    status = mth_source_digest(&file, &xxh3, err);
+    mth_source_close(&file);
+    if (!status &&
+        (file.n_bytes != there->raw_bytes || memcmp(xxh3.bytes, there->xxh3, sizeof there->xxh3) != 0))
+        status = mth_error_set(err, MTH_ERR_USAGE,
+                               "%s: the chain has a step %llu already, of other bytes; drop that first", path,
+                               (unsigned long long)there->number);
+    return status;
+}
+
+/* A new step must not stand on what is not there; whether that restores is for `verify` to say. */
+static int check_links(const struct mth_chain_coder *coder, size_t index, struct mth_error *err)
+{
+    const struct mth_chain *chain = &coder->writer.chain;
+    for (;;) {
+        const struct mth_chain_step *step = &chain->steps[index];
+        struct mth_source file;
+        char *path = mth_chain_step_path(chain, coder->writer.directory, step);
+        int status = path ? mth_source_open(path, &file, err)
+                          : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
+        if (!status) {
+            mth_source_close(&file);
+            if (file.n_bytes != step->stored_bytes)
+                status =
+                    mth_error_set(err, MTH_ERR_CORRUPT, "%s: has %llu bytes, the chain says %llu", path,
+                                  (unsigned long long)file.n_bytes, (unsigned long long)step->stored_bytes);
+        }
+        mth_memory_free(chain->memory, path);
+        if (status || !step->has_base)
+            return status;
+        index = mth_chain_find(chain, step->base);
+    }
+}
+
+/* The base that a policy names, at hand. It may still lie where the file does that is added. */
+static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *path, struct mth_error *err)
+{
+    char *beside = mth_path_directory(path);
+    if (!beside)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
+    const struct mth_chain_place place = place_of(coder, beside);
+    int status = check_links(coder, base, err);
+    if (!status)
+        status = mth_chain_pair_take_base(&coder->pair, &place, base, err);
+    free(beside);
+    return status;
+}
+
+int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,
+                  enum mth_chain_outcome *outcome, struct mth_error *err)
+{
+    struct mth_chain *chain = &coder->writer.chain;
+    struct mth_chain_step step = {.number = number, .writing = 1, .dtype = dtype};
+    struct mth_digest xxh3;
+    size_t there = mth_chain_find(chain, number), base = mth_chain_choose(chain, number);
+    bool has_base = base < chain->n_steps, found;
+    int status = MTH_OK;
+    *outcome = MTH_CHAIN_WAS_THERE;
+    if (there < chain->n_steps)
+        return compare_file(&chain->steps[there], path, err);
+    if (has_base)
+        status = prepare_base(coder, base, path, err);
+    if (!status)
+        status = mth_chain_pair_open(&coder->pair, path, number, dtype, coder->config.memory, err);
+    if (!status)
+        status = mth_source_digest(&mth_chain_pair_input(&coder->pair)->opened.source, &xxh3, err);
+    if (status)
+        return status;
+    memcpy(step.xxh3, xxh3.bytes, sizeof step.xxh3);
+    snprintf(step.name, sizeof step.name, "%s", mth_path_name(path));
+    status = code(coder, has_base, &step, &found, err);
+    *outcome = has_base && !found ? MTH_CHAIN_ADDED_ALONE : MTH_CHAIN_ADDED;
+    if (!status)
+        status = mth_chain_put(chain, &step, err);
+    return status ? status : mth_chain_writer_commit(&coder->writer, err);
+}
+
+int mth_chain_recode(struct mth_chain_coder *coder, const struct mth_chain_move *move,
+                     struct mth_chain_step *step, struct mth_error *err)
+{
+    const struct mth_chain *chain = &coder->writer.chain;
+    const struct mth_chain_place place = place_of(coder, NULL);
+    bool has_base = move->base < chain->n_steps, found;
+    int status = MTH_OK;
+    *step = chain->steps[move->step];
+    step->writing++;
+    if (has_base)
+        status = mth_chain_pair_take_base(&coder->pair, &place, move->base, err);
+    if (!status)
+        status = mth_chain_pair_restore(&coder->pair, &place, move->step, err);
+    return status ? status : code(coder, has_base, step, &found, err);
+}

@@ -1,0 +1,323 @@
+/* What a policy and a pipeline cost on a run; see chain_compare.h. */
+#include "harness/chain_compare.h"
+
+#include "harness/chain_code.h"
+#include "harness/clock.h"
+#include "pipeline/chain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Times are medians of this many rounds. */
+enum { N_ROUNDS = 3 };
+enum { PIECE_BYTES = 1 << 20, DIRECTORY_BYTES = 4096, PATH_BYTES = DIRECTORY_BYTES + 64 };
+
+/* ---- making the chain ---- */
+
+/* Bytes of the containers that rules keep, and of those that they stand on. */
+static int count_kept(const struct mth_chain *chain, const char *rules, uint64_t *n_bytes,
+                      struct mth_error *err)
+{
+    bool *kept = calloc(chain->n_steps, sizeof *kept);
+    int status = kept ? mth_chain_keep(chain, rules, kept, err)
+                      : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a chain");
+    *n_bytes = 0;
+    for (size_t i = chain->n_steps; !status && i-- > 0;) {
+        if (!kept[i])
+            continue;
+        *n_bytes += chain->steps[i].stored_bytes;
+        if (chain->steps[i].has_base)
+            kept[mth_chain_find(chain, chain->steps[i].base)] = true;
+    }
+    free(kept);
+    return status;
+}
+
+static uint64_t manifest_bytes(const char *directory)
+{
+    struct stat st;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", directory, MTH_CHAIN_MANIFEST);
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static int add_all(const struct mth_chain_comparison *comparison, struct mth_chain_coder *coder,
+                   struct mth_chain_cell *cell, struct mth_error *err)
+{
+    const struct mth_chain *chain = &coder->writer.chain;
+    enum mth_chain_outcome outcome;
+    int status = MTH_OK;
+    for (size_t i = 0; !status && i < comparison->files->n_items; i++) {
+        const struct mth_step_file *file = &comparison->files->items[i];
+        uint64_t begin_ns = mth_clock_ns();
+        status = mth_chain_add(coder, file->path, file->step, comparison->dtype, &outcome, err);
+        cell->add_ns += mth_clock_ns() - begin_ns;
+        if (status)
+            return mth_opened_blame(file->path, err);
+        const struct mth_chain_step *step = &chain->steps[i];
+        cell->raw_bytes += step->raw_bytes;
+        cell->stored_bytes += step->stored_bytes;
+        cell->n_full += !step->has_base;
+        cell->written_bytes += step->stored_bytes + manifest_bytes(coder->writer.directory);
+        status = count_kept(chain, comparison->keep, &cell->kept_bytes, err);
+        if (cell->kept_bytes > cell->kept_peak_bytes)
+            cell->kept_peak_bytes = cell->kept_bytes;
+    }
+    return status;
+}
+
+/* ---- restoring it ---- */
+
+/* Is what was restored the original, byte for byte? */
+static int compare_bytes(const struct mth_source *restored, const char *path, struct mth_error *err)
+{
+    struct mth_source original;
+    uint8_t *pieces = malloc(2 * PIECE_BYTES);
+    int status = pieces ? mth_source_open(path, &original, err)
+                        : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to compare files");
+    if (status) {
+        free(pieces);
+        return status;
+    }
+    bool same = restored->n_bytes == original.n_bytes;
+    for (uint64_t at = 0; !status && same && at < original.n_bytes; at += PIECE_BYTES) {
+        uint64_t left = original.n_bytes - at;
+        size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+        status = mth_source_read(&original, at, pieces, n, err);
+        if (!status)
+            status = mth_source_read(restored, at, pieces + PIECE_BYTES, n, err);
+        same = !status && memcmp(pieces, pieces + PIECE_BYTES, n) == 0;
+    }
+    mth_source_close(&original);
+    free(pieces);
+    if (!status && !same)
+        return mth_error_set(err, MTH_ERR_CHECKSUM, "%s: was not restored bit for bit", path);
+    return status;
+}
+
+/* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
+static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                       const char *directory, size_t index, const struct mth_chain_given *given, uint64_t *ns,
+                       uint64_t *heap_bytes, struct mth_error *err)
+{
+    struct mth_stream_config config = {.n_threads = comparison->n_threads,
+                                       .memory = chain->memory,
+                                       .progress = comparison->progress,
+                                       .progress_arg = comparison->progress_arg};
+    struct mth_scratch scratch;
+    struct mth_source restored;
+    struct mth_sink sink;
+    int status = mth_scratch_open(directory, chain->steps[index].name, &scratch, err);
+    if (status)
+        return status;
+    mth_scratch_sink(&scratch, &sink);
+    size_t before = mth_memory_current(chain->memory);
+    mth_memory_reset_peak(chain->memory);
+    uint64_t begin_ns = mth_clock_ns();
+    status = mth_chain_restore(chain, directory, index, given, directory, &sink, &config, NULL, NULL, err);
+    *ns = mth_clock_ns() - begin_ns;
+    *heap_bytes = mth_memory_peak(chain->memory) - before;
+    if (!status)
+        status = mth_scratch_source(&scratch, &restored, err);
+    if (!status)
+        status = compare_bytes(&restored, comparison->files->items[index].path, err);
+    mth_scratch_close(&scratch);
+    return status;
+}
+
+/* The time of a step's own link, which begins with its base's original. */
+static int time_link(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                     const char *directory, size_t index, uint64_t *ns, struct mth_error *err)
+{
+    const struct mth_chain_step *step = &chain->steps[index];
+    struct mth_source original;
+    struct mth_chain_given given;
+    uint64_t heap_bytes;
+    if (!step->has_base)
+        return restore_one(comparison, chain, directory, index, NULL, ns, &heap_bytes, err);
+    given = (struct mth_chain_given){.step = mth_chain_find(chain, step->base), .source = &original};
+    int status = mth_source_open(comparison->files->items[given.step].path, &original, err);
+    if (status)
+        return status;
+    status = restore_one(comparison, chain, directory, index, &given, ns, &heap_bytes, err);
+    mth_source_close(&original);
+    return status;
+}
+
+static uint64_t median(uint64_t samples[N_ROUNDS])
+{
+    for (size_t i = 1; i < N_ROUNDS; i++)
+        for (size_t k = i; k > 0 && samples[k] < samples[k - 1]; k--) {
+            uint64_t swapped = samples[k];
+            samples[k] = samples[k - 1];
+            samples[k - 1] = swapped;
+        }
+    return samples[N_ROUNDS / 2];
+}
+
+/* Times one step in rounds, its link and all of it in turn; the steps below it were timed before. */
+static int time_step(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                     const char *directory, size_t index, struct mth_chain_restored *steps,
+                     struct mth_error *err)
+{
+    struct mth_chain_restored *step = &steps[index];
+    struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
+    uint64_t link_ns[N_ROUNDS], whole_ns[N_ROUNDS];
+    int status = MTH_OK;
+    *step = (struct mth_chain_restored){.number = chain->steps[index].number,
+                                        .stored_bytes = chain->steps[index].stored_bytes,
+                                        .n_links = cost.n_links,
+                                        .read_bytes = cost.stored_bytes};
+    for (size_t round = 0; !status && round < N_ROUNDS; round++) {
+        status = time_link(comparison, chain, directory, index, &link_ns[round], err);
+        if (!status)
+            status = restore_one(comparison, chain, directory, index, NULL, &whole_ns[round],
+                                 &step->heap_bytes, err);
+    }
+    if (status)
+        return status;
+    step->link_ns = step->links_ns = median(link_ns);
+    step->ns = median(whole_ns);
+    if (chain->steps[index].has_base)
+        step->links_ns += steps[mth_chain_find(chain, chain->steps[index].base)].links_ns;
+    return MTH_OK;
+}
+
+static int restore_all(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                       const char *directory, struct mth_chain_cell *cell, struct mth_error *err)
+{
+    int status = MTH_OK;
+    cell->steps = calloc(chain->n_steps, sizeof *cell->steps);
+    if (!cell->steps)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the steps");
+    for (size_t i = 0; !status && i < chain->n_steps; i++)
+        status = time_step(comparison, chain, directory, i, cell->steps, err);
+    if (!status)
+        cell->n_steps = chain->n_steps;
+    return status;
+}
+
+/* ---- a cell ---- */
+
+static char *copy_text(const struct mth_pipeline *pipeline)
+{
+    return pipeline ? strdup(mth_pipeline_text(pipeline)) : NULL;
+}
+
+/* Takes away the chain that was made, and nothing else. */
+static void remove_chain(struct mth_chain_coder *coder, const char *directory)
+{
+    struct mth_error err;
+    char path[PATH_BYTES];
+    if (coder->writer.chain.memory) {
+        coder->writer.chain.n_steps = 0;
+        mth_chain_writer_clean(&coder->writer, &err);
+    }
+    mth_chain_coder_close(coder);
+    static const char *const names[] = {MTH_CHAIN_MANIFEST, MTH_CHAIN_LOCK};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
+/* Is it the machine, not the cell, that failed? */
+static bool ends_all(int status)
+{
+    return status == MTH_ERR_CANCELLED || status == MTH_ERR_NO_MEMORY || status == MTH_ERR_IO ||
+           status == MTH_ERR_NOT_FOUND || status == MTH_ERR_LIMIT;
+}
+
+static int measure_in(const struct mth_chain_comparison *comparison, const char *directory,
+                      struct mth_memory *memory, struct mth_chain_cell *cell, struct mth_error *err)
+{
+    struct mth_chain_coder coder;
+    const struct mth_stream_config config = {.n_threads = comparison->n_threads,
+                                             .memory = memory,
+                                             .verify = true,
+                                             .progress = comparison->progress,
+                                             .progress_arg = comparison->progress_arg};
+    int status = mth_chain_coder_open(&coder, directory, true, cell->policy, cell->spec, &config, &cell->err);
+    cell->unsupported = status == MTH_ERR_UNSUPPORTED || status == MTH_ERR_SPEC;
+    cell->spec_alone = copy_text(coder.alone);
+    cell->spec_delta = copy_text(coder.delta);
+    if (!status)
+        status = add_all(comparison, &coder, cell, &cell->err);
+    /* What it holds of originals is not part of what restoring takes. */
+    mth_chain_pair_close(&coder.pair);
+    if (!status)
+        status = restore_all(comparison, &coder.writer.chain, directory, cell, &cell->err);
+    remove_chain(&coder, directory);
+    cell->verified = !status;
+    if (!ends_all(status))
+        return MTH_OK;
+    *err = cell->err;
+    return status;
+}
+
+int mth_chain_measure(const struct mth_chain_comparison *comparison, struct mth_chain_cell *cell,
+                      struct mth_error *err)
+{
+    char directory[DIRECTORY_BYTES];
+    struct mth_memory *memory = mth_memory_create(comparison->memory_bytes);
+    if (!memory)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    int n = snprintf(directory, sizeof directory, "%s/mithril-chain.XXXXXX", comparison->directory);
+    int status = MTH_OK;
+    if (n < 0 || (size_t)n >= sizeof directory || !mkdtemp(directory))
+        status = mth_error_set(err, MTH_ERR_IO, "%s: cannot make a directory there: %s",
+                               comparison->directory, strerror(errno));
+    else
+        status = measure_in(comparison, directory, memory, cell, err);
+    mth_memory_destroy(memory);
+    return status;
+}
+
+void mth_chain_cell_free(struct mth_chain_cell *cell)
+{
+    free(cell->spec_alone);
+    free(cell->spec_delta);
+    free(cell->steps);
+}
+
+/* ---- what is told of its steps ---- */
+
+size_t mth_chain_worst(const struct mth_chain_cell *cell)
+{
+    size_t worst = 0;
+    for (size_t i = 1; i < cell->n_steps; i++)
+        if (cell->steps[i].ns > cell->steps[worst].ns)
+            worst = i;
+    return worst;
+}
+
+struct mth_chain_restored mth_chain_mean(const struct mth_chain_cell *cell)
+{
+    struct mth_chain_restored mean = {0};
+    size_t n = cell->n_steps ? cell->n_steps : 1;
+    for (size_t i = 0; i < cell->n_steps; i++) {
+        mean.read_bytes += cell->steps[i].read_bytes;
+        mean.ns += cell->steps[i].ns;
+        mean.n_links += cell->steps[i].n_links;
+        mean.heap_bytes += cell->steps[i].heap_bytes;
+    }
+    mean.read_bytes /= n;
+    mean.ns /= n;
+    mean.heap_bytes /= n;
+    return mean; /* n_links stays a sum: a mean of links is no whole number */
+}
+
+double mth_chain_pct_links(const struct mth_chain_cell *cell)
+{
+    double whole = 0, links = 0;
+    for (size_t i = 0; i < cell->n_steps; i++) {
+        whole += (double)cell->steps[i].ns;
+        links += (double)cell->steps[i].links_ns;
+    }
+    return links > 0 ? 100 * whole / links : 0;
+}
