@@ -34,7 +34,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench bench-peers test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
+OUTER := clean help deps bench bench-peers compare test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -84,7 +84,9 @@ $(BUILD)/config.mk: scripts/configure.sh scripts/find_libraries.sh scripts/libra
 $(BUILD)/flags: export MTH_STAMP = $(COMPILE) $(LDFLAGS) $(CONFIG_LIBS) $(CONFIG_TEST_LIBS) $(FUZZ_ENGINE)
 $(BUILD)/sources: export MTH_STAMP = $(LIB_SOURCES) $(PROGRAM_SOURCES) $(KERNEL_SOURCES) $(TEST_SUPPORT)
 $(BUILD)/commit: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null))
-$(BUILD)/flags $(BUILD)/sources $(BUILD)/commit: always
+$(BUILD)/diff: export MTH_STAMP = $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git diff --quiet HEAD 2>/dev/null || \
+	git diff HEAD 2>/dev/null | git hash-object --stdin 2>/dev/null))
+$(BUILD)/flags $(BUILD)/sources $(BUILD)/commit $(BUILD)/diff: always
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$MTH_STAMP" | cmp -s - $@ || printf '%s\n' "$$MTH_STAMP" >$@
 
@@ -94,8 +96,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/config.mk
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # What `mithril env` tells of the build. private: what it is made from is not built with this.
-$(BUILD)/obj/harness/env.o: $(BUILD)/commit
-$(BUILD)/obj/harness/env.o: private CPPFLAGS += -DMTH_BUILD_COMMIT="\"$$(cat $(BUILD)/commit)\"" \
+$(BUILD)/obj/harness/env.o: $(BUILD)/commit $(BUILD)/diff
+$(BUILD)/obj/harness/env.o: private CPPFLAGS += -DMTH_BUILD_COMMIT="\"$$(cat $(BUILD)/commit)\"" -DMTH_BUILD_DIFF="\"$$(cat $(BUILD)/diff)\"" \
 	-DMTH_BUILD_FLAGS='"$(subst ",\",$(subst ',,$(filter-out -I% -W%,$(MTH_CFLAGS)) $(OPT) $(SANITIZE) $(CFLAGS)))"'
 
 $(BUILD)/libmithril.a: $(LIB_OBJECTS) $(BUILD)/sources
@@ -267,9 +269,26 @@ results-chain: all
 		full:every=$k --policy one-shot:every=$k) --policy consecutive --policy one-shot --policy intermittent $(CHAIN_ARGS)
 	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md --figure $(CHAIN_RESULTS)/chains.svg $(CHAIN_RESULTS)/rows.jsonl
 
-# Writes the golden sizes and frames of tests/golden/ anew: look at the difference before you commit it.
+# Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
+	MITHRIL=$(BUILD)/mithril scripts/golden_rows.sh tests/golden/sizes.jsonl
+
+# This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone (the golden ones where
+# nothing is said). The summary is Markdown.
+COMPARE_ARGS ?=
+COMPARE_OPTIONS ?=
+compare:
+	@$(call install_groups,build)
+	@+$(SUBMAKE) all
+	@OLD="$(OLD)" BUILD=$(BUILD) COMPARE_OPTIONS="$(COMPARE_OPTIONS)" scripts/compare.sh $(COMPARE_ARGS)
+
+# Real comparisons, counted: with itself, and with a build that is 5 % slower.
+TRIALS ?= 20
+TRIAL_SECONDS ?= 120
+compare-trials: all
+	@+$(SUBMAKE) BUILD=$(BUILD)/planted CPPFLAGS=-DMTH_PLANTED_PCT=5 $(BUILD)/planted/mithril
+	@MITHRIL=$(BUILD)/mithril PLANTED=$(BUILD)/planted/mithril scripts/compare_trials.sh $(TRIALS) $(TRIAL_SECONDS)
 
 # Kernels on their own, in cache, each beside memcpy: KERNEL_ARGS="--only rans --json FILE".
 bench-kernels: $(BUILD)/bench-kernels
@@ -356,6 +375,9 @@ help:
 #| make results          a new reference run, its tables, figure and status
 #| make results-chain    what the policies of chains cost on RUN=DIRECTORY: rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast")
 #| make golden           write the golden files of the tests anew
+#| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
+#|                       OLD=ROWS: sizes against its rows (docs/compare.md)
+#| make compare-trials   real comparisons with itself and with a slower build, counted
 #| make bench-kernels     time each kernel of each instruction set beside memcpy (KERNEL_ARGS=...)
 #| make hyperfine        time the command line
 #| make install          to PREFIX, under DESTDIR; uninstall takes it away
@@ -366,7 +388,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain golden bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

@@ -5,6 +5,8 @@
 #ifndef MTH_HARNESS_BENCH_H
 #define MTH_HARNESS_BENCH_H
 
+#include "base/hash.h"
+#include "harness/bench_parts.h"
 #include "harness/checkpoint_file.h"
 #include "harness/datasets.h"
 #include "harness/json_writer.h"
@@ -25,13 +27,19 @@ enum mth_cell_flags {
     MTH_CELL_FEW_SAMPLES = 1u << 3,      /* fewer than five samples: the time budget of the cell was spent */
     MTH_CELL_NONDETERMINISTIC = 1u << 4, /* a later pass made other bytes */
     MTH_CELL_THREADS = 1u << 5,          /* used more CPU time than the threads asked for could give */
-    MTH_CELL_DISQUALIFIED = 1u << 6      /* a peer that did not restore, died, or gave no answer in time */
+    MTH_CELL_DISQUALIFIED = 1u << 6,     /* a peer that did not restore, died, or gave no answer in time */
+    MTH_CELL_GOVERNOR =
+        1u << 7, /* the processors' frequency is left to another governor than "performance" */
+    MTH_CELL_THROTTLED = 1u << 8, /* a processor was too hot, or a quota was used up, meanwhile */
+    MTH_CELL_STOLEN = 1u << 9,    /* a hypervisor gave more than 1 % of the time to others */
+    MTH_CELL_SWAPPED = 1u << 10   /* pages went to or came from a disk */
 };
 
 /* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
 struct mth_phase_result {
     double *samples_ns;
-    double *memcpy_ns; /* of the same rounds */
+    double *cpu_samples_ns; /* processor time of all threads in the same samples */
+    double *memcpy_ns;      /* of the same rounds */
     size_t n_samples;
     struct mth_summary time; /* ns */
     double cpu_ns;           /* median */
@@ -75,13 +83,13 @@ struct mth_bench_cell {
     char *resolved;     /* canonical text; of a peer what it calls itself */
     char *peer_command; /* of a peer; NULL for a pipeline */
     struct mth_container_stats stats;
+    struct mth_parts parts; /* where they are asked for */
     size_t stored_bytes;
     double ratio;
     bool unsupported; /* the spec has no meaning here: no base, for instance */
     bool verified;
     struct mth_error error; /* why not, when neither */
     struct mth_phase_result phases[MTH_N_PHASES];
-    double *cpu_samples[MTH_N_PHASES];
     struct mth_file_result files[MTH_N_FILE_PASSES];
     double spent_ns;
 };
@@ -100,6 +108,8 @@ struct mth_bench_case {
     size_t n_cells;
     /* Known once it was measured. */
     uint64_t raw_bytes;
+    char hash[MTH_DIGEST_HEX_BYTES]; /* of the checkpoint; "" until it is loaded */
+    char base_hash[MTH_DIGEST_HEX_BYTES];
     size_t n_tensors;
     const char *main_dtype; /* the dtype of most bytes */
     double bound_ratio;
@@ -129,14 +139,19 @@ struct mth_run_result {
 };
 
 struct mth_bench_config {
+    double timer_ns; /* what reading the clock takes */
+    bool parts;      /* rows of kind part, for each cell */
     size_t rounds;
     double cell_seconds; /* after this much time a cell gets no more than three samples */
     uint64_t seed;
     size_t n_threads;
-    size_t chunk_bytes; /* 0: as each pipeline likes it */
-    size_t llc_bytes;
-    double peer_seconds; /* for one answer of a peer */
+    size_t chunk_bytes;    /* 0: as each pipeline likes it */
+    size_t llc_bytes;      /* what passes are cold for */
+    size_t llc_real_bytes; /* what the machine has */
+    double peer_seconds;   /* for one answer of a peer */
     bool quiet;
+    /* Called before each sample of a cell, where programs take turns. Anything but 0 ends the measuring. NULL: no turns. */
+    int (*wait_for_turn)(const char *next);
     const char *files_directory; /* where files are measured; NULL: nowhere */
     const char *files_asked;     /* the same as --files said it */
     const char *files_system;    /* "tmpfs", "other" */
@@ -206,6 +221,8 @@ int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds);
 void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns,
                           uint64_t cpu_ns, size_t copies, double memcpy_ns);
 size_t mth_bench_copies_for(double pass_ns, size_t n_slots);
+/* What the times of a phase say against themselves; result has its summary and its processor time. */
+uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache);
 
 /* ---- bench_runs.c ---- */
 
@@ -233,6 +250,9 @@ int mth_require_check(const struct mth_bench *bench, const char *expression, boo
 double mth_gib_s(uint64_t raw_bytes, double ns);
 
 /* ---- bench_rows.c ---- */
+
+/* The words of enum mth_cell_flags with a comma between. */
+void mth_bench_flag_words(uint32_t flags, char out[256]);
 
 /* Gives every row its id. Call once, when all is measured. */
 void mth_bench_number_rows(struct mth_bench *bench);

@@ -16,6 +16,7 @@
 #include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
+#include "harness/conditions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ struct measuring {
     struct mth_digest digest;
     struct mth_ring ring;
     struct mth_pool *pool;
+    struct mth_memory *parts_memory;
     struct live *live;
     struct mth_bench_files files;
     size_t *frame_bytes; /* scratch shared by all cells, one per slot */
@@ -112,12 +114,27 @@ void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uin
     struct mth_phase_result *result = &cell->phases[phase];
     result->samples_ns[result->n_samples] = (double)wall_ns / (double)copies;
     result->memcpy_ns[result->n_samples] = memcpy_ns;
-    cell->cpu_samples[phase][result->n_samples] = (double)cpu_ns / (double)copies;
+    result->cpu_samples_ns[result->n_samples] = (double)cpu_ns / (double)copies;
     result->n_samples++;
     result->copies = copies;
     cell->spent_ns += (double)wall_ns;
     if (wall_ns < 1000000)
         result->flags |= MTH_CELL_SHORT_SAMPLE;
+}
+
+/*
+ * A build for scripts/compare_trials.sh is slower than it need be by MTH_PLANTED_PCT percent of what a sample took since
+ * begin_cpu_ns; any other build by nothing.
+ */
+static void plant_slow_down(uint64_t begin_cpu_ns)
+{
+#ifdef MTH_PLANTED_PCT
+    uint64_t now = mth_clock_cpu_ns(), end = now + (now - begin_cpu_ns) * MTH_PLANTED_PCT / 100;
+    while (mth_clock_cpu_ns() < end)
+        continue;
+#else
+    (void)begin_cpu_ns;
+#endif
 }
 
 /* One sample of each phase. */
@@ -133,6 +150,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     uint64_t cpu = mth_clock_cpu_ns(), begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_encode; i++)
         status = encode_slot(m, live, first + i, &m->frame_bytes[first + i]);
+    plant_slow_down(cpu);
     uint64_t wall = mth_clock_ns() - begin;
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
@@ -156,6 +174,7 @@ static int sample_cell(struct measuring *m, struct live *live, double memcpy_ns)
     begin = mth_clock_ns();
     for (size_t i = 0; !status && i < n_decode; i++)
         status = decode_slot(m, live, first + i, m->frame_bytes[first + i]);
+    plant_slow_down(cpu);
     wall = mth_clock_ns() - begin;
     cpu = mth_clock_cpu_ns() - cpu;
     if (status)
@@ -227,8 +246,8 @@ int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds)
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         cell->phases[p].samples_ns = calloc(rounds, sizeof(double));
         cell->phases[p].memcpy_ns = calloc(rounds, sizeof(double));
-        cell->cpu_samples[p] = calloc(rounds, sizeof(double));
-        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->cpu_samples[p])
+        cell->phases[p].cpu_samples_ns = calloc(rounds, sizeof(double));
+        if (!cell->phases[p].samples_ns || !cell->phases[p].memcpy_ns || !cell->phases[p].cpu_samples_ns)
             return MTH_ERR_NO_MEMORY;
     }
     return MTH_OK;
@@ -280,6 +299,9 @@ static int prepare_cell(struct measuring *m, struct live *live)
     if (status)
         return status;
     live->frame_hash = mth_hash64(m->ring.frames, cell->stored_bytes, 0);
+    struct mth_bytes frame = {m->ring.frames, cell->stored_bytes};
+    if (m->bench->config.parts && mth_parts_of(frame, &m->input.map, m->parts_memory, &cell->parts, &err))
+        return fail_cell(cell, &err);
     first_ns[MTH_PHASE_COMPRESS] = (double)(middle - begin);
     first_ns[MTH_PHASE_DECOMPRESS] = (double)(end - middle);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
@@ -292,7 +314,21 @@ static int prepare_cell(struct measuring *m, struct live *live)
     return MTH_OK;
 }
 
-static void finish_cell(struct measuring *m, struct live *live)
+uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache)
+{
+    const struct mth_summary *time = &result->time;
+    uint32_t flags = in_cache ? MTH_CELL_IN_CACHE : 0;
+    if (result->n_samples < 5)
+        flags |= MTH_CELL_FEW_SAMPLES;
+    if (time->ci_hi > 1.05 * time->median || time->ci_lo < 0.95 * time->median)
+        flags |= MTH_CELL_SPREAD;
+    if (result->cpu_ns > 1.1 * (double)n_threads * time->median)
+        flags |= MTH_CELL_THREADS;
+    return flags;
+}
+
+/* scratch: room for as many values as there are rounds. */
+static void finish_cell(struct measuring *m, struct live *live, double *scratch)
 {
     struct mth_bench_cell *cell = live->cell;
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
@@ -305,22 +341,14 @@ static void finish_cell(struct measuring *m, struct live *live)
         if (!cell->verified || n == 0)
             continue;
         mth_summarise(result->samples_ns, n, m->bench->config.seed, &result->time);
-        result->cpu_ns = mth_median(cell->cpu_samples[p], n);
+        memcpy(scratch, result->cpu_samples_ns, n * sizeof *scratch);
+        result->cpu_ns = mth_median(scratch, n);
         result->setup_ns =
             result->setup_ns > result->time.median ? result->setup_ns - result->time.median : 0;
-        double *share = cell->cpu_samples[p]; /* not needed any more */
         for (size_t i = 0; i < n; i++)
-            share[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
-        result->pct_memcpy = mth_median(share, n);
-        if (m->at->in_cache)
-            result->flags |= MTH_CELL_IN_CACHE;
-        if (n < 5)
-            result->flags |= MTH_CELL_FEW_SAMPLES;
-        if (result->time.ci_hi > 1.05 * result->time.median ||
-            result->time.ci_lo < 0.95 * result->time.median)
-            result->flags |= MTH_CELL_SPREAD;
-        if (result->cpu_ns > 1.1 * (double)m->bench->config.n_threads * result->time.median)
-            result->flags |= MTH_CELL_THREADS;
+            scratch[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
+        result->pct_memcpy = mth_median(scratch, n);
+        result->flags |= mth_bench_phase_flags(result, m->bench->config.n_threads, m->at->in_cache);
     }
 }
 
@@ -369,6 +397,8 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
         struct live *live = &m->live[order[i] % n_cells];
         if (!live->wanted || !live->cell->verified)
             continue;
+        if (m->bench->config.wait_for_turn && m->bench->config.wait_for_turn("sample"))
+            return MTH_ERR_CANCELLED;
         if (live->cell->peer_command)
             status = order[i] < n_cells ? sample_peer(m, live, memcpy_ns) : MTH_OK;
         else
@@ -411,6 +441,11 @@ static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_
     if (status)
         return status;
     m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
+    mth_digest_hex(&m->digest, at->hash);
+    if (at->base_path) {
+        struct mth_digest base = mth_hash128(m->base.bytes.data, m->base.bytes.n_bytes);
+        mth_digest_hex(&base, at->base_hash);
+    }
     at->raw_bytes = m->input.bytes.n_bytes;
     at->n_tensors = m->input.map.n_tensors;
     at->main_dtype = mth_dtype_info(main_dtype(&m->input.map))->name;
@@ -436,6 +471,7 @@ static int build_ring(struct measuring *m, struct mth_memory *memory, struct mth
     struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
     struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
     status = mth_ring_build(&m->ring, input, base, frame_bytes, m->bench->config.llc_bytes, &m->at->in_cache);
+    m->at->in_cache |= m->bench->config.llc_bytes < m->bench->config.llc_real_bytes;
     m->frame_bytes = calloc(m->ring.n_slots + 1, sizeof *m->frame_bytes);
     return status || m->frame_bytes ? status : MTH_ERR_NO_MEMORY;
 }
@@ -446,8 +482,12 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     struct measuring m = {.bench = bench, .at = at, .err = err};
     struct mth_memory *memory = mth_memory_create(0);
     m.live = calloc(at->n_cells + 1, sizeof *m.live);
-    int status = memory && m.live ? MTH_OK : MTH_ERR_NO_MEMORY;
+    double *scratch = calloc(bench->config.rounds + 1, sizeof *scratch);
+    int status = memory && m.live && scratch ? MTH_OK : MTH_ERR_NO_MEMORY;
+    struct mth_conditions before, after;
     *err = (struct mth_error){0};
+    m.parts_memory = memory;
+    mth_conditions_read(mth_conditions_root(), &before);
     if (!status)
         status = load_case(&m, memory, err);
     if (!status)
@@ -471,9 +511,12 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     }
     if (!status)
         status = run_rounds(&m, progress, progress_arg);
+    mth_conditions_read(mth_conditions_root(), &after);
     for (size_t i = 0; m.live && i < at->n_cells; i++) {
+        for (size_t p = 0; p < MTH_N_PHASES; p++)
+            at->cells[i].phases[p].flags |= mth_conditions_flags(&before, &after);
         if (!status)
-            finish_cell(&m, &m.live[i]);
+            finish_cell(&m, &m.live[i], scratch);
         if (!status && m.files.directory && !at->cells[i].unsupported && !at->cells[i].peer_command)
             mth_bench_files_finish(bench, &at->cells[i]);
         close_cell(&m.live[i]);
@@ -483,6 +526,7 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     mth_ring_free(&m.ring);
     free(m.frame_bytes);
     free(m.live);
+    free(scratch);
     if (m.base.memory)
         mth_loaded_close(&m.base);
     if (m.input.memory)

@@ -105,10 +105,11 @@ static void free_cell(struct mth_bench_cell *cell)
     free(cell->spec);
     free(cell->resolved);
     free(cell->peer_command);
+    mth_parts_free(&cell->parts);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         free(cell->phases[p].samples_ns);
         free(cell->phases[p].memcpy_ns);
-        free(cell->cpu_samples[p]);
+        free(cell->phases[p].cpu_samples_ns);
     }
     for (size_t p = 0; p < MTH_N_FILE_PASSES; p++) {
         free(cell->files[p].samples_ns);

@@ -23,6 +23,10 @@ static const struct {
     {MTH_CELL_THREADS, "extra_threads"},
     {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
     {MTH_CELL_DISQUALIFIED, "disqualified"},
+    {MTH_CELL_GOVERNOR, "governor"},
+    {MTH_CELL_THROTTLED, "throttled"},
+    {MTH_CELL_STOLEN, "stolen"},
+    {MTH_CELL_SWAPPED, "swapped"},
 };
 
 static const struct {
@@ -84,6 +88,8 @@ static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
     mth_json_string(w, "dataset", at->id);
     mth_json_string(w, "class", at->class_name);
     mth_json_string(w, "base", at->base_path);
+    mth_json_string(w, "dataset_xxh3", at->hash[0] ? at->hash : NULL);
+    mth_json_string(w, "base_xxh3", at->base_hash[0] ? at->base_hash : NULL);
     if (pair && at->steps_apart > 0)
         mth_json_int(w, "steps_apart", at->steps_apart);
     else
@@ -106,16 +112,32 @@ static void put_summary(struct mth_json_writer *w, const struct mth_summary *tim
 {
     put_real_or_null(w, "median_ns", time->median, known);
     put_real_or_null(w, "mad_ns", time->mad, known);
+    put_real_or_null(w, "p95_ns", time->p95, known);
     put_real_or_null(w, "ci_lo_ns", time->ci_lo, known);
     put_real_or_null(w, "ci_hi_ns", time->ci_hi, known);
+}
+
+/* Indices into the samples: they are told, and stay in. */
+static void put_outliers(struct mth_json_writer *w, const double *samples, size_t n_samples,
+                         const struct mth_summary *time)
+{
+    mth_json_begin_array(w, "outliers");
+    for (size_t i = 0; i < n_samples; i++) {
+        if (mth_is_outlier(samples[i], time))
+            mth_json_uint(w, NULL, i);
+    }
+    mth_json_end(w);
 }
 
 static void put_times(struct mth_json_writer *w, const struct mth_phase_result *result, bool with_memcpy)
 {
     put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
-    if (with_memcpy)
+    if (with_memcpy) {
+        put_samples(w, "cpu_samples_ns", result->cpu_samples_ns, result->n_samples);
         put_samples(w, "memcpy_ns", result->memcpy_ns, result->n_samples);
+    }
     put_summary(w, &result->time, result->n_samples > 0);
+    put_outliers(w, result->samples_ns, result->n_samples, &result->time);
     mth_json_uint(w, "passes_per_sample", result->copies);
 }
 
@@ -171,6 +193,7 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
         {"--rounds", bench->config.rounds},
         {"--seed", bench->config.seed},
         {"--chunk", bench->config.chunk_bytes},
+        {"--cache", bench->config.llc_bytes == bench->config.llc_real_bytes ? 0 : bench->config.llc_bytes},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (numbers[i].value == 0)
@@ -197,6 +220,16 @@ static void put_flags(struct mth_json_writer *w, uint32_t flags)
             mth_json_string(w, NULL, flag_names[i].name);
     }
     mth_json_end(w);
+}
+
+void mth_bench_flag_words(uint32_t flags, char out[256])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0] && used < 256; i++) {
+        if (flags & flag_names[i].flag)
+            used += (size_t)snprintf(out + used, 256 - used, "%s%s", used ? ", " : "", flag_names[i].name);
+    }
 }
 
 static size_t chunk_bytes_of(const struct mth_bench *bench, const struct mth_bench_case *at,
@@ -268,6 +301,7 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
     put_samples(w, "memory_ns", cell->phases[phase].samples_ns, result->n_samples);
     put_summary(w, &result->time, true);
+    put_outliers(w, result->samples_ns, result->n_samples, &result->time);
     mth_json_real(w, "cpu_ns", result->cpu_ns);
     put_speed(w, at->raw_bytes, &result->time, true);
     mth_json_real(w, "pct_memory", result->pct_memory.median);
@@ -283,6 +317,30 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     mth_json_end(w);
 }
 
+static void put_part(struct mth_json_writer *w, const struct mth_bench *bench,
+                     const struct mth_bench_case *at, const struct mth_bench_cell *cell, size_t index)
+{
+    const struct mth_part *part = &cell->parts.items[index];
+    const char *cell_row = cell->phases[MTH_PHASE_COMPRESS].row_id;
+    char row_id[48];
+    snprintf(row_id, sizeof row_id, "%s-p%zu", cell_row, index + 1);
+    begin_row(w, bench, "part", row_id);
+    put_case(w, at);
+    mth_json_string(w, "spec", cell->spec);
+    mth_json_string(w, "spec_resolved", cell->resolved);
+    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_string(w, "cell_row", cell_row);
+    mth_json_string(w, "by", part->by);
+    mth_json_string(w, "part", part->name);
+    mth_json_string(w, "part_dtype", part->role ? mth_dtype_info(part->dtype)->name : NULL);
+    mth_json_string(w, "part_role", part->role);
+    mth_json_uint(w, "raw_bytes", part->raw_bytes);
+    mth_json_uint(w, "stored_bytes", part->stored_bytes);
+    put_real_or_null(w, "ratio", (double)part->raw_bytes / (double)part->stored_bytes,
+                     part->stored_bytes > 0);
+    mth_json_end(w);
+}
+
 static void put_baseline(struct mth_json_writer *w, const struct mth_bench *bench,
                          const struct mth_bench_case *at, const char *what,
                          const struct mth_phase_result *result)
@@ -294,6 +352,7 @@ static void put_baseline(struct mth_json_writer *w, const struct mth_bench *benc
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
     put_times(w, result, false);
     mth_json_real(w, "gib_s", mth_gib_s(at->raw_bytes, result->time.median));
+    mth_json_real(w, "timer_ns", bench->config.timer_ns);
     put_flags(w, at->in_cache ? MTH_CELL_IN_CACHE : 0);
     mth_json_end(w);
 }
@@ -376,6 +435,10 @@ static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
     for (size_t i = 0; !status && i < at->n_cells; i++) {
         for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
             put_cell(w, bench, at, &at->cells[i], p);
+            status = flush(w, out);
+        }
+        for (size_t p = 0; !status && p < at->cells[i].parts.n_items; p++) {
+            put_part(w, bench, at, &at->cells[i], p);
             status = flush(w, out);
         }
         for (size_t p = 0; !status && p < MTH_N_FILE_PASSES; p++) {

@@ -30,10 +30,10 @@ static void print_headline(const struct mth_bench *bench, const struct mth_bench
             fprintf(out, ", learning rate %.3g", at->lr);
         fprintf(out, "\n");
     }
-    fprintf(out, "  bound %.3fx (%s); memcpy %.2f GiB/s on %zu thread%s%s\n", at->bound_ratio,
+    fprintf(out, "  bound %.3fx (%s); memcpy %.2f GiB/s on %zu thread%s; timer %.0f ns%s\n", at->bound_ratio,
             at->bound_model ? at->bound_model : "none", at->memcpy_gib_s, bench->config.n_threads,
-            bench->config.n_threads == 1 ? "" : "s",
-            at->in_cache ? "; in cache: supports no verdict on speed" : "");
+            bench->config.n_threads == 1 ? "" : "s", bench->config.timer_ns,
+            at->in_cache ? "; in cache: no verdict on speed" : "");
 }
 
 /* "12.345 +-0.123  45 %": GiB/s, the wider half of its interval, and the percentage of memcpy. */

@@ -3,9 +3,12 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/pool.h"
 #include "harness/bench.h"
 #include "harness/bench_files.h"
+#include "harness/bench_rerun.h"
 #include "harness/clock.h"
+#include "harness/conditions.h"
 #include "harness/env.h"
 #include "harness/progress.h"
 
@@ -19,7 +22,7 @@ enum { DEFAULT_ROUNDS = 9 };
 #define DEFAULT_PEER_SECONDS 120
 
 static const struct mth_command_line command = {
-    .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE",
+    .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE | --rerun ROW ROWS.jsonl",
     .summary =
         "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
         "restored\n"
@@ -34,11 +37,15 @@ static const struct mth_command_line command = {
         "more\n"
         "than three (default 0.5). --files tmpfs also measures from file to file in memory, --files DIR in a "
         "directory.\n"
+        "--strict refuses (5) where the machine is no place to measure, and rows with flags. --rerun ROW "
+        "takes the\n"
+        "arguments of a row from its file: bench --rerun ROW FILE.jsonl.\n"
         "--require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
     .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
-             MTH_TAKES_ROUNDS | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES | MTH_TAKES_QUIET,
+             MTH_TAKES_ROUNDS | MTH_TAKES_BENCH | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES |
+             MTH_TAKES_QUIET,
     .max_operands = SIZE_MAX,
 };
 
@@ -57,11 +64,27 @@ struct bench_progress {
     size_t n_total;
 };
 
+/*
+ * Says what it would do next, and waits until it is told to: `compare --run` lets programs measure in turn. The end of
+ * standard input ends it.
+ */
+static int wait_for_turn(const char *next)
+{
+    char line[16];
+    printf("paced %s\n", next);
+    return fflush(stdout) == 0 && fgets(line, sizeof line, stdin) ? MTH_OK : MTH_ERR_CANCELLED;
+}
+
+static int turn_of(const struct mth_bench *bench, const char *next)
+{
+    return bench->config.wait_for_turn ? bench->config.wait_for_turn(next) : MTH_OK;
+}
+
 static int show_round(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds)
 {
     struct bench_progress *p = arg;
     char label[128];
-    if (interrupted)
+    if (interrupted || turn_of(p->bench, "round"))
         return MTH_ERR_CANCELLED;
     snprintf(label, sizeof label, "%.80s: %zu pipelines", at->id, at->n_cells);
     mth_progress_show(&p->progress, p->n_done * n_rounds + round * at->n_cells, p->n_total * n_rounds, label);
@@ -76,11 +99,16 @@ static int measure_all(struct mth_bench *bench, bool quiet, struct mth_error *er
         progress.n_total += bench->cases[c].n_cells;
     mth_progress_begin(&progress.progress, quiet);
     for (size_t c = 0; !status && c < bench->n_cases; c++) {
-        status = mth_bench_measure(bench, &bench->cases[c], show_round, &progress, err);
+        status = turn_of(bench, "case");
+        if (!status)
+            status = mth_bench_measure(bench, &bench->cases[c], show_round, &progress, err);
         progress.n_done += bench->cases[c].n_cells;
     }
+    /* The runs that pairs belong to are not what takes turns. */
     if (!status)
-        status = mth_bench_measure_runs(bench, err);
+        status = bench->config.wait_for_turn ? turn_of(bench, "rows") : mth_bench_measure_runs(bench, err);
+    if (status == MTH_ERR_CANCELLED && !err->status)
+        mth_error_set(err, status, "interrupted; nothing was written");
     mth_progress_end(&progress.progress);
     return status;
 }
@@ -174,6 +202,20 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     return MTH_EXIT_OK;
 }
 
+/* What reading the clock takes, beside which a sample must be long. */
+static double timer_overhead_ns(void)
+{
+    enum { N = 1001 };
+    double readings[N];
+    uint64_t before = mth_clock_ns();
+    for (size_t i = 0; i < N; i++) {
+        uint64_t now = mth_clock_ns();
+        readings[i] = (double)(now - before);
+        before = now;
+    }
+    return mth_median(readings, N);
+}
+
 static int load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
                          struct mth_error *err)
 {
@@ -186,6 +228,53 @@ static int load_manifest(const struct mth_options *options, struct mth_manifest 
     return status;
 }
 
+/* What flags say of the rows, where --strict wants none. */
+static int refuse_flags(const struct mth_bench *bench, struct mth_error *err)
+{
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
+            const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
+            for (size_t p = 0; p < MTH_N_PHASES; p++) {
+                char flags[256];
+                if (!cell->verified || cell->phases[p].flags == 0)
+                    continue;
+                mth_bench_flag_words(cell->phases[p].flags, flags);
+                return mth_error_set(err, MTH_ERR_LIMIT,
+                                     "--strict: %.80s, %.60s: flagged %s; no rows were written",
+                                     bench->cases[c].id, cell->spec, flags);
+            }
+        }
+    }
+    return MTH_OK;
+}
+
+/* Is this a place to measure on? */
+static int refuse_conditions(struct mth_error *err)
+{
+    struct mth_conditions now;
+    char line[256] = "";
+    FILE *out = fmemopen(line, sizeof line, "w");
+    if (!out)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    mth_conditions_read(mth_conditions_root(), &now);
+    bool any = mth_conditions_print(&now, (unsigned)mth_pool_processors(), out);
+    fclose(out);
+    line[strcspn(line, "\n")] = '\0';
+    return any ? mth_error_set(err, MTH_ERR_LIMIT, "--strict: %s; mithril env tells all", line) : MTH_OK;
+}
+
+static int rerun_row(const struct mth_options *options)
+{
+    struct mth_rerun rerun;
+    struct mth_error err;
+    int status = mth_bench_rerun(options, &rerun, &err);
+    if (status)
+        return mth_command_fail(&err);
+    int code = mth_cmd_bench((int)rerun.argc, rerun.argv);
+    mth_bench_rerun_free(&rerun);
+    return code;
+}
+
 int mth_cmd_bench(int argc, char **argv)
 {
     struct mth_options options;
@@ -196,6 +285,11 @@ int mth_cmd_bench(int argc, char **argv)
 
     if (!mth_options_parse(&command, argc, argv, &options, &code))
         return code;
+    if (options.rerun) {
+        code = rerun_row(&options);
+        mth_options_free(&options);
+        return code;
+    }
     if (options.operands.n_items == 0 && !options.matrix) {
         fprintf(stderr, "mithril: bench needs a FILE, DATASET or DIRECTORY, or --matrix FILE\n");
         mth_options_free(&options);
@@ -209,8 +303,12 @@ int mth_cmd_bench(int argc, char **argv)
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
                    .chunk_bytes = options.chunk_bytes,
-                   .llc_bytes = mth_env_llc_bytes(),
+                   .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
+                   .timer_ns = timer_overhead_ns(),
+                   .parts = options.parts,
+                   .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
+                   .wait_for_turn = options.paced ? wait_for_turn : NULL,
                    .env_id = env_id}};
     uint64_t now[2] = {mth_clock_ns(), (uint64_t)getpid()};
     snprintf(bench.config.run_tag, sizeof bench.config.run_tag, "%08x",
@@ -225,6 +323,8 @@ int mth_cmd_bench(int argc, char **argv)
     }
     if (!status && options.files)
         bench.config.files_system = mth_bench_files_system(bench.config.files_directory);
+    if (!status && options.strict)
+        status = refuse_conditions(&err);
     if (!status)
         status = load_manifest(&options, &manifest, &err);
     if (!status)
@@ -235,6 +335,8 @@ int mth_cmd_bench(int argc, char **argv)
     }
     if (!status)
         status = measure_all(&bench, options.quiet, &err);
+    if (!status && options.strict)
+        status = refuse_flags(&bench, &err);
     code = status ? mth_command_fail(&err) : conclude(&bench, &options, &err);
     mth_bench_free(&bench);
     mth_manifest_free(manifest);

@@ -1,6 +1,8 @@
 /* `mithril env`: the machine and the build that measurements here would carry. */
 #include "harness/command.h"
 
+#include "base/pool.h"
+#include "harness/conditions.h"
 #include "harness/env.h"
 #include "harness/options.h"
 #include "harness/text.h"
@@ -65,8 +67,14 @@ int mth_cmd_env(int argc, char **argv)
     const char *text;
     size_t n_bytes;
     int status = mth_json_writer_text(&w, &text, &n_bytes);
-    if (status == MTH_OK)
+    if (status == MTH_OK) {
+        struct mth_conditions now;
         print_row(text);
+        printf("\n");
+        mth_conditions_read(mth_conditions_root(), &now);
+        if (!mth_conditions_print(&now, (unsigned)mth_pool_processors(), stdout))
+            printf("nothing that is known speaks against measuring here\n");
+    }
     mth_json_writer_free(&w);
     if (status == MTH_OK)
         return MTH_EXIT_OK;

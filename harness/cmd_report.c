@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "harness/options.h"
 #include "harness/output.h"
-#include "harness/report.h"
+#include "harness/report_plot.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -87,40 +87,130 @@ static const char *path_of(const char *asked, const char *directory, const char 
     return out;
 }
 
+static const struct mth_report_plot *const plots[] = {
+    &mth_plot_ratio_throughput, &mth_plot_ratio_changed, &mth_plot_ratio_steps, &mth_plot_memory,
+    &mth_plot_threads,          &mth_plot_roles,         &mth_plot_chains};
+enum { N_PLOTS = sizeof plots / sizeof plots[0] };
+
+static int check_formats(const char *formats, struct mth_error *err)
+{
+    for (const char *at = formats; *at; at += strcspn(at, ","), at += *at == ',') {
+        size_t n = strcspn(at, ",");
+        if (n != 3 ||
+            (strncmp(at, "svg", n) != 0 && strncmp(at, "pdf", n) != 0 && strncmp(at, "png", n) != 0))
+            return mth_error_set(err, MTH_ERR_USAGE, "--formats %.60s: there are svg, pdf and png", formats);
+    }
+    return MTH_OK;
+}
+
+/* Every figure that the rows have something for, in every format asked for. */
+static int draw_all(const struct mth_report *report, const char *directory, const char *formats,
+                    struct mth_error *err)
+{
+    int status = MTH_OK;
+    for (const char *at = formats; !status && *at; at += strcspn(at, ","), at += *at == ',') {
+        for (size_t i = 0; !status && i < N_PLOTS; i++) {
+            char path[4096];
+            snprintf(path, sizeof path, "%.3900s/%s.%.3s", directory, plots[i]->name, at);
+            if (plots[i]->has(report, plots[i]))
+                status = mth_report_draw(report, plots[i], path, err);
+        }
+    }
+    return status;
+}
+
+/* A drawing beside the page, read back for it into bytes, on the report's account. */
+static int read_drawing(const struct mth_report *report, const struct mth_report_plot *plot, const char *path,
+                        struct mth_buffer *bytes, struct mth_report_drawing *drawing, struct mth_error *err)
+{
+    int status = mth_report_draw(report, plot, path, err);
+    if (!status)
+        status = mth_file_read_all(path, report->memory, bytes, err);
+    if (status)
+        return status;
+    /* What stands before the element is for files of their own. */
+    const char *text = (const char *)bytes->data;
+    size_t at = 0;
+    while (at + 4 < bytes->n_bytes && memcmp(text + at, "<svg", 4) != 0)
+        at++;
+    *drawing =
+        (struct mth_report_drawing){.svg = text + at, .caption = plot->caption, .n_svg = bytes->n_bytes - at};
+    return MTH_OK;
+}
+
+/* The page; its figures stay beside it with their scripts, as NAME_FIGURE.svg. */
+static int write_html(const struct mth_report *report, const char *path, struct mth_error *err)
+{
+    struct mth_report_drawing drawings[N_PLOTS];
+    struct mth_buffer bytes[N_PLOTS];
+    size_t n_drawings = 0, n_path = strlen(path), n_text = 0;
+    const char *dot = strrchr(path, '.');
+    size_t n_stem = dot && !strchr(dot, '/') ? (size_t)(dot - path) : n_path;
+    char *text = NULL;
+    int status = MTH_OK;
+    for (size_t i = 0; !status && i < N_PLOTS; i++) {
+        char figure[4096];
+        snprintf(figure, sizeof figure, "%.*s_%s.svg", (int)(n_stem < 3900 ? n_stem : 3900), path,
+                 plots[i]->name);
+        if (!plots[i]->has(report, plots[i]))
+            continue;
+        status = read_drawing(report, plots[i], figure, &bytes[n_drawings], &drawings[n_drawings], err);
+        n_drawings += !status;
+    }
+    FILE *out = status ? NULL : open_memstream(&text, &n_text);
+    if (out)
+        mth_report_html(report, drawings, n_drawings, out);
+    if (!status && (!out || fclose(out) != 0))
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
+    if (!status)
+        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+    while (n_drawings)
+        mth_memory_free(report->memory, bytes[--n_drawings].data);
+    free(text);
+    return status;
+}
+
 static int make_reports(const struct mth_options *options, const struct mth_report *report,
                         struct mth_error *err)
 {
     const char *directory = options->output;
-    char buffers[4][4096];
+    char buffers[3][4096];
     const char *markdown = path_of(options->markdown, directory, "report.md", buffers[0]);
     const char *csv = path_of(options->csv, directory, "cells.csv", buffers[1]);
+    const char *latex = path_of(options->latex, directory, "cells.tex", buffers[2]);
     /* A figure that was asked for is that of the cells; where there are none, that of the chains. */
     bool only_chains = report->n_chains > 0 && report->n_cells == 0;
-    const char *figure =
-        only_chains ? NULL : path_of(options->figure, directory, "ratio_throughput.svg", buffers[2]);
-    const char *chains = report->n_chains == 0 ? NULL
-                                               : path_of(only_chains ? options->figure : NULL, directory,
-                                                         "chains.svg", buffers[3]);
-    bool nothing_asked = !markdown && !csv && !figure && !chains && !options->status && !options->readme;
-    int status = directory ? mth_file_make_directory(directory, err) : MTH_OK;
+    bool nothing_asked = !markdown && !csv && !latex && !options->html && !options->figure &&
+                         !options->status && !options->readme;
+    const char *formats = options->formats ? options->formats : "svg";
+    int status = check_formats(formats, err);
+    if (!status && directory)
+        status = mth_file_make_directory(directory, err);
     if (!status && (markdown || nothing_asked))
         status = write_text(report, markdown, mth_report_markdown, err);
     if (!status && csv)
         status = write_text(report, csv, mth_report_csv, err);
+    if (!status && latex)
+        status = write_text(report, latex, mth_report_latex, err);
     if (!status && options->status)
         status = write_status(report, options->status, options->quiet, err);
     if (!status && options->readme)
         status = mth_report_readme(report, options->readme, err);
     /* Last, because gnuplot may be missing. */
-    if (!status && figure)
-        status = mth_report_figure(report, figure, err);
-    if (!status && chains)
-        status = mth_report_chain_figure(report, chains, err);
+    if (!status && options->figure)
+        status = mth_report_draw(report, only_chains ? &mth_plot_chains : &mth_plot_ratio_throughput,
+                                 options->figure, err);
+    if (!status && directory)
+        status = draw_all(report, directory, formats, err);
+    if (!status && options->html)
+        status = write_html(report, options->html, err);
     if (!status && !options->quiet && !nothing_asked) {
-        const char *const written[] = {markdown, csv, figure, chains};
+        const char *const written[] = {markdown, csv, latex, options->figure, options->html};
         for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
             if (written[i])
                 printf("wrote %s\n", written[i]);
+        if (directory)
+            printf("wrote figures into %s\n", directory);
     }
     return status;
 }
@@ -139,9 +229,9 @@ int mth_cmd_report(int argc, char **argv)
         .summary =
             "Makes tables, a figure and the status from the rows that bench wrote. Without options the "
             "tables go to\n"
-            "standard output; with -o DIR report.md, cells.csv and ratio_throughput.svg are written there, "
-            "and chains.svg "
-            "where there are\nrows of chains.",
+            "standard output; with -o DIR report.md, cells.csv, cells.tex and the figures are written there: "
+            "of chains, too, "
+            "where there are rows of them.",
         .notes = "The figure keeps its gnuplot script and data beside it. --hyperfine needs no rows: it "
                  "prints new ones.",
         .takes = MTH_TAKES_OUTPUT | MTH_TAKES_REPORTS | MTH_TAKES_HYPERFINE | MTH_TAKES_QUIET,

@@ -5,6 +5,7 @@
 #include "base/status.h"
 
 /* argv[0] is the command's own name; what comes back is the exit code. Each prints its help on -h. */
+int mth_cmd_compare(int argc, char **argv);
 int mth_cmd_chain(int argc, char **argv);
 int mth_cmd_compress(int argc, char **argv);
 int mth_cmd_datasets(int argc, char **argv);

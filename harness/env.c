@@ -22,6 +22,10 @@
 #define MTH_BUILD_COMMIT NULL
 #endif
 
+#ifndef MTH_BUILD_DIFF
+#define MTH_BUILD_DIFF NULL
+#endif
+
 #if defined(__clang__)
 #define MTH_BUILD_COMPILER __VERSION__ /* begins with its name */
 #elif defined(__GNUC__)
@@ -213,6 +217,7 @@ static void put_build(struct mth_json_writer *w)
 {
     mth_json_string(w, "version", MTH_VERSION);
     mth_json_string(w, "commit", known(MTH_BUILD_COMMIT));
+    mth_json_string(w, "dirty_diff", known(MTH_BUILD_DIFF));
     mth_json_string(w, "compiler", MTH_BUILD_COMPILER);
     mth_json_string(w, "build_flags", known(MTH_BUILD_FLAGS));
     mth_json_begin_object(w, "libraries");

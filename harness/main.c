@@ -17,6 +17,7 @@ static const struct {
     {"bench", "measure pipelines on checkpoints, verify every cell, judge the targets", mth_cmd_bench},
     {"chain", "the checkpoints of a run in one directory: add, list, restore, verify, drop, compare",
      mth_cmd_chain},
+    {"compare", "did sizes change between two runs, did speeds?", mth_cmd_compare},
     {"compress", "checkpoint files into containers, verified before they are written", mth_cmd_compress},
     {"datasets", "what there is to measure: list, make, fetch, check", mth_cmd_datasets},
     {"decompress", "the checkpoint files back, bit for bit", mth_cmd_decompress},

@@ -212,6 +212,15 @@ static int set_memory(struct parser *parser, const struct option_row *row, const
     return mth_size_parse(value, &parser->options->memory_bytes, &parser->err);
 }
 
+static int set_cache(struct parser *parser, const struct option_row *row, const char *value)
+{
+    int status = mth_size_parse(value, &parser->options->cache_bytes, &parser->err);
+    if (status == MTH_OK && parser->options->cache_bytes == 0)
+        status = mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be more than nothing", row->name,
+                               value);
+    return status;
+}
+
 static int add_plugin(struct parser *parser, const struct option_row *row, const char *value)
 {
     (void)row;
@@ -265,9 +274,9 @@ static const struct option_row option_rows[] = {
      TEXT(manifest)},
     {"matrix", 0, MTH_TAKES_MATRIX, "FILE", "run the cells that this file lists", TEXT(matrix)},
     {"rounds", 0, MTH_TAKES_ROUNDS, "N", "rounds to measure", set_rounds, 0},
-    {"seconds", 0, MTH_TAKES_ROUNDS, "S", "time to spend on measuring", set_seconds,
+    {"seconds", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE, "S", "time to spend on measuring", set_seconds,
      offsetof(struct mth_options, seconds)},
-    {"seed", 0, MTH_TAKES_ROUNDS, "N", "seed of the order of cells", set_seed, 0},
+    {"seed", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE, "N", "seed of every order", set_seed, 0},
     {"files", 0, MTH_TAKES_FILES, "DIR", "measure from file to file too: in a directory, or tmpfs",
      TEXT(files)},
     {"peer", 0, MTH_TAKES_PEERS, "NAME=COMMAND", "measure this program beside (docs/peers.md)", add_peer, 0},
@@ -277,14 +286,34 @@ static const struct option_row option_rows[] = {
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE",
      "what is coded on its own, a power of two (256KiB; against a base 1MiB)", set_chunk, 0},
+    {"cache", 0, MTH_TAKES_BENCH, "SIZE",
+     "measure as if the last-level cache had this size (smaller: in cache)", set_cache, 0},
     {"memory", 0, MTH_TAKES_MEMORY, "LIMIT", "refuse to take more than this (default: no limit)", set_memory,
      0},
     {"estimate", 0, MTH_TAKES_ESTIMATE, NULL, "only tell the ratio to expect, judged from samples",
      FLAG(estimate)},
     {"no-verify", 0, MTH_TAKES_ESTIMATE, NULL, "do not restore what was made before it is written",
      FLAG(no_verify)},
-    {"markdown", 0, MTH_TAKES_REPORTS, "FILE", "write the tables as Markdown", TEXT(markdown)},
+    {"parts", 0, MTH_TAKES_BENCH, NULL, "also write what each tensor, dtype and role takes (with --json)",
+     FLAG(parts)},
+    {"strict", 0, MTH_TAKES_BENCH, NULL,
+     "refuse where the machine is no place to measure, and rows with flags", FLAG(strict)},
+    {"rerun", 0, MTH_TAKES_BENCH, "ROW", "measure the cell of this row_id again; operands are files of rows",
+     TEXT(rerun)},
+    {"paced", 0, MTH_TAKES_BENCH, NULL, "wait for a line before each sample (mithril compare --run)",
+     FLAG(paced)},
+    {"run", 0, MTH_TAKES_COMPARE, NULL, "let two programs run in turn, and tell their speeds apart",
+     FLAG(run)},
+    {"sizes", 0, MTH_TAKES_COMPARE, NULL, "compare sizes alone, of any machines", FLAG(sizes)},
+    {"margins", 0, MTH_TAKES_COMPARE, "FILE", "what is allowed, by dataset and spec", TEXT(margins)},
+    {"markdown", 0, MTH_TAKES_REPORTS | MTH_TAKES_COMPARE, "FILE", "write the tables as Markdown",
+     TEXT(markdown)},
     {"csv", 0, MTH_TAKES_REPORTS, "FILE", "write every cell as a line of CSV", TEXT(csv)},
+    {"latex", 0, MTH_TAKES_REPORTS, "FILE", "write the tables for a paper (booktabs)", TEXT(latex)},
+    {"html", 0, MTH_TAKES_REPORTS, "FILE", "write one page with tables, figures and where they come from",
+     TEXT(html)},
+    {"formats", 0, MTH_TAKES_REPORTS, "LIST", "of the figures that -o writes: svg,pdf,png (default: svg)",
+     TEXT(formats)},
     {"figure", 0, MTH_TAKES_REPORTS, "FILE", "draw ratio against throughput with gnuplot (.svg, .pdf, .png)",
      TEXT(figure)},
     {"status", 0, MTH_TAKES_REPORTS, "FILE", "write the project's status: each criterion, and what proves it",

@@ -30,7 +30,8 @@ enum mth_takes {
     MTH_TAKES_MATRIX = 1 << 12,    /* --matrix FILE */
     MTH_TAKES_ROUNDS = 1 << 13,    /* --rounds N, --seconds S, --seed N */
     MTH_TAKES_REQUIRE = 1 << 14,   /* --require EXPR */
-    MTH_TAKES_REPORTS = 1 << 15,   /* --markdown, --csv, --figure, --status, --readme FILE */
+    MTH_TAKES_REPORTS =
+        1 << 15, /* --markdown, --csv, --latex, --html, --figure, --formats, --status, --readme FILE */
     MTH_TAKES_HYPERFINE = 1 << 16, /* --hyperfine FILE */
     MTH_TAKES_QUIET = 1 << 17,     /* -q, --quiet */
     MTH_TAKES_CHAIN = 1 << 18,     /* -b, --base FILE, again for the base of the base */
@@ -43,7 +44,9 @@ enum mth_takes {
     MTH_TAKES_POLICIES = 1 << 25,  /* the same, any number of times */
     MTH_TAKES_STEP = 1 << 26,      /* --step N */
     MTH_TAKES_KEEP = 1 << 27,      /* --keep RULES */
-    MTH_TAKES_DRY_RUN = 1 << 28    /* --dry-run */
+    MTH_TAKES_DRY_RUN = 1 << 28,   /* --dry-run */
+    MTH_TAKES_BENCH = 1 << 29,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
+    MTH_TAKES_COMPARE = 1 << 30    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
 struct mth_command_line {
@@ -83,13 +86,18 @@ struct mth_options {
     const char *markdown;
     const char *csv;
     const char *figure;
+    const char *latex;
+    const char *html;
+    const char *formats;
     const char *status;
     const char *readme;
     const char *hyperfine;
+    const char *margins;
     enum mth_dtype dtype; /* MTH_N_DTYPES when not given */
     size_t threads;       /* 1 .. 4096 */
     size_t chunk_bytes;   /* a power of two, 4 KiB .. 1 GiB; 0 when not given */
     size_t memory_bytes;  /* 0: no limit */
+    size_t cache_bytes;   /* 0: as large as it is */
     size_t rounds;
     double seconds;      /* -1 when not given */
     double peer_seconds; /* -1 when not given */
@@ -104,6 +112,12 @@ struct mth_options {
     bool quiet;
     bool estimate;
     bool no_verify;
+    bool sizes;
+    bool run;
+    bool paced;
+    bool parts;
+    bool strict;
+    const char *rerun;
 };
 
 /*

@@ -5,6 +5,7 @@
 #ifndef MTH_HARNESS_REPORT_H
 #define MTH_HARNESS_REPORT_H
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "harness/json.h"
@@ -20,14 +21,15 @@ enum { MTH_ROWS_SCHEMA = 1 };
 
 struct mth_report_env {
     const char *env_id;
-    const char *cpu_model, *cpu_features, *kernel, *os, *compiler, *version, *commit;
+    const char *cpu_model, *cpu_features, *kernel, *os, *compiler, *version, *commit, *machine;
     int64_t cpus_allowed, llc_bytes, memory_bytes;
+    struct mth_json_node libraries; /* an object of codec to version; its value is NULL where there is none */
 };
 
 /* What was measured together: a dataset on a machine with a number of threads. */
 struct mth_report_group {
     const char *env_id;
-    const char *dataset, *class_name, *base, *run_id, *dtype;
+    const char *dataset, *class_name, *base, *run_id, *dtype, *hash, *base_hash;
     int64_t threads, raw_bytes, steps_apart;
     double lr, fraction_changed;
     double bound_ratio;
@@ -38,10 +40,12 @@ struct mth_report_group {
 struct mth_report_cell {
     size_t group;
     const char *row_id, *spec, *spec_resolved, *phase, *kernel, *error;
-    int64_t stored_bytes, heap_peak_bytes, n_samples;
+    int64_t stored_bytes, heap_peak_bytes, chunk_bytes, n_samples;
     double ratio, median_ns, mad_ns, ci_lo_ns, ci_hi_ns, setup_ns, cpu_ns;
     double gib_s, gib_s_lo, gib_s_hi, pct_memcpy;
-    char *flags; /* words with a space between */
+    struct mth_json_node samples,
+        cpu_samples; /* samples_ns, cpu_samples_ns; n_samples of each, or none of the latter */
+    char *flags;     /* words with a space between */
     bool verified, unsupported;
 };
 
@@ -58,6 +62,12 @@ struct mth_report_run {
     int64_t n_checkpoints, raw_bytes, stored_bytes;
     double ratio;
     bool verified;
+};
+
+/* What the parts of a checkpoint take under a pipeline, by role. */
+struct mth_report_part {
+    const char *env_id, *dataset, *base, *spec, *part;
+    int64_t threads, raw_bytes, stored_bytes;
 };
 
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
@@ -89,12 +99,13 @@ struct mth_report {
     struct mth_report_verdict *verdicts;
     struct mth_report_run *runs;
     struct mth_report_e2e *e2e;
+    struct mth_report_part *parts; /* by role; others are passed over */
     struct mth_report_chain *chains;
-    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_chains;
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
     /* Of the arrays above, in their order. */
-    size_t capacities[8];
+    size_t capacities[9];
 };
 
 /*
@@ -104,6 +115,9 @@ struct mth_report {
  */
 int mth_report_read(struct mth_report *report, const char *const *paths, size_t n_paths,
                     struct mth_error *err);
+/* The same of rows in memory, called name in messages. */
+int mth_report_read_text(struct mth_report *report, const char *name, struct mth_bytes text,
+                         struct mth_error *err);
 void mth_report_free(struct mth_report *report);
 
 /* The cell of the other phase of the same pipeline; NULL when there is none. */
@@ -122,15 +136,15 @@ void mth_report_csv(const struct mth_report *report, FILE *out);
 /* What a Markdown table can hold: '|' and control characters are taken out of a text. */
 void mth_markdown_text(const char *text, FILE *out);
 
-/*
- * The figure, with the script and the data that it was drawn from beside it (NAME.gp, NAME.dat). path ends in .svg,
- * .pdf or .png. Errors: MTH_ERR_USAGE for another ending; MTH_ERR_NOT_FOUND without gnuplot, whose script and data are
- * then there all the same.
- */
-int mth_report_figure(const struct mth_report *report, const char *path, struct mth_error *err);
-
-/* The same for chains: bytes and restore time over the distance between full checkpoints, for each policy. */
-int mth_report_chain_figure(const struct mth_report *report, const char *path, struct mth_error *err);
+/* A page of HTML that needs nothing else, with drawings in it; svg begins at its element. */
+struct mth_report_drawing {
+    const char *svg, *caption;
+    size_t n_svg;
+};
+void mth_report_html(const struct mth_report *report, const struct mth_report_drawing *drawings,
+                     size_t n_drawings, FILE *out);
+/* Tables for a paper, with booktabs. */
+void mth_report_latex(const struct mth_report *report, FILE *out);
 
 /* gaps: text to include, or NULL. complete: whether every criterion holds in its scope. */
 void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete);

@@ -141,8 +141,9 @@ static void put_series(const struct mth_report *report, const struct mth_report_
     free(points);
 }
 
-static void put_data(const struct mth_report *report, FILE *out)
+static void put_data(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
+    (void)plot;
     fputs("# K", out);
     for (size_t i = 0; i < N_PANELS; i++)
         fprintf(out, "; %s, %s", panels[i].title, panels[i].unit);
@@ -194,11 +195,9 @@ static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
     fputs(n ? "\n" : " NaN notitle\n", out);
 }
 
-static void put_script(const struct mth_report *report, const char *terminal, const char *figure,
-                       const char *data, FILE *out)
+static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
-    fprintf(out, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data);
-    fprintf(out, "set terminal %s\nset output '%s'\ndata = '%s'\n", terminal, figure, data);
+    (void)plot;
     fputs(
         "set multiplot layout 2,2 title 'circles: full:every=K; triangles: one-shot:every=K; dashed: "
         "intermittent'\nset logscale x 2\nset grid linecolor rgb '#dddddd'\nset tics "
@@ -213,7 +212,18 @@ static void put_script(const struct mth_report *report, const char *terminal, co
     fputs("unset multiplot\n", out);
 }
 
-int mth_report_chain_figure(const struct mth_report *report, const char *path, struct mth_error *err)
+static bool has_chains(const struct mth_report *report, const struct mth_report_plot *plot)
 {
-    return mth_plot_draw(report, path, put_data, put_script, err);
+    (void)plot;
+    return report->n_chains > 0;
 }
+
+const struct mth_report_plot mth_plot_chains = {
+    .name = "chains",
+    .caption = "Chains: bytes and restore time over the distance between full checkpoints, for each policy.",
+    .width = 1180,
+    .height = 720,
+    .has = has_chains,
+    .put_data = put_data,
+    .put_script = put_script,
+};

@@ -1,25 +1,45 @@
-/* Drawing with gnuplot, from a script and data of ours, which stay beside the figure. */
+/* Figures of result rows: what each shows, and drawing them by gnuplot. */
 #ifndef MTH_HARNESS_REPORT_PLOT_H
 #define MTH_HARNESS_REPORT_PLOT_H
 
 #include "harness/report.h"
 
-/* The colour of a series, as gnuplot and SVG write it. */
+/* A figure: its data and its script, which are kept beside it. */
+struct mth_report_plot {
+    const char *name; /* of its file, without an ending */
+    const char *caption;
+    int width, height; /* of an SVG, in pixels */
+    /* Is there anything to draw? */
+    bool (*has)(const struct mth_report *report, const struct mth_report_plot *plot);
+    void (*put_data)(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out);
+    /* What follows the terminal, the name of the figure, and `data`, the name of the data file. */
+    void (*put_script)(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out);
+    const struct mth_series_axes *axes; /* of those of report_series.c */
+};
+
+/* Colours told apart also by people who see few (Okabe and Ito, 2008), the pale one left out. */
+enum { MTH_PLOT_COLOURS = 7 };
+extern const char *const mth_plot_colours[MTH_PLOT_COLOURS];
+/* The colour of a series, of any number of them. */
 const char *mth_plot_colour(size_t index);
 
 /* A text in double quotes, for gnuplot's data files and titles. */
 void mth_plot_quoted(const char *text, FILE *out);
 
-/* Writes the data, and the script that draws them. figure, data: names beside the script. */
-typedef void mth_plot_data(const struct mth_report *report, FILE *out);
-typedef void mth_plot_script(const struct mth_report *report, const char *terminal, const char *figure,
-                             const char *data, FILE *out);
+/* report_figure.c: ratio against throughput. report_series.c: one quantity of the pipelines over another. */
+extern const struct mth_report_plot mth_plot_ratio_throughput;
+extern const struct mth_report_plot mth_plot_ratio_changed, mth_plot_ratio_steps, mth_plot_memory,
+    mth_plot_threads;
+/* report_chain_figure.c: bytes and restore time of chains over the distance between full steps. */
+extern const struct mth_report_plot mth_plot_chains;
+/* report_roles.c: what each role takes, one above the other. */
+extern const struct mth_report_plot mth_plot_roles;
 
 /*
- * Draw path, with NAME.gp and NAME.dat beside it. Errors: MTH_ERR_USAGE where it does not end in .svg, .pdf or .png;
+ * Draw one. path ends in .svg, .pdf or .png; NAME.gp and NAME.dat stay beside it. Errors: MTH_ERR_USAGE for another ending;
  * MTH_ERR_NOT_FOUND without gnuplot, whose script and data are then there all the same.
  */
-int mth_plot_draw(const struct mth_report *report, const char *path, mth_plot_data *put_data,
-                  mth_plot_script *put_script, struct mth_error *err);
+int mth_report_draw(const struct mth_report *report, const struct mth_report_plot *plot, const char *path,
+                    struct mth_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, CHAINS, DOCUMENTS };
+enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, CHAINS, DOCUMENTS, PARTS };
 
 #define REAL_MAX 1e300
 
@@ -118,11 +118,17 @@ static int read_env(struct mth_report *report, struct reader *reader)
                                  .compiler = text(reader, "compiler", MTH_JSON_OPTIONAL),
                                  .version = text(reader, "version", MTH_JSON_OPTIONAL),
                                  .commit = text(reader, "commit", MTH_JSON_OPTIONAL),
+                                 .machine = text(reader, "machine", MTH_JSON_OPTIONAL),
                                  .cpus_allowed = integer(reader, "cpus_allowed"),
                                  .llc_bytes = integer(reader, "llc_bytes"),
                                  .memory_bytes = integer(reader, "memory_bytes")};
+    if (!reader->status)
+        reader->status =
+            mth_json_get_object(reader->row, "libraries", MTH_JSON_OPTIONAL, &row.libraries, reader->err);
     if (reader->status)
         return reader->status;
+    row.libraries.parent = NULL; /* the row's cursor does not stay; the document does */
+    row.libraries.file = "libraries";
     for (size_t i = 0; i < report->n_envs; i++) {
         if (same(report->envs[i].env_id, row.env_id))
             return MTH_OK;
@@ -140,6 +146,8 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
                                    .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
                                    .class_name = text(reader, "class", MTH_JSON_OPTIONAL),
                                    .base = text(reader, "base", MTH_JSON_OPTIONAL),
+                                   .hash = text(reader, "dataset_xxh3", MTH_JSON_OPTIONAL),
+                                   .base_hash = text(reader, "base_xxh3", MTH_JSON_OPTIONAL),
                                    .run_id = text(reader, "run_id", MTH_JSON_OPTIONAL),
                                    .dtype = text(reader, "dtype", MTH_JSON_OPTIONAL),
                                    .threads = integer(reader, "threads"),
@@ -173,8 +181,8 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
 
 static int read_cell(struct mth_report *report, struct reader *reader)
 {
-    struct mth_json_node samples;
-    size_t n_samples = 0;
+    struct mth_json_node samples = {0}, cpu_samples = {0};
+    size_t n_samples = 0, n_cpu_samples = 0;
     struct mth_report_cell row = {.row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
                                   .spec = text(reader, "spec", MTH_JSON_REQUIRED),
                                   .spec_resolved = text(reader, "spec_resolved", MTH_JSON_OPTIONAL),
@@ -183,6 +191,7 @@ static int read_cell(struct mth_report *report, struct reader *reader)
                                   .error = text(reader, "error", MTH_JSON_OPTIONAL),
                                   .stored_bytes = integer(reader, "stored_bytes"),
                                   .heap_peak_bytes = integer(reader, "heap_peak_bytes"),
+                                  .chunk_bytes = integer(reader, "chunk_bytes"),
                                   .ratio = real(reader, "ratio"),
                                   .median_ns = real(reader, "median_ns"),
                                   .mad_ns = real(reader, "mad_ns"),
@@ -197,7 +206,15 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     if (!reader->status)
         reader->status = mth_json_get_array(reader->row, "samples_ns", MTH_JSON_OPTIONAL, &samples,
                                             &n_samples, reader->err);
+    if (!reader->status)
+        reader->status = mth_json_get_array(reader->row, "cpu_samples_ns", MTH_JSON_OPTIONAL, &cpu_samples,
+                                            &n_cpu_samples, reader->err);
     row.n_samples = (int64_t)n_samples;
+    row.samples = samples;
+    row.samples.parent = NULL; /* as with libraries */
+    if (n_cpu_samples == n_samples)
+        row.cpu_samples = cpu_samples;
+    row.cpu_samples.parent = NULL;
     int status = find_group(report, reader, &row.group);
     if (status)
         return status;
@@ -329,6 +346,35 @@ static int read_e2e(struct mth_report *report, struct reader *reader)
     return MTH_OK;
 }
 
+static int read_part(struct mth_report *report, struct reader *reader)
+{
+    const char *by = text(reader, "by", MTH_JSON_REQUIRED);
+    struct mth_report_part row = {.env_id = text(reader, "env_id", MTH_JSON_OPTIONAL),
+                                  .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
+                                  .base = text(reader, "base", MTH_JSON_OPTIONAL),
+                                  .spec = text(reader, "spec", MTH_JSON_REQUIRED),
+                                  .part = text(reader, "part", MTH_JSON_REQUIRED),
+                                  .threads = integer(reader, "threads"),
+                                  .raw_bytes = integer(reader, "raw_bytes"),
+                                  .stored_bytes = integer(reader, "stored_bytes")};
+    if (reader->status || strcmp(by, "role") != 0)
+        return reader->status;
+    struct mth_report_part *place = NULL;
+    for (size_t i = 0; i < report->n_parts && !place; i++) {
+        struct mth_report_part *part = &report->parts[i];
+        if (same(part->env_id, row.env_id) && same(part->dataset, row.dataset) &&
+            same(part->base, row.base) && same(part->spec, row.spec) && same(part->part, row.part) &&
+            part->threads == row.threads)
+            place = part;
+    }
+    if (!place)
+        place = grow(report, PARTS, &report->parts, &report->n_parts, sizeof row);
+    if (!place)
+        return out_of_memory(reader);
+    *place = row;
+    return MTH_OK;
+}
+
 static struct mth_report_restored restored(struct reader *reader, const char *key)
 {
     struct mth_json_node object;
@@ -389,8 +435,8 @@ static int read_row(struct mth_report *report, const struct mth_json_node *row, 
     static const struct {
         const char *kind;
         int (*read)(struct mth_report *report, struct reader *reader);
-    } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict},
-                 {"run", read_run}, {"e2e", read_e2e},   {"chain", read_chain}};
+    } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict}, {"run", read_run},
+                 {"e2e", read_e2e}, {"part", read_part}, {"chain", read_chain}};
     struct reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");
@@ -428,14 +474,12 @@ static int read_line(struct mth_report *report, const char *name, const char *li
     return read_row(report, &root, err);
 }
 
-static int read_file(struct mth_report *report, const char *path, struct mth_error *err)
+static int read_lines(struct mth_report *report, const char *path, struct mth_bytes bytes,
+                      struct mth_error *err)
 {
-    struct mth_buffer bytes;
-    int status = mth_file_read_all(path, report->memory, &bytes, err);
-    if (status)
-        return status;
     const char *at = (const char *)bytes.data, *end = at + bytes.n_bytes;
     size_t n_rows = 0;
+    int status = MTH_OK;
     for (size_t line = 1; !status && at < end; line++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t n_bytes = (size_t)((newline ? newline : end) - at);
@@ -447,10 +491,31 @@ static int read_file(struct mth_report *report, const char *path, struct mth_err
         }
         at = newline ? newline + 1 : end;
     }
-    mth_memory_free(report->memory, bytes.data);
     if (!status && n_rows == 0)
         status = mth_error_set(err, MTH_ERR_FORMAT,
                                "%s: holds no rows; `mithril bench --json FILE` writes them", path);
+    return status;
+}
+
+static int read_file(struct mth_report *report, const char *path, struct mth_error *err)
+{
+    struct mth_buffer bytes;
+    int status = mth_file_read_all(path, report->memory, &bytes, err);
+    if (status)
+        return status;
+    status = read_lines(report, path, (struct mth_bytes){bytes.data, bytes.n_bytes}, err);
+    mth_memory_free(report->memory, bytes.data);
+    return status;
+}
+
+int mth_report_read_text(struct mth_report *report, const char *name, struct mth_bytes text,
+                         struct mth_error *err)
+{
+    *report = (struct mth_report){.memory = mth_memory_create(0)};
+    int status = report->memory ? read_lines(report, name, text, err)
+                                : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    if (status)
+        mth_report_free(report);
     return status;
 }
 
@@ -474,8 +539,8 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->cells[i].flags);
     for (size_t i = 0; i < report->n_verdicts; i++)
         mth_memory_free(report->memory, report->verdicts[i].evidence);
-    void *arrays[] = {report->envs, report->groups, report->cells,  report->verdicts,
-                      report->runs, report->e2e,    report->chains, report->documents};
+    void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts, report->runs,
+                      report->e2e,  report->chains, report->documents, report->parts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);

@@ -40,6 +40,11 @@ void mth_random_shuffle(uint64_t *state, size_t *items, size_t n)
     }
 }
 
+bool mth_is_outlier(double sample, const struct mth_summary *summary)
+{
+    return summary->mad > 0 && 0.6745 * fabs(sample - summary->median) > 3.5 * summary->mad;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -79,6 +84,7 @@ int mth_summarise(const double *samples, size_t n, uint64_t seed, struct mth_sum
     summary->median = mth_median(scratch, n);
     summary->ci_lo = scratch[0]; /* sorted by now */
     summary->ci_hi = scratch[n - 1];
+    summary->p95 = scratch[(95 * n + 99) / 100 - 1];
     for (size_t i = 0; i < n; i++)
         scratch[i] = fabs(samples[i] - summary->median);
     summary->mad = mth_median(scratch, n);

@@ -2,6 +2,7 @@
 #ifndef MTH_HARNESS_STATISTICS_H
 #define MTH_HARNESS_STATISTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ void mth_random_shuffle(uint64_t *state, size_t *items, size_t n);
 struct mth_summary {
     double median;
     double mad;   /* median absolute deviation from the median, not scaled */
+    double p95;   /* the smallest sample that 95 % of all do not exceed */
     double ci_lo; /* 95 % interval of the median by percentile bootstrap */
     double ci_hi;
 };
@@ -25,6 +27,12 @@ struct mth_summary {
  * Errors    MTH_ERR_NO_MEMORY
  */
 int mth_summarise(const double *samples, size_t n, uint64_t seed, struct mth_summary *summary);
+
+/*
+ * Is a sample far from the others? More than 3.5 scaled deviations from the median. It is told, and stays in.
+ * Source    Iglewicz and Hoaglin, How to detect and handle outliers, 1993
+ */
+bool mth_is_outlier(double sample, const struct mth_summary *summary);
 
 /* The median; samples is reordered. 0 for n = 0. */
 double mth_median(double *samples, size_t n);

@@ -1,8 +1,9 @@
 /* Verdicts on the targets, each with its scope and reason; and the check of --require. */
 #include "harness/bench.h"
 
+#include "harness/require.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 double mth_gib_s(uint64_t raw_bytes, double ns)
@@ -242,12 +243,10 @@ static double sure_pct_memory(const struct mth_bench_cell *cell)
 }
 
 /* The quantities that --require knows; those of files are 0 where no files are measured. */
-static bool required_value(const struct mth_bench_cell *cell, const char *name, size_t n_name, double *value)
+static bool required_value(const void *subject, const char *name, size_t n_name, double *value)
 {
-    const struct {
-        const char *name;
-        double value;
-    } known[] = {
+    const struct mth_bench_cell *cell = subject;
+    const struct mth_quantity known[] = {
         {"ratio", cell->ratio},
         {"gib_s", sure_gib_s(cell)},
         {"compress_gib_s", mth_gib_s(cell->parent->raw_bytes, cell->phases[MTH_PHASE_COMPRESS].time.ci_hi)},
@@ -259,45 +258,12 @@ static bool required_value(const struct mth_bench_cell *cell, const char *name, 
         {"file_gib_s", sure_file_gib_s(cell)},
         {"file_pct_memory", sure_pct_memory(cell)},
     };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strlen(known[i].name) == n_name && memcmp(known[i].name, name, n_name) == 0) {
-            *value = known[i].value;
-            return true;
-        }
-    }
-    return false;
+    return mth_quantity_find(known, sizeof known / sizeof known[0], name, n_name, value);
 }
 
-static bool cell_meets(const struct mth_bench_cell *cell, const char *expression, struct mth_error *err)
-{
-    bool met = true;
-    for (const char *at = expression;;) {
-        size_t n_name = strcspn(at, "<>=,");
-        const char *sign = at + n_name;
-        double value;
-        char *end;
-        if (!(sign[0] == '>' || sign[0] == '<') || sign[1] != '=' ||
-            !required_value(cell, at, n_name, &value)) {
-            mth_error_set(
-                err, MTH_ERR_USAGE,
-                "--require '%.100s': expected terms such as ratio>=10,gib_s>=2.5; it knows ratio, gib_s, "
-                "compress_gib_s, decompress_gib_s, compress_pct_memcpy, decompress_pct_memcpy, heap_ratio, "
-                "file_gib_s, file_pct_memory",
-                expression);
-            return false;
-        }
-        double wanted = strtod(sign + 2, &end);
-        if (end == sign + 2 || (*end != ',' && *end != '\0')) {
-            mth_error_set(err, MTH_ERR_USAGE, "--require '%.100s': a number must follow %c=", expression,
-                          sign[0]);
-            return false;
-        }
-        met &= sign[0] == '>' ? value >= wanted : value <= wanted;
-        if (*end == '\0')
-            return met;
-        at = end + 1;
-    }
-}
+static const char required_names[] =
+    "ratio, gib_s, compress_gib_s, decompress_gib_s, compress_pct_memcpy, decompress_pct_memcpy, heap_ratio, "
+    "file_gib_s, file_pct_memory";
 
 int mth_require_check(const struct mth_bench *bench, const char *expression, bool *met, struct mth_error *err)
 {
@@ -307,7 +273,8 @@ int mth_require_check(const struct mth_bench *bench, const char *expression, boo
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
             const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
             if (!cell->unsupported && !cell->peer_command)
-                *met &= cell_meets(cell, expression, err) && cell->verified;
+                *met &= mth_require_meets(expression, required_value, cell, required_names, err) &&
+                        cell->verified;
             if (err->status)
                 return err->status;
         }

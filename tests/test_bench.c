@@ -121,6 +121,8 @@ static void check_any(const struct mth_json_node *row, void *arg)
         assert_int_equal(mth_json_get_bool(row, "verified", MTH_JSON_REQUIRED, &verified, &err), 0);
         assert_true(verified);
         assert_true(number_of(row, "ratio") == number_of(row, "raw_bytes") / number_of(row, "stored_bytes"));
+        assert_int_equal(strlen(text_of(row, "dataset_xxh3")), 32);
+        assert_int_equal(strlen(text_of(row, "base_xxh3")), text_of(row, "base")[0] ? 32 : 0);
         assert_true(number_of(row, "payload_bytes") < number_of(row, "stored_bytes"));
         assert_true(number_of(row, "ci_lo_ns") <= number_of(row, "median_ns"));
         assert_true(number_of(row, "median_ns") <= number_of(row, "ci_hi_ns"));
@@ -291,6 +293,19 @@ static void stored_bytes_are_those_of_the_file_that_compress_writes(void **state
     program_result_free(&packed);
     program_result_free(&rows);
     temp_dir_destroy(directory);
+}
+
+static void a_cache_said_to_be_smaller_is_flagged_and_asked_for_again(void **state)
+{
+    const char *file = TINY "pretrain/pretrain-step-002000.safetensors";
+    (void)state;
+    struct program_result result =
+        run((const char *const[]){"bench", file, "-p", "store", "--rounds", "3", "--seconds", "0", "-q",
+                                  "--cache", "64KiB", "--json", "-", NULL});
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "\"flags\":[\"in_cache\""));
+    assert_non_null(strstr(result.out, "\"--cache\",\"65536\""));
+    program_result_free(&result);
 }
 
 struct file_rows {
@@ -513,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_directory_pairs_its_steps_in_order),
         cmocka_unit_test(the_same_seed_and_file_give_the_same_sizes_on_any_number_of_threads),
         cmocka_unit_test(stored_bytes_are_those_of_the_file_that_compress_writes),
+        cmocka_unit_test(a_cache_said_to_be_smaller_is_flagged_and_asked_for_again),
         cmocka_unit_test(files_are_measured_beside_memory_and_none_stays),
         cmocka_unit_test(bad_input_gets_one_line_and_an_exit_code),
         cmocka_unit_test(a_base_of_another_model_fails_every_cell_that_needs_it),

@@ -1,6 +1,6 @@
 /* Laws of reports: made from rows alone, the same from the same, and honest about what was not verified. */
 #include "base/file.h"
-#include "harness/report.h"
+#include "harness/report_plot.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -267,7 +267,7 @@ static void figure_leaves_its_script_and_data_beside_it(void **state)
     read_rows(&report, paths, 1);
     snprintf(path, sizeof path, "%s/it's in/f.svg", directory);
     temp_dir_write(directory, "it's in/f.svg", "old", 3);
-    int status = mth_report_figure(&report, path, &err);
+    int status = mth_report_draw(&report, &mth_plot_ratio_throughput, path, &err);
     size_t n_bytes;
     char *script = temp_dir_read(directory, "it's in/f.gp", &n_bytes);
     char *data = temp_dir_read(directory, "it's in/f.dat", &n_bytes);
@@ -288,7 +288,7 @@ static void figure_leaves_its_script_and_data_beside_it(void **state)
     free(data);
     free(figure);
     snprintf(path, sizeof path, "%s/f.jpeg", directory);
-    assert_int_equal(mth_report_figure(&report, path, &err), MTH_ERR_USAGE);
+    assert_int_equal(mth_report_draw(&report, &mth_plot_ratio_throughput, path, &err), MTH_ERR_USAGE);
     mth_report_free(&report);
     temp_dir_destroy(directory);
 }

@@ -1,4 +1,4 @@
-/* Drawing figures with gnuplot; see report_plot.h. */
+/* Drawing figures by gnuplot; see report_plot.h. The script and the data that it draws from stay beside the figure. */
 #include "harness/report_plot.h"
 
 #include "base/file.h"
@@ -8,23 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Told apart also by people who see few colours (Okabe and Ito, 2008), the pale one left out. */
-static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                      "#56B4E9", "#E69F00", "#000000"};
-enum { N_COLOURS = sizeof colours / sizeof colours[0] };
-
-static const struct {
-    const char *ending;
-    const char *terminal;
-} kinds[] = {
-    {".svg", "svg size 1180,720 font 'sans-serif,13' background '#ffffff'"},
-    {".pdf", "pdfcairo size 11.8in,7.2in font 'sans-serif,13'"},
-    {".png", "pngcairo size 1180,720 font 'sans-serif,11'"},
-};
+const char *const mth_plot_colours[MTH_PLOT_COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                                        "#56B4E9", "#E69F00", "#000000"};
 
 const char *mth_plot_colour(size_t index)
 {
-    return colours[index % N_COLOURS];
+    return mth_plot_colours[index % MTH_PLOT_COLOURS];
+}
+
+enum { SVG, PDF, PNG, N_KINDS };
+
+static const char *const endings[N_KINDS] = {".svg", ".pdf", ".png"};
+
+/* Fonts and sizes for a column of print. */
+static void put_terminal(const struct mth_report_plot *plot, int kind, FILE *out)
+{
+    if (kind == SVG)
+        fprintf(out, "set terminal svg size %d,%d font 'sans-serif,13' background '#ffffff'\n", plot->width,
+                plot->height);
+    else if (kind == PDF)
+        fprintf(out, "set terminal pdfcairo size %.1fin,%.1fin font 'sans-serif,13'\n", plot->width / 100.0,
+                plot->height / 100.0);
+    else
+        fprintf(out, "set terminal pngcairo size %d,%d font 'sans-serif,11'\n", plot->width, plot->height);
 }
 
 void mth_plot_quoted(const char *text, FILE *out)
@@ -69,15 +75,16 @@ static int run_gnuplot(const char *path, size_t n_directory, const char *script,
     return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
 }
 
-int mth_plot_draw(const struct mth_report *report, const char *path, mth_plot_data *put_data,
-                  mth_plot_script *put_script, struct mth_error *err)
+int mth_report_draw(const struct mth_report *report, const struct mth_report_plot *plot, const char *path,
+                    struct mth_error *err)
 {
-    size_t n_path = strlen(path), kind = 0;
+    size_t n_path = strlen(path);
+    int kind = SVG;
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    while (kind < 3 && (n_path < 5 || strcmp(path + n_path - 4, kinds[kind].ending) != 0))
+    while (kind < N_KINDS && (n_path < 5 || strcmp(path + n_path - 4, endings[kind]) != 0))
         kind++;
-    if (kind == 3)
+    if (kind == N_KINDS)
         return mth_error_set(err, MTH_ERR_USAGE, "--figure %s: must end in .svg, .pdf or .png", path);
     if (n_path > 4000 || strpbrk(name, "'\"\n"))
         return mth_error_set(err, MTH_ERR_USAGE, "--figure %.200s: no name for a gnuplot script", path);
@@ -90,8 +97,11 @@ int mth_plot_draw(const struct mth_report *report, const char *path, mth_plot_da
     FILE *data_file = open_memstream(&data, &n_data), *script_file = open_memstream(&script, &n_script);
     int status = MTH_OK;
     if (data_file && script_file) {
-        put_data(report, data_file);
-        put_script(report, kinds[kind].terminal, name, data_name, script_file);
+        plot->put_data(report, plot, data_file);
+        fprintf(script_file, "# Drawn by gnuplot from %s: gnuplot THIS_FILE, in its directory.\n", data_name);
+        put_terminal(plot, kind, script_file);
+        fprintf(script_file, "set output '%s'\ndata = '%s'\n", name, data_name);
+        plot->put_script(report, plot, script_file);
     } else {
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: %s", path, strerror(errno));
     }

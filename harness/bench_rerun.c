@@ -1,0 +1,126 @@
+/* The arguments that measure a cell again; see bench_rerun.h. */
+#include "harness/bench_rerun.h"
+
+#include "base/file.h"
+#include "harness/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_OF_NOW = 6 };
+
+static int add(struct mth_rerun *rerun, const char *text, struct mth_error *err)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = malloc(n);
+    if (!copy)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the arguments");
+    memcpy(copy, text, n);
+    rerun->argv[rerun->argc++] = copy;
+    return MTH_OK;
+}
+
+static int take_arguments(const struct mth_json_node *row, const struct mth_options *options,
+                          struct mth_rerun *rerun, struct mth_error *err)
+{
+    struct mth_json_node list;
+    const char *argument;
+    size_t n;
+    int status = mth_json_get_array(row, "argv", MTH_JSON_OPTIONAL, &list, &n, err);
+    if (status)
+        return status;
+    if (n < 3)
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "--rerun %.60s: this row is not measured by itself; name one of kind cell",
+                             options->rerun);
+    rerun->argv = calloc(n + N_OF_NOW, sizeof *rerun->argv);
+    if (!rerun->argv)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the arguments");
+    for (size_t i = 1; !status && i < n; i++) { /* behind the program's name */
+        status = mth_json_item_string(&list, i, &argument, err);
+        if (!status)
+            status = add(rerun, argument, err);
+    }
+    if (!status && strcmp(rerun->argv[0], "bench") != 0)
+        status = mth_json_error(row, "argv", MTH_ERR_FORMAT, err, "is no command line of bench");
+    const char *const of_now[] = {options->quiet ? "-q" : NULL, options->parts ? "--parts" : NULL,
+                                  options->strict ? "--strict" : NULL, options->json ? "--json" : NULL,
+                                  options->json};
+    for (size_t i = 0; !status && i < sizeof of_now / sizeof of_now[0]; i++) {
+        if (of_now[i])
+            status = add(rerun, of_now[i], err);
+    }
+    return status;
+}
+
+/* *found stays false for another row. */
+static int look_at_line(const char *name, const char *line, size_t n_bytes, const struct mth_options *options,
+                        struct mth_rerun *rerun, bool *found, struct mth_error *err)
+{
+    struct mth_json *json;
+    const char *id = NULL;
+    int status = mth_json_parse(name, line, n_bytes, &json, err);
+    if (status)
+        return status;
+    struct mth_json_node row = mth_json_root(json, name);
+    if (mth_json_type(&row) != MTH_JSON_OBJECT)
+        status = mth_json_error(&row, NULL, MTH_ERR_FORMAT, err, "is no object");
+    if (!status)
+        status = mth_json_get_string(&row, "row_id", MTH_JSON_OPTIONAL, &id, err);
+    *found = !status && id && strcmp(id, options->rerun) == 0;
+    if (*found)
+        status = take_arguments(&row, options, rerun, err);
+    mth_json_free(json);
+    return status;
+}
+
+static int look_into(const char *path, const struct mth_options *options, struct mth_rerun *rerun,
+                     bool *found, struct mth_error *err)
+{
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_buffer bytes = {0};
+    int status = memory ? mth_file_read_all(path, memory, &bytes, err)
+                        : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    const char *at = (const char *)bytes.data, *end = at + (status ? 0 : bytes.n_bytes);
+    for (size_t line = 1; !status && !*found && at < end; line++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t n_bytes = (size_t)((newline ? newline : end) - at);
+        char name[256];
+        snprintf(name, sizeof name, "%.200s, row %zu", path, line);
+        if (n_bytes)
+            status = look_at_line(name, at, n_bytes, options, rerun, found, err);
+        at = newline ? newline + 1 : end;
+    }
+    if (memory) {
+        mth_memory_free(memory, bytes.data);
+        mth_memory_destroy(memory);
+    }
+    return status;
+}
+
+int mth_bench_rerun(const struct mth_options *options, struct mth_rerun *rerun, struct mth_error *err)
+{
+    bool found = false;
+    int status = MTH_OK;
+    *rerun = (struct mth_rerun){0};
+    if (options->operands.n_items == 0)
+        return mth_error_set(err, MTH_ERR_USAGE, "--rerun %.60s: name the file of rows that it is in",
+                             options->rerun);
+    for (size_t i = 0; !status && !found && i < options->operands.n_items; i++)
+        status = look_into(options->operands.items[i], options, rerun, &found, err);
+    if (!status && !found)
+        status = mth_error_set(err, MTH_ERR_USAGE, "--rerun %.60s: %.200s has no row of this id",
+                               options->rerun, options->operands.items[0]);
+    if (status)
+        mth_bench_rerun_free(rerun);
+    return status;
+}
+
+void mth_bench_rerun_free(struct mth_rerun *rerun)
+{
+    for (size_t i = 0; i < rerun->argc; i++)
+        free(rerun->argv[i]);
+    free(rerun->argv);
+    *rerun = (struct mth_rerun){0};
+}

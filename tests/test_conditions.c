@@ -1,0 +1,206 @@
+/* Laws of what a measurement tells against itself: each flag is raised by its cause, and by nothing else. */
+#include "harness/bench.h"
+#include "harness/conditions.h"
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DATA "datasets/tiny-gpt/pretrain/pretrain-step-002000.safetensors"
+
+static void put(const char *root, const char *path, const char *text)
+{
+    temp_dir_write(root, path, text, strlen(text));
+}
+
+/* A system where nothing is wrong; tests change one file of it. */
+static char *quiet_system(void)
+{
+    char *root = temp_dir_create();
+    put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
+    put(root, "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "performance\n");
+    put(root, "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "0\n");
+    put(root, "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "0\n");
+    put(root, "sys/fs/cgroup/cpu.stat", "usage_usec 5\nnr_periods 0\nnr_throttled 0\n");
+    put(root, "proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+    put(root, "proc/vmstat", "pgpgin 7\npswpin 0\npswpout 0\n");
+    put(root, "proc/loadavg", "0.10 0.20 0.30 1/100 1000\n");
+    return root;
+}
+
+static struct mth_conditions read_from(const char *root)
+{
+    struct mth_conditions conditions;
+    mth_conditions_read(root, &conditions);
+    return conditions;
+}
+
+/* The flags of a time in which one file changed. */
+static uint32_t flags_when(const char *path, const char *text)
+{
+    char *root = quiet_system();
+    struct mth_conditions before = read_from(root);
+    if (path)
+        put(root, path, text);
+    struct mth_conditions after = read_from(root);
+    temp_dir_destroy(root);
+    return mth_conditions_flags(&before, &after);
+}
+
+static void each_flag_of_the_system_has_its_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(flags_when(NULL, NULL), 0);
+    assert_int_equal(flags_when("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave\n"),
+                     MTH_CELL_GOVERNOR);
+    assert_int_equal(flags_when("sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "1\n"),
+                     MTH_CELL_THROTTLED);
+    assert_int_equal(flags_when("sys/fs/cgroup/cpu.stat", "nr_throttled 3\n"), MTH_CELL_THROTTLED);
+    assert_int_equal(flags_when("proc/stat", "cpu  150 0 150 890 0 0 0 10 0 0\n"), MTH_CELL_STOLEN);
+    assert_int_equal(flags_when("proc/stat", "cpu  150 0 150 1898 0 0 0 2 0 0\n"), 0); /* 0.2 % */
+    assert_int_equal(flags_when("proc/vmstat", "pswpin 1\npswpout 0\n"), MTH_CELL_SWAPPED);
+    assert_int_equal(flags_when("proc/vmstat", "pswpin 0\npswpout 9\n"), MTH_CELL_SWAPPED);
+    assert_int_equal(flags_when("proc/loadavg", "90.0 20.0 3.0 1/1 1\n"), 0);
+}
+
+static void a_system_that_tells_nothing_raises_nothing(void **state)
+{
+    char *root = temp_dir_create();
+    struct mth_conditions nothing = read_from(root);
+    (void)state;
+    assert_int_equal(mth_conditions_flags(&nothing, &nothing), 0);
+    assert_string_equal(nothing.governor, "");
+    put(root, "proc/stat", "cpu");
+    put(root, "proc/vmstat", "pswpin\n");
+    put(root, "proc/loadavg", "");
+    nothing = read_from(root);
+    assert_int_equal(mth_conditions_flags(&nothing, &nothing), 0);
+    temp_dir_destroy(root);
+}
+
+static uint32_t flags_of_times(size_t n_samples, double lo, double hi, double cpu, size_t n_threads,
+                               bool in_cache)
+{
+    struct mth_phase_result result = {
+        .n_samples = n_samples, .time = {.median = 100, .ci_lo = lo, .ci_hi = hi}, .cpu_ns = cpu};
+    return mth_bench_phase_flags(&result, n_threads, in_cache);
+}
+
+static void each_flag_of_the_times_has_its_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(flags_of_times(9, 98, 102, 100, 1, false), 0);
+    assert_int_equal(flags_of_times(4, 98, 102, 100, 1, false), MTH_CELL_FEW_SAMPLES);
+    assert_int_equal(flags_of_times(9, 94, 102, 100, 1, false), MTH_CELL_SPREAD);
+    assert_int_equal(flags_of_times(9, 98, 106, 100, 1, false), MTH_CELL_SPREAD);
+    assert_int_equal(flags_of_times(9, 98, 102, 120, 1, false), MTH_CELL_THREADS);
+    assert_int_equal(flags_of_times(9, 98, 102, 190, 2, false), 0);
+    assert_int_equal(flags_of_times(9, 98, 102, 100, 1, true), MTH_CELL_IN_CACHE);
+}
+
+static void a_sample_below_a_millisecond_is_flagged(void **state)
+{
+    struct mth_bench_cell cell = {0};
+    (void)state;
+    assert_int_equal(mth_bench_allocate_samples(&cell, 2), 0);
+    mth_bench_add_sample(&cell, MTH_PHASE_COMPRESS, 1000000, 1, 1, 1);
+    assert_int_equal(cell.phases[MTH_PHASE_COMPRESS].flags, 0);
+    mth_bench_add_sample(&cell, MTH_PHASE_COMPRESS, 999999, 1, 1, 1);
+    assert_int_equal(cell.phases[MTH_PHASE_COMPRESS].flags, MTH_CELL_SHORT_SAMPLE);
+    assert_int_equal(cell.phases[MTH_PHASE_DECOMPRESS].flags, 0);
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        free(cell.phases[p].samples_ns);
+        free(cell.phases[p].cpu_samples_ns);
+        free(cell.phases[p].memcpy_ns);
+    }
+}
+
+static struct program_result run_on(const char *root, const char *const *arguments)
+{
+    assert_int_equal(setenv("MTH_SYSTEM_ROOT", root, 1), 0);
+    struct program_result result = program_run(NULL, arguments);
+    unsetenv("MTH_SYSTEM_ROOT");
+    return result;
+}
+
+static void env_tells_what_speaks_against_measuring(void **state)
+{
+    static const char *const env[] = {"env", NULL};
+    char *root = quiet_system();
+    (void)state;
+    struct program_result result = run_on(root, env);
+    assert_non_null(strstr(result.out, "nothing that is known speaks against measuring"));
+    program_result_free(&result);
+    put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
+    put(root, "proc/vmstat", "pswpin 5\npswpout 7\n");
+    put(root, "proc/loadavg", "1000.0 0 0 1/1 1\n");
+    put(root, "proc/stat", "cpu  50 0 0 40 0 0 0 10\n");
+    put(root, "sys/fs/cgroup/cpu.stat", "nr_throttled 4\n");
+    result = run_on(root, env);
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "governor of the processors' frequency is powersave"));
+    assert_non_null(strstr(result.out, "12 pages were swapped"));
+    assert_non_null(strstr(result.out, "1000.0 threads were busy"));
+    assert_non_null(strstr(result.out, "gave 10.0 % of the processors' time to others"));
+    assert_non_null(strstr(result.out, "slowed down 4 times"));
+    program_result_free(&result);
+    temp_dir_destroy(root);
+}
+
+static void strict_refuses_before_the_measuring_and_rows_with_flags_after(void **state)
+{
+    char *root = quiet_system(), rows[4096];
+    snprintf(rows, sizeof rows, "%s/rows.jsonl", root);
+    const char *const strict[] = {"bench",   DATA,    "-p",       "store",  "--rounds", "3", "-q",
+                                  "--cache", "64KiB", "--strict", "--json", rows,       NULL};
+    (void)state;
+    struct program_result result = run_on(root, strict); /* three samples, in cache */
+    assert_int_equal(result.exit_code, 5);
+    assert_int_equal(program_lines(result.err), 1);
+    assert_non_null(strstr(result.err, "flagged in_cache"));
+    assert_null(temp_dir_read(root, "rows.jsonl", NULL));
+    program_result_free(&result);
+    put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n");
+    result = run_on(root, strict);
+    assert_int_equal(result.exit_code, 5);
+    assert_non_null(strstr(result.err, "--strict: the governor"));
+    program_result_free(&result);
+    temp_dir_destroy(root);
+}
+
+/* Without --strict the row says it. */
+static void a_row_carries_the_flags_of_the_system(void **state)
+{
+    char *root = quiet_system();
+    (void)state;
+    put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n");
+    struct program_result result =
+        run_on(root, (const char *const[]){"bench", DATA, "-p", "store", "--rounds", "3", "-q", "--cache",
+                                           "64KiB", "--json", "-", NULL});
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.out, "\"governor\"]"));
+    program_result_free(&result);
+    temp_dir_destroy(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_flag_of_the_system_has_its_cause),
+        cmocka_unit_test(a_system_that_tells_nothing_raises_nothing),
+        cmocka_unit_test(each_flag_of_the_times_has_its_cause),
+        cmocka_unit_test(a_sample_below_a_millisecond_is_flagged),
+        cmocka_unit_test(env_tells_what_speaks_against_measuring),
+        cmocka_unit_test(strict_refuses_before_the_measuring_and_rows_with_flags_after),
+        cmocka_unit_test(a_row_carries_the_flags_of_the_system),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+/*
+ * Laws of what `mithril report` makes for a paper and for a browser: the same from the same rows, no text of a row taken for
+ * markup, a page that fetches nothing.
+ */
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A pair by two pipelines that a hostile hand named, at two distances. */
+static const char hostile[] =
+    "{\"kind\":\"env\",\"schema\":1,\"env_id\":\"e\",\"cpu_model\":\"<script>alert(1)</script>\"}\n"
+    "{\"schema\":1,\"kind\":\"cell\",\"row_id\":\"1\",\"env_id\":\"e\",\"dataset\":\"a_b & "
+    "50%\",\"class\":\"user\","
+    "\"base\":\"x\",\"steps_apart\":1,\"fraction_changed\":0.1,\"spec\":\"<b>z</"
+    "b>_$#{}~^\\\\\",\"phase\":\"compress\","
+    "\"threads\":1,\"raw_bytes\":1000,\"stored_bytes\":500,\"ratio\":2,\"median_ns\":10,\"ci_lo_ns\":9,\"ci_"
+    "hi_ns\":11,"
+    "\"gib_s\":1,\"heap_peak_bytes\":4096,\"flags\":[\"\\\"><img src=x>\"],\"verified\":true}\n"
+    "{\"schema\":1,\"kind\":\"cell\",\"row_id\":\"2\",\"env_id\":\"e\",\"dataset\":\"other\",\"class\":"
+    "\"user\","
+    "\"base\":\"x\",\"steps_apart\":9,\"fraction_changed\":0.5,\"spec\":\"<b>z</"
+    "b>_$#{}~^\\\\\",\"phase\":\"compress\","
+    "\"threads\":2,\"raw_bytes\":2000,\"stored_bytes\":1500,\"ratio\":1.5,\"median_ns\":10,\"ci_lo_ns\":9,"
+    "\"ci_hi_ns\":11,\"gib_s\":2,\"heap_peak_bytes\":8192,\"verified\":true}\n";
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is missing in:\n%.3000s", part, text);
+}
+
+static void assert_has_not(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        fail_msg("'%s' is in it", part);
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, part)) != NULL; p += strlen(part))
+        n++;
+    return n;
+}
+
+/* Reports of rows, in a directory of their own. */
+static char *reported(const char *rows, const char *const *options)
+{
+    char *directory = temp_dir_create();
+    const char *arguments[16] = {"report", "rows.jsonl", "-q"};
+    for (size_t i = 0; options[i]; i++)
+        arguments[3 + i] = options[i];
+    temp_dir_write(directory, "rows.jsonl", rows, strlen(rows));
+    struct program_result result = program_run(directory, arguments);
+    if (result.exit_code != 0)
+        fail_msg("exit %d: %s", result.exit_code, result.err);
+    program_result_free(&result);
+    return directory;
+}
+
+static void latex_has_a_booktabs_table_for_every_dataset(void **state)
+{
+    char *rows = temp_dir_read("tests/fixtures", "rows.jsonl", NULL);
+    char *directory = reported(rows, (const char *const[]){"--latex", "t.tex", NULL});
+    char *text = temp_dir_read(directory, "t.tex", NULL);
+    (void)state;
+    free(rows);
+    assert_int_equal(count(text, "\\begin{table}"), count(text, "\\end{table}"));
+    assert_int_equal(count(text, "\\toprule"), count(text, "\\begin{table}"));
+    assert_int_equal(count(text, "\\bottomrule"), count(text, "\\begin{table}"));
+    assert_has(text, "\\texttt{zstd} & 1.280 &");
+    free(text);
+    temp_dir_destroy(directory);
+}
+
+static void no_text_of_a_row_is_markup(void **state)
+{
+    char *directory = reported(hostile, (const char *const[]){"--latex", "t.tex", "--html", "p.html", NULL});
+    char *latex = temp_dir_read(directory, "t.tex", NULL), *html = temp_dir_read(directory, "p.html", NULL);
+    (void)state;
+    assert_has(latex,
+               "\\textless{}b\\textgreater{}z\\textless{}/b\\textgreater{}\\_\\$\\#\\{\\}\\textasciitilde{}"
+               "\\textasciicircum{}\\textbackslash{}");
+    assert_has(latex, "a\\_b \\& 50\\%");
+    assert_has(html, "&lt;b&gt;z&lt;/b&gt;");
+    assert_has(html, "&quot;&gt;&lt;img src=x&gt;");
+    assert_has_not(html, "<b>");
+    assert_has_not(html, "<img");
+    assert_int_equal(count(html, "<script>"), 1); /* ours */
+    free(latex);
+    free(html);
+    temp_dir_destroy(directory);
+}
+
+static void a_page_holds_its_figures_and_fetches_nothing(void **state)
+{
+    char *directory = reported(hostile, (const char *const[]){"--html", "p.html", NULL});
+    char *html = temp_dir_read(directory, "p.html", NULL);
+    (void)state;
+    assert_true(count(html, "<svg") >= 4); /* throughput, what changed, steps, threads */
+    assert_int_equal(count(html, "<svg"), count(html, "</svg>"));
+    assert_has_not(html, " src=\"");
+    assert_has_not(html, "<link");
+    assert_has_not(html, "url(http");
+    assert_has_not(html, "<?xml");
+    assert_has(html, "default-src 'none'");
+    assert_has(html, "Where the numbers come from");
+    free(html);
+    temp_dir_destroy(directory);
+}
+
+static void the_same_rows_give_the_same_bytes(void **state)
+{
+    static const char *const options[] = {"-o", "out", "--html", "p.html", NULL};
+    static const char *const names[] = {"p.html", "out/cells.tex", "out/report.md", "out/threads.svg",
+                                        "out/ratio_throughput.svg"};
+    char *a = reported(hostile, options), *b = reported(hostile, options);
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t n_one, n_two;
+        char *one = temp_dir_read(a, names[i], &n_one), *two = temp_dir_read(b, names[i], &n_two);
+        if (!one || !two)
+            fail_msg("%s is not there", names[i]);
+        assert_int_equal(n_one, n_two);
+        assert_memory_equal(one, two, n_one);
+        free(one);
+        free(two);
+    }
+    temp_dir_destroy(a);
+    temp_dir_destroy(b);
+}
+
+static void roles_are_drawn_in_percent_of_the_checkpoint(void **state)
+{
+    static const char rows[] = "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"1\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"weight\","
+                               "\"threads\":1,\"raw_bytes\":600,\"stored_bytes\":300}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"2\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"adam_v\","
+                               "\"threads\":1,\"raw_bytes\":400,\"stored_bytes\":50}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"3\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"role\",\"part\":\"framing\","
+                               "\"threads\":1,\"raw_bytes\":0,\"stored_bytes\":20}\n"
+                               "{\"schema\":1,\"kind\":\"part\",\"row_id\":\"4\",\"dataset\":\"d\",\"spec\":"
+                               "\"s\",\"by\":\"dtype\",\"part\":\"BF16\","
+                               "\"threads\":1,\"raw_bytes\":9000,\"stored_bytes\":5000}\n";
+    char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
+    char *data = temp_dir_read(directory, "out/roles.dat", NULL),
+         *svg = temp_dir_read(directory, "out/roles.svg", NULL);
+    (void)state;
+    assert_non_null(svg);
+    assert_has(data, "\"d, s\" 30 0 5 0 0 0 2\n"); /* weight, adam_m, adam_v, step, other, header, framing */
+    free(data);
+    free(svg);
+    temp_dir_destroy(directory);
+}
+
+static void figures_come_in_every_format_asked_for(void **state)
+{
+    char *directory = reported(hostile, (const char *const[]){"-o", "out", "--formats", "pdf,png,svg", NULL});
+    static const struct {
+        const char *name, *begins;
+    } wanted[] = {{"out/threads.pdf", "%PDF"},
+                  {"out/threads.png", "\x89PNG"},
+                  {"out/threads.svg", "<?xml"},
+                  {"out/ratio_steps.pdf", "%PDF"},
+                  {"out/ratio_changed.gp", "#"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        char *bytes = temp_dir_read(directory, wanted[i].name, NULL);
+        if (!bytes || strncmp(bytes, wanted[i].begins, strlen(wanted[i].begins)) != 0)
+            fail_msg("%s is not there, or is something else", wanted[i].name);
+        free(bytes);
+    }
+    temp_dir_destroy(directory);
+    struct program_result result =
+        program_run(NULL, (const char *const[]){"report", "tests/fixtures/rows.jsonl", "-o", "/tmp",
+                                                "--formats", "svgg", "-q", NULL});
+    assert_int_equal(result.exit_code, 1);
+    assert_has(result.err, "there are svg, pdf and png");
+    program_result_free(&result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(latex_has_a_booktabs_table_for_every_dataset),
+        cmocka_unit_test(no_text_of_a_row_is_markup),
+        cmocka_unit_test(a_page_holds_its_figures_and_fetches_nothing),
+        cmocka_unit_test(the_same_rows_give_the_same_bytes),
+        cmocka_unit_test(roles_are_drawn_in_percent_of_the_checkpoint),
+        cmocka_unit_test(figures_come_in_every_format_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
