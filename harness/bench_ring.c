@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,13 +30,30 @@ static uint8_t *touched(size_t n, size_t bytes)
     return buffer;
 }
 
+/* Memory that can be had: what is free, and what the system keeps of files and would give back. */
+static size_t available_bytes(void)
+{
+    enum { LINE_BYTES = 128, FALLBACK_BYTES = 1 << 30 };
+    char line[LINE_BYTES];
+    unsigned long long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file && kib == 0 && fgets(line, sizeof line, file)) {
+        if (strncmp(line, "MemAvailable:", 13) == 0)
+            kib = strtoull(line + 13, NULL, 10);
+    }
+    if (file)
+        (void)fclose(file);
+    if (kib > 0)
+        return (size_t)kib << 10;
+    long pages = sysconf(_SC_AVPHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)FALLBACK_BYTES;
+}
+
 static size_t count_slots(const struct mth_ring *ring, size_t llc_bytes, bool *in_cache)
 {
     size_t n = 4 * llc_bytes / mth_size_max(ring->raw_bytes, 1) + 1;
     size_t per_slot = ring->raw_bytes * 2 + ring->base_bytes + ring->frame_bytes + 1;
-    long pages = sysconf(_SC_AVPHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    size_t available = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)1 << 30;
-    size_t most = mth_size_max(available / 2 / per_slot, 1);
+    size_t most = mth_size_max(available_bytes() / 2 / per_slot, 1);
     *in_cache = llc_bytes == 0 || n > most;
     return mth_size_min(n, most);
 }
