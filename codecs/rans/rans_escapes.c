@@ -5,13 +5,48 @@
 
 #include <string.h>
 
-enum { GROUP = 8 };
+enum { GROUP = 8, RUN = 64 };
+
+/* The longest range of values that are not escaped; most bytes lie in it. */
+struct range {
+    uint8_t first, n_more;
+    bool is_empty;
+};
+
+static struct range longest_range(const uint8_t escaped[256])
+{
+    struct range best = {.is_empty = true};
+    for (unsigned v = 0; v < 256; v++) {
+        unsigned first = v;
+        if (escaped[v])
+            continue;
+        while (v < 255 && !escaped[v + 1])
+            v++;
+        if (best.is_empty || v - first > best.n_more)
+            best = (struct range){.first = (uint8_t)first, .n_more = (uint8_t)(v - first)};
+    }
+    return best;
+}
+
+/* Compilers make vectors of it. */
+static bool all_in_range(struct range range, const uint8_t *src)
+{
+    uint8_t outside = 0;
+    for (size_t i = 0; i < RUN; i++)
+        outside |= (uint8_t)(src[i] - range.first) > range.n_more;
+    return !outside;
+}
 
 size_t mth_rans_escapes_take(const uint8_t escaped[256], const uint8_t *src, size_t n, uint8_t *out,
                              size_t n_out)
 {
     size_t found = 0;
+    struct range range = longest_range(escaped);
     for (size_t i = 0; i < n;) {
+        if (i % RUN == 0 && n - i >= RUN && !range.is_empty && all_in_range(range, src + i)) {
+            i += RUN;
+            continue;
+        }
         /* They are rare: mostly there is none in a group. */
         size_t stop = mth_size_min(n, i + GROUP);
         if (stop - i == GROUP &&

@@ -172,8 +172,9 @@ static bool encode_lane(const struct mth_rans_narrow_table *table, struct mth_ra
  */
 struct divisor {
     uint32_t reciprocal;
-    uint16_t freq;
-    uint16_t start;
+    uint32_t limit;      /* states from here on lose a byte first */
+    uint32_t complement; /* of the frequency to all slots */
+    uint32_t start;
 };
 
 static void fill_divisors(const struct mth_rans_narrow_table *table, struct divisor divisors[256])
@@ -182,8 +183,8 @@ static void fill_divisors(const struct mth_rans_narrow_table *table, struct divi
     for (size_t p = 0; p < table->n_positions; p++) {
         uint32_t freq = table->position_freq[p];
         if (freq)
-            by_position[p] =
-                (struct divisor){((1u << 24) + freq - 1) / freq, (uint16_t)freq, table->position_start[p]};
+            by_position[p] = (struct divisor){((1u << 24) + freq - 1) / freq, freq << 8,
+                                              MTH_RANS_SLOTS - freq, table->position_start[p]};
     }
     for (size_t v = 0; v < 256; v++)
         divisors[v] = by_position[position_of(table, (uint8_t)v)];
@@ -193,12 +194,11 @@ static void fill_divisors(const struct mth_rans_narrow_table *table, struct divi
 static inline uint8_t *encode_state(const struct divisor *restrict divisor, uint32_t x, uint8_t *restrict at,
                                     uint32_t *next)
 {
-    uint32_t freq = divisor->freq;
-    uint32_t above = ((freq << 8) - 1 - x) >> 31;
+    bool above = x >= divisor->limit;
     at[-1] = (uint8_t)x;
-    x >>= 8 * above;
+    x = above ? x >> 8 : x;
     uint32_t quotient = (uint32_t)((uint64_t)x * divisor->reciprocal >> 24);
-    *next = x + quotient * (MTH_RANS_SLOTS - freq) + divisor->start;
+    *next = x + quotient * divisor->complement + divisor->start;
     return at - above;
 }
 
