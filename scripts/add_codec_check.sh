@@ -12,7 +12,7 @@ trap 'rm -rf "$copy"' EXIT
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 
 cd "$here"
-tar -cf - Makefile base codecs transforms formats pipeline examples tests scripts | tar -xf - -C "$copy"
+tar -cf - Makefile base codecs transforms formats pipeline harness datasets/*.[ch] examples tests scripts | tar -xf - -C "$copy"
 cd "$copy"
 
 # The new file.

@@ -7,14 +7,22 @@ Precision is one of
     bf16-native  the model is bf16 and the optimizer steps in bf16: what is below half a ULP is lost for good
 """
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn as nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import adapters
 
 # What a bf16 machine rounds: the result of each of these. Sums inside a product stay in fp32, as in its units.
 ROUNDED_MODULES = (nn.Linear, nn.LayerNorm, nn.Embedding)
+
+
+def _plain_attention():
+    """Attention of plain products: the fused one in bf16 refuses to run at a pinned vector width where a processor has AMX."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 class _Widened:
@@ -78,7 +86,8 @@ class Learner:
         """One step down the gradient of loss_of(model); the loss, and the norm before clipping (None: not clipped)."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "autocast"):
+        is_autocast = self.precision == "autocast"
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_autocast), _plain_attention() if is_autocast else nullcontext():
             loss = loss_of(self.call)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
