@@ -42,6 +42,20 @@ void mth_source_close(struct mth_source *source);
 int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst, size_t n_bytes,
                     struct mth_error *err);
 
+/* A few bytes that will be read soon: where they lie in memory, their cache lines are asked for. */
+static inline void mth_source_expect(const struct mth_source *source, uint64_t offset, size_t n_bytes)
+{
+#if defined(__GNUC__)
+    if (source->memory && n_bytes && offset < source->n_bytes && n_bytes <= source->n_bytes - offset) {
+        for (size_t i = 0; i < n_bytes; i += 64)
+            __builtin_prefetch(source->memory + offset + i);
+        __builtin_prefetch(source->memory + offset + n_bytes - 1);
+    }
+#else
+    (void)source, (void)offset, (void)n_bytes;
+#endif
+}
+
 /* The whole file in one allocation from memory, which the caller frees. Errors also: MTH_ERR_NO_MEMORY,
  * MTH_ERR_LIMIT. */
 int mth_file_read_all(const char *path, struct mth_memory *memory, struct mth_buffer *out,

@@ -1,4 +1,4 @@
-/* Generates the datasets many-tensors and one-tensor; see small_tensors.h. */
+/* Generates the datasets many-tensors, thousands-of-tensors and one-tensor; see small_tensors.h. */
 #include "datasets/small_tensors.h"
 
 #include "base/checked.h"
@@ -52,16 +52,17 @@ static size_t put_tensor(char *text, size_t capacity, const char *name, size_t n
 }
 
 /* The JSON header, padded with spaces to a multiple of 8. Returns its length. */
-static size_t write_header(bool as_one, char *text, size_t capacity)
+static size_t write_header(size_t n_joined, char *text, size_t capacity)
 {
     size_t n = (size_t)snprintf(text, capacity, "{\"__metadata__\":{\"format\":\"pt\"}");
-    size_t offset = 0;
-    if (as_one)
-        n += put_tensor(text + n, capacity - n, "weight", mth_small_tensors_elems(), 0);
-    for (size_t i = 0; !as_one && i < MTH_SMALL_TENSORS; i++) {
-        char name[NAME_BYTES];
-        snprintf(name, sizeof name, "layers.%zu.experts.%zu.weight", i / EXPERTS, i % EXPERTS);
-        size_t n_elems = mth_small_tensor_elems(i);
+    size_t offset = 0, n_tensors = MTH_SMALL_TENSORS / n_joined;
+    for (size_t i = 0; i < n_tensors; i++) {
+        char name[NAME_BYTES] = "weight";
+        if (n_tensors > 1)
+            snprintf(name, sizeof name, "layers.%zu.experts.%zu.weight", i / EXPERTS, i % EXPERTS);
+        size_t n_elems = 0;
+        for (size_t k = 0; k < n_joined; k++)
+            n_elems += mth_small_tensor_elems(i * n_joined + k);
         n += put_tensor(text + n, capacity - n, name, n_elems, offset);
         offset += 2 * n_elems;
     }
@@ -89,9 +90,9 @@ static int write_all(const char *path, struct mth_bytes header, struct mth_bytes
     return mth_file_writer_commit(writer, err);
 }
 
-int mth_small_tensors_write(const char *path, bool as_one, struct mth_error *err)
+int mth_small_tensors_write(const char *path, size_t n_joined, struct mth_error *err)
 {
-    size_t capacity = ENDS_BYTES + (as_one ? LINE_BYTES : (size_t)MTH_SMALL_TENSORS * LINE_BYTES);
+    size_t capacity = ENDS_BYTES + MTH_SMALL_TENSORS / n_joined * LINE_BYTES;
     size_t n_bytes = 2 * mth_small_tensors_elems();
     char *header = malloc(capacity);
     uint8_t *data = malloc(n_bytes), *at = data;
@@ -104,7 +105,7 @@ int mth_small_tensors_write(const char *path, bool as_one, struct mth_error *err
     }
     if (!status)
         status = write_all(
-            path, (struct mth_bytes){(const uint8_t *)header, write_header(as_one, header, capacity)},
+            path, (struct mth_bytes){(const uint8_t *)header, write_header(n_joined, header, capacity)},
             (struct mth_bytes){data, n_bytes}, err);
     free(header);
     free(data);

@@ -1,6 +1,7 @@
 /*
- * The datasets many-tensors and one-tensor: the same 50 million drawn bf16 elements, as 100,000 tensors of 64 to 960
- * elements and as a single one. What a container costs for each tensor, and not for each byte, shows between the two.
+ * The datasets many-tensors, thousands-of-tensors and one-tensor: the same 50 million drawn bf16 elements, as 100,000 tensors
+ * of 64 to 960 elements, as 5,000 of about 10,000, and as a single one. What a container costs for each tensor, and not for
+ * each byte, shows between them.
  *
  * Class synthetic-random: the values are drawn, not trained.
  */
@@ -9,7 +10,6 @@
 
 #include "base/status.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,9 +23,9 @@ size_t mth_small_tensors_elems(void);
 void mth_small_tensor_fill(size_t index, uint8_t *dst);
 
 /*
- * Write them as safetensors, as they are or as one tensor. The file is complete or not there.
+ * Write them as safetensors, each n_joined of them as one tensor; a divisor of their number. The file is complete or not there.
  * Errors: MTH_ERR_NO_MEMORY, MTH_ERR_IO.
  */
-int mth_small_tensors_write(const char *path, bool as_one, struct mth_error *err);
+int mth_small_tensors_write(const char *path, size_t n_joined, struct mth_error *err);
 
 #endif

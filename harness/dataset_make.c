@@ -51,12 +51,17 @@ static int make_small_model(const struct mth_dataset_file *file, struct mth_erro
 
 static int make_many_tensors(const struct mth_dataset_file *file, struct mth_error *err)
 {
-    return mth_small_tensors_write(file->path, false, err);
+    return mth_small_tensors_write(file->path, 1, err);
+}
+
+static int make_thousands_of_tensors(const struct mth_dataset_file *file, struct mth_error *err)
+{
+    return mth_small_tensors_write(file->path, 20, err);
 }
 
 static int make_one_tensor(const struct mth_dataset_file *file, struct mth_error *err)
 {
-    return mth_small_tensors_write(file->path, true, err);
+    return mth_small_tensors_write(file->path, MTH_SMALL_TENSORS, err);
 }
 
 static const struct generator {
@@ -65,6 +70,7 @@ static const struct generator {
 } generators[] = {
     {"small-model", make_small_model},
     {"many-tensors", make_many_tensors},
+    {"thousands-of-tensors", make_thousands_of_tensors},
     {"one-tensor", make_one_tensor},
 };
 

@@ -6,10 +6,11 @@
 #include "pipeline/memory_need.h"
 
 #include "base/checked.h"
+#include "base/hash.h"
+#include "base/repeats.h"
 #include "pipeline/relations.h"
 #include "pipeline/stream_turns.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -279,31 +280,24 @@ static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job
         walk_predicted(e, job, dtype, n, growth);
 }
 
-static int compare_sizes(const void *left, const void *right)
-{
-    uint64_t a, b;
-    memcpy(&a, left, sizeof a);
-    memcpy(&b, right, sizeof b);
-    return (a > b) - (a < b);
-}
-
-/* Have two tensors as many elements, so that one may be predicted from the other? */
+/* Have two tensors as many elements, so that one may be predicted from the other? A yes may be wrong. */
 static int may_relate(const struct mth_region_map *map, struct mth_memory *memory, bool *relates)
 {
-    uint64_t *sizes = mth_memory_calloc(memory, map->n_regions, sizeof *sizes);
-    size_t n = 0;
-    if (!sizes)
-        return MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; i < map->n_regions; i++) {
-        const struct mth_region *region = &map->regions[i];
-        if (region->dtype != MTH_DTYPE_OPAQUE && region->n_bytes >= MTH_MIN_RELATED_ELEMS)
-            sizes[n++] = region->n_bytes / mth_dtype_lane_bytes(region->dtype);
-    }
-    qsort(sizes, n, sizeof *sizes, compare_sizes);
+    struct mth_repeats sizes;
+    int status = mth_repeats_init(&sizes, map->n_regions, memory);
+    if (status)
+        return status;
     *relates = false;
-    for (size_t i = 1; i < n; i++)
-        *relates = *relates || (sizes[i] == sizes[i - 1] && sizes[i] >= MTH_MIN_RELATED_ELEMS);
-    mth_memory_free(memory, sizes);
+    for (size_t i = 0; !*relates && i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        uint64_t n_elems = region->n_bytes / mth_dtype_lane_bytes(region->dtype);
+        uint64_t hash = mth_hash64(&n_elems, sizeof n_elems, 0);
+        if (region->dtype == MTH_DTYPE_OPAQUE || n_elems < MTH_MIN_RELATED_ELEMS)
+            continue;
+        mth_repeats_note(&sizes, hash);
+        *relates = mth_repeats_has(&sizes, hash);
+    }
+    mth_repeats_free(&sizes);
     return MTH_OK;
 }
 

@@ -3,17 +3,28 @@
 
 #include "base/checked.h"
 #include "base/hash.h"
+#include "base/repeats.h"
 #include "pipeline/bundle.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_PROBES = 4, PROBE_ELEMS = MTH_MIN_RELATED_ELEMS / N_PROBES };
+/*
+ * Small tensors are looked at in one place only: there, reaching the places is what takes the time. The next N_EXPECTED are
+ * asked for ahead.
+ */
+enum {
+    SKETCH_ELEMS = MTH_MIN_RELATED_ELEMS,
+    N_PROBES = 4,
+    ONE_PROBE_ELEMS = 2048,
+    N_EXPECTED = 8,
+    EXPECTED_BYTES = 128
+};
 
 /* What a tensor, or what would be made of it, looks like. */
 struct sketch {
     uint64_t n_elems;
-    uint64_t hash;
+    uint64_t hash; /* of elements looked at, with width and number of all as seed */
     uint32_t region;
     uint8_t predictor; /* that makes it of the region; MTH_PREDICT_NOTHING: the region itself */
     uint8_t elem_bytes;
@@ -33,37 +44,85 @@ static int add(struct mth_memory *memory, struct sketches *sketches, const struc
     return status;
 }
 
+/* SKETCH_ELEMS elements of a region, from its beginning, its end, and between. */
+static int take_probes(const struct mth_source *input, const struct mth_region *region, size_t width,
+                       uint8_t *probes, struct mth_error *err)
+{
+    uint64_t n_probes = region->n_bytes / width <= ONE_PROBE_ELEMS ? 1 : N_PROBES;
+    size_t probe_bytes = (size_t)(SKETCH_ELEMS / n_probes) * width;
+    uint64_t step = n_probes == 1 ? 0 : (region->n_bytes - probe_bytes) / width / (n_probes - 1);
+    int status = MTH_OK;
+    for (uint64_t i = 0; !status && i < n_probes; i++)
+        status = mth_source_read(input, region->offset + step * i * width, probes + i * probe_bytes,
+                                 probe_bytes, err);
+    return status;
+}
+
+static uint64_t hash_probes(const uint8_t *probes, size_t width, uint64_t n_elems)
+{
+    return mth_hash64(probes, SKETCH_ELEMS * width, n_elems << 8 | width);
+}
+
 static int sketch_region(const struct mth_families *families, const struct mth_source *input, size_t index,
                          struct sketches *sketches, struct mth_error *err)
 {
     const struct mth_region *region = &families->map->regions[index];
     size_t width = mth_dtype_lane_bytes(region->dtype);
     uint64_t n_elems = region->n_bytes / width;
-    uint8_t probes[N_PROBES * PROBE_ELEMS * 8], rounded[N_PROBES * PROBE_ELEMS * 2];
+    uint8_t probes[SKETCH_ELEMS * 8], rounded[SKETCH_ELEMS * 2];
     const uint8_t *inputs[1] = {probes};
     if (region->dtype == MTH_DTYPE_OPAQUE || region->n_bytes % width || n_elems < MTH_MIN_RELATED_ELEMS)
         return MTH_OK;
-    for (uint64_t i = 0; i < N_PROBES; i++) {
-        uint64_t at = (n_elems - PROBE_ELEMS) / (N_PROBES - 1) * i;
-        int status = mth_source_read(input, region->offset + at * width, probes + i * PROBE_ELEMS * width,
-                                     PROBE_ELEMS * width, err);
-        if (status)
-            return status;
-    }
+    int status = take_probes(input, region, width, probes, err);
+    if (status)
+        return status;
     struct sketch sketch = {.n_elems = n_elems,
-                            .hash = mth_hash64(probes, N_PROBES * PROBE_ELEMS * width, width),
+                            .hash = hash_probes(probes, width, n_elems),
                             .region = (uint32_t)index,
                             .elem_bytes = (uint8_t)width};
-    int status = add(families->memory, sketches, &sketch);
+    status = add(families->memory, sketches, &sketch);
     bool wide = region->dtype == MTH_DTYPE_F32 && !(region->flags & MTH_REGION_BIG_ENDIAN);
     for (uint8_t p = MTH_PREDICT_BF16_NEAREST; wide && !status && p <= MTH_PREDICT_F16_NEAREST; p++) {
-        mth_predictor_at(p)->predict(NULL, inputs, N_PROBES * PROBE_ELEMS, rounded);
-        sketch.hash = mth_hash64(rounded, sizeof rounded, sizeof(uint16_t));
+        mth_predictor_at(p)->predict(NULL, inputs, SKETCH_ELEMS, rounded);
+        sketch.hash = hash_probes(rounded, sizeof(uint16_t), n_elems);
         sketch.predictor = p;
         sketch.elem_bytes = sizeof(uint16_t);
         status = add(families->memory, sketches, &sketch);
     }
     return status;
+}
+
+static int sketch_regions(const struct mth_families *families, const struct mth_source *input,
+                          struct sketches *sketches, struct mth_error *err)
+{
+    const struct mth_region_map *map = families->map;
+    int status = mth_array_reserve(families->memory, &sketches->of, &sketches->capacity, map->n_regions,
+                                   sizeof *sketches->of);
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        if (i + N_EXPECTED < map->n_regions)
+            mth_source_expect(input, map->regions[i + N_EXPECTED].offset,
+                              (size_t)mth_u64_min(map->regions[i + N_EXPECTED].n_bytes, EXPECTED_BYTES));
+        status = sketch_region(families, input, i, sketches, err);
+    }
+    return status;
+}
+
+/* Leaves the sketches that occur more than once, and a few others, which sorting then sets apart. */
+static int keep_repeated(struct mth_memory *memory, struct sketches *sketches)
+{
+    struct mth_repeats repeats;
+    int status = mth_repeats_init(&repeats, sketches->n, memory);
+    if (status)
+        return status;
+    size_t n_kept = 0;
+    for (size_t i = 0; i < sketches->n; i++)
+        mth_repeats_note(&repeats, sketches->of[i].hash);
+    for (size_t i = 0; i < sketches->n; i++)
+        if (mth_repeats_has(&repeats, sketches->of[i].hash))
+            sketches->of[n_kept++] = sketches->of[i];
+    sketches->n = n_kept;
+    mth_repeats_free(&repeats);
+    return MTH_OK;
 }
 
 /* Like ones together; of these the widest regions first, then as they lie in the file. */
@@ -115,9 +174,9 @@ int mth_families_find_copies(struct mth_families *families, const struct mth_sou
 {
     struct sketches sketches = {0};
     struct mth_error inner = {0};
-    int status = MTH_OK;
-    for (size_t i = 0; !status && i < families->map->n_regions; i++)
-        status = sketch_region(families, input, i, &sketches, &inner);
+    int status = sketch_regions(families, input, &sketches, &inner);
+    if (!status)
+        status = keep_repeated(families->memory, &sketches);
     if (!status && sketches.n)
         qsort(sketches.of, sketches.n, sizeof *sketches.of, compare);
     if (!status)

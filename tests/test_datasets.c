@@ -123,19 +123,20 @@ static void small_model_is_the_same_raw_and_as_safetensors(void **state)
 
 static void small_tensors_come_out_as_pinned_whole_or_in_pieces(void **state)
 {
-    static const char *const ids[] = {"many-tensors", "one-tensor"};
+    static const char *const ids[] = {"many-tensors", "thousands-of-tensors", "one-tensor"};
+    static const size_t joined[] = {1, 20, MTH_SMALL_TENSORS};
     size_t n = 2 * mth_small_tensors_elems();
-    char *directory = temp_dir_create(), *elements[2];
+    char *directory = temp_dir_create(), *elements[3];
     struct mth_manifest *manifest = load("datasets/manifest.json");
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         char path[512];
         const struct mth_dataset *dataset = mth_manifest_dataset_find(manifest, ids[i]);
         struct mth_file_digest digest;
         size_t n_file;
         assert_non_null(dataset);
         snprintf(path, sizeof path, "%s/%s", directory, ids[i]);
-        assert_int_equal(mth_small_tensors_write(path, i == 1, &err), 0);
+        assert_int_equal(mth_small_tensors_write(path, joined[i], &err), 0);
         assert_int_equal(mth_file_digest(path, false, &digest, &err), 0);
         if (mth_file_digest_compare(&digest, &dataset->files[0], path, &err))
             fail_msg("%s", err.text);
@@ -145,8 +146,9 @@ static void small_tensors_come_out_as_pinned_whole_or_in_pieces(void **state)
         memmove(elements[i], elements[i] + n_file - n, n);
     }
     assert_memory_equal(elements[0], elements[1], n);
-    free(elements[0]);
-    free(elements[1]);
+    assert_memory_equal(elements[0], elements[2], n);
+    for (size_t i = 0; i < 3; i++)
+        free(elements[i]);
     mth_manifest_free(manifest);
     temp_dir_destroy(directory);
 }
