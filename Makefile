@@ -34,7 +34,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench bench-peers compare test test-large asan fuzz fuzz-replay coverage lint format format-check check-dependencies
+OUTER := clean help deps bench bench-peers compare test test-large test-arm asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -190,6 +190,9 @@ bench-peers:
 test:
 	@$(call install_groups,build test)
 	@+$(SUBMAKE) all run-tests
+
+test-arm:
+	@BUILD="$(BUILD)" JOBS="$(JOBS)" WERROR="$(WERROR)" MAKE="$(MAKE)" scripts/test_arm.sh
 
 test-large:
 	@$(call install_groups,build test)
@@ -364,6 +367,7 @@ help:
 #| make bench-peers      ZipNN, OpenZL and z4ai from PyPI beside our cells, on what is here (docs/peers.md)
 #| make test             install what is missing, build, run every test; the last line counts them
 #| make test-large       the tests that need more time or space
+#| make test-arm         kernels and codecs built for 64-bit Arm, their tests under qemu (Debian; fetches libraries into BUILD)
 #| make asan             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #| make fuzz             search with libFuzzer: FUZZ_OWN_SECONDS for each of our parsers and decoders, FUZZ_SECONDS for each
 #|                       library's decoder, FUZZ_ONLY="pickle codec:zstd" for some of them
@@ -387,7 +391,7 @@ help:
 
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
+.PHONY: all everything always deps bench bench-peers test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
 	status results results-chain golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

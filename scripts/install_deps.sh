@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the packages that mithril needs and this system lacks.
-# usage: install_deps.sh [build|test|lint|fuzz|report|fetch|all]...      (no group: build)
+# usage: install_deps.sh [build|test|lint|fuzz|report|fetch|arm|all]...      (no group: build)
 #
 # Looks for the libraries of libraries.tsv and the programs of tools.tsv; silent when all are there. On Debian, Ubuntu and their
 # kin the missing ones are installed with apt-get, through sudo when not root. Elsewhere it prints the names of the packages for
@@ -18,9 +18,9 @@ groups=" ${*:-build} "
 case $groups in *' all '*) groups=' build test lint fuzz report fetch ' ;; esac
 for group in $groups; do
     case $group in
-    build | test | lint | fuzz | report | fetch) ;;
+    build | test | lint | fuzz | report | fetch | arm) ;;
     *)
-        say "no group '$group'; groups: build test lint fuzz report fetch all"
+        say "no group '$group'; groups: build test lint fuzz report fetch arm all"
         exit 1
         ;;
     esac

@@ -8,6 +8,9 @@ static const struct mth_rans_narrow_kernels *const built[] = {
     &mth_rans_narrow_avx2,
     &mth_rans_narrow_avx512,
 #endif
+#ifdef MTH_RANS_HAVE_NEON
+    &mth_rans_narrow_neon,
+#endif
 };
 
 enum { N_BUILT = sizeof built / sizeof built[0] };

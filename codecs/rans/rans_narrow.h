@@ -95,6 +95,9 @@ extern const struct mth_rans_narrow_kernels mth_rans_narrow_portable;
 #define MTH_RANS_HAVE_X86 1
 extern const struct mth_rans_narrow_kernels mth_rans_narrow_avx2;
 extern const struct mth_rans_narrow_kernels mth_rans_narrow_avx512;
+#elif defined(__AARCH64EL__) && defined(__GNUC__)
+#define MTH_RANS_HAVE_NEON 1
+extern const struct mth_rans_narrow_kernels mth_rans_narrow_neon;
 #endif
 
 #endif
