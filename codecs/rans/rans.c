@@ -34,8 +34,7 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->memory = memory;
     state->for_size = values[MTH_RANS_OPTION_AIM] == MTH_RANS_AIM_SIZE;
     state->kernels = mth_rans_narrow_kernels_for(mth_cpu_features());
-    state->wide_steps = mth_rans_wide_decoder_for(mth_cpu_features());
-    state->wide_encode_steps = mth_rans_wide_encoder_for(mth_cpu_features());
+    state->wide_kernels = mth_rans_wide_kernels_for(mth_cpu_features());
     *out = state;
     return MTH_OK;
 }

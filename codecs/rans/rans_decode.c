@@ -132,7 +132,7 @@ static int finish_piece(const struct mth_rans_state *state, struct coded *coded,
             good = mth_rans_escapes_put(table->marker, coded->dst, n, in, &coded->escapes);
     } else {
         const struct mth_rans_wide_table *table = &coded->table->wide;
-        good = mth_rans_wide_decode(state->wide_steps, table, &coded->wide, coded->dst, n);
+        good = mth_rans_wide_decode(state->wide_kernels, table, &coded->wide, coded->dst, n);
         in = coded->wide.in;
         if (good && table->escapes)
             good = mth_rans_escapes_put(table->marker, coded->dst, n, in, &coded->escapes);

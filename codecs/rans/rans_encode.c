@@ -169,7 +169,7 @@ static bool put_wide(const struct mth_rans_state *state, const struct mth_rans_w
         return false;
     writer.at = room->at - n_escapes;
     mth_rans_wide_lanes_init(&writer.lanes, mth_rans_wide_lanes(src.n_bytes));
-    if (!mth_rans_wide_encode(state->wide_encode_steps, table, &writer, src.data, src.n_bytes))
+    if (!mth_rans_wide_encode(state->wide_kernels, table, &writer, src.data, src.n_bytes))
         return false;
     size_t n_lanes = writer.lanes.n_lanes;
     for (size_t i = 0; i < n_lanes; i++)

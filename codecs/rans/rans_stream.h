@@ -33,8 +33,7 @@ struct mth_rans_state {
     struct mth_memory *memory;
     bool for_size;
     const struct mth_rans_narrow_kernels *kernels;
-    mth_rans_wide_steps *wide_steps;
-    mth_rans_wide_encode_steps *wide_encode_steps;
+    const struct mth_rans_wide_kernels *wide_kernels;
     struct mth_rans_model own[2]; /* inline tables: of two streams that are decoded side by side */
 };
 

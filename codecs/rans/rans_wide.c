@@ -2,7 +2,6 @@
 #include "codecs/rans/rans_wide.h"
 
 #include "base/checked.h"
-#include "base/cpu.h"
 #include "codecs/rans/rans_escapes.h"
 
 #include <string.h>
@@ -23,26 +22,6 @@ bool mth_rans_wide_lanes_at_start(const struct mth_rans_wide_lanes *lanes)
             return false;
     }
     return true;
-}
-
-mth_rans_wide_steps *mth_rans_wide_decoder_for(unsigned features)
-{
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (features & MTH_CPU_AVX2)
-        return mth_rans_wide_steps_avx2;
-#endif
-    (void)features;
-    return mth_rans_wide_steps_portable;
-}
-
-mth_rans_wide_encode_steps *mth_rans_wide_encoder_for(unsigned features)
-{
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (features & MTH_CPU_AVX2)
-        return mth_rans_wide_encode_steps_avx2;
-#endif
-    (void)features;
-    return mth_rans_wide_encode_steps_portable;
 }
 
 /* ---- decoding ---- */
@@ -83,9 +62,8 @@ static inline const uint8_t *decode_state(const uint32_t *restrict slots, unsign
     return in + below * MTH_RANS_WORD_BYTES;
 }
 
-size_t mth_rans_wide_steps_portable(const struct mth_rans_wide_table *table,
-                                    struct mth_rans_wide_reader *reader, uint8_t *restrict dst,
-                                    size_t n_steps)
+static size_t decode_steps(const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader,
+                           uint8_t *restrict dst, size_t n_steps)
 {
     size_t n_lanes = reader->lanes.n_lanes, done = 0;
     const uint8_t *in = reader->in;
@@ -107,13 +85,14 @@ size_t mth_rans_wide_steps_portable(const struct mth_rans_wide_table *table,
     return done;
 }
 
-bool mth_rans_wide_decode(mth_rans_wide_steps *steps, const struct mth_rans_wide_table *table,
-                          struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n)
+bool mth_rans_wide_decode(const struct mth_rans_wide_kernels *kernels,
+                          const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader,
+                          uint8_t *dst, size_t n)
 {
     size_t n_lanes = reader->lanes.n_lanes, n_steps = n / n_lanes, done = 0;
     if (n_lanes == MTH_RANS_WIDE_LANES)
-        done = steps(table, reader, dst, n_steps);
-    done += mth_rans_wide_steps_portable(table, reader, dst + done * n_lanes, n_steps - done);
+        done = kernels->decode(table, reader, dst, n_steps);
+    done += decode_steps(table, reader, dst + done * n_lanes, n_steps - done);
     for (size_t i = done * n_lanes; i < n; i++) {
         if (!decode_lane(table, reader, i % n_lanes, dst + i))
             return false;
@@ -163,9 +142,8 @@ static inline uint8_t *encode_state(const struct mth_rans_wide_coder *restrict c
     return at - above * MTH_RANS_WORD_BYTES;
 }
 
-size_t mth_rans_wide_encode_steps_portable(const struct mth_rans_wide_table *table,
-                                           struct mth_rans_wide_writer *writer, const uint8_t *src_end,
-                                           size_t n_steps)
+static size_t encode_steps(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+                           const uint8_t *src_end, size_t n_steps)
 {
     size_t n_lanes = writer->lanes.n_lanes, done = 0;
     unsigned slot_bits = table->slot_bits;
@@ -190,8 +168,9 @@ size_t mth_rans_wide_encode_steps_portable(const struct mth_rans_wide_table *tab
     return done;
 }
 
-bool mth_rans_wide_encode(mth_rans_wide_encode_steps *steps, const struct mth_rans_wide_table *table,
-                          struct mth_rans_wide_writer *writer, const uint8_t *src, size_t n)
+bool mth_rans_wide_encode(const struct mth_rans_wide_kernels *kernels,
+                          const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+                          const uint8_t *src, size_t n)
 {
     size_t n_lanes = writer->lanes.n_lanes, left = n;
     for (; left % n_lanes; left--) {
@@ -199,8 +178,8 @@ bool mth_rans_wide_encode(mth_rans_wide_encode_steps *steps, const struct mth_ra
             return false;
     }
     if (n_lanes == MTH_RANS_WIDE_LANES)
-        left -= n_lanes * steps(table, writer, src + left, left / n_lanes);
-    left -= n_lanes * mth_rans_wide_encode_steps_portable(table, writer, src + left, left / n_lanes);
+        left -= n_lanes * kernels->encode(table, writer, src + left, left / n_lanes);
+    left -= n_lanes * encode_steps(table, writer, src + left, left / n_lanes);
     for (; left; left--) {
         if (!encode_lane(table, writer, (left - 1) % n_lanes, src[left - 1]))
             return false;
@@ -218,3 +197,9 @@ size_t mth_rans_wide_escapes(const struct mth_rans_wide_table *table, const uint
         escaped[v] = !table->freq[v] || v == table->marker;
     return mth_rans_escapes_take(escaped, src, n, out, n_out);
 }
+
+const struct mth_rans_wide_kernels mth_rans_wide_portable = {
+    .name = "portable",
+    .decode = decode_steps,
+    .encode = encode_steps,
+};

@@ -28,18 +28,22 @@ struct mth_rans_wide_writer {
     uint8_t *begin, *at;
 };
 
-/* A fast path for whole steps of 32 lanes, as those in rans_narrow.h. */
-typedef size_t mth_rans_wide_steps(const struct mth_rans_wide_table *table,
-                                   struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps);
+/*
+ * Fast paths for whole steps of 32 lanes, as those in rans_narrow.h: each does as many of n_steps as it can and returns how
+ * many. encode codes the bytes that end at src_end.
+ */
+struct mth_rans_wide_kernels {
+    const char *name;
+    unsigned needs; /* enum mth_cpu_feature */
+    size_t (*decode)(const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader,
+                     uint8_t *dst, size_t n_steps);
+    size_t (*encode)(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+                     const uint8_t *src_end, size_t n_steps);
+};
 
-/* The same for encoding: whole steps in front of src_end. Returns how many were coded. */
-typedef size_t mth_rans_wide_encode_steps(const struct mth_rans_wide_table *table,
-                                          struct mth_rans_wide_writer *writer, const uint8_t *src_end,
-                                          size_t n_steps);
-
-/* The fast paths for these CPU features. */
-mth_rans_wide_steps *mth_rans_wide_decoder_for(unsigned features);
-mth_rans_wide_encode_steps *mth_rans_wide_encoder_for(unsigned features);
+/* The kernels for these CPU features; mth_rans_wide_kernels_at lists all that were built, portable first, then NULL. */
+const struct mth_rans_wide_kernels *mth_rans_wide_kernels_for(unsigned features);
+const struct mth_rans_wide_kernels *mth_rans_wide_kernels_at(size_t i);
 
 void mth_rans_wide_lanes_init(struct mth_rans_wide_lanes *lanes, size_t n_lanes);
 bool mth_rans_wide_lanes_at_start(const struct mth_rans_wide_lanes *lanes);
@@ -50,20 +54,23 @@ bool mth_rans_wide_lanes_at_start(const struct mth_rans_wide_lanes *lanes);
  * Requires  the table is prepared for the side
  * Errors    false when input or room ran out
  */
-bool mth_rans_wide_decode(mth_rans_wide_steps *steps, const struct mth_rans_wide_table *table,
-                          struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n);
-bool mth_rans_wide_encode(mth_rans_wide_encode_steps *steps, const struct mth_rans_wide_table *table,
-                          struct mth_rans_wide_writer *writer, const uint8_t *src, size_t n);
+bool mth_rans_wide_decode(const struct mth_rans_wide_kernels *kernels,
+                          const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader,
+                          uint8_t *dst, size_t n);
+bool mth_rans_wide_encode(const struct mth_rans_wide_kernels *kernels,
+                          const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+                          const uint8_t *src, size_t n);
 
 /* Bytes that have no symbol, as mth_rans_narrow_kernels.escapes gives them. */
 size_t mth_rans_wide_escapes(const struct mth_rans_wide_table *table, const uint8_t *src, size_t n,
                              uint8_t *out, size_t n_out);
 
-mth_rans_wide_steps mth_rans_wide_steps_portable;
-mth_rans_wide_encode_steps mth_rans_wide_encode_steps_portable;
+/* What the file of an instruction set brings, for the selection. */
+extern const struct mth_rans_wide_kernels mth_rans_wide_portable;
 #if defined(__x86_64__) && defined(__GNUC__)
-mth_rans_wide_steps mth_rans_wide_steps_avx2;
-mth_rans_wide_encode_steps mth_rans_wide_encode_steps_avx2;
+#define MTH_RANS_WIDE_HAVE_X86 1
+extern const struct mth_rans_wide_kernels mth_rans_wide_avx2;
+extern const struct mth_rans_wide_kernels mth_rans_wide_avx512;
 #endif
 
 #endif

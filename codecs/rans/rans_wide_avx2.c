@@ -2,7 +2,9 @@
 #include "codecs/rans/rans_shuffles.h"
 #include "codecs/rans/rans_wide.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef MTH_RANS_WIDE_HAVE_X86
+
+#include "base/cpu.h"
 
 #include <immintrin.h>
 
@@ -59,8 +61,8 @@ static inline __attribute__((always_inline)) TARGET __m256i pack_values(const __
     return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-TARGET size_t mth_rans_wide_steps_avx2(const struct mth_rans_wide_table *table,
-                                       struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+TARGET static size_t decode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
 {
     __m128i slot_bits = _mm_cvtsi32_si128(table->slot_bits);
     __m256i slot_mask = _mm256_set1_epi32((1 << table->slot_bits) - 1);
@@ -140,9 +142,8 @@ encode_vec(const struct mth_rans_wide_table *table, __m128i limit_shift, __m256i
     return at - MTH_RANS_WORD_BYTES * (size_t)__builtin_popcount(bits);
 }
 
-TARGET size_t mth_rans_wide_encode_steps_avx2(const struct mth_rans_wide_table *table,
-                                              struct mth_rans_wide_writer *writer, const uint8_t *src_end,
-                                              size_t n_steps)
+TARGET static size_t encode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_writer *writer, const uint8_t *src_end, size_t n_steps)
 {
     __m128i limit_shift = _mm_cvtsi32_si128(31 - table->slot_bits);
     __m256i n_slots = _mm256_set1_epi32(1 << table->slot_bits), x[VECS];
@@ -162,6 +163,13 @@ TARGET size_t mth_rans_wide_encode_steps_avx2(const struct mth_rans_wide_table *
     writer->at = at;
     return done;
 }
+
+const struct mth_rans_wide_kernels mth_rans_wide_avx2 = {
+    .name = "avx2",
+    .needs = MTH_CPU_AVX2,
+    .decode = decode_steps,
+    .encode = encode_steps,
+};
 
 #else
 typedef int mth_rans_wide_avx2_is_not_here;

@@ -28,8 +28,7 @@ struct stream {
 struct run {
     const struct stream *stream;
     const struct mth_rans_narrow_kernels *kernels;
-    mth_rans_wide_steps *wide_steps;
-    mth_rans_wide_encode_steps *wide_encode_steps;
+    const struct mth_rans_wide_kernels *wide_kernels;
     uint8_t *dst;
 };
 
@@ -130,7 +129,7 @@ static bool encode_wide(void *data)
     const struct run *run = data;
     struct mth_rans_wide_writer writer = {.begin = run->dst, .at = run->dst + room_bytes(run->stream)};
     mth_rans_wide_lanes_init(&writer.lanes, MTH_RANS_WIDE_LANES);
-    return mth_rans_wide_encode(run->wide_encode_steps, &run->stream->wide_table, &writer, run->stream->src,
+    return mth_rans_wide_encode(run->wide_kernels, &run->stream->wide_table, &writer, run->stream->src,
                                 run->stream->n);
 }
 
@@ -140,7 +139,8 @@ static bool decode_wide(void *data)
     struct mth_rans_wide_reader reader = {.lanes = run->stream->wide_lanes,
                                           .in = run->stream->wide_coded,
                                           .end = run->stream->wide_room + room_bytes(run->stream)};
-    return mth_rans_wide_decode(run->wide_steps, &run->stream->wide_table, &reader, run->dst, run->stream->n);
+    return mth_rans_wide_decode(run->wide_kernels, &run->stream->wide_table, &reader, run->dst,
+                                run->stream->n);
 }
 
 static void stream_free(struct stream *stream)
@@ -175,8 +175,7 @@ static bool fill_stream(struct stream *stream, size_t n, size_t n_lanes)
     struct mth_rans_wide_writer wide = {.begin = stream->wide_room, .at = stream->wide_room + 2 * n};
     mth_rans_wide_lanes_init(&wide.lanes, MTH_RANS_WIDE_LANES);
     if (!mth_rans_narrow_encode(&mth_rans_narrow_portable, &stream->table, &writer, stream->src, n) ||
-        !mth_rans_wide_encode(mth_rans_wide_encode_steps_portable, &stream->wide_table, &wide, stream->src,
-                              n))
+        !mth_rans_wide_encode(&mth_rans_wide_portable, &stream->wide_table, &wide, stream->src, n))
         return false;
     stream->lanes = writer.lanes;
     stream->coded = writer.at;
@@ -246,22 +245,17 @@ bool mth_kernel_cases_rans(struct mth_kernel_cases *cases, size_t n_elems)
             return false;
     }
     size_t n_wide = (n_elems + (size_t)(large->wide_room + 2 * n_elems - large->wide_coded)) / 2;
-    mth_rans_wide_steps *fast = mth_rans_wide_decoder_for(mth_cpu_features());
-    struct mth_kernel_case wide = {"rans wide decode", "portable",    n_elems, n_wide,
-                                   decode_wide,        check_decoded, NULL};
-    if (!add(cases, large, wide, (struct run){.wide_steps = mth_rans_wide_steps_portable}))
-        return false;
-    wide.isa = "avx2";
-    if (fast != mth_rans_wide_steps_portable && !add(cases, large, wide, (struct run){.wide_steps = fast}))
-        return false;
-    wide = (struct mth_kernel_case){"rans wide encode", "portable", n_elems, n_wide, encode_wide, NULL, NULL};
-    mth_rans_wide_encode_steps *fast_encode = mth_rans_wide_encoder_for(mth_cpu_features());
-    if (!add(cases, large, wide, (struct run){.wide_encode_steps = mth_rans_wide_encode_steps_portable}))
-        return false;
-    wide.isa = "avx2";
-    if (fast_encode != mth_rans_wide_encode_steps_portable &&
-        !add(cases, large, wide, (struct run){.wide_encode_steps = fast_encode}))
-        return false;
+    const struct mth_rans_wide_kernels *wide;
+    for (size_t i = 0; (wide = mth_rans_wide_kernels_at(i)) != NULL; i++) {
+        struct mth_kernel_case decode = {"rans wide decode", wide->name,    n_elems, n_wide,
+                                         decode_wide,        check_decoded, NULL};
+        struct mth_kernel_case encode = {"rans wide encode", wide->name, n_elems, n_wide,
+                                         encode_wide,        NULL,       NULL};
+        struct run run = {.wide_kernels = wide};
+        if ((wide->needs & mth_cpu_features()) == wide->needs &&
+            !(add(cases, large, decode, run) && add(cases, large, encode, run)))
+            return false;
+    }
     struct mth_kernel_case sample = {"rans sample", "portable", n_elems, n_elems / 64,
                                      count_sample,  NULL,       NULL};
     struct mth_kernel_case table = {

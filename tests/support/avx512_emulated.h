@@ -79,6 +79,11 @@ EMULATED __m128i _mm_loadu_si128(const void *p)
     return a;
 }
 
+EMULATED void _mm_storeu_si128(void *p, __m128i a)
+{
+    memcpy(p, a.b, sizeof a.b);
+}
+
 EMULATED __m128i _mm_cvtsi32_si128(int v)
 {
     __m128i a = {{0}};
@@ -210,6 +215,7 @@ EMULATED_WORDS(_mm512_subs_epu16, a > b ? a - b : 0)
 
 EMULATED_DOUBLES(_mm512_add_epi32, a + b)
 EMULATED_DOUBLES(_mm512_sub_epi32, a - b)
+EMULATED_DOUBLES(_mm512_mullo_epi32, a *b)
 EMULATED_DOUBLES(_mm512_min_epi32, (int32_t)a < (int32_t)b ? a : b)
 EMULATED_DOUBLES(_mm512_max_epi32, (int32_t)a > (int32_t)b ? a : b)
 
@@ -243,6 +249,7 @@ EMULATED_SHIFT(_mm512_slli_epi32, 16, double, uint32_t, <<)
     }
 
 EMULATED_QUADS(_mm512_add_epi64, a + b)
+EMULATED_QUADS(_mm512_mul_epu32, (a & 0xffffffff) * (b & 0xffffffff))
 EMULATED_QUADS(_mm512_sllv_epi64, b > 63 ? 0 : a << b)
 EMULATED_QUADS(_mm512_srlv_epi64, b > 63 ? 0 : a >> b)
 EMULATED_DOUBLES(_mm512_sllv_epi32, b > 31 ? 0 : a << b)
@@ -266,6 +273,11 @@ EMULATED __m512i _mm512_srl_epi16(__m512i a, __m128i n)
 EMULATED __m512i _mm512_srl_epi32(__m512i a, __m128i n)
 {
     return _mm512_srli_epi32(a, n.b[0]);
+}
+
+EMULATED __m512i _mm512_sll_epi32(__m512i a, __m128i n)
+{
+    return _mm512_slli_epi32(a, n.b[0]);
 }
 
 EMULATED __m512i _mm512_abs_epi16(__m512i a)
@@ -537,6 +549,81 @@ EMULATED __m512i _mm512_maskz_compress_epi16(__mmask32 k, __m512i a)
 EMULATED __m512i _mm512_maskz_compress_epi32(__mmask16 k, __m512i a)
 {
     return emulated_compress(k, a, 4);
+}
+
+/* ---- 16 lanes of 32 bits ---- */
+
+EMULATED __m512i _mm512_mask_blend_epi32(__mmask16 k, __m512i a, __m512i b)
+{
+    for (int i = 0; i < 16; i++)
+        emulated_set_double(&a, i, k >> i & 1 ? emulated_double(&b, i) : emulated_double(&a, i));
+    return a;
+}
+
+EMULATED __m512i _mm512_mask_or_epi32(__m512i src, __mmask16 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi32(k, src, _mm512_or_si512(a, b));
+}
+
+EMULATED __m512i _mm512_mask_srli_epi32(__m512i src, __mmask16 k, __m512i a, unsigned n)
+{
+    return _mm512_mask_blend_epi32(k, src, _mm512_srli_epi32(a, n));
+}
+
+EMULATED __mmask16 _mm512_cmplt_epu32_mask(__m512i a, __m512i b)
+{
+    unsigned k = 0;
+    for (int i = 0; i < 16; i++)
+        k |= (unsigned)(emulated_double(&a, i) < emulated_double(&b, i)) << i;
+    return (__mmask16)k;
+}
+
+EMULATED __mmask16 _mm512_cmpge_epu32_mask(__m512i a, __m512i b)
+{
+    return (__mmask16)~_mm512_cmplt_epu32_mask(a, b);
+}
+
+EMULATED __m512i _mm512_i32gather_epi32(__m512i i, const void *base, int scale)
+{
+    __m512i r;
+    for (int k = 0; k < 16; k++) {
+        uint32_t v;
+        memcpy(&v, (const uint8_t *)base + (int64_t)(int32_t)emulated_double(&i, k) * scale, sizeof v);
+        emulated_set_double(&r, k, v);
+    }
+    return r;
+}
+
+EMULATED __m512i _mm512_cvtepu16_epi32(__m256i a)
+{
+    __m512i r;
+    for (int i = 0; i < 16; i++)
+        emulated_set_double(&r, i, a.b[2 * i] | (uint32_t)a.b[2 * i + 1] << 8);
+    return r;
+}
+
+EMULATED __m512i _mm512_cvtepu8_epi32(__m128i a)
+{
+    __m512i r;
+    for (int i = 0; i < 16; i++)
+        emulated_set_double(&r, i, a.b[i]);
+    return r;
+}
+
+EMULATED __m256i _mm512_cvtepi32_epi16(__m512i a)
+{
+    __m256i r;
+    for (int i = 0; i < 16; i++)
+        memcpy(r.b + 2 * i, a.b + 4 * i, 2);
+    return r;
+}
+
+EMULATED __m128i _mm512_cvtepi32_epi8(__m512i a)
+{
+    __m128i r;
+    for (int i = 0; i < 16; i++)
+        r.b[i] = a.b[4 * i];
+    return r;
 }
 
 #endif

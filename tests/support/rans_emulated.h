@@ -3,7 +3,9 @@
 #define MTH_TESTS_RANS_EMULATED_H
 
 #include "codecs/rans/rans_narrow.h"
+#include "codecs/rans/rans_wide.h"
 
 extern const struct mth_rans_narrow_kernels rans_narrow_emulated;
+extern const struct mth_rans_wide_kernels rans_wide_emulated;
 
 #endif
