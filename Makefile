@@ -9,6 +9,7 @@ OPT ?= -O3 -g
 SANITIZE ?=
 WERROR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+LINT_GCC ?= $(BUILD)/lint-gcc
 FUZZ_SECONDS ?= 60
 FUZZ_OWN_SECONDS ?= $(FUZZ_SECONDS)
 MATRIX ?= datasets/default_matrix.json
@@ -319,7 +320,7 @@ check-dependencies:
 lint: check-dependencies
 	@$(call install_groups,build test lint)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_FILES); else echo 'no shellcheck: scripts not linted'; fi
-	+$(SUBMAKE) BUILD=$(BUILD)/lint-gcc CC=gcc WERROR=-Werror everything
+	+$(SUBMAKE) BUILD=$(LINT_GCC) CC=gcc WERROR=-Werror everything
 	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) WERROR=-Werror everything
 	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) tidy
 
