@@ -106,6 +106,24 @@ int mth_base_reader_match(struct mth_bundle_planner *planner, const struct mth_s
     return MTH_OK;
 }
 
+void mth_base_reader_prune(struct mth_base_reader *reader, struct mth_base_use *use, uint32_t *references,
+                           const bool *needed, size_t n_regions)
+{
+    size_t n = 0;
+    /* References are numbered in the order of regions. */
+    for (size_t i = 0; i < n_regions; i++) {
+        uint32_t old = references[i];
+        if (old == MTH_NO_REFERENCE)
+            continue;
+        references[i] = needed[i] ? (uint32_t)n : MTH_NO_REFERENCE;
+        if (!needed[i])
+            continue;
+        use->tensors[n] = use->tensors[old];
+        reader->offsets[n++] = reader->offsets[old];
+    }
+    use->n_references = reader->n_references = n;
+}
+
 /* By name in the map of the base: false when something is not there. */
 static int find_by_name(const struct mth_container_front *front, const struct mth_region_map *map,
                         uint64_t *offsets, bool *found)

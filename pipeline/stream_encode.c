@@ -208,6 +208,24 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* References that the plan has no use for are not written. */
+static int prune_references(struct encode_run *run)
+{
+    struct mth_memory *memory = run->encoder.coder->memory;
+    const struct mth_region_map *map = run->job->map;
+    bool *needed = mth_memory_calloc(memory, map->n_regions, sizeof *needed);
+    if (!needed)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < map->n_regions; i++)
+        mth_bundle_planner_spec(&run->planner, i, &needed[i]);
+    for (size_t i = 0; run->planner.relations && i < run->relations.layout.n_members; i++)
+        needed[run->relations.members[i].region] = true;
+    run->front.has_base = run->use.n_references > 0; /* that it was there is noted all the same */
+    mth_base_reader_prune(&run->base, &run->use, run->references, needed, map->n_regions);
+    mth_memory_free(memory, needed);
+    return MTH_OK;
+}
+
 /* Which specs the bundles will use. */
 static void number_specs(struct encode_run *run)
 {
@@ -242,7 +260,6 @@ static int prepare_verifying(struct encode_run *run)
         references[i].n_bytes = base->regions[base->tensors[run->use.tensors[i]].region].n_bytes;
     run->front.references = references;
     run->front.n_references = run->use.n_references;
-    run->front.has_base = run->use.n_references > 0;
     run->plan_front = run->front;
     run->plan_front.n_specs = MTH_N_PLAN_SPECS;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++) {
@@ -290,7 +307,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = check_memory(run, pipelines, err);
     if (status)
         return status;
-    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes);
+    run->encoder.alone_bytes = mth_coder_chunk_bytes(coder, job->pipeline, false);
+    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes,
+                            mth_size_min(run->encoder.alone_bytes, coder->chunk_bytes));
     /* A base that no stage looks at is not part of the container. */
     if (job->base && mth_pipeline_wants_reference(job->pipeline))
         status = prepare_base(run, err);
@@ -305,7 +324,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = prepare_relations(run, err);
     if (status)
         return status;
-    status = mth_index_init(&run->index, coder->memory);
+    status = run->references ? prune_references(run) : MTH_OK;
+    if (!status)
+        status = mth_index_init(&run->index, coder->memory);
     if (!status)
         number_specs(run);
     if (!status && job->verify)
@@ -326,7 +347,7 @@ static int write_front(struct encode_run *run, struct mth_error *err)
     run->writer.offset += sizeof head;
     if (!status)
         status = mth_front_write_specs(&run->writer, coder, run->encoder.specs, &run->encoder.numbers, err);
-    if (!status && run->use.n_references)
+    if (!status && run->front.has_base)
         status = mth_front_write_base(&run->writer, coder->memory, &run->use, err);
     if (!status)
         status = mth_front_write_layout(&run->writer, &run->relations.layout, &run->index, err);
