@@ -171,18 +171,11 @@ struct mth_base_reader {
     const struct mth_source *source;
     struct mth_memory *memory;
     uint64_t *offsets; /* of each reference in source */
+    uint8_t *dtypes;   /* of each: elements of a chunk's own are taken as they are, others are converted */
     size_t n_references;
 };
 
 void mth_base_reader_free(struct mth_base_reader *reader);
-/* What of a base a checkpoint is coded against: fills use and reader, and references[region]. Errors: MTH_ERR_BASE when
- * nothing matches. */
-int mth_base_reader_match(struct mth_bundle_planner *planner, const struct mth_stream_base *base,
-                          struct mth_memory *memory, uint32_t *references, struct mth_base_use *use,
-                          struct mth_base_reader *reader, struct mth_error *err);
-/* Forgets what no region is coded against after all. needed: for each region. */
-void mth_base_reader_prune(struct mth_base_reader *reader, struct mth_base_use *use, uint32_t *references,
-                           const bool *needed, size_t n_regions);
 /* Find what a container refers to in the base that was given, by name where its map tells, else by offset. */
 int mth_base_reader_find(const struct mth_container_front *front, const struct mth_stream_base *base,
                          struct mth_memory *memory, struct mth_base_reader *reader, struct mth_error *err);

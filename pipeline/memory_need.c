@@ -16,8 +16,9 @@
 enum {
     SEGMENT_BYTES =
         112, /* of a segment, in the bundle and in its plan, and of how rows run through it, with room to grow */
-    REGION_BYTES =
-        64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
+    /* Of a region that has a counterpart: its reference, its offsets, its place in the index of names; while it is looked for:
+     * what it may be, keys of its content, a region and a tensor of those that are cut in two. */
+    REGION_BYTES = 256,
     /* Of a segment that is predicted: where the base has its inputs, in the bundle and in its plan. */
     PLACES_BYTES = 160,
     /* Of a region, while it is found out whether it is predicted from another: what it looks like, its family. */
