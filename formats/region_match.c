@@ -56,24 +56,40 @@ static const struct mth_tensor *find_renamed(const struct mth_name_index *index,
     return mth_name_index_find(index, longer);
 }
 
-/* Pairs what is not paired yet; returns how many regions are. */
+/* What is paired, while it is. */
+struct matches {
+    uint32_t *tensors;
+    bool *has_kind;
+};
+
+/* Pairs what is not paired yet, with tensors of the same dtype and shape or with any; returns how many regions are. */
 static size_t match_renamed(const struct mth_region_map *map, const struct mth_name_index *index,
-                            const struct renaming *renaming, uint64_t *base_offsets)
+                            const struct renaming *renaming, bool wants_kind, const struct matches *matches)
 {
     const struct mth_region_map *base = index->map;
     size_t n_matched = 0;
     for (size_t i = 0; i < map->n_tensors; i++) {
         const struct mth_tensor *tensor = &map->tensors[i];
-        if (!covered_region(map, tensor) || base_offsets[tensor->region] != MTH_NO_MATCH)
+        if (!covered_region(map, tensor) || matches->tensors[tensor->region] != MTH_NO_TENSOR)
             continue;
         const struct mth_tensor *other = find_renamed(index, renaming, mth_tensor_name(map, tensor));
-        const struct mth_region *region = other ? covered_region(base, other) : NULL;
-        if (!region || !same_kind(map, tensor, base, other))
+        if (!other || !covered_region(base, other))
             continue;
-        base_offsets[tensor->region] = region->offset;
+        bool has_kind = same_kind(map, tensor, base, other);
+        if (wants_kind && !has_kind)
+            continue;
+        matches->tensors[tensor->region] = (uint32_t)(other - base->tensors);
+        matches->has_kind[tensor->region] = has_kind;
         n_matched++;
     }
     return n_matched;
+}
+
+static size_t match_kinds_first(const struct mth_region_map *map, const struct mth_name_index *index,
+                                const struct renaming *renaming, const struct matches *matches)
+{
+    size_t n_matched = match_renamed(map, index, renaming, true, matches);
+    return n_matched + match_renamed(map, index, renaming, false, matches);
 }
 
 struct renamings {
@@ -118,7 +134,7 @@ static void count_renamings(const struct mth_region_map *longer, const struct mt
 
 /* Nothing is paired: takes the renaming under which most names have a counterpart. */
 static int match_under_a_renaming(const struct mth_region_map *map, const struct mth_name_index *base_index,
-                                  uint64_t *base_offsets)
+                                  const struct matches *matches)
 {
     struct mth_name_index index;
     struct renamings renamings = {0};
@@ -132,22 +148,39 @@ static int match_under_a_renaming(const struct mth_region_map *map, const struct
     for (size_t i = 1; i < renamings.n; i++)
         best = renamings.of[i].n_tensors > renamings.of[best].n_tensors ? i : best;
     if (renamings.n)
-        match_renamed(map, base_index, &renamings.of[best].renaming, base_offsets);
+        match_kinds_first(map, base_index, &renamings.of[best].renaming, matches);
     return MTH_OK;
+}
+
+int mth_region_match_names(const struct mth_region_map *map, const struct mth_region_map *base,
+                           uint32_t *base_tensors, bool *has_kind)
+{
+    static const struct renaming none = {.prefix = ""};
+    struct matches matches = {base_tensors, has_kind};
+    struct mth_name_index index;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        base_tensors[i] = MTH_NO_TENSOR;
+        has_kind[i] = false;
+    }
+    int status = mth_name_index_build(base, &index, NULL);
+    if (status)
+        return status;
+    if (match_kinds_first(map, &index, &none, &matches) == 0)
+        status = match_under_a_renaming(map, &index, &matches);
+    mth_name_index_free(&index);
+    return status;
 }
 
 int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,
                      uint64_t *base_offsets)
 {
-    static const struct renaming none = {.prefix = ""};
-    struct mth_name_index index;
-    for (size_t i = 0; i < map->n_regions; i++)
-        base_offsets[i] = MTH_NO_MATCH;
-    int status = mth_name_index_build(base, &index, NULL);
-    if (status)
-        return status;
-    if (match_renamed(map, &index, &none, base_offsets) == 0)
-        status = match_under_a_renaming(map, &index, base_offsets);
-    mth_name_index_free(&index);
+    uint32_t *tensors = mth_memory_alloc(map->memory, map->n_regions * sizeof *tensors);
+    bool *has_kind = mth_memory_alloc(map->memory, map->n_regions);
+    int status =
+        tensors && has_kind ? mth_region_match_names(map, base, tensors, has_kind) : MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; !status && i < map->n_regions; i++)
+        base_offsets[i] = has_kind[i] ? base->regions[base->tensors[tensors[i]].region].offset : MTH_NO_MATCH;
+    mth_memory_free(map->memory, tensors);
+    mth_memory_free(map->memory, has_kind);
     return status;
 }

@@ -4,6 +4,8 @@
 
 #include "formats/region_map.h"
 
+#include <stdbool.h>
+
 #define MTH_NO_MATCH UINT64_MAX
 
 /*
@@ -18,5 +20,14 @@
  */
 int mth_region_match(const struct mth_region_map *map, const struct mth_region_map *base,
                      uint64_t *base_offsets);
+
+/*
+ * The same by names alone: where there is no tensor of the same name, dtype and shape, one of the same name.
+ *
+ * Shape     base_tensors: one per region of map, set to the number of a tensor of base that spans a region, or to
+ *           MTH_NO_TENSOR; has_kind: one per region, set where dtype and shape are the same too
+ */
+int mth_region_match_names(const struct mth_region_map *map, const struct mth_region_map *base,
+                           uint32_t *base_tensors, bool *has_kind);
 
 #endif

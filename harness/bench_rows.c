@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "harness/bench_files.h"
 #include "harness/env.h"
+#include "harness/pairing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +270,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
+    mth_pairing_put(w, "paired", mth_paired_of(&cell->stats.paired) ? &cell->stats.paired : NULL);
     char kernels[64];
     mth_cpu_describe(mth_cpu_features(), kernels, sizeof kernels);
     mth_json_string(w, "kernel", cell->peer_command ? NULL : kernels);

@@ -9,6 +9,7 @@
 #include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/pairing.h"
 #include "harness/set_plan.h"
 #include "harness/stream_progress.h"
 #include "harness/text.h"
@@ -67,6 +68,9 @@ static void print_summary(const struct job *job, const char *output, const struc
             (unsigned long long)stats->stored_bytes, ratio_of(stats->raw_bytes, stats->stored_bytes),
             seconds > 0 ? (double)stats->raw_bytes / (double)(1 << 30) / seconds : 0,
             mth_text_size(mth_peak_resident_bytes(), peak), job->options->no_verify ? "" : ", verified");
+    const struct mth_paired *paired = &stats->paired;
+    if (mth_paired_of(paired) + paired->n_new > paired->n_same)
+        fprintf(out, "  against the base: %s\n", mth_pairing_text(paired, name));
 }
 
 static int put_json(const struct job *job, const struct mth_opened *input, const char *output,
@@ -89,6 +93,7 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     mth_json_uint(&w, "n_chunks", stats->n_chunks);
     mth_json_uint(&w, "n_chunks_stored", stats->n_chunks_raw);
     mth_json_uint(&w, "n_chunks_copied", stats->n_chunks_copied);
+    mth_pairing_put(&w, "paired", mth_paired_of(&stats->paired) ? &stats->paired : NULL);
     mth_json_uint(&w, "encode_ns", ns);
     mth_json_uint(&w, "memory_need_bytes", job->need_bytes);
     mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());

@@ -7,6 +7,7 @@
 #include "harness/info_container.h"
 #include "harness/opened.h"
 #include "harness/options.h"
+#include "harness/pairing.h"
 #include "harness/text.h"
 
 #include <inttypes.h>
@@ -71,6 +72,8 @@ static void print_pairs(const struct mth_info *info, const char *base_path)
     printf("\nagainst %s: %zu of %zu tensors have a counterpart, bound %s (%s)\n",
            mth_text_name(base_path, 60, name), info->n_matched, n_regions,
            print_ratio(info->pair_bound.ratio, ratio), info->pair_bound.model);
+    if (info->paired.n_same < n_regions)
+        printf("  coded against it: %s\n", mth_pairing_text(&info->paired, name));
     printf("%-12s %12s %12s %9s %9s  %s\n", "dtype", "elements", "changed", "", "bound",
            "xor byte planes, low first");
     for (size_t i = 0; i < MTH_N_DTYPES; i++) {
@@ -220,6 +223,7 @@ static int put_info(const struct mth_info *info, const struct mth_options *optio
     mth_json_uint(&w, "n_tensors", map->n_tensors);
     mth_json_real(&w, "bound_ratio", info->base ? info->pair_bound.ratio : info->bound.ratio);
     mth_json_string(&w, "bound_model", info->base ? info->pair_bound.model : info->bound.model);
+    mth_pairing_put(&w, "paired", info->base ? &info->paired : NULL);
     mth_json_begin_array(&w, "dtypes");
     for (int i = 0; i < MTH_N_DTYPES; i++)
         put_dtype(&w, info, (enum mth_dtype)i);

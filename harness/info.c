@@ -157,6 +157,18 @@ static int pick_tensors(struct mth_info *info, const char *name, struct mth_erro
     return MTH_OK;
 }
 
+/* What the library would code each tensor against. */
+static int pair(struct mth_info *info, struct mth_error *err)
+{
+    struct mth_source source, base_source;
+    struct mth_stream_base base = {.source = &base_source, .map = &info->base->map};
+    mth_source_memory("input", (struct mth_bytes){info->input->bytes.data, info->input->bytes.n_bytes},
+                      &source);
+    mth_source_memory("the base", (struct mth_bytes){info->base->bytes.data, info->base->bytes.n_bytes},
+                      &base_source);
+    return mth_pair(&source, &info->input->map, &base, &info->paired, err);
+}
+
 int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base, const char *name,
                      struct mth_info *info, struct mth_error *err)
 {
@@ -170,6 +182,8 @@ int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *ba
         status = info->base_offsets ? mth_region_match(&input->map, &base->map, info->base_offsets)
                                     : MTH_ERR_NO_MEMORY;
     }
+    if (!status && base)
+        status = pair(info, err);
     for (size_t i = 0; !status && i < info->n_tensors; i++)
         status = collect_tensor(info, &info->tensors[i], counters);
     if (!status)

@@ -34,6 +34,7 @@ struct mth_info {
     struct mth_info_tensor *tensors; /* those that were asked for */
     size_t n_tensors;
     size_t n_matched; /* regions */
+    struct mth_paired paired;
     struct mth_bound bound;
     struct mth_bound pair_bound;
     uint64_t *base_offsets; /* of the regions */

@@ -3,7 +3,6 @@
 #include "harness/opened.h"
 
 #include "formats/dcp.h"
-#include "formats/region_match.h"
 #include "harness/set_files.h"
 
 #include <stdio.h>
@@ -319,14 +318,11 @@ bool mth_opened_holds(const struct mth_opened *opened, const char *path)
 int mth_opened_has_counterparts(const struct mth_opened *opened, const struct mth_opened *base, bool *found,
                                 struct mth_error *err)
 {
-    const struct mth_region_map *map = &opened->map;
-    uint64_t *matches = mth_memory_calloc(opened->memory, map->n_regions, sizeof *matches);
-    int status = matches ? mth_region_match(map, &base->map, matches) : MTH_ERR_NO_MEMORY;
-    *found = false;
-    for (size_t i = 0; !status && !*found && i < map->n_regions; i++)
-        *found = matches[i] != MTH_NO_MATCH;
-    mth_memory_free(opened->memory, matches);
-    return status ? mth_error_set(err, status, "no memory to pair its tensors with the base") : MTH_OK;
+    const struct mth_stream_base against = {.source = &base->source, .map = &base->map};
+    struct mth_paired paired;
+    int status = mth_pair(&opened->source, &opened->map, &against, &paired, err);
+    *found = !status && mth_paired_of(&paired) > 0;
+    return status;
 }
 
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened)

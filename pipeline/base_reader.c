@@ -1,109 +1,19 @@
-/* The bytes of a base that chunks refer to: which they are, where the given base has them; see bundle.h. */
+/* The bytes of a base that chunks refer to, where the given base has them; see bundle.h. */
 #include "pipeline/bundle.h"
 
 #include "base/checked.h"
 #include "formats/name_index.h"
-#include "formats/region_match.h"
+#include "transforms/predictors/float_convert.h"
 
 #include <string.h>
 
 void mth_base_reader_free(struct mth_base_reader *reader)
 {
-    if (reader->memory)
+    if (reader->memory) {
         mth_memory_free(reader->memory, reader->offsets);
+        mth_memory_free(reader->memory, reader->dtypes);
+    }
     *reader = (struct mth_base_reader){0};
-}
-
-/* For each region of a map the first tensor that spans it. */
-static uint32_t *covering_tensors(const struct mth_region_map *map, struct mth_memory *memory)
-{
-    uint32_t *tensors = mth_memory_alloc(memory, map->n_regions * sizeof *tensors);
-    if (!tensors)
-        return NULL;
-    memset(tensors, 0xff, map->n_regions * sizeof *tensors);
-    for (size_t i = map->n_tensors; i-- > 0;) {
-        const struct mth_tensor *tensor = &map->tensors[i];
-        if (tensor->region != MTH_NO_REGION &&
-            mth_tensor_span_bytes(map, tensor) == map->regions[tensor->region].n_bytes)
-            tensors[tensor->region] = (uint32_t)i;
-    }
-    return tensors;
-}
-
-/* The region that begins at an offset; there is one. */
-static size_t region_at(const struct mth_region_map *map, uint64_t offset)
-{
-    size_t low = 0, high = map->n_regions;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (map->regions[middle].offset <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static int note_matches(struct mth_bundle_planner *planner, const struct mth_region_map *base,
-                        const uint64_t *matches, const uint32_t *covering, uint32_t *references,
-                        struct mth_base_use *use, struct mth_base_reader *reader, size_t *n_tensors,
-                        size_t *n_matched)
-{
-    const struct mth_region_map *map = planner->map;
-    bool may_refer[MTH_N_DTYPES]; /* asked once a dtype, not once a tensor */
-    for (size_t i = 0; i < MTH_N_DTYPES; i++)
-        may_refer[i] = mth_bundle_planner_may_refer(planner, (enum mth_dtype)i);
-    for (size_t i = 0; i < map->n_regions; i++) {
-        const struct mth_region *region = &map->regions[i];
-        bool matched = matches[i] != MTH_NO_MATCH;
-        references[i] = MTH_NO_REFERENCE;
-        if (region->dtype == MTH_DTYPE_OPAQUE)
-            continue;
-        (*n_tensors)++;
-        *n_matched += matched;
-        if (!matched || !may_refer[region->dtype])
-            continue;
-        if (use->n_references == MTH_NO_REFERENCE)
-            return MTH_ERR_LIMIT;
-        references[i] = (uint32_t)use->n_references;
-        use->tensors[use->n_references] = covering[region_at(base, matches[i])];
-        reader->offsets[use->n_references++] = matches[i];
-    }
-    reader->n_references = use->n_references;
-    return MTH_OK;
-}
-
-int mth_base_reader_match(struct mth_bundle_planner *planner, const struct mth_stream_base *base,
-                          struct mth_memory *memory, uint32_t *references, struct mth_base_use *use,
-                          struct mth_base_reader *reader, struct mth_error *err)
-{
-    const struct mth_region_map *map = planner->map;
-    size_t n_tensors = 0, n_matched = 0;
-    uint32_t *covering = covering_tensors(base->map, memory);
-    uint64_t *matches = mth_memory_alloc(memory, map->n_regions * sizeof *matches);
-    *reader = (struct mth_base_reader){.source = base->source, .memory = memory};
-    reader->offsets = mth_memory_alloc(memory, map->n_regions * sizeof *reader->offsets);
-    *use = (struct mth_base_use){.map = base->map, .n_bytes = base->source->n_bytes};
-    use->has_digest = base->has_digest;
-    memcpy(use->digest.bytes, base->digest, sizeof use->digest.bytes);
-    use->tensors = mth_memory_alloc(memory, map->n_regions * sizeof *use->tensors);
-    int status = covering && matches && reader->offsets && use->tensors ? MTH_OK : MTH_ERR_NO_MEMORY;
-    if (!status)
-        status = mth_region_match(map, base->map, matches);
-    if (!status)
-        status = note_matches(planner, base->map, matches, covering, references, use, reader, &n_tensors,
-                              &n_matched);
-    mth_memory_free(memory, covering);
-    mth_memory_free(memory, matches);
-    if (status)
-        return mth_error_set(err, status, "pairing the tensors with the base failed: %s",
-                             mth_status_text(status));
-    /* A base of another model is a mistake that must not pass as a checkpoint coded alone. */
-    if (n_tensors > 0 && n_matched == 0)
-        return mth_error_set(
-            err, MTH_ERR_BASE,
-            "the base does not match: no tensor has a counterpart of its name, dtype and shape there");
-    return MTH_OK;
 }
 
 /* By name in the map of the base: false when something is not there. */
@@ -137,7 +47,10 @@ int mth_base_reader_find(const struct mth_container_front *front, const struct m
     *reader = (struct mth_base_reader){
         .source = base->source, .memory = memory, .n_references = front->n_references};
     reader->offsets = mth_memory_alloc(memory, front->n_references * sizeof *reader->offsets);
-    int status = reader->offsets ? MTH_OK : MTH_ERR_NO_MEMORY;
+    reader->dtypes = mth_memory_alloc(memory, front->n_references);
+    int status = reader->offsets && reader->dtypes ? MTH_OK : MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; !status && i < front->n_references; i++)
+        reader->dtypes[i] = (uint8_t)front->references[i].dtype;
     if (!status && base->map)
         status = find_by_name(front, base->map, reader->offsets, &found);
     if (status)
@@ -156,15 +69,44 @@ int mth_base_reader_find(const struct mth_container_front *front, const struct m
     return MTH_OK;
 }
 
+/* The dtype that a segment's reference is converted from; that of the chunk where it is not. Inputs are taken as they are. */
+static enum mth_dtype dtype_of(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                               const struct mth_bundle_chunk *chunk, uint32_t segment, size_t input)
+{
+    return input == MTH_MAX_INPUTS ? (enum mth_dtype)reader->dtypes[bundle->segments[segment].reference]
+                                   : chunk->dtype;
+}
+
 /* Where a segment's reference, or one of its inputs, begins in the source. */
 static uint64_t place_of(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
-                         uint32_t segment, size_t input)
+                         const struct mth_bundle_chunk *chunk, uint32_t segment, size_t input)
 {
-    if (input == MTH_MAX_INPUTS)
-        return reader->offsets[bundle->segments[segment].reference] +
-               bundle->segments[segment].reference_offset;
+    if (input == MTH_MAX_INPUTS) {
+        const struct mth_bundle_segment *of = &bundle->segments[segment];
+        enum mth_dtype from = dtype_of(reader, bundle, chunk, segment, input);
+        return reader->offsets[of->reference] +
+               of->reference_offset / mth_dtype_lane_bytes(chunk->dtype) * mth_dtype_lane_bytes(from);
+    }
     const struct mth_input_place *place = &bundle->places[segment * MTH_MAX_INPUTS + input];
     return reader->offsets[place->reference] + place->offset;
+}
+
+/* n bytes of the chunk's dtype, of elements that the base has in another. */
+static int read_converted(const struct mth_base_reader *reader, enum mth_dtype from, enum mth_dtype to,
+                          uint64_t begin, uint8_t *out, size_t n, struct mth_error *err)
+{
+    enum { BLOCK_ELEMS = 1024, MOST_BYTES = 4 };
+    uint8_t block[BLOCK_ELEMS * MOST_BYTES];
+    size_t n_elems = n / mth_dtype_lane_bytes(to), n_block = 0;
+    int status = MTH_OK;
+    for (size_t done = 0; !status && done < n_elems; done += n_block) {
+        n_block = mth_size_min(n_elems - done, BLOCK_ELEMS);
+        status = mth_source_read(reader->source, begin + done * mth_dtype_lane_bytes(from), block,
+                                 n_block * mth_dtype_lane_bytes(from), err);
+        if (!status)
+            mth_float_convert(from, to, n_block, block, out + done * mth_dtype_lane_bytes(to));
+    }
+    return status;
 }
 
 /* input MTH_MAX_INPUTS: the reference of a chunk that is not predicted. */
@@ -177,14 +119,18 @@ static int gather(const struct mth_base_reader *reader, const struct mth_bundle 
     uint32_t i = chunk->first;
     while (i != MTH_NO_SEGMENT) {
         /* Segments that follow one another in the base are read at once. */
-        uint64_t begin = place_of(reader, bundle, i, input);
+        uint64_t begin = place_of(reader, bundle, chunk, i, input);
+        enum mth_dtype from = dtype_of(reader, bundle, chunk, i, input);
+        uint32_t first = i;
         size_t n = 0;
-        while (i != MTH_NO_SEGMENT && place_of(reader, bundle, i, input) == begin + n) {
+        while (i != MTH_NO_SEGMENT &&
+               (i == first || (from == chunk->dtype && dtype_of(reader, bundle, chunk, i, input) == from &&
+                               place_of(reader, bundle, chunk, i, input) == begin + n))) {
             n += segments[i].n_bytes;
             i = segments[i].next;
         }
-        if (n == chunk->n_bytes && reader->source->memory && begin <= reader->source->n_bytes &&
-            n <= reader->source->n_bytes - begin) {
+        if (from == chunk->dtype && n == chunk->n_bytes && reader->source->memory &&
+            begin <= reader->source->n_bytes && n <= reader->source->n_bytes - begin) {
             *out = (struct mth_bytes){reader->source->memory + begin, n};
             return MTH_OK;
         }
@@ -193,7 +139,9 @@ static int gather(const struct mth_base_reader *reader, const struct mth_bundle 
             status = mth_array_reserve(bundle->memory, scratch, capacity, chunk->n_bytes, 1);
         if (status)
             return mth_error_set(err, status, "no memory for the bytes of the base");
-        status = mth_source_read(reader->source, begin, *scratch + filled, n, err);
+        status = from == chunk->dtype
+                     ? mth_source_read(reader->source, begin, *scratch + filled, n, err)
+                     : read_converted(reader, from, chunk->dtype, begin, *scratch + filled, n, err);
         if (status)
             return status;
         filled += n;

@@ -72,6 +72,7 @@ struct mth_bundle_chunk {
     enum mth_dtype dtype;
     uint32_t spec;      /* of the plan while encoding, of the container while decoding */
     uint8_t fallback;   /* while encoding: a spec of the plan that takes no reference, or MTH_NO_FALLBACK */
+    bool may_split;     /* while encoding: with that it is cut as what has no reference is */
     bool has_reference; /* its bytes are not known without the base */
     uint8_t predictor;  /* of a predicted chunk */
     uint8_t n_inputs;
@@ -124,6 +125,8 @@ struct mth_bundle_planner {
     const uint8_t *
         fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
+    size_t
+        alone_bytes; /* the most of a bundle that has no reference: as large as chunks are without a base */
     const struct mth_relations *relations; /* NULL: the file's own order */
     uint32_t spec_of[MTH_N_DTYPES][2];
     size_t region;
@@ -134,7 +137,8 @@ struct mth_bundle_planner {
 };
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
-                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes);
+                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
+                             size_t alone_bytes);
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 /* May the tensors of a dtype be coded with something that looks at their reference? */
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
@@ -167,15 +171,11 @@ struct mth_base_reader {
     const struct mth_source *source;
     struct mth_memory *memory;
     uint64_t *offsets; /* of each reference in source */
+    uint8_t *dtypes;   /* of each: elements of a chunk's own are taken as they are, others are converted */
     size_t n_references;
 };
 
 void mth_base_reader_free(struct mth_base_reader *reader);
-/* What of a base a checkpoint is coded against: fills use and reader, and references[region]. Errors: MTH_ERR_BASE when
- * nothing matches. */
-int mth_base_reader_match(struct mth_bundle_planner *planner, const struct mth_stream_base *base,
-                          struct mth_memory *memory, uint32_t *references, struct mth_base_use *use,
-                          struct mth_base_reader *reader, struct mth_error *err);
 /* Find what a container refers to in the base that was given, by name where its map tells, else by offset. */
 int mth_base_reader_find(const struct mth_container_front *front, const struct mth_stream_base *base,
                          struct mth_memory *memory, struct mth_base_reader *reader, struct mth_error *err);
@@ -223,6 +223,7 @@ struct mth_bundle_encoder {
     struct mth_coder *coder;
     struct mth_coder_spec *specs[MTH_N_PLAN_SPECS];
     struct mth_spec_numbers numbers;
+    size_t alone_bytes;                 /* of a chunk that was cut from one that did not want its base */
     const struct mth_base_reader *base; /* NULL: none */
     const struct mth_layout *layout;    /* NULL: the file's own order */
     /* To restore what was made: front as a reader will have it, and the same with its specs as the plan counts them,

@@ -2,6 +2,7 @@
 #include "pipeline/bundle.h"
 
 #include "base/checked.h"
+#include "transforms/predictors/float_convert.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,16 +49,35 @@ static int read_segments(struct mth_reader *plan, struct mth_bundle *bundle, str
     return MTH_OK;
 }
 
-/* A range of a reference; number: of the one that is next, where none is skipped. */
-static bool read_place(const struct mth_container_front *front, struct mth_reader *plan, size_t n_bytes,
-                       uint64_t *number, struct mth_input_place *place)
+/* The bytes of a reference as elements of a dtype; false when it has no such elements. */
+static bool bytes_as(const struct mth_reference *reference, enum mth_dtype dtype, uint64_t *n_bytes)
 {
-    uint64_t step;
+    enum mth_dtype from = (enum mth_dtype)reference->dtype;
+    *n_bytes = reference->n_bytes;
+    return from == dtype ||
+           (mth_float_converts(from, dtype) && mth_u64_mul(reference->n_bytes / mth_dtype_lane_bytes(from),
+                                                           mth_dtype_lane_bytes(dtype), n_bytes));
+}
+
+/* A range of a reference, as elements of a dtype; MTH_N_DTYPES: of its own. number: of the one that is next, where none is
+ * skipped. */
+static bool read_place(const struct mth_container_front *front, struct mth_reader *plan, enum mth_dtype dtype,
+                       size_t n_bytes, uint64_t *number, struct mth_input_place *place)
+{
+    uint64_t step, n_reference;
     if (!mth_varint_get(plan, &step) || !mth_varint_get(plan, &place->offset))
         return false;
     *number += (uint64_t)mth_unzigzag(step);
-    if (*number >= front->n_references || place->offset > front->references[*number].n_bytes ||
-        n_bytes > front->references[*number].n_bytes - place->offset)
+    if (*number >= front->n_references)
+        return false;
+    const struct mth_reference *reference = &front->references[*number];
+    if (dtype == MTH_N_DTYPES)
+        dtype = (enum mth_dtype)reference->dtype;
+    size_t width = mth_dtype_lane_bytes(dtype);
+    if (!bytes_as(reference, dtype, &n_reference) || place->offset > n_reference ||
+        n_bytes > n_reference - place->offset)
+        return false;
+    if (dtype != (enum mth_dtype)reference->dtype && (place->offset % width || n_bytes % width))
         return false;
     place->reference = (uint32_t)(*number)++;
     return true;
@@ -81,7 +101,7 @@ static int read_references(const struct mth_container_front *front, struct mth_r
     for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
         struct mth_bundle_segment *segment = &bundle->segments[i];
         struct mth_input_place place;
-        if (!read_place(front, plan, segment->n_bytes, &number, &place))
+        if (!read_place(front, plan, chunk->dtype, segment->n_bytes, &number, &place))
             return MTH_ERR_CORRUPT;
         segment->reference = place.reference;
         segment->reference_offset = place.offset;
@@ -103,7 +123,7 @@ static int read_places(const struct mth_container_front *front, struct mth_reade
     int status = mth_array_reserve(bundle->memory, &bundle->places, &bundle->places_capacity,
                                    bundle->n_segments * MTH_MAX_INPUTS, sizeof *bundle->places);
     for (uint32_t i = chunk->first; !status && i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
-        if (!read_place(front, plan, bundle->segments[i].n_bytes, &number,
+        if (!read_place(front, plan, MTH_N_DTYPES, bundle->segments[i].n_bytes, &number,
                         &bundle->places[i * MTH_MAX_INPUTS + input]))
             status = MTH_ERR_CORRUPT;
     }

@@ -8,6 +8,7 @@
 enum {
     SEGMENT_PLAN_BYTES = 4 * MTH_VARINT_MAX_BYTES,
     CHUNK_PLAN_BYTES = 8 * MTH_VARINT_MAX_BYTES + MTH_MAX_ENTRY_BYTES,
+    SPLIT_PLAN_BYTES = 12, /* about what another chunk takes */
     /* Of a predicted chunk: its settings and inputs, and the places of these. */
     INPUTS_PLAN_BYTES = (2 + MTH_MAX_SETTINGS + 3 * MTH_MAX_INPUTS) * MTH_VARINT_MAX_BYTES,
     PLACES_PLAN_BYTES = 2 * MTH_MAX_INPUTS * MTH_VARINT_MAX_BYTES
@@ -38,6 +39,36 @@ int mth_bundle_workers(struct mth_coder *coder)
     return MTH_OK;
 }
 
+/* A chunk may become so many more when it does without its base. */
+static size_t n_cuts(const struct mth_bundle_encoder *encoder, const struct mth_bundle_chunk *chunk)
+{
+    return chunk->may_split ? (chunk->n_bytes - 1) / encoder->alone_bytes : 0;
+}
+
+/* The most bytes of a chunk without its base, or of those that it is cut into then. */
+static int bound_alone(const struct mth_bundle_encoder *encoder, const struct mth_bundle_chunk *chunk,
+                       size_t *n_bytes)
+{
+    const struct mth_pipeline *pipeline = encoder->specs[chunk->fallback]->pipeline;
+    struct mth_symbol_type type = mth_symbol_type_of(chunk->dtype);
+    size_t n_cut = n_cuts(encoder, chunk), n_bound, n_stored;
+    int status = MTH_OK;
+    if (n_cut)
+        status = mth_chunk_bound(pipeline, type, encoder->alone_bytes, &n_bound, &n_stored);
+    if (!status && n_cut && !mth_size_mul(n_bound, n_cut, n_bytes))
+        status = MTH_ERR_OVERFLOW;
+    if (!status)
+        status = mth_chunk_bound(pipeline, type, chunk->n_bytes - n_cut * encoder->alone_bytes, &n_bound,
+                                 &n_stored);
+    if (!status && !mth_size_add(n_cut ? *n_bytes : 0, n_bound, n_bytes))
+        status = MTH_ERR_OVERFLOW;
+    /* It stays whole where there is no room for more chunks. */
+    if (!status && n_cut)
+        status = mth_chunk_bound(pipeline, type, chunk->n_bytes, &n_bound, &n_stored);
+    *n_bytes = status ? 0 : mth_size_max(*n_bytes, n_bound);
+    return status;
+}
+
 int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_bundle *bundle,
                      size_t *n_bytes)
 {
@@ -48,11 +79,11 @@ int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_
         size_t n_bound, n_stored;
         int status = mth_chunk_bound(encoder->specs[chunk->spec]->pipeline, mth_symbol_type_of(chunk->dtype),
                                      chunk->n_bytes, &n_bound, &n_stored);
-        if (!status && chunk->fallback != MTH_NO_FALLBACK && mth_chunk_is_predicted(chunk->mode)) {
-            size_t n_alone;
-            status = mth_chunk_bound(encoder->specs[chunk->fallback]->pipeline,
-                                     mth_symbol_type_of(chunk->dtype), chunk->n_bytes, &n_alone, &n_stored);
+        if (!status && chunk->fallback != MTH_NO_FALLBACK) {
+            size_t n_alone, n_cut = n_cuts(encoder, chunk);
+            status = bound_alone(encoder, chunk, &n_alone);
             n_bound = mth_size_max(n_bound, n_alone);
+            total += n_cut * (size_t)(SEGMENT_PLAN_BYTES + CHUNK_PLAN_BYTES);
         }
         if (status)
             return status;
@@ -190,36 +221,91 @@ static int code(const struct mth_bundle_encoder *encoder, size_t worker_index,
                   : MTH_OK;
 }
 
-/* Codes a chunk without its reference too, and keeps that if it is smaller. */
+/* How often a chunk can be cut in a bundle that has room for so many more chunks and segments: as often as asked, or never. */
+static size_t can_split(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk, size_t n_cut)
+{
+    bool fits = n_cut <= MTH_MAX_BUNDLE_CHUNKS - bundle->n_chunks &&
+                n_cut <= MTH_MAX_BUNDLE_SEGMENTS - bundle->n_segments;
+    return chunk->may_split && fits ? n_cut : 0;
+}
+
+/* Leaves a chunk its first n bytes, and makes chunks of as many at the end of the bundle of what is behind them. */
+static int split_chunk(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t n_cut, size_t n)
+{
+    int status = mth_array_reserve(bundle->memory, &bundle->segments, &bundle->segments_capacity,
+                                   bundle->n_segments + n_cut, sizeof *bundle->segments);
+    for (; !status && n_cut > 0; n_cut--) {
+        struct mth_bundle_segment *segment = &bundle->segments[chunk->first];
+        struct mth_bundle_chunk *rest = &bundle->chunks[bundle->n_chunks++];
+        size_t n_segments = 1, end = segment->n_bytes;
+        for (; end < n; n_segments++, end += segment->n_bytes)
+            segment = &bundle->segments[segment->next];
+        *rest = *chunk;
+        rest->fallback = MTH_NO_FALLBACK;
+        rest->n_bytes = chunk->n_bytes - n;
+        rest->first = segment->next;
+        rest->n_segments = chunk->n_segments - (uint32_t)n_segments;
+        if (end > n) {
+            uint32_t n_behind = (uint32_t)(end - n);
+            bundle->segments[bundle->n_segments] = (struct mth_bundle_segment){
+                .at = segment->at + segment->n_bytes - n_behind, .n_bytes = n_behind, .next = segment->next};
+            rest->first = (uint32_t)bundle->n_segments++;
+            rest->n_segments++;
+            segment->n_bytes -= n_behind;
+        }
+        segment->next = MTH_NO_SEGMENT;
+        chunk->n_segments = (uint32_t)n_segments;
+        chunk->n_bytes = n;
+        chunk = rest;
+    }
+    return status;
+}
+
+/* Codes a chunk without its reference too, cut as it would be then, and keeps that if it is smaller. */
 static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_index,
-                        struct mth_bundle_chunk *chunk, struct mth_bytes src, struct mth_buffer *payload,
-                        struct mth_error *err)
+                        struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, struct mth_bytes src,
+                        struct mth_buffer *payload, struct mth_error *err)
 {
     struct mth_coder *coder = encoder->coder;
     struct mth_growing *room = &coder->bundle_workers[worker_index].alone;
     struct mth_coder_worker *worker = &coder->workers[worker_index];
     struct mth_chunk_entry entry = worker->entry;
-    size_t n_bound, n_stored;
-    int status = mth_chunk_bound(encoder->specs[chunk->fallback]->pipeline, mth_symbol_type_of(chunk->dtype),
-                                 src.n_bytes, &n_bound, &n_stored);
+    size_t n_bound;
+    struct mth_chunk_entry first_entry = {.n_bytes = 0};
+    size_t n_first = 0, total = 0, n_cut = can_split(bundle, chunk, n_cuts(encoder, chunk));
+    size_t n_piece = n_cut ? encoder->alone_bytes : src.n_bytes;
+    int status = bound_alone(encoder, chunk, &n_bound);
     if (!status)
         status = mth_growing_reserve(coder->memory, room, n_bound);
     if (status)
         return mth_error_set(err, status, "no memory to code a chunk without its base");
-    struct mth_buffer alone = {.data = room->data, .capacity_bytes = room->capacity};
-    status = code(encoder, worker_index, chunk, chunk->fallback, src, (struct mth_bytes){0}, &alone, err);
-    if (status)
-        return status;
-    if (alone.n_bytes + worker->entry.n_bytes >= payload->n_bytes + entry.n_bytes) {
+    for (size_t done = 0; done < src.n_bytes; done += n_piece) {
+        struct mth_bytes piece = {src.data + done, mth_size_min(n_piece, src.n_bytes - done)};
+        struct mth_buffer alone = {.data = room->data + n_first, .capacity_bytes = room->capacity - n_first};
+        status =
+            code(encoder, worker_index, chunk, chunk->fallback, piece, (struct mth_bytes){0}, &alone, err);
+        if (status)
+            return status;
+        total += mth_size_min(alone.n_bytes + worker->entry.n_bytes, piece.n_bytes) +
+                 (done ? SPLIT_PLAN_BYTES : 0);
+        /* Only the first is kept: the others are coded when their turn comes. */
+        if (done == 0) {
+            n_first = alone.n_bytes;
+            first_entry = worker->entry;
+        }
+    }
+    if (total >= payload->n_bytes + entry.n_bytes) {
         worker->entry = entry;
         return MTH_OK;
     }
-    memcpy(payload->data, alone.data, alone.n_bytes);
-    payload->n_bytes = alone.n_bytes;
+    memcpy(payload->data, room->data, n_first);
+    payload->n_bytes = n_first;
+    worker->entry = first_entry;
     chunk->spec = chunk->fallback;
     chunk->has_reference = false;
     chunk->n_inputs = 0;
-    return MTH_OK;
+    status = split_chunk(bundle, chunk, n_cut, n_piece);
+    return status ? mth_error_set(err, status, "no memory for a chunk") : MTH_OK;
 }
 
 /* What a chunk is coded against, and whether it is just that. */
@@ -275,9 +361,10 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     worker->chunk.n_inputs = 0;
     if (!status && (chunk->has_reference || chunk->n_inputs) && chunk->fallback != MTH_NO_FALLBACK &&
         payload.n_bytes * DENSE_DENOMINATOR > src.n_bytes * DENSE_NUMERATOR)
-        status = try_fallback(encoder, worker_index, chunk, src, &payload, err);
+        status = try_fallback(encoder, worker_index, bundle, chunk, src, &payload, err);
     if (status)
         return status;
+    src.n_bytes = chunk->n_bytes; /* it may have been cut */
     if (chunk->n_inputs == 0)
         chunk->mode = MTH_CHUNK_CODED;
     if (payload.n_bytes >= src.n_bytes) {
@@ -301,23 +388,26 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     worker->plan.n_bytes = 0;
     out->n_bytes = MTH_BLOCK_HEAD_BYTES;
     bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
-    put_number(&plan, bundle->n_chunks);
+    /* Chunks that are cut are more than there were. */
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         int status = encode_chunk(encoder, worker_index, bundle, i, bytes, out, err);
         if (status)
             return status;
         put_chunk(&plan, encoder, bundle, &bundle->chunks[i], &encoder->coder->workers[worker_index].entry);
     }
-    if (!plan.status && out->capacity_bytes - out->n_bytes < worker->plan.n_bytes + sizeof tail)
+    uint8_t count[MTH_VARINT_MAX_BYTES];
+    size_t n_count = mth_varint_put(count, bundle->n_chunks), n_plan = n_count + worker->plan.n_bytes;
+    if (!plan.status && out->capacity_bytes - out->n_bytes < n_plan + sizeof tail)
         plan.status = MTH_ERR_CAPACITY;
     if (plan.status)
         return mth_error_set(err, plan.status, "a bundle could not be written: %s",
                              mth_status_text(plan.status));
-    mth_store32(tail, (uint32_t)worker->plan.n_bytes);
+    mth_store32(tail, (uint32_t)n_plan);
     mth_store32(tail + 4, (uint32_t)bundle->n_bytes);
     mth_store64(tail + 8, bundle->leaf);
-    memcpy(out->data + out->n_bytes, worker->plan.data, worker->plan.n_bytes);
-    out->n_bytes += worker->plan.n_bytes;
+    memcpy(out->data + out->n_bytes, count, n_count);
+    memcpy(out->data + out->n_bytes + n_count, worker->plan.data, worker->plan.n_bytes);
+    out->n_bytes += n_plan;
     memcpy(out->data + out->n_bytes, tail, sizeof tail);
     out->n_bytes += sizeof tail;
     return MTH_OK;

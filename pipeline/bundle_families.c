@@ -8,6 +8,7 @@ struct open_kinds {
         size_t first;
     } of[MTH_MAX_BUNDLE_CHUNKS];
     size_t n;
+    size_t n_alone; /* bytes of families that do not look at the base */
 };
 
 static const struct mth_layout_family *family_of(const struct mth_bundle_planner *planner)
@@ -107,8 +108,11 @@ int mth_bundle_planner_next_of_families(struct mth_bundle_planner *planner, stru
         size_t k = 0;
         while (k < open.n && open.of[k].kind != kind)
             k++;
+        bool refers =
+            mth_family_refers(&planner->relations->members[family->first_member], family->n_members);
         if (bundle->n_bytes > 0 &&
             (n_bytes > planner->chunk_bytes - bundle->n_bytes ||
+             (!refers && n_bytes > planner->alone_bytes - open.n_alone) ||
              bundle->n_segments + family->n_members > MTH_MAX_BUNDLE_SEGMENTS ||
              (k == open.n && bundle->n_chunks + family->n_members > MTH_MAX_BUNDLE_CHUNKS)))
             break;
@@ -118,6 +122,7 @@ int mth_bundle_planner_next_of_families(struct mth_bundle_planner *planner, stru
         }
         status = add_piece(planner, bundle, open.of[k].first, n);
         planner->place += n_bytes;
+        open.n_alone += refers ? 0 : n_bytes;
         planner->elem += n;
         if (planner->elem == family->n_elems) {
             planner->family++;

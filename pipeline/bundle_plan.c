@@ -17,9 +17,11 @@ void mth_bundle_free(struct mth_bundle *bundle)
 }
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
-                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes)
+                             const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
+                             size_t alone_bytes)
 {
-    *planner = (struct mth_bundle_planner){.map = map, .chunk_bytes = chunk_bytes};
+    *planner =
+        (struct mth_bundle_planner){.map = map, .chunk_bytes = chunk_bytes, .alone_bytes = alone_bytes};
     memcpy(planner->specs, specs, sizeof planner->specs);
     memset(planner->spec_of, 0xff, sizeof planner->spec_of);
 }
@@ -75,6 +77,7 @@ uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, enum
 /* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
 struct open_chunks {
     uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][2];
+    size_t n_alone; /* bytes without a reference */
 };
 
 static uint8_t fallback_of(const struct mth_bundle_planner *planner, bool has_reference)
@@ -114,6 +117,7 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     const struct mth_region *region = &planner->map->regions[planner->region];
     bool has_reference;
     uint32_t spec = mth_bundle_planner_spec(planner, planner->region, &has_reference);
+    open->n_alone += has_reference ? 0 : n;
     uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
     uint32_t at = (uint32_t)bundle->n_bytes;
     if (*slot == 0) {
@@ -122,6 +126,7 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
                                       .spec = spec,
                                       .has_reference = has_reference,
                                       .fallback = fallback_of(planner, has_reference),
+                                      .may_split = true,
                                       .first = MTH_NO_SEGMENT,
                                       .last = MTH_NO_SEGMENT};
         *slot = (uint16_t)bundle->n_chunks;
@@ -168,11 +173,14 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
         return planner->relations ? mth_bundle_planner_next_of_families(planner, bundle) : MTH_OK;
     while (!status && planner->region < planner->map->n_regions) {
         uint64_t left = planner->map->regions[planner->region].n_bytes - planner->done;
-        bool whole = left >= planner->chunk_bytes;
-        size_t n = whole ? planner->chunk_bytes : (size_t)left;
+        bool has_reference;
+        mth_bundle_planner_spec(planner, planner->region, &has_reference);
+        size_t whole = has_reference ? planner->chunk_bytes : planner->alone_bytes;
+        size_t n = left >= whole ? whole : (size_t)left;
         /* A full piece stands alone; smaller ones share until the next would not fit. */
         if (bundle->n_bytes > 0 &&
-            (n > planner->chunk_bytes - bundle->n_bytes || bundle->n_segments == MTH_MAX_BUNDLE_SEGMENTS))
+            (n > planner->chunk_bytes - bundle->n_bytes || bundle->n_segments == MTH_MAX_BUNDLE_SEGMENTS ||
+             (!has_reference && n > planner->alone_bytes - open.n_alone)))
             break;
         status = add_piece(planner, bundle, &open, n);
         planner->done += n;

@@ -16,14 +16,17 @@
 enum {
     SEGMENT_BYTES =
         112, /* of a segment, in the bundle and in its plan, and of how rows run through it, with room to grow */
-    REGION_BYTES =
-        64, /* of a region that has a counterpart: its reference, its offsets, its place in the index of names */
+    /* Of a region that has a counterpart: its reference, its offsets, its place in the index of names; while it is looked for:
+     * what it may be, keys of its content, a region and a tensor of those that are cut in two. */
+    REGION_BYTES = 256,
     /* Of a segment that is predicted: where the base has its inputs, in the bundle and in its plan. */
     PLACES_BYTES = 160,
     /* Of a region, while it is found out whether it is predicted from another: what it looks like, its family. */
     RELATED_BYTES = 400,
-    MEMBER_BYTES = 80,           /* of a member of a layout, and its share of its family, with room to grow */
-    CHUNK_PLAN_BYTES = 4096,     /* of a chunk in a plan, at most */
+    MEMBER_BYTES = 80,       /* of a member of a layout, and its share of its family, with room to grow */
+    CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
+    /* So many more become chunks that do not want their base. */
+    MAX_CUTS = MTH_CHUNK_BYTES_LARGE / MTH_CHUNK_BYTES_ALONE,
     BUNDLE_PLAN_BYTES = 1 << 18, /* of most plans, whole */
     /* What presets keep to, less what the program takes; see docs/container.md. */
     BOUND_BYTES = 57 << 20,
@@ -332,8 +335,8 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     mth_memory_free(memory, e);
     uint64_t segment = SEGMENT_BYTES + (relates ? PLACES_BYTES : 0u);
     thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * segment * (job->verify ? 2u : 1u) +
-              at_most(n_regions, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES + sizeof(struct mth_coder_worker) +
-              sizeof(struct mth_bundle_worker);
+              at_most(n_regions + MAX_CUTS, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES +
+              sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
     need->total_bytes =
         add(product(thread, job->n_threads),

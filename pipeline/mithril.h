@@ -159,6 +159,29 @@ struct mth_stream_base {
     uint8_t digest[16];
 };
 
+/*
+ * Tensors of a checkpoint by what they are compared with in a base; docs/delta.md has the rules. mth_compress refuses a base
+ * when all of them are new.
+ */
+struct mth_paired {
+    uint64_t n_same;      /* name, dtype and shape */
+    uint64_t n_renamed;   /* found by content */
+    uint64_t n_reshaped;  /* by name, as many elements in another shape */
+    uint64_t n_resized;   /* by name, more or fewer rows */
+    uint64_t n_converted; /* by name, floats of another width */
+    uint64_t n_new;       /* nothing */
+};
+
+/* How many have a counterpart. */
+static inline uint64_t mth_paired_of(const struct mth_paired *paired)
+{
+    return paired->n_same + paired->n_renamed + paired->n_reshaped + paired->n_resized + paired->n_converted;
+}
+
+/* Count them. Errors: those of reading; MTH_ERR_NO_MEMORY. */
+int mth_pair(const struct mth_source *input, const struct mth_region_map *map,
+             const struct mth_stream_base *base, struct mth_paired *paired, struct mth_error *err);
+
 struct mth_stream_config {
     size_t n_threads;          /* 1 .. 4096 */
     size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: as above; only to compress */
@@ -179,7 +202,8 @@ struct mth_container_stats {
     uint64_t n_skipped;     /* bundles that could not be checked without the base; only mth_container_check */
     uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
     uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
-    uint8_t digest[16];     /* over the original's bytes: docs/container.md says how */
+    struct mth_paired paired; /* with the base; only mth_compress */
+    uint8_t digest[16];       /* over the original's bytes: docs/container.md says how */
     struct mth_file_attributes attributes;
 };
 

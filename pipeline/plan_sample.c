@@ -15,6 +15,7 @@ enum {
     PIECE_ALIGN = 64,       /* whole elements of any dtype */
     MAX_POOLED = 16,        /* small regions in a sample that is shared */
     POOLED_BYTES = 1 << 12, /* the most that each gives to it */
+    NEARNESS_BYTES = 512,   /* looked at to tell whether a small region is near its base at all */
     /* A candidate takes the place of one before it only if it is smaller by this share: samples are not the whole. */
     MARGIN = 64,
     /* A sample that the base made so many times smaller has no chunk that would be smaller without. */
@@ -31,13 +32,18 @@ struct choice {
 struct known {
     const struct kind *kind;
     struct mth_plan_sketch sketch;
+    uint8_t alone; /* what it was measured against */
     struct choice choice;
 };
+
+/* Whether a region has a counterpart in the base; of small ones, whether that is like it at all. */
+enum nearness { UNMATCHED, NEAR, FAR, N_NEARNESSES };
 
 /* Regions of a dtype that have a counterpart in the base, or that have none. */
 struct kind {
     uint32_t candidates[MTH_MAX_CANDIDATES];
-    size_t n_candidates;  /* 0: not asked yet */
+    size_t n_candidates; /* 0: not asked yet */
+    bool matched;
     size_t n_small;       /* regions that are judged together */
     struct choice choice; /* for those */
 };
@@ -47,7 +53,8 @@ struct sampling {
     const struct mth_bundle_planner *planner;
     const struct mth_source *input;
     struct mth_error *err;
-    struct kind kinds[MTH_N_DTYPES][2];
+    struct kind kinds[MTH_N_DTYPES][N_NEARNESSES];
+    uint8_t *nearness; /* for each region */
     struct known known[MAX_KNOWN];
     size_t n_known;
 };
@@ -59,11 +66,12 @@ static bool is_matched(const struct sampling *s, size_t region)
 
 static struct kind *kind_of(struct sampling *s, size_t region)
 {
-    bool matched = is_matched(s, region);
     enum mth_dtype dtype = s->planner->map->regions[region].dtype;
-    struct kind *kind = &s->kinds[dtype][matched];
-    if (kind->n_candidates == 0)
-        kind->n_candidates = mth_plan_candidates(s->planner->specs, dtype, matched, kind->candidates);
+    struct kind *kind = &s->kinds[dtype][s->nearness[region]];
+    if (kind->n_candidates == 0) {
+        kind->matched = is_matched(s, region);
+        kind->n_candidates = mth_plan_candidates(s->planner->specs, dtype, kind->matched, kind->candidates);
+    }
     return kind;
 }
 
@@ -147,56 +155,101 @@ static bool takes_reference(const struct sampling *s, uint8_t spec)
 }
 
 /* A sample like this one. */
-static const struct known *find_known(const struct sampling *s, const struct kind *kind,
+static const struct known *find_known(const struct sampling *s, const struct kind *kind, uint8_t alone,
                                       const struct mth_plan_sketch *sketch)
 {
     for (size_t i = 0; i < s->n_known; i++) {
-        if (s->known[i].kind == kind && mth_plan_sketches_match(&s->known[i].sketch, sketch))
+        if (s->known[i].kind == kind && s->known[i].alone == alone &&
+            mth_plan_sketches_match(&s->known[i].sketch, sketch))
             return &s->known[i];
     }
     return NULL;
 }
 
-/* The candidate that makes the sample smallest; what was chosen for one like it before, if there was one. */
-static int choose(struct sampling *s, const struct kind *kind, struct choice *choice)
+static void note_known(struct sampling *s, const struct kind *kind, uint8_t alone,
+                       const struct mth_plan_sketch *sketch, struct choice choice)
+{
+    if (s->n_known < MAX_KNOWN)
+        s->known[s->n_known++] =
+            (struct known){.kind = kind, .sketch = *sketch, .alone = alone, .choice = choice};
+}
+
+/* The first of a kind's candidates, of those that look at the base or of the others, that no later one beats. */
+static int find_best(struct sampling *s, const struct kind *kind, bool refers, struct mth_bytes src,
+                     struct mth_bytes reference, uint8_t *best, size_t *n_best)
+{
+    int status = MTH_OK;
+    *best = MTH_NO_FALLBACK;
+    for (size_t i = 0; !status && i < kind->n_candidates; i++) {
+        size_t n_bytes = 0;
+        uint8_t spec = (uint8_t)kind->candidates[i];
+        if (kind->matched && takes_reference(s, spec) != refers)
+            continue;
+        status = measure(s, spec, src, reference, &n_bytes);
+        if (!status && (*best == MTH_NO_FALLBACK || n_bytes < *n_best - *n_best / MARGIN)) {
+            *n_best = n_bytes;
+            *best = spec;
+        }
+    }
+    return status;
+}
+
+/* The candidate that does without the base, as it would be chosen if there were none; MTH_NO_FALLBACK: there is no such. */
+static int choose_alone(struct sampling *s, const struct kind *kind, uint8_t *alone)
+{
+    const struct mth_bundle *bundle = sample_bundle(s);
+    struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes};
+    struct mth_plan_sketch sketch;
+    size_t n_bytes = 0;
+    int status = mth_bundle_set_spans(bundle, 0, &s->encoder->coder->workers[0]);
+    if (status)
+        return status;
+    mth_plan_sketch(src, (struct mth_bytes){0}, mth_dtype_lane_bytes(bundle->chunks[0].dtype), &sketch);
+    const struct known *known = find_known(s, kind, MTH_NO_FALLBACK, &sketch);
+    if (known) {
+        *alone = known->choice.spec;
+        return MTH_OK;
+    }
+    status = find_best(s, kind, false, src, (struct mth_bytes){0}, alone, &n_bytes);
+    if (!status)
+        note_known(s, kind, MTH_NO_FALLBACK, &sketch, (struct choice){*alone, MTH_NO_FALLBACK});
+    return status;
+}
+
+/* Whether the sample is smaller with its base than with what does without it. */
+static int choose_with_base(struct sampling *s, const struct kind *kind, uint8_t alone, struct choice *choice)
 {
     struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
     const struct mth_bundle *bundle = sample_bundle(s);
     const struct mth_bundle_chunk *chunk = &bundle->chunks[0];
-    struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes},
-                     reference = {0};
-    size_t best = SIZE_MAX, best_alone = SIZE_MAX;
-    int status = mth_bundle_set_spans(bundle, 0, worker);
-    if (!status && chunk->has_reference)
-        status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
+    struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes}, reference;
+    struct mth_plan_sketch sketch;
+    size_t n_alone = 0, n_best = 0;
+    int status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &reference, s->err);
+    if (!status)
+        status = mth_bundle_set_spans(bundle, 0, worker);
     if (status)
         return status;
-    struct mth_plan_sketch sketch;
-    choice->fallback = MTH_NO_FALLBACK;
     mth_plan_sketch(src, reference, mth_dtype_lane_bytes(chunk->dtype), &sketch);
-    const struct known *known = find_known(s, kind, &sketch);
-    if (known) {
+    const struct known *known = find_known(s, kind, alone, &sketch);
+    if (known && alone != MTH_NO_FALLBACK) {
         *choice = known->choice;
         return MTH_OK;
     }
-    for (size_t i = 0; !status && i < kind->n_candidates; i++) {
-        size_t n_bytes = 0;
-        uint8_t spec = (uint8_t)kind->candidates[i];
-        status = measure(s, spec, src, reference, &n_bytes);
-        if (!status && (i == 0 || n_bytes < best - best / MARGIN)) {
-            best = n_bytes;
-            choice->spec = spec;
-        }
-        if (!status && !takes_reference(s, spec) && n_bytes < best_alone) {
-            best_alone = n_bytes;
-            choice->fallback = spec;
-        }
-    }
-    if (!takes_reference(s, choice->spec) || best < src.n_bytes / SURE_RATIO)
-        choice->fallback = MTH_NO_FALLBACK;
-    if (!status && s->n_known < MAX_KNOWN)
-        s->known[s->n_known++] = (struct known){kind, sketch, *choice};
+    *choice = (struct choice){MTH_NO_FALLBACK, MTH_NO_FALLBACK};
+    status = find_best(s, kind, true, src, reference, &choice->spec, &n_best);
+    if (status || alone == MTH_NO_FALLBACK)
+        return status;
+    status = measure(s, alone, src, (struct mth_bytes){0}, &n_alone);
+    bool is_first = alone < choice->spec;
+    if (choice->spec == MTH_NO_FALLBACK ||
+        (is_first ? n_best >= n_alone - n_alone / MARGIN : n_alone < n_best - n_best / MARGIN))
+        choice->spec = alone;
+    else if (n_best >= src.n_bytes / SURE_RATIO)
+        choice->fallback = alone;
+    if (!status)
+        note_known(s, kind, alone, &sketch, *choice);
     return status;
 }
 
@@ -214,24 +267,90 @@ static int choose_for_region(struct sampling *s, const struct kind *kind, size_t
         uint64_t middle = n_bytes / (2 * N_PIECES) * (2 * i + 1), at = middle - n_piece / 2;
         status = add(s, index, at / PIECE_ALIGN * PIECE_ALIGN, n_piece);
     }
-    return status ? status : choose(s, kind, choice);
+    if (!status)
+        status = choose_alone(s, kind, &choice->spec);
+    return status || !is_matched(s, index) ? status : choose_with_base(s, kind, choice->spec, choice);
 }
 
-/* One sample of the small regions of a kind. */
-static int choose_for_small(struct sampling *s, struct kind *kind)
+static bool is_small(const struct sampling *s, size_t region)
+{
+    return s->planner->map->regions[region].n_bytes < SMALL_REGION_BYTES;
+}
+
+/* A sample of n small regions of a dtype: of all of them, or of those of a kind. */
+static int sample_small(struct sampling *s, enum mth_dtype dtype, const struct kind *kind, size_t n)
 {
     const struct mth_region_map *map = s->planner->map;
-    size_t every = (kind->n_small + MAX_POOLED - 1) / MAX_POOLED, n_seen = 0;
+    size_t every = (n + MAX_POOLED - 1) / MAX_POOLED, n_seen = 0;
     int status = MTH_OK;
     begin(sample_bundle(s));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
-        uint64_t n_bytes = map->regions[i].n_bytes;
-        size_t n = n_bytes < POOLED_BYTES ? (size_t)n_bytes : POOLED_BYTES;
-        if (n_bytes < SMALL_REGION_BYTES && kind_of(s, i) == kind && n_seen++ % every == 0 &&
-            n <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
-            status = add(s, i, 0, n);
+        if (map->regions[i].dtype != dtype || !is_small(s, i) || (kind && kind_of(s, i) != kind) ||
+            n_seen++ % every != 0)
+            continue;
+        size_t n_bytes = (size_t)mth_u64_min(map->regions[i].n_bytes, POOLED_BYTES);
+        if (n_bytes <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
+            status = add(s, i, 0, n_bytes);
     }
-    return status ? status : choose(s, kind, &kind->choice);
+    return status;
+}
+
+/* All small regions of a dtype: what is best for them without the base is asked once, as if there were none. */
+static int choose_for_small(struct sampling *s, enum mth_dtype dtype)
+{
+    struct kind *kinds = s->kinds[dtype];
+    uint8_t alone = MTH_NO_FALLBACK;
+    size_t n = 0;
+    int status = MTH_OK;
+    const struct kind *chooses = NULL;
+    for (size_t k = 0; k < N_NEARNESSES; k++) {
+        n += kinds[k].n_small;
+        chooses = kinds[k].n_candidates > 1 && kinds[k].n_small ? &kinds[k] : chooses;
+    }
+    if (!chooses)
+        return MTH_OK;
+    status = sample_small(s, dtype, NULL, n);
+    if (!status)
+        status = choose_alone(s, chooses, &alone);
+    for (size_t k = 0; !status && k < N_NEARNESSES; k++) {
+        kinds[k].choice = (struct choice){(uint8_t)kinds[k].candidates[0], MTH_NO_FALLBACK};
+        if (kinds[k].n_small == 0 || kinds[k].n_candidates < 2)
+            continue;
+        if (alone != MTH_NO_FALLBACK)
+            kinds[k].choice.spec = alone;
+        if (k == UNMATCHED && alone != MTH_NO_FALLBACK)
+            continue;
+        status = sample_small(s, dtype, &kinds[k], kinds[k].n_small);
+        if (!status)
+            status = k == UNMATCHED ? choose_alone(s, &kinds[k], &kinds[k].choice.spec)
+                                    : choose_with_base(s, &kinds[k], alone, &kinds[k].choice);
+    }
+    return status;
+}
+
+/* Whether some elements in the middle of a small region have the same upper byte in the base, half of them at least. */
+static int find_nearness(struct sampling *s, size_t index, uint8_t *nearness)
+{
+    const struct mth_region *region = &s->planner->map->regions[index];
+    struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
+    size_t width = mth_dtype_lane_bytes(region->dtype), n_same = 0,
+           n_bytes = (size_t)mth_u64_min(region->n_bytes, NEARNESS_BYTES) / width * width;
+    struct mth_bytes reference;
+    *nearness = NEAR;
+    if (n_bytes == 0)
+        return MTH_OK;
+    begin(sample_bundle(s));
+    int status = add(s, index, (region->n_bytes - n_bytes) / 2 / width * width, n_bytes);
+    if (!status)
+        status =
+            mth_base_reader_gather(s->encoder->base, sample_bundle(s), &sample_bundle(s)->chunks[0],
+                                   &worker->reference[0], &worker->reference_capacity[0], &reference, s->err);
+    const uint8_t *bytes = s->encoder->coder->bundle_workers[0].lanes[0].bytes;
+    for (size_t i = width - 1; !status && i < n_bytes; i += width)
+        n_same += bytes[i] == reference.data[i];
+    if (n_same * 2 * width < n_bytes)
+        *nearness = FAR;
+    return status;
 }
 
 static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbacks)
@@ -239,23 +358,23 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
     const struct mth_region_map *map = s->planner->map;
     int status = MTH_OK;
     for (size_t i = 0; !status && i < map->n_regions; i++) {
+        s->nearness[i] = is_matched(s, i) ? NEAR : UNMATCHED;
+        if (is_matched(s, i) && is_small(s, i))
+            status = find_nearness(s, i, &s->nearness[i]);
         struct kind *kind = kind_of(s, i);
         struct choice choice = {(uint8_t)kind->candidates[0], MTH_NO_FALLBACK};
-        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES)
+        if (is_small(s, i))
             kind->n_small++;
-        else if (kind->n_candidates > 1)
+        else if (!status && kind->n_candidates > 1)
             status = choose_for_region(s, kind, i, &choice);
         choices[i] = choice.spec;
         fallbacks[i] = choice.fallback;
     }
-    for (size_t k = 0; !status && k < MTH_N_DTYPES * 2; k++) {
-        struct kind *kind = &s->kinds[k / 2][k % 2];
-        if (kind->n_small)
-            status = choose_for_small(s, kind);
-    }
+    for (size_t d = 0; !status && d < MTH_N_DTYPES; d++)
+        status = choose_for_small(s, (enum mth_dtype)d);
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct kind *kind = kind_of(s, i);
-        if (kind->n_candidates > 1 && map->regions[i].n_bytes < SMALL_REGION_BYTES) {
+        if (kind->n_candidates > 1 && is_small(s, i)) {
             choices[i] = kind->choice.spec;
             fallbacks[i] = kind->choice.fallback;
         }
@@ -269,7 +388,9 @@ int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_b
 {
     struct mth_error inner = {0};
     struct sampling s = {.encoder = encoder, .planner = planner, .input = input, .err = &inner};
-    int status = sample_regions(&s, choices, fallbacks);
+    s.nearness = mth_memory_calloc(encoder->coder->memory, planner->map->n_regions, 1);
+    int status = s.nearness ? sample_regions(&s, choices, fallbacks) : MTH_ERR_NO_MEMORY;
+    mth_memory_free(encoder->coder->memory, s.nearness);
     if (!status)
         return MTH_OK;
     return inner.status ? mth_error_set(err, inner.status, "%s", inner.text)

@@ -49,6 +49,17 @@ static uint32_t kind_of(const struct mth_relations *relations, const struct mth_
     return relations->n_kinds;
 }
 
+bool mth_family_refers(const struct mth_related *members, size_t n)
+{
+    bool refers = false;
+    for (size_t i = 0; i < n; i++) {
+        refers |= members[i].n_inputs == 0 && members[i].settings[0];
+        for (size_t k = 0; k < members[i].n_inputs; k++)
+            refers |= members[i].inputs[k].source == MTH_FROM_BASE;
+    }
+    return refers;
+}
+
 /* The next family of a layout. */
 static int add(struct mth_relations *relations, const struct mth_region_map *map,
                const struct mth_related *members, size_t n, size_t chunk_bytes)
@@ -118,7 +129,9 @@ int mth_relations_settle(struct mth_relations *relations, const struct mth_famil
             member->settings[0] = has_reference;
         }
         if (family->n > 1)
-            status = add(relations, map, family->members, family->n, planner->chunk_bytes);
+            status = add(relations, map, family->members, family->n,
+                         mth_family_refers(family->members, family->n) ? planner->chunk_bytes
+                                                                       : planner->alone_bytes);
     }
     return status ? status : mth_layout_finish(&relations->layout, map->n_bytes);
 }

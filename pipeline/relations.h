@@ -93,6 +93,9 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                               const struct mth_base_use *use, const struct mth_base_reader *base,
                               const uint32_t *references, struct mth_replay *replay, struct mth_error *err);
 
+/* Does any member of a settled family look at the base? */
+bool mth_family_refers(const struct mth_related *members, size_t n);
+
 /* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
  * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */
 int mth_relations_settle(struct mth_relations *relations, const struct mth_families *families,

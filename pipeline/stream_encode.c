@@ -1,4 +1,5 @@
 /* Compressing a file in order: threads read and code bundles, and hand them over in turn; see stream.h. */
+#include "pipeline/base_match.h"
 #include "pipeline/memory_need.h"
 #include "pipeline/stream_turns.h"
 
@@ -12,11 +13,10 @@ struct encode_run {
     const struct mth_stream_encode_job *job;
     struct mth_bundle_encoder encoder;
     struct mth_bundle_planner planner;
-    struct mth_base_use use;
-    struct mth_base_reader base;
-    uint32_t *references;
-    uint32_t *row_elems; /* for each region */
-    uint8_t *choices;    /* for each region; behind them, its fallbacks */
+    struct mth_base_match match;
+    const struct mth_region_map *map; /* to plan with */
+    uint32_t *row_elems;              /* for each region */
+    uint8_t *choices;                 /* for each region; behind them, its fallbacks */
     struct mth_relations relations;
     struct mth_container_front front, plan_front; /* for verifying */
     struct mth_block_writer writer;
@@ -118,15 +118,12 @@ static void work(void *arg, size_t worker_index)
 
 static int prepare_base(struct encode_run *run, struct mth_error *err)
 {
-    struct mth_memory *memory = run->encoder.coder->memory;
-    size_t n_regions = run->job->map->n_regions;
-    run->references = mth_memory_alloc(memory, n_regions * sizeof *run->references);
-    if (!run->references)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the references");
-    int status = mth_base_reader_match(&run->planner, run->job->base, memory, run->references, &run->use,
-                                       &run->base, err);
-    run->planner.references = run->references;
-    run->encoder.base = &run->base;
+    int status = mth_base_match(&run->planner, run->job->input, run->job->base, run->encoder.coder->memory,
+                                &run->match, err);
+    run->map = run->planner.map;
+    run->planner.references = run->match.references;
+    run->encoder.base = &run->match.reader;
+    run->front.has_base = run->match.use.n_references > 0;
     return status;
 }
 
@@ -137,16 +134,16 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     const struct mth_stream_encode_job *job = run->job;
     bool rows = mth_pipeline_wants_rows(job->pipeline);
     if (rows)
-        run->planner.row_elems = run->row_elems = mth_region_rows(job->map, memory);
+        run->planner.row_elems = run->row_elems = mth_region_rows(run->map, memory);
     if (job->pipeline->next)
-        run->choices = mth_memory_alloc(memory, 2 * job->map->n_regions);
+        run->choices = mth_memory_alloc(memory, 2 * run->map->n_regions);
     if ((rows && !run->row_elems) || (job->pipeline->next && !run->choices))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
     int status = run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices,
-                                                run->choices + job->map->n_regions, err)
+                                                run->choices + run->map->n_regions, err)
                               : MTH_OK;
     run->planner.choices = run->choices;
-    run->planner.fallbacks = run->choices ? run->choices + job->map->n_regions : NULL;
+    run->planner.fallbacks = run->choices ? run->choices + run->map->n_regions : NULL;
     return status;
 }
 
@@ -177,6 +174,27 @@ static int take_moments(struct encode_run *run, const struct mth_replay *replay,
     return status;
 }
 
+/* Only what has a counterpart of its own dtype is one of a step. */
+static int find_replays(struct encode_run *run, struct mth_families *families, struct mth_replay *replay,
+                        struct mth_error *err)
+{
+    const struct mth_base_match *match = &run->match;
+    struct mth_memory *memory = run->encoder.coder->memory;
+    uint32_t *references = mth_memory_alloc(memory, run->map->n_regions * sizeof *references);
+    if (!references)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
+    for (size_t i = 0; i < run->map->n_regions; i++) {
+        uint32_t reference = match->references[i];
+        bool is_plain = reference != MTH_NO_REFERENCE &&
+                        (enum mth_dtype)match->reader.dtypes[reference] == run->map->regions[i].dtype;
+        references[i] = is_plain ? reference : MTH_NO_REFERENCE;
+    }
+    int status = mth_families_find_replays(families, run->job->input, &match->use, &match->reader, references,
+                                           replay, err);
+    mth_memory_free(memory, references);
+    return status;
+}
+
 /* Which tensors are predicted from which. */
 static int prepare_relations(struct encode_run *run, struct mth_error *err)
 {
@@ -185,13 +203,12 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     struct mth_families families;
     if (!job->pipeline->relates)
         return MTH_OK;
-    if (mth_families_init(&families, job->map, memory))
+    if (mth_families_init(&families, run->map, memory))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
     struct mth_replay replay = {0};
     int status = mth_families_find_copies(&families, job->input, err);
-    if (!status && run->use.n_references)
-        status = mth_families_find_replays(&families, job->input, &run->use, &run->base, run->references,
-                                           &replay, err);
+    if (!status && run->match.use.n_references)
+        status = find_replays(run, &families, &replay, err);
     if (!status)
         status = take_moments(run, &replay, err);
     if (!status) {
@@ -208,12 +225,29 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* References that the plan has no use for are not written; that there is a base is. */
+static int prune_references(struct encode_run *run)
+{
+    struct mth_memory *memory = run->encoder.coder->memory;
+    size_t n_regions = run->map->n_regions;
+    bool *needed = mth_memory_calloc(memory, n_regions, sizeof *needed);
+    if (!needed)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n_regions; i++)
+        mth_bundle_planner_spec(&run->planner, i, &needed[i]);
+    for (size_t i = 0; run->planner.relations && i < run->relations.layout.n_members; i++)
+        needed[run->relations.members[i].region] = true;
+    mth_base_match_prune(&run->match, needed, n_regions);
+    mth_memory_free(memory, needed);
+    return MTH_OK;
+}
+
 /* Which specs the bundles will use. */
 static void number_specs(struct encode_run *run)
 {
     uint32_t n = 0;
     bool used[MTH_N_PLAN_SPECS] = {false}, has_reference;
-    for (size_t i = 0; i < run->job->map->n_regions; i++) {
+    for (size_t i = 0; i < run->map->n_regions; i++) {
         used[mth_bundle_planner_spec(&run->planner, i, &has_reference)] = true;
         if (run->planner.fallbacks && run->planner.fallbacks[i] != MTH_NO_FALLBACK)
             used[run->planner.fallbacks[i]] = true;
@@ -222,8 +256,7 @@ static void number_specs(struct encode_run *run)
         const struct mth_related *member = &run->relations.members[i];
         if (member->n_inputs) {
             used[member->spec] = true;
-            used[mth_bundle_planner_alone(&run->planner, run->job->map->regions[member->region].dtype)] =
-                true;
+            used[mth_bundle_planner_alone(&run->planner, run->map->regions[member->region].dtype)] = true;
         }
     }
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
@@ -234,15 +267,17 @@ static void number_specs(struct encode_run *run)
 static int prepare_verifying(struct encode_run *run)
 {
     struct mth_memory *memory = run->encoder.coder->memory;
-    const struct mth_region_map *base = run->use.map;
-    struct mth_reference *references = mth_memory_calloc(memory, run->use.n_references, sizeof *references);
+    const struct mth_base_use *use = &run->match.use;
+    struct mth_reference *references = mth_memory_calloc(memory, use->n_references, sizeof *references);
     if (!references)
         return MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; i < run->use.n_references; i++)
-        references[i].n_bytes = base->regions[base->tensors[run->use.tensors[i]].region].n_bytes;
+    for (size_t i = 0; i < use->n_references; i++) {
+        const struct mth_region *region = &use->map->regions[use->map->tensors[use->tensors[i]].region];
+        references[i].n_bytes = region->n_bytes;
+        references[i].dtype = (uint32_t)region->dtype;
+    }
     run->front.references = references;
-    run->front.n_references = run->use.n_references;
-    run->front.has_base = run->use.n_references > 0;
+    run->front.n_references = use->n_references;
     run->plan_front = run->front;
     run->plan_front.n_specs = MTH_N_PLAN_SPECS;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++) {
@@ -290,7 +325,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = check_memory(run, pipelines, err);
     if (status)
         return status;
-    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes);
+    run->encoder.alone_bytes = mth_coder_chunk_bytes(coder, job->pipeline, false);
+    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes,
+                            mth_size_min(run->encoder.alone_bytes, coder->chunk_bytes));
     /* A base that no stage looks at is not part of the container. */
     if (job->base && mth_pipeline_wants_reference(job->pipeline))
         status = prepare_base(run, err);
@@ -305,7 +342,9 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = prepare_relations(run, err);
     if (status)
         return status;
-    status = mth_index_init(&run->index, coder->memory);
+    status = run->match.references ? prune_references(run) : MTH_OK;
+    if (!status)
+        status = mth_index_init(&run->index, coder->memory);
     if (!status)
         number_specs(run);
     if (!status && job->verify)
@@ -326,8 +365,8 @@ static int write_front(struct encode_run *run, struct mth_error *err)
     run->writer.offset += sizeof head;
     if (!status)
         status = mth_front_write_specs(&run->writer, coder, run->encoder.specs, &run->encoder.numbers, err);
-    if (!status && run->use.n_references)
-        status = mth_front_write_base(&run->writer, coder->memory, &run->use, err);
+    if (!status && run->front.has_base)
+        status = mth_front_write_base(&run->writer, coder->memory, &run->match.use, err);
     if (!status)
         status = mth_front_write_layout(&run->writer, &run->relations.layout, &run->index, err);
     run->index.front_end = run->writer.offset;
@@ -407,6 +446,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "'%.200s' codes against a base, and none was given",
                              mth_pipeline_text(job->pipeline));
     struct encode_run run = {.job = job,
+                             .map = job->map,
                              .encoder = {.coder = coder},
                              .writer = {.sink = job->sink},
                              .index = {.memory = coder->memory},
@@ -424,15 +464,14 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     }
     if (!status)
         status = write_end(&run, err);
+    run.stats.paired = run.match.paired;
     if (!status && stats)
         *stats = run.stats;
-    mth_memory_free(coder->memory, run.references);
+    mth_base_match_free(&run.match, coder->memory);
     mth_memory_free(coder->memory, run.row_elems);
     mth_memory_free(coder->memory, run.choices);
-    mth_memory_free(coder->memory, run.use.tensors);
     mth_memory_free(coder->memory, run.front.references);
     mth_relations_free(&run.relations);
-    mth_base_reader_free(&run.base);
     mth_index_free(&run.index);
     return status;
 }

@@ -165,7 +165,7 @@ static void a_base_of_another_model_is_refused(void **state)
     static uint8_t dst[1 << 18];
     size_t n_bytes;
     made_add_tensor(input, "a", MTH_DTYPE_BF16, 100);
-    made_add_tensor(stranger, "a", MTH_DTYPE_BF16, 101);
+    made_add_tensor(stranger, "b", MTH_DTYPE_BF16, 101);
     made_fill(input);
     made_fill(stranger);
     assert_int_equal(mth_pipeline_parse("seed", true, &pipeline, &err), 0);

@@ -61,6 +61,14 @@ for spec in ulp-rans fast balanced max; do
 done
 judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"
 
+# Tensors that are others, or otherwise, than in the base; and the other way round.
+chunks='16KiB 1MiB'
+for kind in renamed reshaped grown shrunk F32 F16; do
+    python3 tests/decoder/make_variant.py $kind "$dir/101" "$dir/variant"
+    judge "${kind}_tensors_decode" decodes balanced "$dir/variant" "$dir/100"
+    judge "tensors_that_were_${kind}_decode" decodes balanced "$dir/100" "$dir/variant"
+done
+
 # Training states a step apart: moments, predictions and copies; and one alone.
 for kind in bf16 fp32; do
     states=tests/fixtures/states/adamw-$kind

@@ -231,11 +231,110 @@ static void against_a_base_a_new_tensor_is_coded_as_if_alone(void **state)
     mth_memory_destroy(memory);
 }
 
+/* Tensors of several dtypes and sizes, each of a scale of its own, so that chunks pay for what they pool. */
+enum { N_MADE_KINDS = 5, N_MADE_TENSORS = 21 };
+static struct made *scaled_checkpoint(int kind)
+{
+    static const enum mth_dtype dtypes[N_MADE_KINDS][3] = {
+        {MTH_DTYPE_BF16, MTH_DTYPE_BF16, MTH_DTYPE_BF16},  {MTH_DTYPE_F32, MTH_DTYPE_F32, MTH_DTYPE_F32},
+        {MTH_DTYPE_F16, MTH_DTYPE_F8_E4M3, MTH_DTYPE_F16}, {MTH_DTYPE_I64, MTH_DTYPE_U8, MTH_DTYPE_I32},
+        {MTH_DTYPE_BF16, MTH_DTYPE_F32, MTH_DTYPE_U8},
+    };
+    static const size_t sizes[] = {LARGE + 3000, 5000, LARGE / 2, 1000, 60000, 300, 70000};
+    struct made *made = made_begin();
+    char name[32];
+    made_add_tensor(made, "", MTH_DTYPE_OPAQUE, 100);
+    for (size_t i = 0; i < N_MADE_TENSORS; i++) {
+        enum mth_dtype dtype = dtypes[kind][i % 3];
+        snprintf(name, sizeof name, "t.%zu", i);
+        made_add_tensor(made, name, dtype, sizes[i % 7] / mth_dtype_lane_bytes(dtype));
+    }
+    made_fill(made);
+    for (size_t i = 0; i < N_MADE_TENSORS; i++) {
+        const struct mth_region *region = &made->map.regions[made->map.tensors[i].region];
+        size_t width = mth_dtype_lane_bytes(region->dtype);
+        for (uint64_t b = width - 1; b < region->n_bytes; b += width)
+            made->data[region->offset + b] = (uint8_t)(made->data[region->offset + b] + i);
+    }
+    return made;
+}
+
+static const char *const pair_presets[] = {"balanced", "max", "fast"};
+
+/* What a base adds that is no use: its block, and nothing else. */
+enum { USELESS_BASE_BYTES = 100 };
+
+static void against_a_base_of_no_use_nothing_is_lost(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    for (int kind = 0; kind < N_MADE_KINDS; kind++) {
+        struct made *base = scaled_checkpoint(kind), *input = scaled_checkpoint(kind);
+        for (size_t p = 0; p < sizeof pair_presets / sizeof pair_presets[0]; p++) {
+            size_t alone = encoded_bytes(coder, pair_presets[p], input, NULL);
+            size_t paired = encoded_bytes(coder, pair_presets[p], input, base);
+            if (paired > alone + alone / 1000 + USELESS_BASE_BYTES)
+                fail_msg("%s, kind %d: %zu bytes alone, %zu against the base", pair_presets[p], kind, alone,
+                         paired);
+        }
+        made_free(base);
+        made_free(input);
+    }
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+/* A checkpoint of every other tensor. */
+static struct made *odd_tensors(const struct made *of)
+{
+    struct made *made = made_begin();
+    made_add_tensor(made, "", MTH_DTYPE_OPAQUE, 100);
+    for (size_t i = 1; i < of->map.n_tensors; i += 2)
+        made_add_tensor(made, mth_tensor_name(&of->map, &of->map.tensors[i]), of->map.tensors[i].dtype,
+                        mth_tensor_shape(&of->map, &of->map.tensors[i])[0]);
+    made_fill(made);
+    memcpy(made->data, of->data, 100);
+    for (size_t i = 0; i < made->map.n_tensors; i++)
+        memcpy(tensor_data(made, i), tensor_data((struct made *)(uintptr_t)of, 2 * i + 1),
+               (size_t)made->map.regions[made->map.tensors[i].region].n_bytes);
+    return made;
+}
+
+static void against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_alone(void **state)
+{
+    (void)state;
+    enum { SAME_TENSOR_BYTES = 60 }; /* entries of what is the same */
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    for (int kind = 0; kind < N_MADE_KINDS; kind++) {
+        struct made *base = scaled_checkpoint(kind), *input = scaled_checkpoint(kind);
+        for (size_t i = 0; i < N_MADE_TENSORS; i += 2)
+            memcpy(tensor_data(input, i), tensor_data(base, i),
+                   (size_t)base->map.regions[base->map.tensors[i].region].n_bytes);
+        struct made *others = odd_tensors(input);
+        for (size_t p = 0; p < sizeof pair_presets / sizeof pair_presets[0]; p++) {
+            size_t alone = encoded_bytes(coder, pair_presets[p], others, NULL);
+            size_t paired = encoded_bytes(coder, pair_presets[p], input, base);
+            if (paired > alone + alone / 1000 + USELESS_BASE_BYTES + N_MADE_TENSORS * SAME_TENSOR_BYTES)
+                fail_msg("%s, kind %d: %zu bytes of what is another, alone; %zu against the base",
+                         pair_presets[p], kind, alone, paired);
+        }
+        made_free(base);
+        made_free(input);
+        made_free(others);
+    }
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_a_base_a_chunk_is_a_difference_or_itself),
         cmocka_unit_test(against_a_base_a_new_tensor_is_coded_as_if_alone),
+        cmocka_unit_test(against_a_base_of_no_use_nothing_is_lost),
+        cmocka_unit_test(against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_alone),
         cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
         cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
         cmocka_unit_test(choices_do_not_depend_on_threads_or_on_what_was_coded_before),

@@ -436,9 +436,9 @@ class Container:
             require(name and 0 not in name, "a name that is none")
             dtype, size = cursor.varint(), cursor.varint()
             require(dtype in DTYPES, "an unknown dtype")
-            offset = (sum(self.references[-1]) if self.references else 0) + cursor.zigzag()
+            offset = (sum(self.references[-1][:2]) if self.references else 0) + cursor.zigzag()
             require(0 <= offset and offset + size <= self.base_bytes, "a reference outside the base")
-            self.references.append((offset, size))
+            self.references.append((offset, size, dtype))
         cursor.end("a page of references")
 
     def read_bundles(self):
@@ -531,7 +531,7 @@ class Container:
             reference = predictor(inputs) if predictor else inputs
         elif plan.varint_of((1,) if mode == 2 else (0, 1)):
             require(plan.varint() == 1, "a source that is unknown here")
-            reference = self.read_reference(segments, plan)
+            reference = self.read_reference(segments, plan, dtype)
         if mode in (2, 6):
             return reference
         spec = plan.varint()
@@ -560,22 +560,30 @@ class Container:
         for _ in range(n_inputs):
             if plan.varint_of((0, 1)):
                 require(n_input == n, "an input of another width")
-                inputs.append(self.read_reference(segments, plan))
+                inputs.append(self.read_reference(segments, plan, None))
             else:
                 chunk = plan.varint()
                 require(chunk < len(self.chunks) and len(self.chunks[chunk]) == n_input, "an input that is not there")
                 inputs.append(self.chunks[chunk])
         return (lambda values: predict.predict(number, settings, values)) if number else None, inputs
 
-    def read_reference(self, segments, plan):
+    def read_reference(self, segments, plan, dtype):
+        """dtype: what elements are taken as; None: as they are."""
         digest, number, out = plan.fixed(8), 0, b""
         for _, size in segments:
             number += plan.zigzag()
             offset = plan.varint()
             require(0 <= number < len(self.references), "a reference that is not there")
-            begin, n_bytes = self.references[number]
-            require(offset + size <= n_bytes, "a segment leaves its reference")
-            out += self.base[begin + offset:begin + offset + size]
+            begin, n_bytes, of = self.references[number]
+            width = of_width = 1
+            if dtype is not None and of != dtype:
+                require(of in predict.FLOATS and dtype in predict.FLOATS, "a reference of another dtype")
+                width, of_width = Type(dtype).bits // 8, Type(of).bits // 8
+            require(offset % width == size % width == 0, "a part of an element")
+            require((offset + size) // width * of_width <= n_bytes, "a segment leaves its reference")
+            at = begin + offset // width * of_width
+            data = self.base[at:at + size // width * of_width]
+            out += predict.convert(of, dtype, data) if width > 1 or of_width > 1 else data
             number += 1
         require(xxh3_64(out) == digest, "not the base")
         return out

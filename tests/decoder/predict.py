@@ -61,6 +61,24 @@ def f16(x):
         return sign | 0x7c00
 
 
+def f16_value(x):
+    """Of an f16 as fp32."""
+    sign, rest = x >> 15 << 31, x & 0x7fff
+    if rest >= 0x7c00:
+        return sign | 0x7f800000 | (rest & 0x3ff) << 13
+    return sign | le(struct.pack("<f", struct.unpack("<e", rest.to_bytes(2, "little"))[0]))
+
+
+# By the numbers of their dtypes: bytes, to fp32, from fp32.
+FLOATS = {10: (2, lambda x: x << 16, bf16), 11: (2, f16_value, f16), 12: (4, lambda x: x, lambda x: x)}
+
+
+def convert(of, to, data):
+    of_width, widen, _ = FLOATS[of]
+    width, _, narrow = FLOATS[to]
+    return b"".join(narrow(widen(le(data[i:i + of_width]))).to_bytes(width, "little") for i in range(0, len(data), of_width))
+
+
 def moment(m0, gradient, weight):
     return fma(weight, rounded(gradient - m0), m0)
 

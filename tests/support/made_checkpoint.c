@@ -19,12 +19,22 @@ uint32_t made_random32(void)
 
 void made_add_tensor(struct made *made, const char *name, enum mth_dtype dtype, uint64_t n_elems)
 {
+    made_add_shaped(made, name, dtype, &n_elems, 1);
+}
+
+void made_add_shaped(struct made *made, const char *name, enum mth_dtype dtype, const uint64_t *shape,
+                     size_t n_dims)
+{
+    uint64_t n_elems = 1;
+    for (size_t i = 0; i < n_dims; i++)
+        n_elems *= shape[i];
     uint64_t n_bytes = n_elems * mth_dtype_info(dtype)->bits / 8;
     struct mth_tensor tensor = {.n_elems = n_elems, .dtype = (uint8_t)dtype};
     assert_int_equal(mth_region_map_add_region(&made->map, made->map.n_bytes, n_bytes, dtype, &tensor.region),
                      0);
     if (dtype != MTH_DTYPE_OPAQUE)
-        assert_int_equal(mth_region_map_add_tensor(&made->map, name, strlen(name), &n_elems, 1, &tensor), 0);
+        assert_int_equal(mth_region_map_add_tensor(&made->map, name, strlen(name), shape, n_dims, &tensor),
+                         0);
     made->map.n_bytes += n_bytes;
 }
 

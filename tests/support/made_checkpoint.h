@@ -17,6 +17,9 @@ uint32_t made_random32(void);
 /* Begin; add tensors (MTH_DTYPE_OPAQUE: bytes that are none); fill with bytes like those of weights. */
 struct made *made_begin(void);
 void made_add_tensor(struct made *made, const char *name, enum mth_dtype dtype, uint64_t n_elems);
+/* The same of a shape of its own. */
+void made_add_shaped(struct made *made, const char *name, enum mth_dtype dtype, const uint64_t *shape,
+                     size_t n_dims);
 void made_fill(struct made *made);
 void made_free(struct made *made);
 

@@ -26,6 +26,31 @@ MTH_ALWAYS_INLINE uint16_t mth_bf16_nearest(uint32_t x)
     return (uint16_t)((x & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
 }
 
+/* To nearest, ties to even; what is too large becomes infinite, a NaN quiet. */
+static inline uint16_t mth_f16_nearest(uint32_t x)
+{
+    enum { INFINITE = 0x7c00, QUIET = 0x7e00, F16_BIAS = 15, F32_BIAS = 127, CUT = 13 };
+    uint16_t sign = (uint16_t)(x >> 16 & 0x8000);
+    uint32_t magnitude = x & 0x7fffffff, exponent = magnitude >> 23, dropped = CUT;
+    if (magnitude > 0x7f800000)
+        return sign | QUIET;
+    if (exponent >= F32_BIAS + F16_BIAS + 1)
+        return sign | INFINITE;
+    uint32_t significand = (magnitude & 0x7fffff) | 0x800000, result = 0;
+    if (exponent <= F32_BIAS - F16_BIAS) {
+        /* A denormal: the leading one is a bit like the others. */
+        dropped += F32_BIAS - F16_BIAS + 1 - exponent;
+        if (dropped > 25)
+            return sign;
+    } else {
+        result = (exponent - (F32_BIAS - F16_BIAS) - 1) << 10;
+    }
+    result += significand >> dropped;
+    uint32_t half = (uint32_t)1 << (dropped - 1), rest = significand & (half + half - 1);
+    result += rest > half || (rest == half && (result & 1));
+    return (uint16_t)(sign | result);
+}
+
 /*
  * a * b + c, rounded once, without the instruction for it. In double the product is exact. The sum is rounded to odd: where
  * something was lost, its last bit is set, so that no tie is seen where there is none when it is rounded to fp32, which

@@ -1,0 +1,171 @@
+/* Pairing a checkpoint with its base; see base_match.h. */
+#include "pipeline/base_match.h"
+
+#include "formats/region_align.h"
+#include "formats/region_split.h"
+#include "transforms/predictors/float_convert.h"
+
+#include <string.h>
+
+/* A counterpart is of use if the plan can refer to it: elements of the same dtype, or of one that is converted. */
+static bool is_usable(const struct mth_region_map *base, const struct mth_region *region,
+                      const struct mth_alignment *alignment)
+{
+    enum mth_dtype of = base->regions[base->tensors[alignment->base_tensor].region].dtype;
+    return alignment->kind == MTH_ALIGNED_CONVERTED ? mth_float_converts(of, region->dtype)
+                                                    : of == region->dtype;
+}
+
+static void count(struct mth_paired *paired, enum mth_alignment_kind kind)
+{
+    uint64_t *const counts[MTH_N_ALIGNED_KINDS] = {
+        [MTH_ALIGNED_NOT] = &paired->n_new,         [MTH_ALIGNED_SAME] = &paired->n_same,
+        [MTH_ALIGNED_RENAMED] = &paired->n_renamed, [MTH_ALIGNED_RESHAPED] = &paired->n_reshaped,
+        [MTH_ALIGNED_RESIZED] = &paired->n_resized, [MTH_ALIGNED_CONVERTED] = &paired->n_converted,
+    };
+    ++*counts[kind];
+}
+
+/* Cuts regions of which only the front has a counterpart. */
+static int split(struct mth_bundle_planner *planner, const struct mth_alignment *alignments,
+                 struct mth_base_match *match, uint64_t *n_front, uint32_t *first)
+{
+    const struct mth_region_map *map = planner->map;
+    bool splits = false;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        uint64_t n_bytes = alignments[i].n_elems * mth_dtype_lane_bytes(region->dtype);
+        bool is_cut = alignments[i].kind != MTH_ALIGNED_NOT && n_bytes < region->n_bytes;
+        n_front[i] = is_cut ? n_bytes : 0;
+        splits |= is_cut;
+        first[i] = (uint32_t)i;
+    }
+    int status = splits ? mth_region_split(map, n_front, &match->split, first) : MTH_OK;
+    if (!status && splits)
+        planner->map = &match->split;
+    return status;
+}
+
+static void note_references(struct mth_bundle_planner *planner, const struct mth_region_map *map,
+                            const struct mth_region_map *base, const struct mth_alignment *alignments,
+                            const uint32_t *first, struct mth_base_match *match)
+{
+    bool may_refer[MTH_N_DTYPES]; /* asked once a dtype, not once a tensor */
+    struct mth_base_use *use = &match->use;
+    for (size_t i = 0; i < MTH_N_DTYPES; i++)
+        may_refer[i] = mth_bundle_planner_may_refer(planner, (enum mth_dtype)i);
+    for (size_t i = 0; i < planner->map->n_regions; i++)
+        match->references[i] = MTH_NO_REFERENCE;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        if (alignments[i].kind == MTH_ALIGNED_NOT || !may_refer[map->regions[i].dtype])
+            continue;
+        const struct mth_region *of = &base->regions[base->tensors[alignments[i].base_tensor].region];
+        match->references[first[i]] = (uint32_t)use->n_references;
+        use->tensors[use->n_references] = alignments[i].base_tensor;
+        match->reader.dtypes[use->n_references] = (uint8_t)of->dtype;
+        match->reader.offsets[use->n_references++] = of->offset;
+    }
+    match->reader.n_references = use->n_references;
+}
+
+static int pair(const struct mth_source *input, const struct mth_region_map *map,
+                const struct mth_stream_base *base, struct mth_alignment *alignments,
+                struct mth_paired *paired, struct mth_error *err)
+{
+    int status = mth_region_align(map, input, base->map, base->source, mth_float_converts, alignments, err);
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        if (alignments[i].kind != MTH_ALIGNED_NOT && !is_usable(base->map, &map->regions[i], &alignments[i]))
+            alignments[i].kind = MTH_ALIGNED_NOT;
+        if (map->regions[i].dtype != MTH_DTYPE_OPAQUE)
+            count(paired, alignments[i].kind);
+    }
+    return status;
+}
+
+/* The reason, where reading did not give one. */
+static int blame(int status, const struct mth_error *inner, struct mth_error *err)
+{
+    return inner->status ? mth_error_set(err, inner->status, "%s", inner->text)
+                         : mth_error_set(err, status, "pairing the tensors with the base failed: %s",
+                                         mth_status_text(status));
+}
+
+int mth_pair(const struct mth_source *input, const struct mth_region_map *map,
+             const struct mth_stream_base *base, struct mth_paired *paired, struct mth_error *err)
+{
+    struct mth_error inner = {0};
+    struct mth_alignment *alignments = mth_memory_calloc(map->memory, map->n_regions, sizeof *alignments);
+    *paired = (struct mth_paired){0};
+    int status = alignments ? pair(input, map, base, alignments, paired, &inner) : MTH_ERR_NO_MEMORY;
+    mth_memory_free(map->memory, alignments);
+    return status ? blame(status, &inner, err) : MTH_OK;
+}
+
+int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *input,
+                   const struct mth_stream_base *base, struct mth_memory *memory,
+                   struct mth_base_match *match, struct mth_error *err)
+{
+    const struct mth_region_map *map = planner->map;
+    size_t n = map->n_regions;
+    struct mth_error inner = {0};
+    struct mth_alignment *alignments = mth_memory_calloc(memory, n, sizeof *alignments);
+    uint64_t *n_front = mth_memory_alloc(memory, n * sizeof *n_front);
+    uint32_t *first = mth_memory_alloc(memory, n * sizeof *first);
+    match->reader = (struct mth_base_reader){.source = base->source, .memory = memory};
+    match->reader.offsets = mth_memory_alloc(memory, n * sizeof *match->reader.offsets);
+    match->reader.dtypes = mth_memory_alloc(memory, n);
+    match->use = (struct mth_base_use){
+        .map = base->map, .n_bytes = base->source->n_bytes, .has_digest = base->has_digest};
+    memcpy(match->use.digest.bytes, base->digest, sizeof match->use.digest.bytes);
+    match->use.tensors = mth_memory_alloc(memory, n * sizeof *match->use.tensors);
+    bool has_room =
+        alignments && n_front && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
+    int status = has_room && n < MTH_NO_REFERENCE ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
+    if (!status)
+        status = pair(input, map, base, alignments, &match->paired, &inner);
+    if (!status)
+        status = split(planner, alignments, match, n_front, first);
+    if (!status) {
+        match->references = mth_memory_alloc(memory, planner->map->n_regions * sizeof *match->references);
+        status = match->references ? MTH_OK : MTH_ERR_NO_MEMORY;
+    }
+    if (!status)
+        note_references(planner, map, base->map, alignments, first, match);
+    mth_memory_free(memory, alignments);
+    mth_memory_free(memory, n_front);
+    mth_memory_free(memory, first);
+    if (status)
+        return blame(status, &inner, err);
+    /* A base of another model is a mistake that must not pass as a checkpoint coded alone. */
+    if (mth_paired_of(&match->paired) == 0 && match->paired.n_new > 0)
+        return mth_error_set(
+            err, MTH_ERR_BASE,
+            "the base does not match: no tensor has a counterpart there, by its name or by its content");
+    return MTH_OK;
+}
+
+void mth_base_match_prune(struct mth_base_match *match, const bool *needed, size_t n_regions)
+{
+    size_t n = 0;
+    /* References are numbered in the order of regions. */
+    for (size_t i = 0; i < n_regions; i++) {
+        uint32_t old = match->references[i];
+        if (old == MTH_NO_REFERENCE)
+            continue;
+        match->references[i] = needed[i] ? (uint32_t)n : MTH_NO_REFERENCE;
+        if (!needed[i])
+            continue;
+        match->use.tensors[n] = match->use.tensors[old];
+        match->reader.dtypes[n] = match->reader.dtypes[old];
+        match->reader.offsets[n++] = match->reader.offsets[old];
+    }
+    match->use.n_references = match->reader.n_references = n;
+}
+
+void mth_base_match_free(struct mth_base_match *match, struct mth_memory *memory)
+{
+    mth_region_split_free(&match->split);
+    mth_memory_free(memory, match->references);
+    mth_memory_free(memory, match->use.tensors);
+    mth_base_reader_free(&match->reader);
+}
