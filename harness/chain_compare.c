@@ -3,6 +3,7 @@
 
 #include "harness/chain_code.h"
 #include "harness/clock.h"
+#include "harness/file_digest.h"
 #include "pipeline/chain.h"
 
 #include <errno.h>
@@ -45,6 +46,16 @@ static uint64_t manifest_bytes(const char *directory)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static void add_loss(struct mth_loss *sum, const struct mth_loss *loss)
+{
+    sum->is_lossy |= loss->is_lossy;
+    sum->n_elems += loss->n_elems;
+    sum->n_rows += loss->n_rows;
+    sum->sum_abs += loss->sum_abs;
+    sum->sum_l2 += loss->sum_l2;
+    sum->max_abs = loss->max_abs > sum->max_abs ? loss->max_abs : sum->max_abs;
+}
+
 static int add_all(const struct mth_chain_comparison *comparison, struct mth_chain_coder *coder,
                    struct mth_chain_cell *cell, struct mth_error *err)
 {
@@ -62,6 +73,7 @@ static int add_all(const struct mth_chain_comparison *comparison, struct mth_cha
         cell->raw_bytes += step->raw_bytes;
         cell->stored_bytes += step->stored_bytes;
         cell->n_full += !step->has_base;
+        add_loss(&cell->loss, &step->loss);
         cell->written_bytes += step->stored_bytes + manifest_bytes(coder->writer.directory);
         status = count_kept(chain, comparison->keep, &cell->kept_bytes, err);
         if (cell->kept_bytes > cell->kept_peak_bytes)
@@ -99,6 +111,18 @@ static int compare_bytes(const struct mth_source *restored, const char *path, st
     return status;
 }
 
+/* Is it what the chain says that the step restores to? */
+static int compare_digest(const struct mth_source *restored, const struct mth_chain_step *step,
+                          struct mth_error *err)
+{
+    struct mth_digest xxh3;
+    int status = mth_source_digest(restored, &xxh3, err);
+    if (!status && memcmp(xxh3.bytes, step->xxh3, sizeof step->xxh3) != 0)
+        status = mth_error_set(err, MTH_ERR_CHECKSUM, "%s: was not restored to what it was quantized to",
+                               step->name);
+    return status;
+}
+
 /* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
 static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
                        const char *directory, size_t index, const struct mth_chain_given *given, uint64_t *ns,
@@ -123,10 +147,27 @@ static int restore_one(const struct mth_chain_comparison *comparison, const stru
     *heap_bytes = mth_memory_peak(chain->memory) - before;
     if (!status)
         status = mth_scratch_source(&scratch, &restored, err);
-    if (!status)
+    if (!status && chain->steps[index].loss.is_lossy)
+        status = compare_digest(&restored, &chain->steps[index], err);
+    else if (!status)
         status = compare_bytes(&restored, comparison->files->items[index].path, err);
     mth_scratch_close(&scratch);
     return status;
+}
+
+/* What a lossy step restores to, at hand: its file is something else. */
+static int restore_lossy(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                         const char *directory, size_t index, struct mth_scratch *scratch,
+                         struct mth_source *restored, struct mth_error *err)
+{
+    struct mth_stream_config config = {.n_threads = comparison->n_threads, .memory = chain->memory};
+    struct mth_sink sink;
+    int status = mth_scratch_open(directory, chain->steps[index].name, scratch, err);
+    if (status)
+        return status;
+    mth_scratch_sink(scratch, &sink);
+    status = mth_chain_restore(chain, directory, index, NULL, directory, &sink, &config, NULL, NULL, err);
+    return status ? status : mth_scratch_source(scratch, restored, err);
 }
 
 /* The time of a step's own link, which begins with its base's original. */
@@ -135,16 +176,22 @@ static int time_link(const struct mth_chain_comparison *comparison, const struct
 {
     const struct mth_chain_step *step = &chain->steps[index];
     struct mth_source original;
+    struct mth_scratch scratch = {.fd = -1};
     struct mth_chain_given given;
     uint64_t heap_bytes;
     if (!step->has_base)
         return restore_one(comparison, chain, directory, index, NULL, ns, &heap_bytes, err);
     given = (struct mth_chain_given){.step = mth_chain_find(chain, step->base), .source = &original};
-    int status = mth_source_open(comparison->files->items[given.step].path, &original, err);
-    if (status)
-        return status;
-    status = restore_one(comparison, chain, directory, index, &given, ns, &heap_bytes, err);
-    mth_source_close(&original);
+    int status = chain->steps[given.step].loss.is_lossy
+                     ? restore_lossy(comparison, chain, directory, given.step, &scratch, &original, err)
+                     : mth_source_open(comparison->files->items[given.step].path, &original, err);
+    if (!status) {
+        status = restore_one(comparison, chain, directory, index, &given, ns, &heap_bytes, err);
+        if (scratch.fd < 0)
+            mth_source_close(&original);
+    }
+    if (scratch.fd >= 0)
+        mth_scratch_close(&scratch);
     return status;
 }
 
@@ -240,6 +287,7 @@ static int measure_in(const struct mth_chain_comparison *comparison, const char 
     const struct mth_stream_config config = {.n_threads = comparison->n_threads,
                                              .memory = memory,
                                              .verify = true,
+                                             .lossy = comparison->lossy,
                                              .progress = comparison->progress,
                                              .progress_arg = comparison->progress_arg};
     int status = mth_chain_coder_open(&coder, directory, true, cell->policy, cell->spec, &config, &cell->err);
