@@ -25,6 +25,13 @@ size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPE
         else if (alone && mth_pipeline_accepts(alone, type))
             out[n++] = MTH_PLAN_ALONE + i;
     }
+    /* What is lossy was asked for; a sample in which no row changed must not decide against it. */
+    for (size_t i = 0; i < n; i++) {
+        if (specs[out[i]]->is_lossy) {
+            out[0] = out[i];
+            n = 1;
+        }
+    }
     if (n == 0)
         out[n++] = mth_dtype_lane_bytes(dtype) > 1 ? MTH_PLAN_WIDE : MTH_PLAN_NARROW;
     return n;
