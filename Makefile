@@ -274,6 +274,10 @@ golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
 	MITHRIL=$(BUILD)/mithril scripts/golden_rows.sh tests/golden/sizes.jsonl
 
+# Writes golden containers that are missing; with ALL=1 those too that are there, which the frozen format does not allow.
+golden-containers: $(BUILD)/tests/test_golden_containers
+	@MTH_GOLDEN_WRITE=$(if $(ALL),all,1) $<
+
 # This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone (the golden ones where
 # nothing is said). The summary is Markdown.
 COMPARE_ARGS ?=
@@ -374,7 +378,7 @@ help:
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
 #| make results-chain    what the policies of chains cost on RUN=DIRECTORY: rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast")
-#| make golden           write the golden files of the tests anew
+#| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
 #| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
 #|                       OLD=ROWS: sizes against its rows (docs/compare.md)
 #| make compare-trials   real comparisons with itself and with a slower build, counted
@@ -388,7 +392,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif
