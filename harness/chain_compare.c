@@ -170,29 +170,36 @@ static int restore_lossy(const struct mth_chain_comparison *comparison, const st
     return status ? status : mth_scratch_source(scratch, restored, err);
 }
 
-/* The time of a step's own link, which begins with its base's original. */
-static int time_link(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                     const char *directory, size_t index, uint64_t *ns, struct mth_error *err)
+/* A step's base, at hand: its original, or what a lossy one restores to. Close it also where there is none. */
+struct base_at_hand {
+    struct mth_scratch scratch;
+    struct mth_source source;
+    struct mth_chain_given given;
+    bool is_there;
+};
+
+static int open_base(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                     const char *directory, size_t index, struct base_at_hand *base, struct mth_error *err)
 {
     const struct mth_chain_step *step = &chain->steps[index];
-    struct mth_source original;
-    struct mth_scratch scratch = {.fd = -1};
-    struct mth_chain_given given;
-    uint64_t heap_bytes;
+    *base = (struct base_at_hand){.scratch = {.fd = -1}};
     if (!step->has_base)
-        return restore_one(comparison, chain, directory, index, NULL, ns, &heap_bytes, err);
-    given = (struct mth_chain_given){.step = mth_chain_find(chain, step->base), .source = &original};
-    int status = chain->steps[given.step].loss.is_lossy
-                     ? restore_lossy(comparison, chain, directory, given.step, &scratch, &original, err)
-                     : mth_source_open(comparison->files->items[given.step].path, &original, err);
-    if (!status) {
-        status = restore_one(comparison, chain, directory, index, &given, ns, &heap_bytes, err);
-        if (scratch.fd < 0)
-            mth_source_close(&original);
-    }
-    if (scratch.fd >= 0)
-        mth_scratch_close(&scratch);
+        return MTH_OK;
+    size_t below = mth_chain_find(chain, step->base);
+    int status = chain->steps[below].loss.is_lossy
+                     ? restore_lossy(comparison, chain, directory, below, &base->scratch, &base->source, err)
+                     : mth_source_open(comparison->files->items[below].path, &base->source, err);
+    base->given = (struct mth_chain_given){.step = below, .source = &base->source};
+    base->is_there = !status;
     return status;
+}
+
+static void close_base(struct base_at_hand *base)
+{
+    if (base->scratch.fd >= 0)
+        mth_scratch_close(&base->scratch);
+    else if (base->is_there)
+        mth_source_close(&base->source);
 }
 
 static uint64_t median(uint64_t samples[N_ROUNDS])
@@ -219,12 +226,17 @@ static int time_step(const struct mth_chain_comparison *comparison, const struct
                                         .stored_bytes = chain->steps[index].stored_bytes,
                                         .n_links = cost.n_links,
                                         .read_bytes = cost.stored_bytes};
+    struct base_at_hand base;
+    uint64_t heap_bytes;
+    status = open_base(comparison, chain, directory, index, &base, err);
     for (size_t round = 0; !status && round < N_ROUNDS; round++) {
-        status = time_link(comparison, chain, directory, index, &link_ns[round], err);
+        status = restore_one(comparison, chain, directory, index, base.is_there ? &base.given : NULL,
+                             &link_ns[round], &heap_bytes, err);
         if (!status)
             status = restore_one(comparison, chain, directory, index, NULL, &whole_ns[round],
                                  &step->heap_bytes, err);
     }
+    close_base(&base);
     if (status)
         return status;
     step->link_ns = step->links_ns = median(link_ns);

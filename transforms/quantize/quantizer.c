@@ -8,6 +8,7 @@
 
 enum {
     LANES = 8, /* sums that run side by side: how many is part of what is the same everywhere */
+    TILE_ELEMS = 128,
     MAX_ROUNDS = 15
 };
 
@@ -68,12 +69,13 @@ static double inverse_scale(float scale)
     return scale > 0 ? 1 / (double)scale : 0;
 }
 
-static uint32_t number_of(double x, double bias, double inverse, double last)
+/* A range is no less than a hundredth of the row's, so that no number is out of what an int32_t holds. Limits are kept there,
+ * because comparing doubles might trap, and loops that might are not vectorised. */
+MTH_ALWAYS_INLINE int32_t number_of(double x, double bias, double inverse, int32_t last)
 {
-    double t = (x - bias) * inverse;
-    t = t < last ? t : last;
-    t = t > 0 ? t : 0;
-    return (uint32_t)(int32_t)(t + 0.5);
+    int32_t number = (int32_t)((x - bias) * inverse + 0.5);
+    number = number < last ? number : last;
+    return number > 0 ? number : 0;
 }
 
 /* The product of 24 and 8 bits is exact in double, so this is the same with a fused multiply-add and without. */
@@ -84,21 +86,24 @@ static float value_of(uint32_t number, float bias, float scale)
     return (float)x;
 }
 
+/* What quantizing a row to a range costs. In tiles, and the sums apart, so that compilers find vectors in it. */
 static double squared_error(const uint8_t *row, size_t n, const struct range *range, unsigned levels)
 {
     float noted[2];
     note_range(range, levels, noted);
-    double bias = noted[0], scale = noted[1], inverse = inverse_scale(noted[1]), last = levels - 1;
-    double sums[LANES] = {0}, total = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t k = 0; k < LANES; k++) {
-            double x = load(row, i + k), e = bias + number_of(x, bias, inverse, last) * scale - x;
-            sums[k] += e * e;
+    double bias = noted[0], scale = noted[1], inverse = inverse_scale(noted[1]);
+    int32_t last = (int32_t)levels - 1;
+    double sums[LANES] = {0}, squares[TILE_ELEMS + LANES] = {0}, total = 0;
+    for (size_t begin = 0; begin < n; begin += TILE_ELEMS) {
+        size_t n_tile = n - begin < TILE_ELEMS ? n - begin : TILE_ELEMS;
+        for (size_t i = 0; i < n_tile; i++) {
+            double x = load(row, begin + i), e = bias + number_of(x, bias, inverse, last) * scale - x;
+            squares[i] = e * e;
         }
-    for (size_t k = 0; i + k < n; k++) {
-        double x = load(row, i + k), e = bias + number_of(x, bias, inverse, last) * scale - x;
-        sums[k] += e * e;
+        memset(squares + n_tile, 0, LANES * sizeof *squares);
+        for (size_t i = 0; i < n_tile; i += LANES)
+            for (size_t k = 0; k < LANES; k++)
+                sums[k] += squares[i + k];
     }
     for (size_t k = 0; k < LANES; k++)
         total += sums[k];
@@ -226,9 +231,10 @@ void mth_quantizer_encode(const struct mth_quantizer *quantizer, const float *no
         for (size_t i = 0; i < n; i++)
             put_number(&bits, nearest(borders, levels, load(row, i)), quantizer->bits);
     } else {
-        double bias = noted[0], inverse = inverse_scale(noted[1]), last = levels - 1;
+        double bias = noted[0], inverse = inverse_scale(noted[1]);
+        int32_t last = (int32_t)levels - 1;
         for (size_t i = 0; i < n; i++)
-            put_number(&bits, number_of(load(row, i), bias, inverse, last), quantizer->bits);
+            put_number(&bits, (uint32_t)number_of(load(row, i), bias, inverse, last), quantizer->bits);
     }
     if (bits.n)
         *bits.at = (uint8_t)bits.word;
@@ -246,22 +252,34 @@ bool mth_quantizer_is_valid(const struct mth_quantizer *quantizer, const float *
     return n_last == 0 || codes[mth_quantizer_code_bytes(quantizer, n) - 1] >> n_last == 0;
 }
 
+/* Eight numbers at a time: they are whole bytes. */
+MTH_ALWAYS_INLINE uint64_t load_numbers(const uint8_t *codes, size_t n_bytes)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < n_bytes; i++)
+        word |= (uint64_t)codes[i] << 8 * i;
+    return word;
+}
+
+static void store(uint8_t *row, size_t i, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    mth_lane_store32(row + 4 * i, bits);
+}
+
 void mth_quantizer_decode(const struct mth_quantizer *quantizer, const float *noted, const uint8_t *codes,
                           size_t n, uint8_t *row)
 {
-    uint32_t word = 0, mask = n_levels(quantizer) - 1;
-    unsigned n_left = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (n_left < quantizer->bits) {
-            word |= (uint32_t)*codes++ << n_left;
-            n_left += 8;
-        }
-        uint32_t number = word & mask, bits;
-        word >>= quantizer->bits;
-        n_left -= quantizer->bits;
-        float x =
-            quantizer->kind == MTH_QUANTIZER_K_MEANS ? noted[number] : value_of(number, noted[0], noted[1]);
-        memcpy(&bits, &x, sizeof bits);
-        mth_lane_store32(row + 4 * i, bits);
+    float values[MTH_MAX_QUANTIZER_LEVELS];
+    const float *value = quantizer->kind == MTH_QUANTIZER_K_MEANS ? noted : values;
+    unsigned levels = n_levels(quantizer), n_bits = quantizer->bits;
+    for (unsigned i = 0; value == values && i < levels; i++)
+        values[i] = value_of(i, noted[0], noted[1]);
+    for (size_t i = 0; i < n; i += 8) {
+        size_t n_now = n - i < 8 ? n - i : 8;
+        uint64_t word = load_numbers(codes + i / 8 * n_bits, n_now == 8 ? n_bits : (n_now * n_bits + 7) / 8);
+        for (size_t k = 0; k < n_now; k++, word >>= n_bits)
+            store(row, i + k, value[word & (levels - 1)]);
     }
 }
