@@ -262,21 +262,38 @@ results: all
 	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
 	+$(MAKE) status
 
-# What each policy costs on a run, over the distance between full checkpoints: rows, table and figure in CHAIN_RESULTS.
+# What each policy costs on runs, over the distance between full checkpoints: rows of each run, table and figure of all, in
+# CHAIN_RESULTS. `make results-chain-reference` makes those of results/chain/ anew, from runs of datasets/train/.
 CHAIN_RESULTS ?= $(BUILD)/chain
-CHAIN_EVERY ?= 2 3 4 6 8 12 16
+CHAIN_EVERY ?= 2 4 8 12
+CHAIN_POLICIES = --policy full $(foreach k,$(CHAIN_EVERY),--policy full:every=$k --policy one-shot:every=$k) --policy consecutive \
+	--policy one-shot --policy intermittent
+CHAIN_ARGS ?= -p balanced -p fast -p check-n-run
+chain_rows = $(CHAIN_RESULTS)/$(subst /,-,$(patsubst $(BUILD)/datasets/%,%,$(patsubst %/,%,$(1))))$(2).jsonl
 results-chain: all
 	@scripts/install_deps.sh report
-	@[ -n "$(RUN)" ] || { echo 'RUN=DIRECTORY of step files is missing' >&2; exit 1; }
+	@[ -n "$(RUN)" ] || { echo 'RUN=DIRECTORY... of step files is missing' >&2; exit 1; }
 	@mkdir -p $(CHAIN_RESULTS)
-	$(BUILD)/mithril chain compare $(RUN) --json $(CHAIN_RESULTS)/rows.jsonl --policy full $(foreach k,$(CHAIN_EVERY),--policy \
-		full:every=$k --policy one-shot:every=$k) --policy consecutive --policy one-shot --policy intermittent $(CHAIN_ARGS)
-	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md --figure $(CHAIN_RESULTS)/chains.svg $(CHAIN_RESULTS)/rows.jsonl
+	@+$(foreach run,$(RUN),$(BUILD)/mithril chain compare $(run) --json $(call chain_rows,$(run),$(CHAIN_SUFFIX)) $(CHAIN_POLICIES) $(CHAIN_ARGS) &&) true
+	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md --figure $(CHAIN_RESULTS)/chains.svg $(CHAIN_RESULTS)/*.jsonl
+
+# The quantizers stand apart: their policies say nothing that those above do not.
+CHAIN_RUNS := $(BUILD)/datasets/gpt-pretrain/pretrain $(BUILD)/datasets/recommender-chain/train-fp32
+CHAIN_LOSSY := --lossy --files tmpfs -p check-n-run:bits=2 -p check-n-run:bits=4 -p check-n-run:bits=8 \
+	$(foreach q,symmetric asymmetric k-means,-p check-n-run:quantizer=$q:bits=4)
+results-chain-reference: all
+	+$(MAKE) results-chain CHAIN_RESULTS=results/chain RUN="$(CHAIN_RUNS)" CHAIN_ARGS="$(CHAIN_ARGS) --files tmpfs"
+	+$(MAKE) results-chain CHAIN_RESULTS=results/chain RUN=$(lastword $(CHAIN_RUNS)) CHAIN_SUFFIX=-lossy CHAIN_EVERY= \
+		CHAIN_POLICIES="--policy intermittent --policy consecutive" CHAIN_ARGS="$(CHAIN_LOSSY)"
 
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
 	MITHRIL=$(BUILD)/mithril scripts/golden_rows.sh tests/golden/sizes.jsonl
+
+# Writes golden containers that are missing; with ALL=1 those too that are there, which the frozen format does not allow.
+golden-containers: $(BUILD)/tests/test_golden_containers
+	@MTH_GOLDEN_WRITE=$(if $(ALL),all,1) $<
 
 # This tree against another: OLD is a program, for sizes and speeds, or rows of one, for sizes alone (the golden ones where
 # nothing is said). The summary is Markdown.
@@ -378,8 +395,9 @@ help:
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figure and status
-#| make results-chain    what the policies of chains cost on RUN=DIRECTORY: rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast")
-#| make golden           write the golden files of the tests anew
+#| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
+#|                       results-chain-reference: those of results/chain/
+#| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
 #| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
 #|                       OLD=ROWS: sizes against its rows (docs/compare.md)
 #| make compare-trials   real comparisons with itself and with a slower build, counted
@@ -393,7 +411,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain golden compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

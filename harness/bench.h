@@ -32,7 +32,9 @@ enum mth_cell_flags {
         1u << 7, /* the processors' frequency is left to another governor than "performance" */
     MTH_CELL_THROTTLED = 1u << 8, /* a processor was too hot, or a quota was used up, meanwhile */
     MTH_CELL_STOLEN = 1u << 9,    /* a hypervisor gave more than 1 % of the time to others */
-    MTH_CELL_SWAPPED = 1u << 10   /* pages went to or came from a disk */
+    MTH_CELL_SWAPPED = 1u << 10,  /* pages went to or came from a disk */
+    MTH_CELL_LOSSY =
+        1u << 11 /* it restores to quantized values, not to the original: no verdict rests on it */
 };
 
 /* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
@@ -141,6 +143,7 @@ struct mth_run_result {
 struct mth_bench_config {
     double timer_ns; /* what reading the clock takes */
     bool parts;      /* rows of kind part, for each cell */
+    bool lossy;      /* lossy pipelines may be measured */
     size_t rounds;
     double cell_seconds; /* after this much time a cell gets no more than three samples */
     uint64_t seed;

@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "harness/bench_files.h"
 #include "harness/env.h"
+#include "harness/loss.h"
 #include "harness/pairing.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static const struct {
     {MTH_CELL_THROTTLED, "throttled"},
     {MTH_CELL_STOLEN, "stolen"},
     {MTH_CELL_SWAPPED, "swapped"},
+    {MTH_CELL_LOSSY, "lossy"},
 };
 
 static const struct {
@@ -207,6 +209,8 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
         mth_json_string(w, NULL, "--files");
         mth_json_string(w, NULL, bench->config.files_asked);
     }
+    if (cell->stats.loss.is_lossy)
+        mth_json_string(w, NULL, "--lossy");
     mth_json_string(w, NULL, "--seconds");
     snprintf(text, sizeof text, "%g", bench->config.cell_seconds);
     mth_json_string(w, NULL, text);
@@ -271,6 +275,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
     mth_pairing_put(w, "paired", mth_paired_of(&cell->stats.paired) ? &cell->stats.paired : NULL);
+    mth_loss_put(w, &cell->stats.loss);
     char kernels[64];
     mth_cpu_describe(mth_cpu_features(), kernels, sizeof kernels);
     mth_json_string(w, "kernel", cell->peer_command ? NULL : kernels);

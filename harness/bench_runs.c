@@ -137,7 +137,8 @@ static int measure_cell_run(struct run_coding *coding, struct mth_bench *bench,
                             struct mth_error *err)
 {
     const struct mth_bench_run *run = at->run_id ? find_run(bench, at->run_id) : NULL;
-    if (!run || !cell->verified || cell->peer_command || mth_bench_run_result(bench, at->run_id, cell->spec))
+    if (!run || !cell->verified || cell->peer_command || cell->stats.loss.is_lossy ||
+        mth_bench_run_result(bench, at->run_id, cell->spec))
         return MTH_OK;
     size_t n = bench->n_run_results + 1;
     struct mth_run_result *grown = realloc(bench->run_results, n * sizeof *grown);

@@ -1,5 +1,6 @@
 /* The table and the verdicts of a benchmark as text of at most 120 columns. */
 #include "harness/bench.h"
+#include "harness/loss.h"
 
 #include <string.h>
 
@@ -47,6 +48,7 @@ static void print_speed(const struct mth_bench_case *at, const struct mth_phase_
 
 static void print_cell(const struct mth_bench_case *at, const struct mth_bench_cell *cell, FILE *out)
 {
+    char loss[MTH_LOSS_TEXT_BYTES];
     print_spec(cell->spec, out);
     if (cell->unsupported || !cell->verified) {
         fprintf(out, " %s: %.50s\n",
@@ -64,8 +66,9 @@ static void print_cell(const struct mth_bench_case *at, const struct mth_bench_c
     if (cell->peer_command)
         fprintf(out, " %8s  ok\n", "-"); /* what another process takes is not accounted for */
     else
-        fprintf(out, " %8.2f  ok\n",
-                (double)(compress > decompress ? compress : decompress) / (1024.0 * 1024.0));
+        fprintf(out, " %8.2f  ok%s\n",
+                (double)(compress > decompress ? compress : decompress) / (1024.0 * 1024.0),
+                mth_loss_text(&cell->stats.loss, loss));
 }
 
 static void print_file_cell(const struct mth_bench_case *at, const struct mth_bench_cell *cell, FILE *out)

@@ -15,10 +15,23 @@
 static int parse_spec(struct mth_chain_coder *coder, const char *spec, const struct mth_chain_policy *policy,
                       struct mth_error *err)
 {
+    /* Finds the few values that a quantized row has. */
+    static const char again[] = "max";
     int status = mth_pipeline_parse_alone(spec, &coder->alone, err);
     if (!status && !(policy->rule == MTH_CHAIN_FULL && policy->every == 1))
         status = mth_pipeline_parse(spec, true, &coder->delta, err);
+    if (!status && mth_pipeline_is_lossy(coder->alone))
+        status = mth_pipeline_parse(again, false, &coder->alone_again, err);
+    if (!status && coder->alone_again)
+        status = mth_pipeline_parse(again, true, &coder->delta_again, err);
     return status;
+}
+
+static int refuse_loss(const char *spec, struct mth_error *err)
+{
+    return mth_error_set(err, MTH_ERR_USAGE,
+                         "'%.200s' is lossy: what it restores differs from what was added; --lossy allows it",
+                         spec);
 }
 
 int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, bool create,
@@ -30,6 +43,8 @@ int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, b
     *coder = (struct mth_chain_coder){.writer.lock = -1, .config = *config};
     /* A spec that is none must not leave a new chain behind. */
     int status = spec ? mth_pipeline_parse_alone(spec, &pipeline, err) : MTH_OK;
+    if (!status && pipeline && mth_pipeline_is_lossy(pipeline) && !config->lossy)
+        status = refuse_loss(spec, err);
     mth_pipeline_destroy(pipeline);
     if (!status)
         status = mth_chain_writer_open(directory, create, config->memory, &coder->writer, err);
@@ -37,7 +52,12 @@ int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, b
         status = mth_chain_policy_parse(policy, &chain->policy, err);
     if (!status && spec)
         status = mth_chain_set_spec(chain, spec, strlen(spec), err);
-    return status ? status : parse_spec(coder, chain->spec, &chain->policy, err);
+    if (!status)
+        status = parse_spec(coder, chain->spec, &chain->policy, err);
+    /* Of a chain that is there, whose steps can be dropped all the same. */
+    if (!status && create && coder->alone_again && !config->lossy)
+        status = refuse_loss(chain->spec, err);
+    return status;
 }
 
 void mth_chain_coder_close(struct mth_chain_coder *coder)
@@ -45,6 +65,8 @@ void mth_chain_coder_close(struct mth_chain_coder *coder)
     mth_chain_pair_close(&coder->pair);
     mth_pipeline_destroy(coder->alone);
     mth_pipeline_destroy(coder->delta);
+    mth_pipeline_destroy(coder->alone_again);
+    mth_pipeline_destroy(coder->delta_again);
     mth_chain_writer_close(&coder->writer);
 }
 
@@ -59,9 +81,11 @@ static struct mth_chain_place place_of(const struct mth_chain_coder *coder, cons
 }
 
 /* Writes the container of the input, against a base or NULL; fills what the step says of it. */
-static int write_container(struct mth_chain_coder *coder, const struct mth_chain_original *base,
+static int write_container(struct mth_chain_coder *coder, const struct mth_chain_original *base, bool again,
                            struct mth_chain_step *step, struct mth_error *err)
 {
+    const struct mth_pipeline *delta = again && coder->delta_again ? coder->delta_again : coder->delta;
+    const struct mth_pipeline *alone = again && coder->alone_again ? coder->alone_again : coder->alone;
     const struct mth_chain *chain = &coder->writer.chain;
     const struct mth_chain_original *input = mth_chain_pair_input(&coder->pair);
     struct mth_container_stats stats;
@@ -71,7 +95,7 @@ static int write_container(struct mth_chain_coder *coder, const struct mth_chain
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
     int status = mth_output_open(path, &output, err);
     if (!status) {
-        status = mth_compress(base ? coder->delta : coder->alone, &input->opened.source, &input->opened.map,
+        status = mth_compress(base ? delta : alone, &input->opened.source, &input->opened.map,
                               base ? &base->opened.base : NULL, &input->attributes, &output.sink,
                               &coder->config, &stats, err);
         if (status == MTH_ERR_CANCELLED)
@@ -90,12 +114,15 @@ static int write_container(struct mth_chain_coder *coder, const struct mth_chain
     step->raw_bytes = stats.raw_bytes;
     step->stored_bytes = stats.stored_bytes;
     memcpy(step->digest, stats.digest, sizeof step->digest);
+    if (!again)
+        step->loss = stats.loss;
     return MTH_OK;
 }
 
-/* Codes the input against the base that is at hand, or alone where that has nothing of it. */
-static int code(struct mth_chain_coder *coder, bool has_base, struct mth_chain_step *step, bool *found,
-                struct mth_error *err)
+/* Codes the input against the base that is at hand, or alone where that has nothing of it. again: a step that was coded
+ * before, and keeps what it restores to. */
+static int code(struct mth_chain_coder *coder, bool has_base, bool again, struct mth_chain_step *step,
+                bool *found, struct mth_error *err)
 {
     const struct mth_chain_original *base =
         has_base && coder->delta ? mth_chain_pair_base(&coder->pair) : NULL;
@@ -104,7 +131,23 @@ static int code(struct mth_chain_coder *coder, bool has_base, struct mth_chain_s
     if (base)
         status = mth_opened_has_counterparts(&mth_chain_pair_input(&coder->pair)->opened, &base->opened,
                                              found, err);
-    return status ? status : write_container(coder, *found ? base : NULL, step, err);
+    return status ? status : write_container(coder, *found ? base : NULL, again, step, err);
+}
+
+/* A lossy step is what its container restores to, not what was given; so it is for the steps that stand on it. */
+static int take_restored(struct mth_chain_coder *coder, struct mth_chain_step *step, struct mth_error *err)
+{
+    struct mth_chain *chain = &coder->writer.chain;
+    const struct mth_chain_place place = place_of(coder, NULL);
+    struct mth_digest xxh3;
+    memcpy(step->given_xxh3, step->xxh3, sizeof step->given_xxh3);
+    int status = mth_chain_put(chain, step, err);
+    if (!status)
+        status = mth_chain_pair_take_restored(&coder->pair, &place, mth_chain_find(chain, step->number),
+                                              &xxh3, err);
+    if (!status)
+        memcpy(step->xxh3, xxh3.bytes, sizeof step->xxh3);
+    return status;
 }
 
 /* A file of a step that the chain has: its bytes are compared with what the chain notes of them. */
@@ -118,7 +161,8 @@ static int compare_file(const struct mth_chain_step *there, const char *path, st
     status = mth_source_digest(&file, &xxh3, err);
     mth_source_close(&file);
     if (!status &&
-        (file.n_bytes != there->raw_bytes || memcmp(xxh3.bytes, there->xxh3, sizeof there->xxh3) != 0))
+        (file.n_bytes != there->raw_bytes ||
+         memcmp(xxh3.bytes, there->loss.is_lossy ? there->given_xxh3 : there->xxh3, sizeof there->xxh3) != 0))
         status = mth_error_set(err, MTH_ERR_USAGE,
                                "%s: the chain has a step %llu already, of other bytes; drop that first", path,
                                (unsigned long long)there->number);
@@ -185,7 +229,9 @@ int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t numb
         return status;
     memcpy(step.xxh3, xxh3.bytes, sizeof step.xxh3);
     snprintf(step.name, sizeof step.name, "%s", mth_path_name(path));
-    status = code(coder, has_base, &step, &found, err);
+    status = code(coder, has_base, false, &step, &found, err);
+    if (!status && step.loss.is_lossy)
+        status = take_restored(coder, &step, err);
     *outcome = has_base && !found ? MTH_CHAIN_ADDED_ALONE : MTH_CHAIN_ADDED;
     if (!status)
         status = mth_chain_put(chain, &step, err);
@@ -205,5 +251,5 @@ int mth_chain_recode(struct mth_chain_coder *coder, const struct mth_chain_move 
         status = mth_chain_pair_take_base(&coder->pair, &place, move->base, err);
     if (!status)
         status = mth_chain_pair_restore(&coder->pair, &place, move->step, err);
-    return status ? status : code(coder, has_base, step, &found, err);
+    return status ? status : code(coder, has_base, true, step, &found, err);
 }

@@ -3,6 +3,7 @@
 
 #include "harness/chain_code.h"
 #include "harness/clock.h"
+#include "harness/file_digest.h"
 #include "pipeline/chain.h"
 
 #include <errno.h>
@@ -45,6 +46,16 @@ static uint64_t manifest_bytes(const char *directory)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static void add_loss(struct mth_loss *sum, const struct mth_loss *loss)
+{
+    sum->is_lossy |= loss->is_lossy;
+    sum->n_elems += loss->n_elems;
+    sum->n_rows += loss->n_rows;
+    sum->sum_abs += loss->sum_abs;
+    sum->sum_l2 += loss->sum_l2;
+    sum->max_abs = loss->max_abs > sum->max_abs ? loss->max_abs : sum->max_abs;
+}
+
 static int add_all(const struct mth_chain_comparison *comparison, struct mth_chain_coder *coder,
                    struct mth_chain_cell *cell, struct mth_error *err)
 {
@@ -62,6 +73,7 @@ static int add_all(const struct mth_chain_comparison *comparison, struct mth_cha
         cell->raw_bytes += step->raw_bytes;
         cell->stored_bytes += step->stored_bytes;
         cell->n_full += !step->has_base;
+        add_loss(&cell->loss, &step->loss);
         cell->written_bytes += step->stored_bytes + manifest_bytes(coder->writer.directory);
         status = count_kept(chain, comparison->keep, &cell->kept_bytes, err);
         if (cell->kept_bytes > cell->kept_peak_bytes)
@@ -99,6 +111,18 @@ static int compare_bytes(const struct mth_source *restored, const char *path, st
     return status;
 }
 
+/* Is it what the chain says that the step restores to? */
+static int compare_digest(const struct mth_source *restored, const struct mth_chain_step *step,
+                          struct mth_error *err)
+{
+    struct mth_digest xxh3;
+    int status = mth_source_digest(restored, &xxh3, err);
+    if (!status && memcmp(xxh3.bytes, step->xxh3, sizeof step->xxh3) != 0)
+        status = mth_error_set(err, MTH_ERR_CHECKSUM, "%s: was not restored to what it was quantized to",
+                               step->name);
+    return status;
+}
+
 /* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
 static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
                        const char *directory, size_t index, const struct mth_chain_given *given, uint64_t *ns,
@@ -123,29 +147,59 @@ static int restore_one(const struct mth_chain_comparison *comparison, const stru
     *heap_bytes = mth_memory_peak(chain->memory) - before;
     if (!status)
         status = mth_scratch_source(&scratch, &restored, err);
-    if (!status)
+    if (!status && chain->steps[index].loss.is_lossy)
+        status = compare_digest(&restored, &chain->steps[index], err);
+    else if (!status)
         status = compare_bytes(&restored, comparison->files->items[index].path, err);
     mth_scratch_close(&scratch);
     return status;
 }
 
-/* The time of a step's own link, which begins with its base's original. */
-static int time_link(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                     const char *directory, size_t index, uint64_t *ns, struct mth_error *err)
+/* What a lossy step restores to, at hand: its file is something else. */
+static int restore_lossy(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                         const char *directory, size_t index, struct mth_scratch *scratch,
+                         struct mth_source *restored, struct mth_error *err)
 {
-    const struct mth_chain_step *step = &chain->steps[index];
-    struct mth_source original;
-    struct mth_chain_given given;
-    uint64_t heap_bytes;
-    if (!step->has_base)
-        return restore_one(comparison, chain, directory, index, NULL, ns, &heap_bytes, err);
-    given = (struct mth_chain_given){.step = mth_chain_find(chain, step->base), .source = &original};
-    int status = mth_source_open(comparison->files->items[given.step].path, &original, err);
+    struct mth_stream_config config = {.n_threads = comparison->n_threads, .memory = chain->memory};
+    struct mth_sink sink;
+    int status = mth_scratch_open(directory, chain->steps[index].name, scratch, err);
     if (status)
         return status;
-    status = restore_one(comparison, chain, directory, index, &given, ns, &heap_bytes, err);
-    mth_source_close(&original);
+    mth_scratch_sink(scratch, &sink);
+    status = mth_chain_restore(chain, directory, index, NULL, directory, &sink, &config, NULL, NULL, err);
+    return status ? status : mth_scratch_source(scratch, restored, err);
+}
+
+/* A step's base, at hand: its original, or what a lossy one restores to. Close it also where there is none. */
+struct base_at_hand {
+    struct mth_scratch scratch;
+    struct mth_source source;
+    struct mth_chain_given given;
+    bool is_there;
+};
+
+static int open_base(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                     const char *directory, size_t index, struct base_at_hand *base, struct mth_error *err)
+{
+    const struct mth_chain_step *step = &chain->steps[index];
+    *base = (struct base_at_hand){.scratch = {.fd = -1}};
+    if (!step->has_base)
+        return MTH_OK;
+    size_t below = mth_chain_find(chain, step->base);
+    int status = chain->steps[below].loss.is_lossy
+                     ? restore_lossy(comparison, chain, directory, below, &base->scratch, &base->source, err)
+                     : mth_source_open(comparison->files->items[below].path, &base->source, err);
+    base->given = (struct mth_chain_given){.step = below, .source = &base->source};
+    base->is_there = !status;
     return status;
+}
+
+static void close_base(struct base_at_hand *base)
+{
+    if (base->scratch.fd >= 0)
+        mth_scratch_close(&base->scratch);
+    else if (base->is_there)
+        mth_source_close(&base->source);
 }
 
 static uint64_t median(uint64_t samples[N_ROUNDS])
@@ -172,12 +226,17 @@ static int time_step(const struct mth_chain_comparison *comparison, const struct
                                         .stored_bytes = chain->steps[index].stored_bytes,
                                         .n_links = cost.n_links,
                                         .read_bytes = cost.stored_bytes};
+    struct base_at_hand base;
+    uint64_t heap_bytes;
+    status = open_base(comparison, chain, directory, index, &base, err);
     for (size_t round = 0; !status && round < N_ROUNDS; round++) {
-        status = time_link(comparison, chain, directory, index, &link_ns[round], err);
+        status = restore_one(comparison, chain, directory, index, base.is_there ? &base.given : NULL,
+                             &link_ns[round], &heap_bytes, err);
         if (!status)
             status = restore_one(comparison, chain, directory, index, NULL, &whole_ns[round],
                                  &step->heap_bytes, err);
     }
+    close_base(&base);
     if (status)
         return status;
     step->link_ns = step->links_ns = median(link_ns);
@@ -240,6 +299,7 @@ static int measure_in(const struct mth_chain_comparison *comparison, const char 
     const struct mth_stream_config config = {.n_threads = comparison->n_threads,
                                              .memory = memory,
                                              .verify = true,
+                                             .lossy = comparison->lossy,
                                              .progress = comparison->progress,
                                              .progress_arg = comparison->progress_arg};
     int status = mth_chain_coder_open(&coder, directory, true, cell->policy, cell->spec, &config, &cell->err);

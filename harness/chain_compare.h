@@ -1,6 +1,6 @@
 /*
  * What a policy and a pipeline cost on a run: a chain is made of it in a directory of its own, every step is restored and
- * compared with its original, and what that takes is noted. docs/chain.md tells what each figure means.
+ * compared with its original (where it is lossy, with what it was quantized to), and what that takes is noted. docs/chain.md tells what each figure means.
  */
 #ifndef MTH_HARNESS_CHAIN_COMPARE_H
 #define MTH_HARNESS_CHAIN_COMPARE_H
@@ -33,6 +33,7 @@ struct mth_chain_cell {
     uint64_t written_bytes;               /* containers, and every manifest on the way */
     uint64_t kept_bytes, kept_peak_bytes; /* what the steps to keep stand on: at the end, and at most */
     uint64_t add_ns;
+    struct mth_loss loss; /* of all steps */
 };
 
 struct mth_chain_comparison {
@@ -42,6 +43,7 @@ struct mth_chain_comparison {
     enum mth_dtype dtype;
     size_t n_threads;
     size_t memory_bytes; /* 0: no limit */
+    bool lossy;          /* lossy pipelines may be compared */
     int (*progress)(void *arg, uint64_t n_done, uint64_t n_total);
     void *progress_arg;
 };

@@ -171,6 +171,15 @@ int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_p
     return status;
 }
 
+int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_chain_place *place,
+                                 size_t index, struct mth_digest *xxh3, struct mth_error *err)
+{
+    struct mth_chain_original *input = mth_chain_pair_input(pair);
+    close_original(input);
+    int status = restore(pair, place, index, input, err);
+    return status ? status : mth_source_digest(&input->opened.source, xxh3, err);
+}
+
 int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
                         struct mth_memory *memory, struct mth_error *err)
 {

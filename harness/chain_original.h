@@ -2,6 +2,7 @@
 #ifndef MTH_HARNESS_CHAIN_ORIGINAL_H
 #define MTH_HARNESS_CHAIN_ORIGINAL_H
 
+#include "base/hash.h"
 #include "base/scratch.h"
 #include "harness/opened.h"
 
@@ -46,6 +47,12 @@ int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain
 /* Make a step the input, restored and compared with the XXH3-128 that the chain has of it. */
 int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
                            struct mth_error *err);
+/*
+ * The input becomes what its step restores to, whatever the chain says that this is: of a lossy step that was just coded.
+ * Shape     *xxh3: its XXH3-128. Errors: those of restoring and mapping
+ */
+int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_chain_place *place,
+                                 size_t index, struct mth_digest *xxh3, struct mth_error *err);
 /* Make a file the input. path: borrowed. Errors: those of opening and mapping. */
 int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
                         struct mth_memory *memory, struct mth_error *err);

@@ -10,6 +10,7 @@
 #include "harness/clock.h"
 #include "harness/conditions.h"
 #include "harness/env.h"
+#include "harness/loss.h"
 #include "harness/progress.h"
 
 #include <signal.h>
@@ -306,6 +307,7 @@ int mth_cmd_bench(int argc, char **argv)
                    .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
                    .timer_ns = timer_overhead_ns(),
                    .parts = options.parts,
+                   .lossy = options.lossy,
                    .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .wait_for_turn = options.paced ? wait_for_turn : NULL,
@@ -316,8 +318,8 @@ int mth_cmd_bench(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL); /* files that are measured must not stay behind */
-    int status = MTH_OK;
-    if (options.files) {
+    int status = mth_loss_check(&options, &err);
+    if (!status && options.files) {
         bench.config.files_asked = options.files;
         status = mth_bench_files_where(options.files, &bench.config.files_directory, &err);
     }

@@ -1,6 +1,7 @@
 /* `mithril chain`: finds the command behind it, and what these commands share. */
 #include "harness/chain_command.h"
 #include "harness/command.h"
+#include "harness/loss.h"
 
 #include "base/hash.h"
 #include "base/option.h"
@@ -75,8 +76,8 @@ bool mth_chain_run_begin(const struct mth_command_line *line, int argc, char **a
         *exit_code = mth_chain_run_end(run, mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory"), &err);
         return false;
     }
-    run->config =
-        (struct mth_stream_config){.n_threads = n_threads, .memory = run->limit.memory, .verify = true};
+    run->config = (struct mth_stream_config){
+        .n_threads = n_threads, .memory = run->limit.memory, .verify = true, .lossy = run->options.lossy};
     return true;
 }
 
@@ -119,6 +120,7 @@ void mth_chain_put_step(struct mth_json_writer *writer, const struct mth_chain *
     mth_json_uint(writer, "restore_bytes", cost.stored_bytes);
     put_hex(writer, "xxh3", step->xxh3);
     put_hex(writer, "digest", step->digest);
+    mth_loss_put(writer, &step->loss);
 }
 
 const char *mth_chain_step_base(const struct mth_chain_step *step, char out[64])

@@ -1,6 +1,7 @@
 /* `mithril chain add`: checkpoints into a chain, in the order of their steps. */
 #include "harness/chain_code.h"
 #include "harness/chain_command.h"
+#include "harness/loss.h"
 
 #include "harness/output.h"
 #include "harness/stream_progress.h"
@@ -12,17 +13,18 @@
 
 static void print_step(const struct mth_chain_step *step, bool was_there, uint64_t ns)
 {
-    char base[64];
+    char base[64], loss[MTH_LOSS_TEXT_BYTES];
     if (was_there) {
         printf("step %llu: is there already, the same bytes\n", (unsigned long long)step->number);
         return;
     }
     double seconds = (double)ns * 1e-9;
-    printf("step %llu: %s, %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, verified\n",
+    printf("step %llu: %s, %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, verified%s\n",
            (unsigned long long)step->number, mth_chain_step_base(step, base),
            (unsigned long long)step->raw_bytes, (unsigned long long)step->stored_bytes,
            step->stored_bytes ? (double)step->raw_bytes / (double)step->stored_bytes : 0,
-           seconds > 0 ? (double)step->raw_bytes / (double)(1 << 30) / seconds : 0);
+           seconds > 0 ? (double)step->raw_bytes / (double)(1 << 30) / seconds : 0,
+           mth_loss_text(&step->loss, loss));
 }
 
 static int add_one(struct mth_chain_run *run, struct mth_chain_coder *coder,

@@ -9,6 +9,7 @@
 #include "harness/clock.h"
 #include "harness/directory.h"
 #include "harness/env.h"
+#include "harness/loss.h"
 #include "harness/output.h"
 #include "harness/progress.h"
 #include "harness/text.h"
@@ -95,6 +96,8 @@ static void put_argv(struct mth_json_writer *w, const struct comparing *at, cons
     mth_json_begin_array(w, "argv");
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         mth_json_string(w, NULL, words[i]);
+    if (cell->loss.is_lossy)
+        mth_json_string(w, NULL, "--lossy");
     if (at->options->files) {
         mth_json_string(w, NULL, "--files");
         mth_json_string(w, NULL, at->options->files);
@@ -142,6 +145,7 @@ static void put_row(struct mth_json_writer *w, const struct comparing *at, const
         put_steps(w, cell);
     }
     mth_json_bool(w, "verified", cell->verified);
+    mth_loss_put(w, &cell->loss);
     mth_json_bool(w, "unsupported", cell->unsupported);
     mth_json_string(w, "error", cell->verified ? NULL : cell->err.text);
     put_argv(w, at, cell);
@@ -210,8 +214,8 @@ static void print_head(const struct comparing *at, FILE *out)
 
 static void print_cell(const struct mth_chain_cell *cell, FILE *out)
 {
-    char written[MTH_TEXT_BYTES], kept[MTH_TEXT_BYTES], spec[MTH_TEXT_BYTES], read[3][MTH_TEXT_BYTES],
-        memory[MTH_TEXT_BYTES];
+    char loss[MTH_LOSS_TEXT_BYTES], written[MTH_TEXT_BYTES], kept[MTH_TEXT_BYTES], spec[MTH_TEXT_BYTES],
+        read[3][MTH_TEXT_BYTES], memory[MTH_TEXT_BYTES];
     mth_text_name(cell->spec, 14, spec);
     if (!cell->verified) {
         fprintf(out, "%-17s %-14s %s: %s\n", cell->policy, spec, cell->unsupported ? "UNSUPPORTED" : "FAILED",
@@ -226,14 +230,15 @@ static void print_cell(const struct mth_chain_cell *cell, FILE *out)
         heap_bytes = cell->steps[i].heap_bytes > heap_bytes ? cell->steps[i].heap_bytes : heap_bytes;
     fprintf(out,
             "%-17s %-14s %10s %7.3f %10s %5zu | %5llu %5llu %5.1f | %9s %9s %9s | %6.3f %6.3f %6.3f | %9s "
-            "%6.1f\n",
+            "%6.1f%s\n",
             cell->policy, spec, mth_text_size(cell->written_bytes, written),
             cell->stored_bytes ? (double)cell->raw_bytes / (double)cell->stored_bytes : 0,
             mth_text_size(cell->kept_bytes, kept), cell->n_full, (unsigned long long)last->n_links,
             (unsigned long long)worst->n_links, (double)mean.n_links / (double)cell->n_steps,
             mth_text_size(last->read_bytes, read[0]), mth_text_size(worst->read_bytes, read[1]),
             mth_text_size(mean.read_bytes, read[2]), (double)last->ns * 1e-9, (double)worst->ns * 1e-9,
-            (double)mean.ns * 1e-9, mth_text_size(heap_bytes, memory), mth_chain_pct_links(cell));
+            (double)mean.ns * 1e-9, mth_text_size(heap_bytes, memory), mth_chain_pct_links(cell),
+            mth_loss_text(&cell->loss, loss));
 }
 
 /* ---- the command ---- */
@@ -287,7 +292,9 @@ static int compare(struct comparing *at, struct mth_error *err)
     const char *json = at->options->json;
     FILE *out = json && strcmp(json, "-") == 0 ? stderr : stdout;
     size_t n_failed = 0;
-    int status = plan(at, err);
+    int status = mth_loss_check(at->options, err);
+    if (!status)
+        status = plan(at, err);
     if (!status)
         status = measure_all(at, err);
     if (!status && json)
@@ -352,6 +359,7 @@ int mth_chain_cmd_compare(int argc, char **argv)
                                                   .dtype = run.options.dtype,
                                                   .n_threads = run.options.threads ? run.options.threads : 1,
                                                   .memory_bytes = run.options.memory_bytes,
+                                                  .lossy = run.options.lossy,
                                                   .progress = go_on};
     /* The directories that chains are made in must not stay behind. */
     struct sigaction action = {.sa_handler = note_interrupt};

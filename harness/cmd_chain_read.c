@@ -3,6 +3,7 @@
 #include "harness/command.h"
 
 #include "harness/directory.h"
+#include "harness/loss.h"
 #include "harness/opened.h"
 #include "harness/output.h"
 #include "harness/stream_progress.h"
@@ -67,13 +68,13 @@ static void print_line(const struct mth_chain *chain, size_t index, const char *
 {
     const struct mth_chain_step *step = &chain->steps[index];
     struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
-    char base[24] = "-";
+    char base[24] = "-", loss[MTH_LOSS_TEXT_BYTES];
     if (step->has_base)
         snprintf(base, sizeof base, "%llu", (unsigned long long)step->base);
-    printf("%12llu %12s %14llu %14llu %8.3f %6zu %14llu  %s\n", (unsigned long long)step->number, base,
+    printf("%12llu %12s %14llu %14llu %8.3f %6zu %14llu  %s%s\n", (unsigned long long)step->number, base,
            (unsigned long long)step->raw_bytes, (unsigned long long)step->stored_bytes,
            step->stored_bytes ? (double)step->raw_bytes / (double)step->stored_bytes : 0, cost.n_links,
-           (unsigned long long)cost.stored_bytes, state);
+           (unsigned long long)cost.stored_bytes, state, mth_loss_text(&step->loss, loss));
 }
 
 /* The states of steps: what is wrong with each itself, and the number of one below that is to blame. */
@@ -99,13 +100,15 @@ static int finish_list(const struct mth_chain_run *run, const struct mth_chain *
     struct mth_json_writer json;
     char policy[MTH_CHAIN_POLICY_BYTES], text[64];
     uint64_t raw = 0, stored = 0;
+    bool is_lossy = false;
     for (size_t i = 0; i < chain->n_steps; i++) {
+        is_lossy |= chain->steps[i].loss.is_lossy;
         raw += chain->steps[i].raw_bytes;
         stored += chain->steps[i].stored_bytes;
     }
     if (mth_chain_run_talks(run) && chain->n_steps)
-        printf("%llu -> %llu bytes, ratio %.3f\n", (unsigned long long)raw, (unsigned long long)stored,
-               stored ? (double)raw / (double)stored : 0);
+        printf("%llu -> %llu bytes, ratio %.3f%s\n", (unsigned long long)raw, (unsigned long long)stored,
+               stored ? (double)raw / (double)stored : 0, is_lossy ? ", LOSSY" : "");
     if (!run->options.json)
         return MTH_OK;
     mth_json_writer_init(&json);
@@ -249,7 +252,7 @@ static int restore_to(struct mth_chain_run *run, const struct mth_chain *chain, 
     struct mth_container_stats stats = {0};
     struct mth_output output;
     struct mth_stream_bar bar;
-    char peak[MTH_TEXT_BYTES], name[MTH_TEXT_BYTES];
+    char peak[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES], name[MTH_TEXT_BYTES];
     bool to_pipe = strcmp(output_path, "-") == 0;
     char *beside = to_pipe ? NULL : mth_path_directory(output_path);
     if (!to_pipe && !beside)
@@ -270,11 +273,12 @@ static int restore_to(struct mth_chain_run *run, const struct mth_chain *chain, 
         if (!status && mth_chain_run_talks(run))
             fprintf(to_pipe ? stderr : stdout,
                     "%s: step %llu, %llu bytes from %zu links of %llu bytes, %.3f GiB/s, peak %s, digest "
-                    "verified\n",
+                    "verified%s\n",
                     mth_text_name(output_path, 60, name), (unsigned long long)chain->steps[index].number,
                     (unsigned long long)stats.raw_bytes, cost.n_links, (unsigned long long)cost.stored_bytes,
                     seconds > 0 ? (double)stats.raw_bytes / (double)(1 << 30) / seconds : 0,
-                    mth_text_size(mth_peak_resident_bytes(), peak));
+                    mth_text_size(mth_peak_resident_bytes(), peak),
+                    mth_loss_text(&chain->steps[index].loss, loss));
         if (!status && run->options.json)
             status = put_restored(run, chain, index, output_path, ns, err);
     }
@@ -378,12 +382,15 @@ static int conclude(const struct verification *at, uint64_t ns, struct mth_error
 {
     const struct mth_chain *chain = at->chain;
     char name[MTH_TEXT_BYTES];
-    size_t n_told = 0;
+    size_t n_told = 0, n_lossy = 0;
+    for (size_t i = 0; i < chain->n_steps; i++)
+        n_lossy += chain->steps[i].loss.is_lossy;
     int status = at->run->options.json ? put_verified(at, ns, err) : MTH_OK;
     if (status)
         return status;
     if (at->n_damaged == 0 && mth_chain_run_talks(at->run))
-        printf("%s: all %zu steps restore\n", mth_text_name(at->run->directory, 60, name), chain->n_steps);
+        printf("%s: all %zu steps restore%s\n", mth_text_name(at->run->directory, 60, name), chain->n_steps,
+               n_lossy ? ", LOSSY ones to what they were quantized to" : "");
     for (size_t i = 0; i < chain->n_steps && !status; i++) {
         if (at->errors[i].status == 0)
             continue;

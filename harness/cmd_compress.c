@@ -6,6 +6,7 @@
 #include "harness/base_files.h"
 #include "harness/clock.h"
 #include "harness/file_walk.h"
+#include "harness/loss.h"
 #include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
@@ -58,16 +59,17 @@ static FILE *talk(const struct job *job, const char *output)
 static void print_summary(const struct job *job, const char *output, const struct mth_container_stats *stats,
                           uint64_t ns)
 {
-    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES];
+    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES];
     FILE *out = talk(job, output);
     double seconds = (double)ns * 1e-9;
     if (!out)
         return;
-    fprintf(out, "%s: %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, peak %s%s\n",
+    fprintf(out, "%s: %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, peak %s%s%s\n",
             mth_text_name(output, 40, name), (unsigned long long)stats->raw_bytes,
             (unsigned long long)stats->stored_bytes, ratio_of(stats->raw_bytes, stats->stored_bytes),
             seconds > 0 ? (double)stats->raw_bytes / (double)(1 << 30) / seconds : 0,
-            mth_text_size(mth_peak_resident_bytes(), peak), job->options->no_verify ? "" : ", verified");
+            mth_text_size(mth_peak_resident_bytes(), peak), job->options->no_verify ? "" : ", verified",
+            mth_loss_text(&stats->loss, loss));
     const struct mth_paired *paired = &stats->paired;
     if (mth_paired_of(paired) + paired->n_new > paired->n_same)
         fprintf(out, "  against the base: %s\n", mth_pairing_text(paired, name));
@@ -98,6 +100,7 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
     mth_json_uint(&w, "memory_need_bytes", job->need_bytes);
     mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
     mth_json_bool(&w, "verified", !job->options->no_verify);
+    mth_loss_put(&w, &stats->loss);
     mth_json_end(&w);
     return mth_text_put_json(&w, job->options->json, err);
 }
@@ -278,7 +281,9 @@ static int do_file(void *arg, const char *input_path, const char *output_path, c
 static int prepare(struct job *job, struct mth_error *err)
 {
     const struct mth_options *options = job->options;
-    int status = mth_pipeline_parse(spec_of(job), options->base != NULL, &job->pipeline, err);
+    int status = mth_loss_check(options, err);
+    if (!status)
+        status = mth_pipeline_parse(spec_of(job), options->base != NULL, &job->pipeline, err);
     if (!status)
         status = mth_base_files_open(&job->bases, options, job->config.n_threads, job->memory, err);
     return status;
@@ -321,7 +326,8 @@ int mth_cmd_compress(int argc, char **argv)
     job.config = (struct mth_stream_config){.n_threads = n_threads,
                                             .chunk_bytes = options.chunk_bytes,
                                             .memory = job.memory,
-                                            .verify = !options.no_verify};
+                                            .verify = !options.no_verify,
+                                            .lossy = options.lossy};
     int status = has_memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
     status = mth_memory_limit_name(&options, status, &err);
     exit_code = status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, &job);

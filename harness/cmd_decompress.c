@@ -5,6 +5,7 @@
 #include "harness/base_files.h"
 #include "harness/directory.h"
 #include "harness/file_walk.h"
+#include "harness/loss.h"
 #include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
@@ -25,17 +26,17 @@ struct job {
 static void print_summary(const struct job *job, const char *output, const struct mth_container_stats *stats,
                           uint64_t ns)
 {
-    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES];
+    char name[MTH_TEXT_BYTES], peak[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES];
     const struct mth_options *options = job->options;
     double seconds = (double)ns * 1e-9;
     bool busy = strcmp(output, "-") == 0;
     if (options->quiet || (!busy && options->json && strcmp(options->json, "-") == 0))
         return;
-    fprintf(busy ? stderr : stdout, "%s: %llu -> %llu bytes, %.3f GiB/s, peak %s, digest verified\n",
+    fprintf(busy ? stderr : stdout, "%s: %llu -> %llu bytes, %.3f GiB/s, peak %s, digest verified%s\n",
             mth_text_name(output, 60, name), (unsigned long long)stats->stored_bytes,
             (unsigned long long)stats->raw_bytes,
             seconds > 0 ? (double)stats->raw_bytes / (double)(1 << 30) / seconds : 0,
-            mth_text_size(mth_peak_resident_bytes(), peak));
+            mth_text_size(mth_peak_resident_bytes(), peak), mth_loss_text(&stats->loss, loss));
 }
 
 static int put_json(const struct job *job, const char *kind, const char *input, const char *output,
@@ -54,6 +55,7 @@ static int put_json(const struct job *job, const char *kind, const char *input, 
     mth_json_uint(&w, "n_bundles", stats->n_bundles);
     mth_json_uint(&w, "n_unchecked", stats->n_skipped);
     mth_json_uint(&w, "decode_ns", ns);
+    mth_loss_put(&w, &stats->loss);
     mth_json_uint(&w, "resident_peak_bytes", mth_peak_resident_bytes());
     mth_json_end(&w);
     return mth_text_put_json(&w, job->options->json, err);
@@ -159,7 +161,7 @@ static int verify_file(void *arg, const char *path, const char *output_path, con
     struct mth_source source;
     struct mth_input input;
     struct mth_stream_bar bar;
-    char name[MTH_TEXT_BYTES];
+    char name[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES];
     const struct mth_stream_base *base = NULL;
     int status = choose_base(job, path, place, true, &base, err);
     if (!status)
@@ -176,12 +178,13 @@ static int verify_file(void *arg, const char *path, const char *output_path, con
         return mth_opened_blame(path, err);
     bool silent = job->options->quiet || (job->options->json && strcmp(job->options->json, "-") == 0);
     if (!silent && stats.n_skipped)
-        printf("%s: checksums right; %llu of %llu bundles can only be restored with the base (-b)\n",
+        printf("%s: checksums right; %llu of %llu bundles can only be restored with the base (-b)%s\n",
                mth_text_name(path, 60, name), (unsigned long long)stats.n_skipped,
-               (unsigned long long)stats.n_bundles);
+               (unsigned long long)stats.n_bundles, mth_loss_text(&stats.loss, loss));
     else if (!silent)
-        printf("%s: restores to the original, %llu bytes\n", mth_text_name(path, 60, name),
-               (unsigned long long)stats.raw_bytes);
+        printf("%s: restores to %s, %llu bytes%s\n", mth_text_name(path, 60, name),
+               stats.loss.is_lossy ? "what it was quantized to" : "the original",
+               (unsigned long long)stats.raw_bytes, mth_loss_text(&stats.loss, loss));
     return job->options->json ? put_json(job, "verify", path, NULL, &stats, ns, err) : MTH_OK;
 }
 

@@ -82,6 +82,10 @@ static void print_presets(const struct built_in *built_in)
             printf("      follows %s\n", preset->source);
         printf("      alone           %s\n", preset->spec ? preset->spec : "none: it needs a base");
         printf("      against a base  %s\n", preset->delta ? preset->delta : "none");
+        if (preset->spec_with_options) {
+            printf("      with options *  %s\n", preset->spec_with_options);
+            printf("      against a base  %s\n", preset->delta_with_options);
+        }
     }
 }
 
@@ -170,6 +174,10 @@ static void put_presets(struct mth_json_writer *w, const struct built_in *built_
         mth_json_string(w, "source", preset->source);
         mth_json_string(w, "spec", preset->spec);
         mth_json_string(w, "delta", preset->delta);
+        if (preset->spec_with_options) {
+            mth_json_string(w, "spec_with_options", preset->spec_with_options);
+            mth_json_string(w, "delta_with_options", preset->delta_with_options);
+        }
         mth_json_end(w);
     }
     mth_json_end(w);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "harness/base_files.h"
 #include "harness/info.h"
+#include "harness/loss.h"
 #include "harness/text.h"
 
 #include <inttypes.h>
@@ -59,6 +60,12 @@ static void print_making(const struct telling *telling)
            info->stored_bytes, ratio_of(info->raw_bytes, info->stored_bytes));
     printf("  bundles %" PRIu64 ", of up to %zu KiB\n", info->n_bundles, info->chunk_bytes >> 10);
     printf("  digest  %s\n", telling->digest);
+    if (info->loss.is_lossy)
+        printf("  LOSSY   restores to quantized values; those of %" PRIu64
+               " rows of tables moved by %.4g in the "
+               "mean, %.4g at most, rows by %.4g (l2)\n",
+               info->loss.n_rows, mth_loss_mean_abs(&info->loss), info->loss.max_abs,
+               mth_loss_mean_l2(&info->loss));
     if (info->has_base)
         printf("  base    %" PRIu64 " bytes%s%s, %zu of its tensors are looked at\n", info->base_bytes,
                telling->base_digest[0] ? ", digest " : "", telling->base_digest, info->n_references);
@@ -132,6 +139,7 @@ static int put_json(const struct telling *telling, struct mth_error *err)
     mth_json_real(&w, "ratio", ratio_of(info->raw_bytes, info->stored_bytes));
     mth_json_uint(&w, "n_bundles", info->n_bundles);
     mth_json_uint(&w, "chunk_bytes", info->chunk_bytes);
+    mth_loss_put(&w, &info->loss);
     mth_json_string(&w, "digest", telling->digest);
     mth_json_bool(&w, "has_base", info->has_base);
     mth_json_uint(&w, "base_bytes", info->base_bytes);

@@ -253,6 +253,8 @@ static int show_version(struct parser *parser, const struct option_row *row, con
 static const struct option_row option_rows[] = {
     {"pipeline", 'p', MTH_TAKES_PIPELINE | MTH_TAKES_PIPELINES, "SPEC",
      "pipeline or preset; `mithril list` shows all", add_pipeline, 0},
+    {"lossy", 0, MTH_TAKES_PIPELINE | MTH_TAKES_PIPELINES, NULL,
+     "let a lossy pipeline change values; its results say so", FLAG(lossy)},
     {"base", 'b', MTH_TAKES_BASE | MTH_TAKES_CHAIN, "FILE",
      "the earlier checkpoint that this one is coded against", add_base, 0},
     {"threads", 't', MTH_TAKES_THREADS, "N", "threads to use (default: all processors; in bench: 1)",

@@ -15,7 +15,7 @@
 
 /* What a command takes; -h and --version come with every command. */
 enum mth_takes {
-    MTH_TAKES_PIPELINE = 1 << 0,   /* -p, --pipeline SPEC */
+    MTH_TAKES_PIPELINE = 1 << 0,   /* -p, --pipeline SPEC; --lossy */
     MTH_TAKES_PIPELINES = 1 << 1,  /* the same, any number of times */
     MTH_TAKES_BASE = 1 << 2,       /* -b, --base FILE */
     MTH_TAKES_THREADS = 1 << 3,    /* -t, --threads N */
@@ -108,6 +108,7 @@ struct mth_options {
     bool has_rows;
     bool has_step;
     bool dry_run;
+    bool lossy;
     bool force;
     bool quiet;
     bool estimate;

@@ -47,6 +47,7 @@ struct mth_report_cell {
         cpu_samples; /* samples_ns, cpu_samples_ns; n_samples of each, or none of the latter */
     char *flags;     /* words with a space between */
     bool verified, unsupported;
+    bool lossy; /* its spec says so, with the error, wherever it is shown */
 };
 
 struct mth_report_verdict {
@@ -104,6 +105,8 @@ struct mth_report {
     size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
+    char **labels; /* and those that stand for specs of lossy rows */
+    size_t n_labels;
     /* Of the arrays above, in their order. */
     size_t capacities[9];
 };

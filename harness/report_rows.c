@@ -108,6 +108,42 @@ static int out_of_memory(struct reader *reader)
     return mth_error_set(reader->err, MTH_ERR_NO_MEMORY, "no memory for the rows");
 }
 
+/*
+ * What a row's spec is called: that of a lossy one with its error behind it, so that no table and no figure shows one without.
+ */
+static const char *spec_of(struct reader *reader, struct mth_report *report, bool *lossy)
+{
+    enum { ERRORS_BYTES = 128 };
+    const char *spec = text(reader, "spec", MTH_JSON_REQUIRED);
+    struct mth_json_node loss;
+    struct reader inner = {.row = &loss, .err = reader->err};
+    *lossy = truth(reader, "lossy");
+    if (!reader->status && *lossy)
+        reader->status = mth_json_get_object(reader->row, "loss", MTH_JSON_REQUIRED, &loss, reader->err);
+    if (reader->status || !*lossy)
+        return spec;
+    double mean = real(&inner, "mean_abs_error"), most = real(&inner, "max_abs_error");
+    double row = real(&inner, "mean_row_l2_error");
+    reader->status = inner.status;
+    if (reader->status)
+        return spec;
+    size_t n = strlen(spec) + ERRORS_BYTES;
+    char *label = mth_memory_alloc(report->memory, n);
+    char **labels = label ? mth_memory_realloc(report->memory, report->labels,
+                                               (report->n_labels + 1) * sizeof *report->labels)
+                          : NULL;
+    if (!labels) {
+        mth_memory_free(report->memory, label);
+        reader->status = out_of_memory(reader);
+        return spec;
+    }
+    report->labels = labels;
+    labels[report->n_labels++] = label;
+    snprintf(label, n, "%s, LOSSY: error %.3g in the mean, %.3g at most, %.3g a row (l2)", spec, mean, most,
+             row);
+    return label;
+}
+
 static int read_env(struct mth_report *report, struct reader *reader)
 {
     struct mth_report_env row = {.env_id = text(reader, "env_id", MTH_JSON_REQUIRED),
@@ -184,7 +220,6 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     struct mth_json_node samples = {0}, cpu_samples = {0};
     size_t n_samples = 0, n_cpu_samples = 0;
     struct mth_report_cell row = {.row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
-                                  .spec = text(reader, "spec", MTH_JSON_REQUIRED),
                                   .spec_resolved = text(reader, "spec_resolved", MTH_JSON_OPTIONAL),
                                   .phase = text(reader, "phase", MTH_JSON_REQUIRED),
                                   .kernel = text(reader, "kernel", MTH_JSON_OPTIONAL),
@@ -209,6 +244,7 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     if (!reader->status)
         reader->status = mth_json_get_array(reader->row, "cpu_samples_ns", MTH_JSON_OPTIONAL, &cpu_samples,
                                             &n_cpu_samples, reader->err);
+    row.spec = spec_of(reader, report, &row.lossy);
     row.n_samples = (int64_t)n_samples;
     row.samples = samples;
     row.samples.parent = NULL; /* as with libraries */
@@ -396,7 +432,6 @@ static int read_chain(struct mth_report *report, struct reader *reader)
                                    .env_id = text(reader, "env_id", MTH_JSON_OPTIONAL),
                                    .dataset = text(reader, "dataset", MTH_JSON_REQUIRED),
                                    .policy = text(reader, "policy", MTH_JSON_REQUIRED),
-                                   .spec = text(reader, "spec", MTH_JSON_REQUIRED),
                                    .keep = text(reader, "keep", MTH_JSON_OPTIONAL),
                                    .error = text(reader, "error", MTH_JSON_OPTIONAL),
                                    .threads = integer(reader, "threads"),
@@ -413,6 +448,8 @@ static int read_chain(struct mth_report *report, struct reader *reader)
                                    .ratio = real(reader, "ratio"),
                                    .pct_links = real(reader, "pct_links"),
                                    .verified = truth(reader, "verified")};
+    bool lossy;
+    row.spec = spec_of(reader, report, &lossy);
     if (reader->status)
         return reader->status;
     struct mth_report_chain *place = NULL;
@@ -539,6 +576,9 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->cells[i].flags);
     for (size_t i = 0; i < report->n_verdicts; i++)
         mth_memory_free(report->memory, report->verdicts[i].evidence);
+    for (size_t i = 0; i < report->n_labels; i++)
+        mth_memory_free(report->memory, report->labels[i]);
+    mth_memory_free(report->memory, report->labels);
     void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts, report->runs,
                       report->e2e,  report->chains, report->documents, report->parts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)

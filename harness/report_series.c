@@ -72,8 +72,8 @@ struct series {
 static bool is_point(const struct mth_report *report, const struct mth_report_plot *plot,
                      const struct mth_report_cell *cell, double *x, double *y)
 {
-    return cell->verified && mth_report_is_compress(cell) && strncmp(cell->spec, "peer:", 5) != 0 &&
-           plot->axes->point(report, cell, x, y);
+    return cell->verified && !cell->lossy && mth_report_is_compress(cell) &&
+           strncmp(cell->spec, "peer:", 5) != 0 && plot->axes->point(report, cell, x, y);
 }
 
 /* Our own presets stand first where they have as many points as others. */

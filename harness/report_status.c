@@ -129,7 +129,7 @@ static const struct mth_report_cell *find_cell(const struct mth_report *report, 
 {
     for (size_t i = 0; i < report->n_cells; i++) {
         const struct mth_report_cell *cell = &report->cells[i];
-        if (cell->group == group && cell->verified && mth_report_is_compress(cell) &&
+        if (cell->group == group && cell->verified && !cell->lossy && mth_report_is_compress(cell) &&
             strcmp(cell->spec, spec) == 0)
             return cell;
     }
@@ -172,7 +172,7 @@ static void put_best_ratios(const struct mth_report *report, FILE *out)
             continue;
         for (size_t i = 0; i < report->n_cells; i++) {
             const struct mth_report_cell *cell = &report->cells[i];
-            if (cell->group == g && cell->verified && (!best || cell->ratio > best->ratio))
+            if (cell->group == g && cell->verified && !cell->lossy && (!best || cell->ratio > best->ratio))
                 best = cell;
         }
         if (!best)

@@ -40,10 +40,10 @@ static double both_of(const struct mth_bench_cell *cell)
     return ratio < speed ? ratio : speed;
 }
 
-/* Verdicts are on this program; peers stand beside. */
+/* Verdicts are on this program and on what is lossless; peers stand beside. */
 static bool judged(const struct mth_bench_cell *cell)
 {
-    return cell->verified && !cell->peer_command;
+    return cell->verified && !cell->peer_command && !cell->stats.loss.is_lossy;
 }
 
 /* The part of the bytes that a cell saves. */

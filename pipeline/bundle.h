@@ -90,7 +90,8 @@ struct mth_bundle {
     struct mth_memory *memory;
     uint64_t offset; /* its place; without families that is its offset in the file */
     size_t n_bytes;
-    uint64_t leaf; /* XXH3-64 of its bytes */
+    uint64_t leaf;        /* XXH3-64 of its bytes, as they are restored */
+    struct mth_loss loss; /* only while encoding */
     struct mth_bundle_chunk chunks[MTH_MAX_BUNDLE_CHUNKS];
     size_t n_chunks;
     struct mth_bundle_segment *segments;
@@ -110,6 +111,7 @@ struct mth_bundle_summary {
     uint64_t leaf;
     size_t n_chunks, n_chunks_raw, n_chunks_copied;
     uint64_t payload_bytes;
+    struct mth_loss loss;
 };
 void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_summary *summary);
 
@@ -159,6 +161,9 @@ int mth_bundle_planner_next_of_families(struct mth_bundle_planner *planner, stru
 
 /* Elements in a row of each region of a map, as its tensors tell; 0: none. NULL: no memory. */
 uint32_t *mth_region_rows(const struct mth_region_map *map, struct mth_memory *memory);
+/* The same of the embedding tables alone, for lossy pipelines, which leave all else as it is: fp32 weights of two dimensions
+ * that say so by their name, or have eight rows for each column. */
+uint32_t *mth_table_rows(const struct mth_region_map *map, struct mth_memory *memory);
 /* Notes that n bytes at done of a region, with rows of row_elems, are behind what a chunk of the bundle holds. */
 int mth_bundle_add_piece(struct mth_bundle *bundle, size_t chunk, const struct mth_region *region,
                          uint64_t done, size_t n_bytes, uint32_t row_elems);
@@ -226,6 +231,7 @@ struct mth_bundle_encoder {
     size_t alone_bytes;                 /* of a chunk that was cut from one that did not want its base */
     const struct mth_base_reader *base; /* NULL: none */
     const struct mth_layout *layout;    /* NULL: the file's own order */
+    bool is_lossy;                      /* bundles are settled */
     /* To restore what was made: front as a reader will have it, and the same with its specs as the plan counts them,
      * which is how the coder's models are found. NULL: nothing is restored. */
     const struct mth_container_front *front, *plan_front;
@@ -261,9 +267,23 @@ int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_
 int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_index, const uint8_t *bytes,
                       struct mth_buffer *out, struct mth_error *err);
 
-/* Restores the body of a block that was just made, and compares. Errors: MTH_ERR_CHECKSUM when it differs. */
+/* Restores the body of a block that was just made, to the bytes of the worker's second lane. Errors: MTH_ERR_CHECKSUM when it
+ * can not be read, MTH_ERR_NO_MEMORY, MTH_ERR_IO. */
+int mth_bundle_restore_made(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                            struct mth_bytes body, const uint8_t *bytes, struct mth_error *err);
+/* The same, and compares. Errors: MTH_ERR_CHECKSUM when it differs. */
 int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
                       const uint8_t *bytes, struct mth_error *err);
+
+/*
+ * Of a lossy pipeline, bundle_loss.c: the bundle that was just encoded gets the leaf of what a reader restores, and its loss is
+ * measured. What no lossy pipeline coded is compared with the original.
+ *
+ * Shape     block: with its head, which has no checksum yet; verify: it is restored a second time, which must give the same
+ * Errors    as above
+ */
+int mth_bundle_settle(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_buffer *block,
+                      const uint8_t *bytes, bool verify, struct mth_error *err);
 
 /*
  * Chooses a spec for each region that several candidates fit: what is smallest on a sample of it. Small regions of a

@@ -416,7 +416,7 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
 void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_summary *summary)
 {
     *summary = (struct mth_bundle_summary){
-        .n_bytes = bundle->n_bytes, .leaf = bundle->leaf, .n_chunks = bundle->n_chunks};
+        .n_bytes = bundle->n_bytes, .leaf = bundle->leaf, .n_chunks = bundle->n_chunks, .loss = bundle->loss};
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         summary->n_chunks_raw += bundle->chunks[i].mode == MTH_CHUNK_STORED;
         summary->n_chunks_copied += bundle->chunks[i].mode == MTH_CHUNK_COPY_OF_BASE ||
@@ -425,8 +425,15 @@ void mth_bundle_summarise(const struct mth_bundle *bundle, struct mth_bundle_sum
     }
 }
 
-int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
-                      const uint8_t *bytes, struct mth_error *err)
+static int fail_to_restore(const struct mth_bundle *made, struct mth_error *err)
+{
+    return mth_error_set(err, MTH_ERR_CHECKSUM,
+                         "the bundle at byte %llu does not restore to the same bytes; nothing was written",
+                         (unsigned long long)made->offset);
+}
+
+int mth_bundle_restore_made(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                            struct mth_bytes body, const uint8_t *bytes, struct mth_error *err)
 {
     struct mth_coder *coder = encoder->coder;
     struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[1];
@@ -458,10 +465,15 @@ int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_in
     }
     if (status == MTH_ERR_NO_MEMORY || status == MTH_ERR_IO)
         return mth_error_set(err, status, "%s", inner.text);
-    if (status || memcmp(lane->bytes, bytes, made->n_bytes) != 0)
-        return mth_error_set(
-            err, MTH_ERR_CHECKSUM,
-            "the bundle at byte %llu does not restore to the same bytes; nothing was written",
-            (unsigned long long)made->offset);
-    return MTH_OK;
+    return status ? fail_to_restore(made, err) : MTH_OK;
+}
+
+int mth_bundle_verify(const struct mth_bundle_encoder *encoder, size_t worker_index, struct mth_bytes body,
+                      const uint8_t *bytes, struct mth_error *err)
+{
+    const struct mth_bundle_lane *lanes = encoder->coder->bundle_workers[worker_index].lanes;
+    int status = mth_bundle_restore_made(encoder, worker_index, body, bytes, err);
+    if (!status && memcmp(lanes[1].bytes, bytes, lanes[0].bundle.n_bytes) != 0)
+        status = fail_to_restore(&lanes[0].bundle, err);
+    return status;
 }

@@ -51,6 +51,45 @@ uint32_t *mth_region_rows(const struct mth_region_map *map, struct mth_memory *m
     return rows;
 }
 
+/* Does a name hold what tables are called? */
+static bool names_a_table(const char *name)
+{
+    static const char *const words[] = {"emb", "wte", "wpe", "lookup"};
+    for (; *name; name++) {
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            size_t n = 0;
+            while (words[i][n] && (name[n] | 0x20) == words[i][n])
+                n++;
+            if (!words[i][n])
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_table(const struct mth_region_map *map, const struct mth_tensor *tensor)
+{
+    enum { ROWS_A_COLUMN = 8 };
+    const uint64_t *shape = mth_tensor_shape(map, tensor);
+    bool is_state = tensor->role == MTH_ROLE_ADAM_M || tensor->role == MTH_ROLE_ADAM_V;
+    if (tensor->dtype != MTH_DTYPE_F32 || tensor->n_dims != 2 || is_state ||
+        mth_tensor_strides(map, tensor) || shape[1] == 0 || shape[1] > UINT32_MAX)
+        return false;
+    return names_a_table(mth_tensor_name(map, tensor)) || shape[0] / shape[1] >= ROWS_A_COLUMN;
+}
+
+uint32_t *mth_table_rows(const struct mth_region_map *map, struct mth_memory *memory)
+{
+    uint32_t *rows = mth_memory_calloc(memory, map->n_regions, sizeof *rows);
+    for (size_t i = 0; rows && i < map->n_tensors; i++) {
+        const struct mth_tensor *tensor = &map->tensors[i];
+        if (tensor->region != MTH_NO_REGION && tensor->offset_bytes == 0 &&
+            map->regions[tensor->region].dtype == MTH_DTYPE_F32 && is_table(map, tensor))
+            rows[tensor->region] = (uint32_t)mth_tensor_shape(map, tensor)[1];
+    }
+    return rows;
+}
+
 int mth_bundle_add_piece(struct mth_bundle *bundle, size_t chunk, const struct mth_region *region,
                          uint64_t done, size_t n_bytes, uint32_t row_elems)
 {

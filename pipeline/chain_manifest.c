@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +103,39 @@ static bool take_name(struct reader *reader, char out[MTH_CHAIN_NAME_BYTES])
     return n > 0 && strcmp(out, ".") != 0 && strcmp(out, "..") != 0;
 }
 
+static double double_of(const uint8_t bytes[8])
+{
+    uint64_t bits = 0;
+    double value;
+    for (size_t i = 0; i < 8; i++)
+        bits = bits << 8 | bytes[i];
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* What only a lossy step has; "name" follows. */
+static bool take_loss(struct reader *reader, struct mth_chain_step *step)
+{
+    uint8_t errors[3][8];
+    struct mth_loss *loss = &step->loss;
+    loss->is_lossy = take_text(reader, "lossy ");
+    if (!loss->is_lossy)
+        return true;
+    if (!take_hex(reader, step->given_xxh3, sizeof step->given_xxh3) || !take_text(reader, " elems ") ||
+        !take_number(reader, &loss->n_elems) || !take_text(reader, " rows ") ||
+        !take_number(reader, &loss->n_rows) || !take_text(reader, " errors"))
+        return false;
+    for (size_t i = 0; i < 3; i++) {
+        if (!take_text(reader, " ") || !take_hex(reader, errors[i], sizeof errors[i]) ||
+            !(double_of(errors[i]) >= 0 && double_of(errors[i]) <= DBL_MAX))
+            return false;
+    }
+    loss->sum_abs = double_of(errors[0]);
+    loss->max_abs = double_of(errors[1]);
+    loss->sum_l2 = double_of(errors[2]);
+    return take_text(reader, " ");
+}
+
 static bool take_dtype(struct reader *reader, enum mth_dtype *dtype)
 {
     *dtype = MTH_N_DTYPES;
@@ -128,8 +162,8 @@ static bool take_step(struct reader *reader, struct mth_chain_step *step)
            take_text(reader, " digest ") && take_hex(reader, step->digest, sizeof step->digest) &&
            take_text(reader, " xxh3 ") && take_hex(reader, step->xxh3, sizeof step->xxh3) &&
            take_text(reader, " written ") && take_number(reader, &step->writing) &&
-           take_text(reader, " dtype ") && take_dtype(reader, &step->dtype) && take_text(reader, "name ") &&
-           take_name(reader, step->name);
+           take_text(reader, " dtype ") && take_dtype(reader, &step->dtype) && take_loss(reader, step) &&
+           take_text(reader, "name ") && take_name(reader, step->name);
 }
 
 /* Steps ascend and stand on earlier ones: no chain of theirs is a circle. */
@@ -232,6 +266,26 @@ static size_t put_name(const char *name, char *out)
     return n;
 }
 
+static size_t put_loss(const struct mth_chain_step *step, char *out)
+{
+    const double errors[] = {step->loss.sum_abs, step->loss.max_abs, step->loss.sum_l2};
+    struct mth_digest given;
+    char hex[MTH_DIGEST_HEX_BYTES];
+    if (!step->loss.is_lossy)
+        return 0;
+    memcpy(given.bytes, step->given_xxh3, sizeof given.bytes);
+    mth_digest_hex(&given, hex);
+    size_t n = (size_t)snprintf(out, LINE_BYTES, "lossy %s elems %" PRIu64 " rows %" PRIu64 " errors", hex,
+                                step->loss.n_elems, step->loss.n_rows);
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        uint64_t bits;
+        memcpy(&bits, &errors[i], sizeof bits);
+        n += (size_t)snprintf(out + n, LINE_BYTES, " %016" PRIx64, bits);
+    }
+    out[n++] = ' ';
+    return n;
+}
+
 static size_t put_step(const struct mth_chain_step *step, char *out)
 {
     struct mth_digest digest, xxh3;
@@ -244,10 +298,12 @@ static size_t put_step(const struct mth_chain_step *step, char *out)
         snprintf(base, sizeof base, "%" PRIu64, step->base);
     size_t n = (size_t)snprintf(out, LINE_BYTES,
                                 "step %" PRIu64 " base %s raw %" PRIu64 " stored %" PRIu64
-                                " digest %s xxh3 %s written %" PRIu64 " dtype %s name ",
+                                " digest %s xxh3 %s written %" PRIu64 " dtype %s ",
                                 step->number, base, step->raw_bytes, step->stored_bytes, hex[0], hex[1],
                                 step->writing,
                                 step->dtype == MTH_N_DTYPES ? "-" : mth_dtype_info(step->dtype)->name);
+    n += put_loss(step, out + n);
+    n += (size_t)snprintf(out + n, LINE_BYTES, "name ");
     n += put_name(step->name, out + n);
     out[n++] = '\n';
     return n;
@@ -256,7 +312,7 @@ static size_t put_step(const struct mth_chain_step *step, char *out)
 int mth_chain_manifest_write(const struct mth_chain *chain, struct mth_buffer *text, struct mth_error *err)
 {
     /* Names at their longest are %XX throughout. */
-    size_t n_line = LINE_BYTES + 3 * MTH_CHAIN_NAME_BYTES, capacity = 0;
+    size_t n_line = 2 * LINE_BYTES + 3 * MTH_CHAIN_NAME_BYTES, capacity = 0;
     size_t n_head = strlen(chain->spec) + LINE_BYTES;
     char policy[MTH_CHAIN_POLICY_BYTES];
     *text = (struct mth_buffer){0};

@@ -60,6 +60,7 @@ struct mth_coder {
     struct mth_pool *pool;
     size_t n_threads;
     size_t asked_chunk_bytes; /* 0: as the pipeline likes it */
+    bool lossy;               /* a lossy pipeline may be used */
     size_t chunk_bytes;       /* of the call in progress */
     struct mth_coder_worker *workers;
     struct mth_bundle_worker *bundle_workers; /* one per thread, when there is any */

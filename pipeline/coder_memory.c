@@ -31,7 +31,7 @@ int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipelin
     struct mth_buffer out = {.data = dst, .capacity_bytes = capacity_bytes};
     struct mth_sink sink;
     struct mth_stream_encode_job job = {
-        .pipeline = pipeline, .input = &source, .map = input->map, .sink = &sink};
+        .pipeline = pipeline, .input = &source, .map = input->map, .sink = &sink, .lossy = coder->lossy};
     mth_source_memory("input", (struct mth_bytes){input->data, (size_t)input->map->n_bytes}, &source);
     mth_sink_memory(&out, &sink);
     if (base) {

@@ -15,6 +15,8 @@
 
 enum {
     MTH_CONTAINER_VERSION = 0,
+    MTH_HEAD_LOSSY =
+        1, /* a flag of the head: what is restored is not what was compressed; the root ends with the loss */
     MTH_HEAD_BYTES = 24,
     MTH_BLOCK_HEAD_BYTES = 16,
     MTH_TRAILER_BYTES = 24,
@@ -41,6 +43,7 @@ enum mth_block_type {
 struct mth_container_head {
     uint64_t raw_bytes;
     size_t chunk_bytes;
+    bool is_lossy;
 };
 
 void mth_container_put_head(const struct mth_container_head *head, uint8_t out[MTH_HEAD_BYTES]);
@@ -116,11 +119,12 @@ struct mth_root {
     uint64_t front_end;
     struct mth_digest digest;
     struct mth_file_attributes attributes;
+    struct mth_loss loss;
 };
 
 /* The body of the root. Errors: MTH_ERR_NO_MEMORY. */
 int mth_root_put(const struct mth_index *index, const struct mth_file_attributes *attributes,
-                 struct mth_growing *out);
+                 const struct mth_loss *loss, struct mth_growing *out);
 /* pages: allocated from memory, n_pages of them; the caller frees it also after an error. */
 int mth_root_get(struct mth_bytes body, const struct mth_container_head *head, uint64_t root_offset,
                  struct mth_memory *memory, struct mth_root *root, struct mth_page_place **pages,

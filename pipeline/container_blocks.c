@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 
+#include <float.h>
 #include <string.h>
 
 static const uint8_t head_magic[4] = {'M', 'T', 'H', 'C'};
@@ -15,6 +16,7 @@ void mth_container_put_head(const struct mth_container_head *head, uint8_t out[M
     memset(out, 0, MTH_HEAD_BYTES);
     memcpy(out, head_magic, sizeof head_magic);
     out[4] = MTH_CONTAINER_VERSION;
+    out[5] = head->is_lossy ? MTH_HEAD_LOSSY : 0;
     for (size_t n = head->chunk_bytes; n > 1; n >>= 1)
         out[6]++;
     mth_store64(out + 8, head->raw_bytes);
@@ -32,12 +34,14 @@ int mth_container_get_head(const uint8_t in[MTH_HEAD_BYTES], struct mth_containe
                              MTH_CONTAINER_VERSION);
     if (!mth_hash64_matches(in, 16, 0, mth_load64(in + 16)))
         return mth_error_set(err, MTH_ERR_CHECKSUM, "the head is damaged");
-    if (in[5] != 0 || in[7] != 0)
+    if (in[5] > MTH_HEAD_LOSSY || in[7] != 0)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "has the flags %02x %02x, which are unknown here",
                              in[5], in[7]);
     if (in[6] < MTH_MIN_CHUNK_LOG2 || in[6] > MTH_MAX_CHUNK_LOG2)
         return mth_error_set(err, MTH_ERR_CORRUPT, "has chunks of 2^%u bytes", in[6]);
-    *head = (struct mth_container_head){.raw_bytes = mth_load64(in + 8), .chunk_bytes = (size_t)1 << in[6]};
+    *head = (struct mth_container_head){.raw_bytes = mth_load64(in + 8),
+                                        .chunk_bytes = (size_t)1 << in[6],
+                                        .is_lossy = in[5] == MTH_HEAD_LOSSY};
     return MTH_OK;
 }
 
@@ -171,8 +175,44 @@ int mth_index_write_page(struct mth_index *index, struct mth_block_writer *write
     return status ? mth_error_set(err, status, "no memory for the index") : MTH_OK;
 }
 
+static int put_loss(struct mth_memory *memory, const struct mth_loss *loss, struct mth_growing *out)
+{
+    const double errors[] = {loss->sum_abs, loss->max_abs, loss->sum_l2};
+    uint8_t bytes[8];
+    int status = mth_growing_put_varint(memory, out, loss->n_elems);
+    if (!status)
+        status = mth_growing_put_varint(memory, out, loss->n_rows);
+    for (size_t i = 0; !status && i < sizeof errors / sizeof errors[0]; i++) {
+        uint64_t bits;
+        memcpy(&bits, &errors[i], sizeof bits);
+        mth_store64(bytes, bits);
+        status = mth_growing_put(memory, out, bytes, sizeof bytes);
+    }
+    return status;
+}
+
+/* Errors are sums of magnitudes: neither negative nor infinite, nor anything where there are no values. */
+static bool get_loss(struct mth_reader *reader, struct mth_loss *loss)
+{
+    double errors[3];
+    if (!mth_varint_get(reader, &loss->n_elems) || !mth_varint_get(reader, &loss->n_rows) ||
+        (size_t)(reader->end - reader->at) < 8 * sizeof errors / sizeof errors[0])
+        return false;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++, reader->at += 8) {
+        uint64_t bits = mth_load64(reader->at);
+        memcpy(&errors[i], &bits, sizeof errors[i]);
+        if (!(errors[i] >= 0 && errors[i] <= DBL_MAX) || (loss->n_elems == 0 && bits != 0))
+            return false;
+    }
+    loss->is_lossy = true;
+    loss->sum_abs = errors[0];
+    loss->max_abs = errors[1];
+    loss->sum_l2 = errors[2];
+    return loss->n_rows <= loss->n_elems;
+}
+
 int mth_root_put(const struct mth_index *index, const struct mth_file_attributes *attributes,
-                 struct mth_growing *out)
+                 const struct mth_loss *loss, struct mth_growing *out)
 {
     struct mth_memory *memory = index->memory;
     struct mth_digest digest = mth_hash_stream_digest(index->leaves);
@@ -198,6 +238,8 @@ int mth_root_put(const struct mth_index *index, const struct mth_file_attributes
         offset = index->pages[i].offset;
         raw_offset = index->pages[i].raw_offset;
     }
+    if (!status && loss->is_lossy)
+        status = put_loss(memory, loss, out);
     return status;
 }
 
@@ -248,6 +290,9 @@ int mth_root_get(struct mth_bytes body, const struct mth_container_head *head, u
         (*pages)[i] = (struct mth_page_place){.offset = offset, .raw_offset = raw_offset};
     }
     *n_pages = (size_t)n;
+    root->loss = (struct mth_loss){0};
+    if (head->is_lossy && !get_loss(&reader, &root->loss))
+        return MTH_ERR_CORRUPT;
     return reader.at == reader.end && (n > 0) == (head->raw_bytes > 0) ? MTH_OK : MTH_ERR_CORRUPT;
 }
 

@@ -110,6 +110,9 @@ int mth_container_reader_open(struct mth_container_reader *reader, struct mth_co
         if (!status && block.type == MTH_BLOCK_LAYOUT)
             mth_hash_stream_update(reader->index.leaves, body.data, body.n_bytes);
     }
+    for (size_t i = 0; !status && i < reader->front.n_specs; i++)
+        if (reader->front.specs[i]->pipeline->is_lossy && !reader->head.is_lossy)
+            status = mth_error_set(err, MTH_ERR_CORRUPT, "has a lossy spec, and its head says nothing of it");
     reader->index.front_end = reader->pending_offset;
     if (!status && mth_layout_finish(&reader->front.layout, reader->head.raw_bytes))
         status = mth_error_set(err, MTH_ERR_CORRUPT, "its layout is damaged");

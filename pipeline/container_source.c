@@ -133,7 +133,8 @@ void mth_container_describe(const struct mth_container *container, struct mth_co
                                         .base_has_digest = front->base_has_digest,
                                         .n_references = front->n_references,
                                         .n_specs = front->n_specs,
-                                        .attributes = container->reader.root.attributes};
+                                        .attributes = container->reader.root.attributes,
+                                        .loss = container->reader.root.loss};
     memcpy(info->digest, container->reader.root.digest.bytes, sizeof info->digest);
     memcpy(info->base_digest, front->base_digest.bytes, sizeof info->base_digest);
 }

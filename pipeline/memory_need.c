@@ -427,7 +427,7 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
     if (!status) {
         struct mth_need_encode_job job = {.map = map,
                                           .has_base = has_base && mth_pipeline_wants_reference(pipeline),
-                                          .verify = config->verify,
+                                          .verify = config->verify || mth_pipeline_is_lossy(pipeline),
                                           .chunk_bytes = mth_coder_chunk_bytes(coder, pipeline, has_base),
                                           .n_threads = config->n_threads};
         for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)

@@ -48,12 +48,36 @@ const char *mth_pipeline_text(const struct mth_pipeline *pipeline);
 /* Does any transform or codec of it take a reference? */
 bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline);
 
+/* May what it restores differ from what it was given? Such a pipeline is refused unless the caller says that loss is wanted. */
+bool mth_pipeline_is_lossy(const struct mth_pipeline *pipeline);
+
+/*
+ * What a lossy pipeline took from a checkpoint: of the tables that it may quantize, how far values moved. Of the others every
+ * bit is kept.
+ */
+struct mth_loss {
+    bool is_lossy; /* all else is 0 where it is not */
+    uint64_t n_elems, n_rows;
+    double sum_abs, max_abs; /* of what values moved by */
+    double sum_l2;           /* of rows: the Euclidean length of what moved */
+};
+static inline double mth_loss_mean_abs(const struct mth_loss *loss)
+{
+    return loss->n_elems ? loss->sum_abs / (double)loss->n_elems : 0;
+}
+static inline double mth_loss_mean_l2(const struct mth_loss *loss)
+{
+    return loss->n_rows ? loss->sum_l2 / (double)loss->n_rows : 0;
+}
+
 struct mth_preset {
     const char *name;
     const char *summary;
     const char *source; /* the published method it follows, or NULL for ours */
     const char *spec;   /* without a base; NULL where the method has none */
     const char *delta;  /* against a base; NULL where the method has none */
+    /* The same where options follow the name, as in `check-n-run:bits=4`: they take the place of each '*'. NULL: it takes none. */
+    const char *spec_with_options, *delta_with_options;
 };
 
 /* The preset at a position, NULL past the last. */
@@ -101,6 +125,7 @@ struct mth_coder_config {
     size_t n_threads;          /* 1 .. 4096 */
     size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: mth_pipeline_chunk_bytes */
     struct mth_memory *memory; /* the account for everything the coder allocates */
+    bool lossy;                /* a lossy pipeline may be used */
 };
 
 struct mth_container_stats;
@@ -187,6 +212,7 @@ struct mth_stream_config {
     size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: as above; only to compress */
     struct mth_memory *memory; /* the account, whose limit is kept */
     bool verify;               /* mth_compress restores every bundle and compares it before it is written */
+    bool lossy;                /* mth_compress may use a lossy pipeline */
     /* Called now and then, by one thread at a time: bytes of the original done. Anything but 0 cancels. NULL: none. */
     int (*progress)(void *arg, uint64_t n_done, uint64_t n_total);
     void *progress_arg;
@@ -203,8 +229,9 @@ struct mth_container_stats {
     uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
     uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
     struct mth_paired paired; /* with the base; only mth_compress */
-    uint8_t digest[16];       /* over the original's bytes: docs/container.md says how */
+    uint8_t digest[16];     /* over the bytes that are restored: docs/container.md says how */
     struct mth_file_attributes attributes;
+    struct mth_loss loss;
 };
 
 /*
@@ -287,6 +314,7 @@ struct mth_container_info {
     size_t n_specs;
     uint8_t digest[16];
     struct mth_file_attributes attributes;
+    struct mth_loss loss;
 };
 
 /*
@@ -358,7 +386,9 @@ struct mth_chain_step {
     uint64_t base;
     uint64_t raw_bytes, stored_bytes;
     uint8_t digest[16];              /* that its container notes of the original: docs/container.md */
-    uint8_t xxh3[16];                /* XXH3-128 of the original */
+    uint8_t xxh3[16];                /* XXH3-128 of the original; of a lossy step, of what it restores to */
+    struct mth_loss loss;            /* of a lossy step */
+    uint8_t given_xxh3[16];          /* of a lossy step: XXH3-128 of the file that was added */
     uint64_t writing;                /* how often its container was written: 1, 2, .. */
     enum mth_dtype dtype;            /* of a raw file's elements; MTH_N_DTYPES: the file says itself */
     char name[MTH_CHAIN_NAME_BYTES]; /* of the original, without directories */

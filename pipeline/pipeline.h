@@ -29,6 +29,7 @@ struct mth_pipeline {
     size_t n_nodes;
     bool relates; /* of the first: tensors are predicted from each other */
     bool needs_base;
+    bool is_lossy;
     bool has_models;
     bool interleaves; /* some codec decodes a batch faster */
     char text[MTH_SPEC_TEXT_BYTES];

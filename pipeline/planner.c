@@ -25,13 +25,20 @@ size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPE
         else if (alone && mth_pipeline_accepts(alone, type))
             out[n++] = MTH_PLAN_ALONE + i;
     }
+    /* What is lossy was asked for; a sample in which no row changed must not decide against it. */
+    for (size_t i = 0; i < n; i++) {
+        if (specs[out[i]]->is_lossy) {
+            out[0] = out[i];
+            n = 1;
+        }
+    }
     /* Where a list has something that does without the base, no dtype is left to its base alone. */
     bool chooses = false, depends = n > 0 && n < MTH_MAX_CANDIDATES;
     for (size_t i = 0; i < MTH_MAX_CANDIDATES; i++)
         chooses |= specs[MTH_PLAN_ASKED + i] && !specs[MTH_PLAN_ASKED + i]->nodes[0].wants_reference;
     for (size_t i = 0; i < n; i++)
         depends &= specs[out[i]]->nodes[0].wants_reference;
-    if (n == 0 || (has_reference && chooses && depends))
+    if (n == 0 || (!specs[out[0]]->is_lossy && has_reference && chooses && depends))
         out[n++] = mth_dtype_lane_bytes(dtype) > 1 ? MTH_PLAN_WIDE : MTH_PLAN_NARROW;
     return n;
 }

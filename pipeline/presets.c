@@ -63,12 +63,16 @@ static const struct mth_preset presets[] = {
     },
     {
         .name = "check-n-run",
-        .summary = "against a base, the rows that changed, as they are; alone everything as it is. Lossless: "
-                   "without its quantizers",
+        .summary =
+            "against a base, the rows that changed, as they are; alone everything as it is. With options, "
+            "as in check-n-run:quantizer=adaptive:bits=4, with its quantizers, and LOSSY",
         .source = "A. Eisenman et al., Check-N-Run: a Checkpointing System for Training Deep Learning "
                   "Recommendation Models, NSDI 2022, arXiv:2010.08679",
         .spec = "store",
         .delta = "changed-rows+store/store",
+        .spec_with_options = "quantize-rows*+store,store",
+        .delta_with_options =
+            "quantize-changed-rows*+store,quantize-rows*+store,changed-rows+store/store,store",
     },
     {
         .name = "fast",

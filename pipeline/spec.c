@@ -274,9 +274,47 @@ struct candidates {
 
 static int parse_list(struct parser *parser, struct candidates *list);
 
+/* The list that a word with options stands for; allocated, NULL without memory. */
+static char *with_options(const char *spec, const char *options, size_t n_options)
+{
+    char *text = calloc(1, strlen(spec) * (n_options + 1) + 1), *out = text;
+    for (; text && *spec; spec++) {
+        if (*spec == '*') {
+            memcpy(out, options, n_options);
+            out += n_options;
+        } else {
+            *out++ = *spec;
+        }
+    }
+    return text;
+}
+
+/* A preset's name of n bytes, and options for it. */
+static int parse_preset_with_options(struct parser *parser, const struct mth_preset *preset, size_t n,
+                                     struct candidates *list)
+{
+    const char *options = parser->at + n;
+    size_t n_options = strcspn(options, ",");
+    struct parser inner = *parser;
+    char *text = with_options(parser->has_base ? preset->delta_with_options : preset->spec_with_options,
+                              options, n_options);
+    if (!text)
+        return mth_error_set(parser->err, MTH_ERR_NO_MEMORY, "no memory for a pipeline");
+    inner.text = inner.at = text;
+    int status = strcspn(options, "+/") >= n_options
+                     ? parse_list(&inner, list)
+                     : fail(parser, options, "a preset with options can only stand alone");
+    parser->at = options + n_options;
+    free(text);
+    return status;
+}
+
 static int parse_candidate(struct parser *parser, struct candidates *list)
 {
     size_t n = word_length(parser->at), root;
+    const struct mth_preset *preset = parser->at[n] == ':' ? mth_preset_find(parser->at, n) : NULL;
+    if (preset && preset->spec_with_options)
+        return parse_preset_with_options(parser, preset, n, list);
     if (parser->at[n] == ',' || parser->at[n] == '\0') {
         const char *spec;
         int status = find_named(parser, parser->at, n, &spec);
@@ -305,9 +343,16 @@ static int parse_candidate(struct parser *parser, struct candidates *list)
     list->end = &pipeline->next;
     list->n++;
     parser->pipeline = pipeline;
+    const char *begin = parser->at;
     int status = parse_chain(parser, 1, &root);
     if (!status && mth_pipeline_finish(pipeline))
         status = fail(parser, parser->at, "the spec is too long");
+    /* It is told of rows of values, and what comes of a transform is neither. */
+    for (size_t i = 1; !status && i < pipeline->n_nodes; i++) {
+        const struct mth_transform *transform = pipeline->nodes[i].transform;
+        if (transform && transform->flags & MTH_TRANSFORM_LOSSY)
+            status = fail(parser, begin, "a lossy transform can only be the first");
+    }
     return status;
 }
 
@@ -332,6 +377,8 @@ int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **ou
     int status = parse_list(&parser, &list);
     if (!status && !list.first)
         status = fail(&parser, parser.at, "'" MTH_RELATED_WORD "' needs a candidate beside it");
+    if (!status && list.relates && mth_pipeline_is_lossy(list.first))
+        status = fail(&parser, parser.at, "'" MTH_RELATED_WORD "' does not go with what is lossy");
     if (!status) {
         list.first->relates = list.relates;
         status = mth_pipeline_finish_list(list.first);

@@ -8,7 +8,7 @@
 /* Facts about a tree, from the leaves up: children stand behind their parents. */
 static void annotate(struct mth_pipeline *pipeline)
 {
-    pipeline->needs_base = false;
+    pipeline->needs_base = pipeline->is_lossy = false;
     for (size_t i = pipeline->n_nodes; i-- > 0;) {
         struct mth_node *node = &pipeline->nodes[i];
         if (node->codec) {
@@ -21,6 +21,7 @@ static void annotate(struct mth_pipeline *pipeline)
             pipeline->interleaves |= (node->codec->flags & MTH_CODEC_INTERLEAVES) != 0;
             continue;
         }
+        pipeline->is_lossy |= (node->transform->flags & MTH_TRANSFORM_LOSSY) != 0;
         node->wants_reference = node->transform->n_references > 0;
         node->wants_rows = (node->transform->flags & MTH_TRANSFORM_ROWS) != 0;
         pipeline->needs_base |= node->wants_reference;
@@ -127,6 +128,15 @@ bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline)
             return false;
     }
     return true;
+}
+
+bool mth_pipeline_is_lossy(const struct mth_pipeline *pipeline)
+{
+    for (; pipeline; pipeline = pipeline->next) {
+        if (pipeline->is_lossy)
+            return true;
+    }
+    return false;
 }
 
 bool mth_pipeline_wants_reference(const struct mth_pipeline *pipeline)

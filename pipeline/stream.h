@@ -22,6 +22,7 @@ struct mth_stream_encode_job {
     struct mth_sink *sink;
     struct mth_stream_progress progress;
     bool verify;
+    bool lossy;                         /* a lossy pipeline may be used */
     uint64_t sample_every;              /* code only the first bundle and one in so many; 0: all */
     struct mth_stream_sampled *sampled; /* what those were; NULL: nobody asks */
 };

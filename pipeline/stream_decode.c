@@ -286,6 +286,7 @@ int mth_stream_decode(struct mth_coder *coder, const struct mth_stream_decode_jo
         stats->stored_bytes = run.reader.offset;
         stats->n_bundles = run.reader.root.n_bundles;
         stats->attributes = run.reader.root.attributes;
+        stats->loss = run.reader.root.loss;
         memcpy(stats->digest, run.reader.root.digest.bytes, sizeof stats->digest);
     }
     mth_base_reader_free(&run.base);

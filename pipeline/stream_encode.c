@@ -84,9 +84,15 @@ static int code(struct encode_run *run, size_t worker_index, size_t n_bound, str
     if (block->n_bytes > UINT32_MAX)
         return mth_error_set(err, MTH_ERR_OVERFLOW, "a bundle of %zu bytes does not fit a container",
                              block->n_bytes);
+    if (run->encoder.is_lossy)
+        status = mth_bundle_settle(&run->encoder, worker_index, block, bytes.data, run->job->verify, err);
+    if (status)
+        return status;
     struct mth_bytes body = {block->data + MTH_BLOCK_HEAD_BYTES, block->n_bytes - MTH_BLOCK_HEAD_BYTES};
     mth_block_put_head(MTH_BLOCK_BUNDLE, body, coded->number, block->data);
-    return run->job->verify ? mth_bundle_verify(&run->encoder, worker_index, body, bytes.data, err) : MTH_OK;
+    return run->job->verify && !run->encoder.is_lossy
+               ? mth_bundle_verify(&run->encoder, worker_index, body, bytes.data, err)
+               : MTH_OK;
 }
 
 static void work(void *arg, size_t worker_index)
@@ -134,7 +140,8 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     const struct mth_stream_encode_job *job = run->job;
     bool rows = mth_pipeline_wants_rows(job->pipeline);
     if (rows)
-        run->planner.row_elems = run->row_elems = mth_region_rows(run->map, memory);
+        run->planner.row_elems = run->row_elems =
+            run->encoder.is_lossy ? mth_table_rows(run->map, memory) : mth_region_rows(run->map, memory);
     if (job->pipeline->next)
         run->choices = mth_memory_alloc(memory, 2 * run->map->n_regions);
     if ((rows && !run->row_elems) || (job->pipeline->next && !run->choices))
@@ -299,7 +306,7 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
     struct mth_need_encode_job need_job = {.map = job->map,
                                            .has_base =
                                                job->base && mth_pipeline_wants_reference(job->pipeline),
-                                           .verify = job->verify,
+                                           .verify = job->verify || run->encoder.is_lossy,
                                            .chunk_bytes = coder->chunk_bytes,
                                            .n_threads = coder->n_threads};
     struct mth_memory_need need;
@@ -347,7 +354,7 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         status = mth_index_init(&run->index, coder->memory);
     if (!status)
         number_specs(run);
-    if (!status && job->verify)
+    if (!status && (job->verify || run->encoder.is_lossy))
         status = prepare_verifying(run);
     if (status)
         return mth_error_set(err, status, "no memory to plan");
@@ -358,9 +365,10 @@ static int write_front(struct encode_run *run, struct mth_error *err)
 {
     struct mth_coder *coder = run->encoder.coder;
     uint8_t head[MTH_HEAD_BYTES];
-    mth_container_put_head(
-        &(struct mth_container_head){.raw_bytes = run->stats.raw_bytes, .chunk_bytes = coder->chunk_bytes},
-        head);
+    mth_container_put_head(&(struct mth_container_head){.raw_bytes = run->stats.raw_bytes,
+                                                        .chunk_bytes = coder->chunk_bytes,
+                                                        .is_lossy = run->encoder.is_lossy},
+                           head);
     int status = mth_sink_put(run->writer.sink, head, sizeof head, err);
     run->writer.offset += sizeof head;
     if (!status)
@@ -402,7 +410,8 @@ static int write_end(struct encode_run *run, struct mth_error *err)
     uint64_t root_offset = run->writer.offset;
     if (status)
         return status;
-    status = mth_root_put(&run->index, run->job->attributes ? run->job->attributes : &none, &root);
+    status = mth_root_put(&run->index, run->job->attributes ? run->job->attributes : &none, &run->stats.loss,
+                          &root);
     if (status)
         mth_error_set(err, status, "no memory for the root");
     else
@@ -445,12 +454,18 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     if (mth_pipeline_needs_base(job->pipeline) && !job->base)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED, "'%.200s' codes against a base, and none was given",
                              mth_pipeline_text(job->pipeline));
+    bool is_lossy = mth_pipeline_is_lossy(job->pipeline);
+    if (is_lossy && !job->lossy)
+        return mth_error_set(
+            err, MTH_ERR_USAGE,
+            "'%.200s' is lossy: what it restores differs from the original; --lossy allows it",
+            mth_pipeline_text(job->pipeline));
     struct encode_run run = {.job = job,
                              .map = job->map,
-                             .encoder = {.coder = coder},
+                             .encoder = {.coder = coder, .is_lossy = is_lossy},
                              .writer = {.sink = job->sink},
                              .index = {.memory = coder->memory},
-                             .stats = {.raw_bytes = job->map->n_bytes}};
+                             .stats = {.raw_bytes = job->map->n_bytes, .loss.is_lossy = is_lossy}};
     if (job->attributes)
         run.stats.attributes = *job->attributes;
     coder->chunk_bytes = mth_coder_chunk_bytes(coder, job->pipeline, job->base != NULL);
@@ -492,7 +507,8 @@ int mth_compress(const struct mth_pipeline *pipeline, const struct mth_source *i
                                         .attributes = attributes,
                                         .sink = sink,
                                         .progress = {config->progress, config->progress_arg},
-                                        .verify = config->verify};
+                                        .verify = config->verify,
+                                        .lossy = config->lossy};
     int status = mth_coder_create(&coder_config, &coder, err);
     if (status)
         return status;
@@ -527,6 +543,7 @@ int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_
                                         .base = base,
                                         .sink = &sink,
                                         .progress = {config->progress, config->progress_arg},
+                                        .lossy = config->lossy,
                                         .sample_every = every,
                                         .sampled = &sampled};
     int status = mth_coder_create(&coder_config, &coder, err);

@@ -48,6 +48,15 @@ static void count(struct mth_container_stats *stats, const struct mth_bundle_sum
     stats->n_chunks_raw += summary->n_chunks_raw;
     stats->n_chunks_copied += summary->n_chunks_copied;
     stats->payload_bytes += summary->payload_bytes;
+    if (!stats->loss.is_lossy)
+        return;
+    /* In the order of the bundles, so that sums do not depend on threads. */
+    stats->loss.n_elems += summary->loss.n_elems;
+    stats->loss.n_rows += summary->loss.n_rows;
+    stats->loss.sum_abs += summary->loss.sum_abs;
+    stats->loss.sum_l2 += summary->loss.sum_l2;
+    if (summary->loss.max_abs > stats->loss.max_abs)
+        stats->loss.max_abs = summary->loss.max_abs;
 }
 
 /* Gives a block its place, and writes it where that must be done in order. Called with the lock held. */

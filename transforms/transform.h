@@ -1,5 +1,6 @@
 /*
- * The interface of a transform: elements -> one or more streams, and back, exactly, for every bit pattern.
+ * The interface of a transform: elements -> one or more streams, and back, exactly, for every bit pattern; but for those that say
+ * that they are lossy.
  *
  * A transform is a static const struct mth_transform in a file of its own, named in
  * transforms/transforms.def; a plug-in exports one with the same shape. It has no state and never allocates.
@@ -19,8 +20,10 @@
 enum { MTH_TRANSFORM_ABI = 1, MTH_MAX_STREAMS = 16, MTH_MAX_REFERENCES = 8 };
 
 enum mth_transform_flags {
-    MTH_TRANSFORM_ROWS = 1u << 0,   /* forward looks at job->spans */
-    MTH_TRANSFORM_CHOOSES = 1u << 1 /* several streams may stand for the same elements */
+    MTH_TRANSFORM_ROWS = 1u << 0,    /* forward looks at job->spans */
+    MTH_TRANSFORM_CHOOSES = 1u << 1, /* several streams may stand for the same elements */
+    MTH_TRANSFORM_LOSSY =
+        1u << 2 /* inverse gives what the streams say, and that is not what forward was given */
 };
 
 /*

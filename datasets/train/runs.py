@@ -130,6 +130,20 @@ RUNS = {
              "pairs": {"": [(2999, 3000), (2990, 3000), (2900, 3000), (2600, 3000)]}, "log_every": 100},
         ],
     },
+    # The same for chains: what policies of checkpoints of embedding tables were made for, kept every ten steps.
+    "recommender-chain": {
+        "title": "Two-tower recommender of 10.6 M parameters, fp32, every ten steps",
+        "kind": "two-tower", "model": {"width": 136}, "symbols": "names",
+        "optimizer": {"name": "SparseAdam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "grad_clip_norm": None},
+        "seed": 20240307, "batch_windows": 512,
+        "validate_every": 500, "validation_windows": None, "save_state_every": 500,
+        "is_committed": False, "formats": ["fp32"],
+        "phases": [
+            {"name": "train", "text": "library", "steps": 3000, "schedule": "constant", "peak_lr": 1e-3,
+             "checkpoints": [2880, 2890, 2900, 2910, 2920, 2930, 2940, 2950, 2960, 2970, 2980, 2990, 3000],
+             "pairs": {"": [(2990, 3000), (2900, 3000)]}, "log_every": 100},
+        ],
+    },
     # Adam's rival, going on where pre-training ended.
     "gpt-sgd": {
         "title": "GPT of 10.7 M parameters, SGD with momentum",

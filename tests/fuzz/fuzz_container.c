@@ -1,16 +1,33 @@
 /*
  * Reads whatever comes as a container, in order and at offsets, in a build without checksum comparison, so that blocks,
- * plans, payloads and every codec behind them see hostile bytes. Input: one byte that says whether there is a base, then
- * the container.
+ * plans, payloads and every codec behind them see hostile bytes. Input: one byte that says which base there is (0: none, 1: zeros,
+ * 2: the training state that the golden containers of a step of Adam were coded against), then the container.
  */
 #include "pipeline/mithril.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_RAW_BYTES = 1 << 20, BASE_BYTES = 4096, READ_BYTES = 5000 };
+enum { MAX_RAW_BYTES = 1 << 20, BASE_BYTES = 4096, READ_BYTES = 5000, STATE_BYTES = 1 << 16 };
+
+/* Read once; without it (a search that began elsewhere) inputs with the state have no base. */
+static struct mth_bytes training_state(void)
+{
+    static uint8_t bytes[STATE_BYTES];
+    static size_t n_bytes;
+    static bool is_read;
+    FILE *file = is_read ? NULL : fopen("tests/fixtures/states/adamw-bf16-11.pt", "rb");
+    is_read = true;
+    if (file) {
+        n_bytes = fread(bytes, 1, sizeof bytes, file);
+        fclose(file);
+    }
+    return (struct mth_bytes){bytes, n_bytes};
+}
 
 static int discard(void *state, const void *data, size_t n_bytes, struct mth_error *err)
 {
@@ -57,9 +74,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (raw_bytes > MAX_RAW_BYTES)
         return 0;
     mth_source_memory("fuzz", (struct mth_bytes){data + 1, size - 1}, &source);
-    mth_source_memory("base", (struct mth_bytes){base_bytes, sizeof base_bytes}, &base_source);
+    struct mth_bytes state = data[0] == 2 ? training_state() : (struct mth_bytes){0};
+    mth_source_memory("base", state.n_bytes ? state : (struct mth_bytes){base_bytes, sizeof base_bytes},
+                      &base_source);
     struct mth_stream_base base = {.source = &base_source};
-    const struct mth_stream_base *given = data[0] & 1 ? &base : NULL;
+    const struct mth_stream_base *given = data[0] & 1 || state.n_bytes ? &base : NULL;
     /* The limit turns an allocation that nothing justifies into an error, and the sanitizer's would be a crash. */
     struct mth_memory *memory = mth_memory_create((size_t)1 << 29);
     struct mth_stream_config config = {.n_threads = 1, .memory = memory};

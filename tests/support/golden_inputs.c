@@ -1,0 +1,241 @@
+/* Inputs of golden containers; see golden_inputs.h. Any change here is a change of what they restore to. */
+#include "tests/support/golden_inputs.h"
+
+#include "base/checked.h"
+#include "tests/support/patterns.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_LARGE = 20 * 1024, N_LONG = 4097 * 4096 + 100 };
+
+/* The bits of a value like those of weights: exponents around 118, in steps of a row. */
+static uint32_t weight(uint64_t *random, unsigned row)
+{
+    uint64_t x = pattern_random(random);
+    uint32_t exponent = 120 - row % 3;
+    for (unsigned i = 0; i < 7 && (x >> 40 >> i & 1); i++)
+        exponent--;
+    return (uint32_t)(x >> 63) << 31 | exponent << 23 | (uint32_t)(x & 0x7fffff);
+}
+
+/* The next tensor, appended; what it holds comes later. */
+static uint8_t **add(struct made *made, uint8_t **at, const char *name, enum mth_dtype dtype, uint64_t rows,
+                     uint64_t columns)
+{
+    uint64_t shape[] = {rows, columns}, n = rows * columns, n_bytes = n * mth_dtype_info(dtype)->bits / 8;
+    struct mth_tensor tensor = {.n_elems = n, .dtype = (uint8_t)dtype};
+    assert_int_equal(mth_region_map_add_region(&made->map, made->map.n_bytes, n_bytes, dtype, &tensor.region),
+                     0);
+    if (dtype != MTH_DTYPE_OPAQUE)
+        assert_int_equal(
+            mth_region_map_add_tensor(&made->map, name, strlen(name), shape, columns > 1 ? 2 : 1, &tensor),
+            0);
+    *at = made->data + made->map.n_bytes;
+    made->map.n_bytes += n_bytes;
+    return at;
+}
+
+static struct made *begin(size_t capacity)
+{
+    struct made *made = made_begin();
+    made->data = calloc(1, capacity + 1);
+    assert_non_null(made->data);
+    return made;
+}
+
+static struct made *finish(struct made *made)
+{
+    made->checkpoint = (struct mth_checkpoint){made->data, &made->map};
+    return made;
+}
+
+static void put_bf16(uint8_t *p, uint64_t seed, unsigned n, unsigned columns)
+{
+    for (unsigned i = 0; i < n; i++)
+        mth_store16(p + 2 * i, (uint16_t)(weight(&seed, i / columns) >> 16));
+}
+
+/* Every fifth element or so to a neighbour, away from the ends of what there is. */
+static void step_bf16(uint8_t *p, uint64_t seed, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t x = pattern_random(&seed);
+        uint16_t bits = mth_load16(p + 2 * i);
+        if (x % 5 == 0)
+            mth_store16(p + 2 * i, (uint16_t)(bits + (x >> 40 & 1 ? 1 : -1)));
+    }
+}
+
+static struct made *weights(enum golden_input which)
+{
+    enum { ROWS = 32, COLUMNS = 48 };
+    unsigned n = which == GOLDEN_LARGE ? N_LARGE : ROWS * COLUMNS;
+    struct made *made = begin(2 * (size_t)n);
+    uint8_t *at;
+    add(made, &at, "w", MTH_DTYPE_BF16, n / COLUMNS, COLUMNS);
+    put_bf16(at, which == GOLDEN_OTHER_WEIGHTS ? 2 : 1, n / COLUMNS * COLUMNS, COLUMNS);
+    if (which == GOLDEN_NEXT_WEIGHTS)
+        step_bf16(at, 3, n);
+    return finish(made);
+}
+
+static uint16_t bf16_nearest(uint32_t bits)
+{
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* To nearest, of values that are normal in both. */
+static uint16_t f16_nearest(uint32_t bits)
+{
+    uint32_t rounded = (bits & 0x7fffffff) - (112u << 23) + 0xfff + (bits >> 13 & 1);
+    return (uint16_t)((bits >> 31) << 15 | rounded >> 13);
+}
+
+enum { TABLE_ROWS = 64, TABLE_COLUMNS = 24, ROWS = 16, COLUMNS = 40, N = ROWS * COLUMNS };
+
+static void put_table(uint8_t *p, bool next)
+{
+    uint64_t seed = 11, other = 12;
+    for (unsigned i = 0; i < TABLE_ROWS * TABLE_COLUMNS; i++) {
+        uint32_t bits = weight(&seed, i / TABLE_COLUMNS), moved = weight(&other, i / TABLE_COLUMNS);
+        mth_store32(p + 4 * i, next && i / TABLE_COLUMNS % 6 == 1 ? moved : bits);
+    }
+}
+
+/* A master copy and what is rounded from it. */
+static void put_copies(struct made *made, bool next)
+{
+    uint64_t seed = next ? 14 : 13;
+    uint8_t *master, *nearest, *cut, *half;
+    add(made, &master, "master", MTH_DTYPE_F32, ROWS, COLUMNS);
+    add(made, &nearest, "model", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    add(made, &cut, "model.cut", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    add(made, &half, "model.half", MTH_DTYPE_F16, ROWS, COLUMNS);
+    for (unsigned i = 0; i < N; i++) {
+        uint32_t bits = weight(&seed, i / COLUMNS);
+        mth_store32(master + 4 * i, bits);
+        mth_store16(nearest + 2 * i, bf16_nearest(bits));
+        mth_store16(cut + 2 * i, (uint16_t)(bits >> 16));
+        mth_store16(half + 2 * i, f16_nearest(bits));
+    }
+    /* One that is not: predicted and coded. */
+    mth_store16(nearest + 2 * 77, 0x3f80);
+}
+
+/* Few values, zeros, integers: what `max` has transforms for. */
+static void put_odd_ones(struct made *made, bool next)
+{
+    static const enum mth_dtype narrow[] = {MTH_DTYPE_BOOL, MTH_DTYPE_U8, MTH_DTYPE_F8_E4M3, MTH_DTYPE_F64};
+    uint64_t seed = 15;
+    uint8_t *at;
+    add(made, &at, "zeros", MTH_DTYPE_F32, 20, 16);
+    for (unsigned i = 0; i < 320; i++)
+        mth_store32(at + 4 * i, i % 9 == 0 ? weight(&seed, 0) : i % 13 == 0 ? 0x80000000 : 0);
+    add(made, &at, "few", MTH_DTYPE_F32, 16, 32);
+    for (unsigned i = 0; i < 512; i++)
+        mth_store32(at + 4 * i,
+                    0x3d000000 + (uint32_t)(pattern_random(&seed) >> 61) * 0x10000 + i / 32 * 256);
+    add(made, &at, "ids", MTH_DTYPE_I64, 64, 1);
+    for (unsigned i = 0; i < 64; i++)
+        mth_store64(at + 8 * i, 1000 + i * 3 + next);
+    for (size_t d = 0; d < sizeof narrow / sizeof narrow[0]; d++) {
+        char name[16];
+        snprintf(name, sizeof name, "narrow.%zu", d);
+        add(made, &at, name, narrow[d], 100, 1);
+        pattern_fill(PATTERN_EXPONENT, d, at, 100 * mth_dtype_lane_bytes(narrow[d]));
+    }
+}
+
+static struct made *parts(bool next)
+{
+    struct made *made = begin(1 << 16);
+    uint8_t *at, *tied;
+    add(made, &at, NULL, MTH_DTYPE_OPAQUE, 120, 1);
+    pattern_fill(PATTERN_TEXT, 1, at, 120);
+    add(made, &at, "user_embedding", MTH_DTYPE_F32, TABLE_ROWS, TABLE_COLUMNS);
+    put_table(at, next);
+    add(made, &at, "layer.weight", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    put_bf16(at, 16, N, COLUMNS);
+    if (next)
+        step_bf16(at, 17, N);
+    add(made, &tied, "layer.tied", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    memcpy(tied, at, (size_t)2 * N);
+    add(made, &at, "frozen", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    put_bf16(at, 18, N, COLUMNS);
+    put_copies(made, next);
+    put_odd_ones(made, next);
+    add(made, &at, NULL, MTH_DTYPE_OPAQUE, 1, 1);
+    *at = 0x5a;
+    return finish(made);
+}
+
+static struct made *bytes(enum mth_dtype dtype, size_t n, enum pattern pattern)
+{
+    struct made *made = begin(n);
+    uint8_t *at;
+    if (n)
+        add(made, &at, "bytes", dtype, n, 1);
+    pattern_fill(pattern, 1, made->data, n);
+    return finish(made);
+}
+
+static struct made *fixture(const char *path)
+{
+    struct made *made = begin(0);
+    struct mth_buffer file = {0};
+    struct mth_source source;
+    struct mth_error err = {0};
+    struct mth_format_options options = {.raw_dtype = MTH_N_DTYPES};
+    mth_region_map_free(&made->map);
+    free(made->data);
+    if (mth_file_read_all(path, made->memory, &file, &err))
+        fail_msg("%s", err.text);
+    made->data = malloc(file.n_bytes);
+    assert_non_null(made->data);
+    memcpy(made->data, file.data, file.n_bytes);
+    mth_source_memory(path, (struct mth_bytes){made->data, file.n_bytes}, &source);
+    mth_memory_free(made->memory, file.data);
+    if (mth_format_map(&source, &options, made->memory, &made->map, &err))
+        fail_msg("%s", err.text);
+    return finish(made);
+}
+
+struct made *golden_input(enum golden_input which)
+{
+    static const char *const fixtures[] = {
+        "tests/fixtures/states/adamw-bf16-11.pt", "tests/fixtures/states/adamw-bf16-12.pt",
+        "tests/fixtures/states/adamw-fp32-11.pt", "tests/fixtures/states/adamw-fp32-12.pt"};
+    switch (which) {
+    case GOLDEN_EMPTY:
+        return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
+    case GOLDEN_ONE_BYTE:
+        return bytes(MTH_DTYPE_OPAQUE, 1, PATTERN_RANDOM);
+    case GOLDEN_TEXT:
+        return bytes(MTH_DTYPE_U8, 6000, PATTERN_TEXT);
+    case GOLDEN_LONG:
+        return bytes(MTH_DTYPE_U8, N_LONG, PATTERN_ZEROS);
+    case GOLDEN_PARTS:
+    case GOLDEN_PARTS_PACKED:
+        return parts(false);
+    case GOLDEN_NEXT:
+        return parts(true);
+    case GOLDEN_ADAM_BF16_BEFORE:
+    case GOLDEN_ADAM_BF16:
+    case GOLDEN_ADAM_FP32_BEFORE:
+    case GOLDEN_ADAM_FP32:
+        return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);
+    case GOLDEN_WEIGHTS:
+    case GOLDEN_NEXT_WEIGHTS:
+    case GOLDEN_OTHER_WEIGHTS:
+    case GOLDEN_LARGE:
+        return weights(which);
+    default:
+        return NULL;
+    }
+}

@@ -1,0 +1,30 @@
+/* The files that golden containers restore to. They are made by arithmetic on integers, or are fixtures, and never change. */
+#ifndef MTH_TESTS_GOLDEN_INPUTS_H
+#define MTH_TESTS_GOLDEN_INPUTS_H
+
+#include "tests/support/made_checkpoint.h"
+
+enum golden_input {
+    GOLDEN_NONE,
+    GOLDEN_EMPTY,
+    GOLDEN_ONE_BYTE,
+    GOLDEN_TEXT,          /* words, of no type */
+    GOLDEN_WEIGHTS,       /* a matrix of bf16 */
+    GOLDEN_NEXT_WEIGHTS,  /* a step later */
+    GOLDEN_OTHER_WEIGHTS, /* another of its shape */
+    GOLDEN_LARGE,         /* several chunks of it, which share models */
+    GOLDEN_LONG,          /* zeros, more than one page of bundles */
+    GOLDEN_PARTS,         /* something of every kind; GOLDEN_NEXT a step later */
+    GOLDEN_NEXT,
+    GOLDEN_PARTS_PACKED, /* PARTS, as a base that is known by the digest of its container */
+    GOLDEN_ADAM_BF16_BEFORE,
+    GOLDEN_ADAM_BF16,
+    GOLDEN_ADAM_FP32_BEFORE,
+    GOLDEN_ADAM_FP32,
+    N_GOLDEN_INPUTS
+};
+
+/* NULL for GOLDEN_NONE. Ends the test on an error; made_free frees it. */
+struct made *golden_input(enum golden_input which);
+
+#endif
