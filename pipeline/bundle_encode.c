@@ -232,7 +232,7 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     int status = MTH_OK;
     *prediction = (struct mth_prediction){0};
     if (is_predicted) {
-        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, prediction, err);
+        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, NULL, prediction, err);
         chunk->mode = MTH_CHUNK_PREDICTED;
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],

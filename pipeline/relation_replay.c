@@ -162,18 +162,21 @@ static int read_samples(struct search *s)
 
 /* ---- the scale of 16-bit gradients ---- */
 
+/* As near as m1 tells: not rounded. */
 static double gradient_of(const struct parameter *p, size_t i, float weight)
 {
-    return mth_adam_gradient(mth_float_of(p->m0[i]), mth_float_of(p->m1[i]), weight);
+    double m0 = (double)mth_float_of(p->m0[i]);
+    return ((double)mth_float_of(p->m1[i]) - m0) / (double)weight + m0;
 }
 
 /* How many elements of the sample come out of a bf16 gradient, scaled. */
 static size_t count_exact(const struct parameter *p, float weight, float scale)
 {
+    const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(weight), mth_bits_of(scale));
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
-        uint16_t g = mth_adam_gradient16(gradient_of(p, i, weight), scale);
-        n += mth_bits_of(mth_adam_m(mth_float_of(p->m0[i]), mth_adam_scaled(g, scale), weight)) == p->m1[i];
+        float m0 = mth_float_of(p->m0[i]), gradient = mth_adam_gradient(&rule, m0, mth_float_of(p->m1[i]));
+        n += mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), p->m1[i]) & 1;
     }
     return n;
 }
@@ -234,15 +237,39 @@ static double inverse_at(uint32_t step)
     return 1 + step * (1.0 / N_SCALES);
 }
 
+/* Scales that were tried. */
+struct trials {
+    const struct parameter *p;
+    float weight, scale;
+    size_t most, n_tried;
+};
+
+/* A scale whose inverse lies at a step, and the neighbours of its bits, on all of the sample. */
+static void try_scale(struct trials *trials, uint32_t step)
+{
+    enum { NEIGHBOURS = 8 };
+    uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
+    trials->n_tried++;
+    for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
+        size_t exact = count_exact(trials->p, trials->weight, mth_float_of(bits));
+        if (exact > trials->most) {
+            trials->most = exact;
+            trials->scale = mth_float_of(bits);
+        }
+    }
+}
+
 /*
- * The scale by which some bf16 values are the gradients; its power of two is theirs. It is looked for between 1/2 and 1, in steps as small as
- * the gradients are known; what all of the best known agree to is tried on all, with the neighbours of its bits.
+ * The scale by which some bf16 values are the gradients; its power of two is theirs. It lies between 1/2 and 1, its inverse is looked for in steps as small as
+ * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
+ * near one of 128 places. What all of the best known agree to is tried on all.
  */
 static bool find_scale(const struct parameter *p, float weight, float *scale)
 {
-    enum { NEIGHBOURS = 8, MAX_TRIED = 64, N_AT_ONCE = 256 };
+    enum { MAX_TRIED = 64, N_SIGNIFICANDS = 128 };
     struct witnesses witnesses;
-    size_t best[N_WITNESSES], n_tried = 0, most = 0;
+    struct trials trials = {.p = p, .weight = weight};
+    size_t best[N_WITNESSES];
     double errors[N_WITNESSES];
     if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
         return false;
@@ -252,26 +279,25 @@ static bool find_scale(const struct parameter *p, float weight, float *scale)
         witnesses.gradients[i] = fabs(gradient_of(p, best[i], weight));
         witnesses.off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
     }
-    for (uint32_t first = 0; first < N_SCALES && n_tried < MAX_TRIED; first += N_AT_ONCE) {
-        /* Most fail at the first. */
-        bool agrees[N_AT_ONCE];
-        for (uint32_t i = 0; i < N_AT_ONCE; i++)
-            agrees[i] = off_bf16(witnesses.gradients[0] * inverse_at(first + i)) <= witnesses.off[0];
-        for (uint32_t i = 0; i < N_AT_ONCE; i++) {
-            if (!agrees[i] || !all_agree(&witnesses, inverse_at(first + i)))
-                continue;
-            n_tried++;
-            uint32_t middle = mth_bits_of((float)(1 / inverse_at(first + i)));
-            for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-                size_t exact = count_exact(p, weight, mth_float_of(bits));
-                if (exact > most) {
-                    most = exact;
-                    *scale = mth_float_of(bits);
-                }
-            }
+    int exponent;
+    double significand = 2 * frexp(witnesses.gradients[0], &exponent);
+    /* Off by an error in a significand below 2, and by a step. */
+    double reach = (errors[0] + 0x1p-21) * 4 * N_SCALES + 1;
+    uint32_t end = 0; /* behind the last step that was looked at */
+    for (uint32_t i = 0; i <= 3 * N_SIGNIFICANDS && trials.n_tried < MAX_TRIED; i++) {
+        double inverse = (1 + i * (1.0 / N_SIGNIFICANDS)) / significand;
+        double middle = (inverse - 1) * N_SCALES, first = middle - reach, last = middle + reach;
+        if (last < 0 || first >= N_SCALES)
+            continue;
+        uint32_t step = first > end ? (uint32_t)first : end;
+        for (; step <= last && step < N_SCALES && trials.n_tried < MAX_TRIED; step++) {
+            if (all_agree(&witnesses, inverse_at(step)))
+                try_scale(&trials, step);
         }
+        end = step;
     }
-    return most >= p->n - p->n / 16;
+    *scale = trials.scale;
+    return trials.most >= p->n - p->n / 16;
 }
 
 /* ---- what fits ---- */
