@@ -17,7 +17,7 @@ NEAR_TO_FAR = {"": [(60, 61), (60, 70), (60, 100)]}
 
 STATES_GPT = {"context": 128, "width": 256, "n_layers": 3, "n_heads": 4}
 WARM = {"name": "warm", "text": "library", "steps": 300, "schedule": "warmup-cosine", "warmup_steps": 50,
-        "peak_lr": 1e-3, "final_lr": 3e-4, "precision": "autocast", "checkpoints": [], "log_every": 50}
+        "peak_lr": 1e-3, "final_lr": 3e-4, "precision": "autocast", "checkpoints": [], "pairs": {"": []}, "log_every": 50}
 STATES_PHASE = {"text": "library", "steps": 300, "schedule": "constant", "precision": "autocast", "log_every": 50,
                 "checkpoints": [200, 201, 202, 205, 210, 300],
                 "pairs": {"": [(200, 201), (200, 202), (200, 205), (200, 210), (200, 300)]}}

@@ -99,6 +99,16 @@ def adam_w(settings, w0, m1, v1):
     return bits(rounded(rounded(value(w0) * decay) + rounded(divided(rounded(step * value(m1)), below))))
 
 
+def adam_drift(settings, w0, m0, v0, m1, v1):
+    decay, a, b, eps = map(value, settings)
+
+    def moved(rate, m, v):
+        root = rounded(math.sqrt(value(v))) if value(v) >= 0 else NAN
+        return rounded(divided(rounded(rate * value(m)), rounded(root + eps)))
+
+    return bits(rounded(rounded(value(w0) * decay) + rounded(moved(a, m0, v0) + moved(b, m1, v1))))
+
+
 # number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
 PREDICTORS = {
     1: (0, 1, 0, 0, None),
@@ -107,6 +117,7 @@ PREDICTORS = {
     4: (0, 1, 2, 4, lambda settings, x: f16(x)),
     5: (4, 3, 4, 4, adam_v),
     6: (4, 3, 4, 4, adam_w),
+    7: (4, 5, 4, 4, adam_drift),
 }
 
 

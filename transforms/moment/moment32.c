@@ -28,7 +28,7 @@ static const struct mth_reference_slot references[] = {
 };
 
 const struct mth_option mth_moment_options[] = {
-    {"weight", "bits of the fp32 share that a gradient has, 1 - beta1: 2^-24 to 1/2", 0x33800000, 0x3effffff,
+    {"weight", "bits of the fp32 share that gradients have, 1 - beta1: 2^-24 to 1", 0x33800000, 0x3f7fffff,
      0x3dcccccd, NULL},
     {"scale", "bits of the fp32 value that 16-bit gradients were multiplied with: 2^-63 to 2^63", 0x20000000,
      0x5f000000, 0x3f800000, NULL},

@@ -66,3 +66,23 @@ MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs,
         mth_lane_store32(out + 4 * i, mth_bits_of(w1));
     }
 }
+
+MTH_ALWAYS_INLINE float moved_by(const uint8_t *m, const uint8_t *v, size_t i, float rate, float eps)
+{
+    return (rate * mth_float_of(mth_lane_load32(m + 4 * i))) /
+           (sqrtf(mth_float_of(mth_lane_load32(v + 4 * i))) + eps);
+}
+
+MTH_KERNEL static void drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                             uint8_t *restrict out)
+{
+    float decay = mth_float_of(settings[0]), a = mth_float_of(settings[1]), b = mth_float_of(settings[2]),
+          eps = mth_float_of(settings[3]);
+    const uint8_t *restrict w0 = inputs[0], *restrict m0 = inputs[1], *restrict v0 = inputs[2],
+                            *restrict m1 = inputs[3], *restrict v1 = inputs[4];
+    for (size_t i = 0; i < n; i++) {
+        float kept = mth_float_of(mth_lane_load32(w0 + 4 * i)) * decay;
+        float moved = moved_by(m0, v0, i, a, eps) + moved_by(m1, v1, i, b, eps);
+        mth_lane_store32(out + 4 * i, mth_bits_of(kept + moved));
+    }
+}
