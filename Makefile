@@ -122,7 +122,7 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
 	$(Q)$(LINK) -shared -o $@ $<
 
 # Roots that set errno are calls, and loops with calls are not vectorised.
-$(BUILD)/obj/transforms/predictors/%.o: private LOCAL_FLAGS := -fno-math-errno
+$(BUILD)/obj/transforms/predictors/%.o $(BUILD)/obj/transforms/moment/%.o: private LOCAL_FLAGS := -fno-math-errno
 
 # Examples include <mithril.h>, as a program outside the tree does.
 $(BUILD)/obj/examples/%.o: private LOCAL_FLAGS := -Ipipeline

@@ -214,12 +214,14 @@ struct mth_prediction {
  * The inputs of a predicted chunk, and what they predict.
  *
  * Shape     bytes: those of the bundle, in which all chunks before this one are restored. digests: set to those of what the
- *           base has, or compared with the chunk's
+ *           base has, or compared with the chunk's. room: where what is predicted is put, NULL for the worker's scratch; what is
+ *           predicted without arithmetic stays where it is
  * Errors    MTH_ERR_BASE where they differ; those of reading; MTH_ERR_NO_MEMORY
  */
 int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
                        const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                       bool sets_digests, struct mth_prediction *prediction, struct mth_error *err);
+                       bool sets_digests, uint8_t *room, struct mth_prediction *prediction,
+                       struct mth_error *err);
 
 /* ---- coding: bundle_encode.c, bundle_decode.c ---- */
 

@@ -432,14 +432,18 @@ static int decode_predicted(struct batch *batch, const struct mth_bundle_job *ow
 {
     struct mth_coder_worker *worker = &batch->decoder->coder->workers[batch->worker_index];
     struct mth_prediction prediction;
+    uint8_t *room = NULL;
     int status = flush(batch);
+    if (chunk->mode == MTH_CHUNK_AS_PREDICTED && mth_bundle_is_flat(owner->bundle, chunk))
+        room = owner->dst + owner->bundle->segments[chunk->first].at;
     if (!status)
         status = mth_bundle_predict(batch->decoder->base, worker, owner->bundle, chunk, owner->dst, false,
-                                    &prediction, batch->err);
+                                    room, &prediction, batch->err);
     if (status)
         return status;
     if (chunk->mode == MTH_CHUNK_AS_PREDICTED) {
-        scatter(owner->bundle, chunk, prediction.reference.data, owner->dst);
+        if (prediction.reference.data != room)
+            scatter(owner->bundle, chunk, prediction.reference.data, owner->dst);
         return MTH_OK;
     }
     struct mth_chunk_decode_job job = {.payload = chunk->payload,

@@ -203,8 +203,16 @@ static void put_chunk(struct plan_writer *w, const struct mth_bundle_encoder *en
     put(w, entry->bytes, entry->n_bytes);
 }
 
-/* A difference that leaves so much of a chunk may be worse than the chunk itself. */
-enum { DENSE_NUMERATOR = 2, DENSE_DENOMINATOR = 5 };
+/* A difference that leaves so much of a chunk may be worse than the chunk itself; what is predicted of moments leaves much, and
+ * alone they are larger. */
+enum { DENSE_PERCENT = 40, DENSE_PREDICTED_PERCENT = 83 };
+
+static bool may_be_worse(const struct mth_bundle_chunk *chunk, size_t n_payload)
+{
+    size_t percent = chunk->n_inputs ? DENSE_PREDICTED_PERCENT : DENSE_PERCENT;
+    return (chunk->has_reference || chunk->n_inputs) && chunk->fallback != MTH_NO_FALLBACK &&
+           n_payload / percent > chunk->n_bytes / 100;
+}
 
 static int code(const struct mth_bundle_encoder *encoder, size_t worker_index,
                 const struct mth_bundle_chunk *chunk, uint32_t number, struct mth_bytes src,
@@ -318,7 +326,7 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     int status = MTH_OK;
     *prediction = (struct mth_prediction){0};
     if (is_predicted) {
-        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, prediction, err);
+        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, NULL, prediction, err);
         chunk->mode = MTH_CHUNK_PREDICTED;
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
@@ -359,8 +367,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     worker->chunk.n_inputs = prediction.n_inputs;
     status = code(encoder, worker_index, chunk, chunk->spec, src, prediction.reference, &payload, err);
     worker->chunk.n_inputs = 0;
-    if (!status && (chunk->has_reference || chunk->n_inputs) && chunk->fallback != MTH_NO_FALLBACK &&
-        payload.n_bytes * DENSE_DENOMINATOR > src.n_bytes * DENSE_NUMERATOR)
+    if (!status && may_be_worse(chunk, payload.n_bytes))
         status = try_fallback(encoder, worker_index, bundle, chunk, src, &payload, err);
     if (status)
         return status;

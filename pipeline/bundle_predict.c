@@ -1,6 +1,37 @@
 /* What chunks are predicted to be; see bundle.h. */
 #include "pipeline/bundle.h"
 
+/* Do two chunks have an input in the same places of the base? */
+static bool same_places(const struct mth_bundle *bundle, const struct mth_bundle_chunk *a, size_t a_input,
+                        const struct mth_bundle_chunk *b, size_t b_input)
+{
+    uint32_t x = a->first, y = b->first;
+    if (a->n_segments != b->n_segments || a->n_bytes != b->n_bytes)
+        return false;
+    for (; x != MTH_NO_SEGMENT && y != MTH_NO_SEGMENT;
+         x = bundle->segments[x].next, y = bundle->segments[y].next) {
+        const struct mth_input_place *of_a = &bundle->places[x * MTH_MAX_INPUTS + a_input],
+                                     *of_b = &bundle->places[y * MTH_MAX_INPUTS + b_input];
+        if (bundle->segments[x].n_bytes != bundle->segments[y].n_bytes ||
+            of_a->reference != of_b->reference || of_a->offset != of_b->offset)
+            return false;
+    }
+    return true;
+}
+
+/* The same bytes of the base as an input of an earlier chunk, whose digest is known to be theirs; NULL: none. */
+static const struct mth_bundle_input *known_input(const struct mth_bundle *bundle,
+                                                  const struct mth_bundle_chunk *chunk, size_t input)
+{
+    for (const struct mth_bundle_chunk *other = bundle->chunks; other < chunk; other++) {
+        for (size_t i = 0; mth_chunk_is_predicted(other->mode) && i < other->n_inputs; i++) {
+            if (other->inputs[i].source == MTH_FROM_BASE && same_places(bundle, other, i, chunk, input))
+                return &other->inputs[i];
+        }
+    }
+    return NULL;
+}
+
 static int gather_input(const struct mth_base_reader *base, struct mth_coder_worker *worker,
                         const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t i,
                         const uint8_t *bytes, bool sets_digest, struct mth_bytes *out, struct mth_error *err)
@@ -16,9 +47,14 @@ static int gather_input(const struct mth_base_reader *base, struct mth_coder_wor
                                           &worker->inputs_capacity[i], out, err);
     if (status)
         return status;
+    const struct mth_bundle_input *known = known_input(bundle, chunk, i);
+    bool matches = true;
     if (sets_digest)
-        input->digest = mth_hash64(out->data, out->n_bytes, 0);
-    else if (!mth_hash64_matches(out->data, out->n_bytes, 0, input->digest))
+        input->digest = known ? known->digest : mth_hash64(out->data, out->n_bytes, 0);
+    else
+        matches = known ? known->digest == input->digest
+                        : mth_hash64_matches(out->data, out->n_bytes, 0, input->digest);
+    if (!matches)
         return mth_error_set(err, MTH_ERR_BASE,
                              "%s: is not the base that was coded against: its content differs",
                              base->source->name);
@@ -27,7 +63,8 @@ static int gather_input(const struct mth_base_reader *base, struct mth_coder_wor
 
 int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
                        const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                       bool sets_digests, struct mth_prediction *prediction, struct mth_error *err)
+                       bool sets_digests, uint8_t *room, struct mth_prediction *prediction,
+                       struct mth_error *err)
 {
     const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
     const uint8_t *inputs[MTH_MAX_INPUTS];
@@ -42,11 +79,14 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
     prediction->reference = prediction->inputs[0];
     if (!predictor || !predictor->predict)
         return MTH_OK;
-    int status = mth_array_reserve(bundle->memory, &worker->reference[0], &worker->reference_capacity[0],
-                                   chunk->n_bytes, 1);
+    int status = room ? MTH_OK
+                      : mth_array_reserve(bundle->memory, &worker->reference[0],
+                                          &worker->reference_capacity[0], chunk->n_bytes, 1);
     if (status)
         return mth_error_set(err, status, "no memory for what a chunk is predicted to be");
-    predictor->predict(chunk->settings, inputs, chunk->n_bytes / predictor->elem_bytes, worker->reference[0]);
-    prediction->reference = (struct mth_bytes){worker->reference[0], chunk->n_bytes};
+    if (!room)
+        room = worker->reference[0];
+    predictor->predict(chunk->settings, inputs, chunk->n_bytes / predictor->elem_bytes, room);
+    prediction->reference = (struct mth_bytes){room, chunk->n_bytes};
     return MTH_OK;
 }

@@ -7,8 +7,8 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
         [MTH_PLAN_WIDE] = "byte-group+zstd:level=3",
         [MTH_PLAN_NARROW] = "zstd:level=3",
         [MTH_PLAN_STEPS] = "ulp-rans",
-        [MTH_PLAN_MOMENT16] = "moment16+rans:aim=size/store/store",
-        [MTH_PLAN_MOMENT32] = "moment32+store/rans:aim=size",
+        [MTH_PLAN_MOMENT16] = "moment16+rans/store/store",
+        [MTH_PLAN_MOMENT32] = "moment32+store/rans",
     };
     return texts[spec];
 }

@@ -1,5 +1,6 @@
-/* A step of Adam or AdamW, redone: which parameters made one since the base, and with what numbers; see relations.h. */
+/* Steps of an optimizer: which parameters made some since the base, and what follows from it; see relations.h. */
 #include "pipeline/bundle.h"
+#include "pipeline/replay.h"
 
 #include "base/checked.h"
 #include "transforms/predictors/adam.h"
@@ -8,24 +9,9 @@
 #include <string.h>
 
 enum {
-    N_PIECES = 4,
-    PIECE_ELEMS = 64,
-    N_SAMPLE = N_PIECES * PIECE_ELEMS,
     LARGE_ELEMS = 4096,
-    N_WITNESSES = 16,
-    N_SCALES = 1 << 21,
-    MAX_SEARCHES = 4, /* for a scale, where none was found */
-    MAX_SCALES = 4
-};
-
-/* A parameter: the regions of m, v and w, and elements of each before and after. */
-struct parameter {
-    uint32_t m, v, w;
-    uint64_t n_elems;
-    const struct mth_optimizer_group *group, *base_group;
-    double step;
-    size_t n;
-    uint32_t m0[N_SAMPLE], v0[N_SAMPLE], w0[N_SAMPLE], m1[N_SAMPLE], v1[N_SAMPLE], w1[N_SAMPLE];
+    MAX_STEPS = 1 << 20,
+    MAX_SEARCHES = 4 /* for a scale, where none was found */
 };
 
 struct search {
@@ -38,7 +24,7 @@ struct search {
     struct mth_replay *replay;
     struct mth_error *err;
     size_t n_searches;
-    struct parameter parameter;
+    struct mth_replay_parameter parameter;
 };
 
 /* ---- which tensors they are ---- */
@@ -107,252 +93,70 @@ static int read_step(const struct mth_source *source, enum mth_dtype dtype, uint
     return MTH_OK;
 }
 
-/* Did the base have the step before? */
-static int find_step(struct search *s, const struct mth_tensor *step, bool *is_next, struct mth_error *err)
+/* How many steps the parameter made since the base; 0: none, or nobody knows. */
+static int find_steps(struct search *s, const struct mth_tensor *step, struct mth_error *err)
 {
     const struct mth_region *region = step->region == MTH_NO_REGION ? NULL : &s->map->regions[step->region];
     uint32_t reference = region ? s->references[step->region] : MTH_NO_REFERENCE;
+    struct mth_replay_parameter *p = &s->parameter;
     double before;
-    *is_next = false;
+    p->n_steps = 0;
     if (step->n_elems != 1 || !region || region->flags || reference == MTH_NO_REFERENCE ||
         (step->dtype != MTH_DTYPE_F32 && step->dtype != MTH_DTYPE_I64))
         return MTH_OK;
-    int status = read_step(s->input, (enum mth_dtype)step->dtype, region->offset + step->offset_bytes,
-                           &s->parameter.step, err);
+    int status =
+        read_step(s->input, (enum mth_dtype)step->dtype, region->offset + step->offset_bytes, &p->step, err);
     if (!status)
         status = read_step(s->base->source, (enum mth_dtype)step->dtype,
                            s->base->offsets[reference] + step->offset_bytes, &before, err);
-    *is_next = !status && s->parameter.step == before + 1 && s->parameter.step >= 1;
+    if (!status && before >= 0 && p->step > before && p->step - before <= MAX_STEPS)
+        p->n_steps = p->step - before;
     return status;
 }
 
-static int read_sample(const struct mth_source *source, uint64_t offset, const struct parameter *p,
+static int read_sample(const struct mth_source *source, uint64_t offset, const struct mth_replay_parameter *p,
                        uint32_t *sample, struct mth_error *err)
 {
-    uint8_t bytes[4 * PIECE_ELEMS];
-    for (uint64_t i = 0; i < N_PIECES; i++) {
-        uint64_t n = p->n_elems < PIECE_ELEMS ? p->n_elems : PIECE_ELEMS;
-        uint64_t at = (p->n_elems - n) / (N_PIECES - 1) * i;
+    uint8_t bytes[4 * MTH_REPLAY_PIECE_ELEMS];
+    for (uint64_t i = 0; i < MTH_REPLAY_PIECES; i++) {
+        uint64_t n = p->n_elems < MTH_REPLAY_PIECE_ELEMS ? p->n_elems : MTH_REPLAY_PIECE_ELEMS;
+        uint64_t at = (p->n_elems - n) / (MTH_REPLAY_PIECES - 1) * i;
         int status = mth_source_read(source, offset + 4 * at, bytes, (size_t)(4 * n), err);
         if (status)
             return status;
         for (size_t k = 0; k < n; k++)
-            sample[i * PIECE_ELEMS + k] = mth_load32(bytes + 4 * k);
+            sample[i * MTH_REPLAY_PIECE_ELEMS + k] = mth_load32(bytes + 4 * k);
     }
     return MTH_OK;
 }
 
 static int read_samples(struct search *s)
 {
-    struct parameter *p = &s->parameter;
-    const struct {
-        uint32_t region;
-        uint32_t *before, *after;
-    } of[] = {{p->m, p->m0, p->m1}, {p->v, p->v0, p->v1}, {p->w, p->w0, p->w1}};
+    struct mth_replay_parameter *p = &s->parameter;
     int status = MTH_OK;
-    p->n = N_SAMPLE;
-    for (size_t i = 0; !status && i < sizeof of / sizeof of[0]; i++) {
-        status = read_sample(s->input, s->map->regions[of[i].region].offset, p, of[i].after, s->err);
+    p->n = MTH_REPLAY_SAMPLE;
+    for (size_t i = 0; !status && i < MTH_N_KEPT; i++) {
+        status = read_sample(s->input, s->map->regions[p->regions[i]].offset, p, p->after[i], s->err);
         if (!status)
-            status = read_sample(s->base->source, s->base->offsets[s->references[of[i].region]], p,
-                                 of[i].before, s->err);
+            status = read_sample(s->base->source, s->base->offsets[s->references[p->regions[i]]], p,
+                                 p->before[i], s->err);
     }
     return status;
 }
 
-/* ---- the scale of 16-bit gradients ---- */
-
-static double gradient_of(const struct parameter *p, size_t i, float weight)
-{
-    return mth_adam_gradient(mth_float_of(p->m0[i]), mth_float_of(p->m1[i]), weight);
-}
-
-/* How many elements of the sample come out of a bf16 gradient, scaled. */
-static size_t count_exact(const struct parameter *p, float weight, float scale)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        uint16_t g = mth_adam_gradient16(gradient_of(p, i, weight), scale);
-        n += mth_bits_of(mth_adam_m(mth_float_of(p->m0[i]), mth_adam_scaled(g, scale), weight)) == p->m1[i];
-    }
-    return n;
-}
-
-/* The elements whose gradients are known best: those that moved m most, for its size. */
-static size_t best_known(const struct parameter *p, float weight, size_t *best, double *errors, size_t n_best)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        double m0 = fabs((double)mth_float_of(p->m0[i])), m1 = fabs((double)mth_float_of(p->m1[i]));
-        double gradient = fabs(gradient_of(p, i, weight)), error;
-        if (!(gradient > 1e-30) || !(gradient < 1e30))
-            continue;
-        error = (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)weight / gradient + 0x1p-23;
-        size_t at = n < n_best ? n++ : n_best;
-        while (at > 0 && errors[at - 1] > error) {
-            if (at < n_best) {
-                errors[at] = errors[at - 1];
-                best[at] = best[at - 1];
-            }
-            at--;
-        }
-        if (at < n_best) {
-            errors[at] = error;
-            best[at] = i;
-        }
-    }
-    return n;
-}
-
-/* How far a normal value is from one of bf16, in units of the last of 52 bits of its mantissa. */
-static uint64_t off_bf16(double value)
-{
-    enum { N_CUT_BITS = 52 - 7 };
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint64_t rest = bits & (((uint64_t)1 << N_CUT_BITS) - 1), other = ((uint64_t)1 << N_CUT_BITS) - rest;
-    return rest < other ? rest : other;
-}
-
-/* The gradients that are known best, and how far from a bf16 value each may seem to be. */
-struct witnesses {
-    double gradients[N_WITNESSES];
-    uint64_t off[N_WITNESSES];
-};
-
-static bool all_agree(const struct witnesses *witnesses, double inverse)
-{
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        if (off_bf16(witnesses->gradients[i] * inverse) > witnesses->off[i])
-            return false;
-    }
-    return true;
-}
-
-static double inverse_at(uint32_t step)
-{
-    return 1 + step * (1.0 / N_SCALES);
-}
-
-/*
- * The scale by which some bf16 values are the gradients; its power of two is theirs. It is looked for between 1/2 and 1, in steps as small as
- * the gradients are known; what all of the best known agree to is tried on all, with the neighbours of its bits.
- */
-static bool find_scale(const struct parameter *p, float weight, float *scale)
-{
-    enum { NEIGHBOURS = 8, MAX_TRIED = 64, N_AT_ONCE = 256 };
-    struct witnesses witnesses;
-    size_t best[N_WITNESSES], n_tried = 0, most = 0;
-    double errors[N_WITNESSES];
-    if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
-        return false;
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        /* A significand is below 2. */
-        double off = (errors[i] + 0x1p-21) * 0x1p53;
-        witnesses.gradients[i] = fabs(gradient_of(p, best[i], weight));
-        witnesses.off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
-    }
-    for (uint32_t first = 0; first < N_SCALES && n_tried < MAX_TRIED; first += N_AT_ONCE) {
-        /* Most fail at the first. */
-        bool agrees[N_AT_ONCE];
-        for (uint32_t i = 0; i < N_AT_ONCE; i++)
-            agrees[i] = off_bf16(witnesses.gradients[0] * inverse_at(first + i)) <= witnesses.off[0];
-        for (uint32_t i = 0; i < N_AT_ONCE; i++) {
-            if (!agrees[i] || !all_agree(&witnesses, inverse_at(first + i)))
-                continue;
-            n_tried++;
-            uint32_t middle = mth_bits_of((float)(1 / inverse_at(first + i)));
-            for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-                size_t exact = count_exact(p, weight, mth_float_of(bits));
-                if (exact > most) {
-                    most = exact;
-                    *scale = mth_float_of(bits);
-                }
-            }
-        }
-    }
-    return most >= p->n - p->n / 16;
-}
-
-/* ---- what fits ---- */
-
-/* Is what is predicted within a few steps of what is there, for most of the sample? exact: for how many it is just that. */
-static bool is_near(const uint32_t *predicted, const uint32_t *actual, size_t n, size_t *exact)
-{
-    enum { NEAR_STEPS = 8 };
-    size_t n_near = 0;
-    *exact = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t apart = predicted[i] > actual[i] ? predicted[i] - actual[i] : actual[i] - predicted[i];
-        n_near += apart <= NEAR_STEPS;
-        *exact += apart == 0;
-    }
-    return n_near >= n - n / 4;
-}
-
-static void predict(void (*predictor)(const uint32_t *, const uint8_t *const *, size_t, uint8_t *),
-                    const uint32_t *settings, const uint32_t *const inputs[3], size_t n, uint32_t *out)
-{
-    uint8_t bytes[3][4 * N_SAMPLE], result[4 * N_SAMPLE];
-    const uint8_t *const parts[3] = {bytes[0], bytes[1], bytes[2]};
-    for (size_t k = 0; k < 3; k++) {
-        for (size_t i = 0; i < n; i++)
-            mth_store32(bytes[k] + 4 * i, inputs[k][i]);
-    }
-    predictor(settings, parts, n, result);
-    for (size_t i = 0; i < n; i++)
-        out[i] = mth_load32(result + 4 * i);
-}
-
-static bool fit_v(const struct parameter *p, const struct mth_optimizer_group *group, uint32_t weight,
-                  float scale, uint32_t settings[MTH_MAX_SETTINGS])
-{
-    uint32_t predicted[N_SAMPLE];
-    const uint32_t *const inputs[3] = {p->v0, p->m0, p->m1};
-    size_t exact;
-    settings[0] = weight;
-    settings[1] = mth_bits_of((float)group->beta2);
-    settings[2] = mth_bits_of((float)(1 - group->beta2));
-    settings[3] = mth_bits_of(scale);
-    predict(mth_predict_adam_v, settings, inputs, p->n, predicted);
-    return is_near(predicted, p->v1, p->n, &exact);
-}
-
-/* The rate is the file's, or the base's where a scheduler has set the next one already; weights decay by it, or not. */
-static bool fit_w(const struct parameter *p, uint32_t settings[MTH_MAX_SETTINGS])
-{
-    const struct mth_optimizer_group *groups[] = {p->group, p->base_group ? p->base_group : p->group};
-    const uint32_t *const inputs[3] = {p->w0, p->m1, p->v1};
-    size_t most = 0;
-    for (size_t k = 0; k < 4; k++) {
-        const struct mth_optimizer_group *group = p->group;
-        double lr = groups[k % 2]->lr, decay = k < 2 ? 1 - lr * group->weight_decay : 1;
-        double correction = 1 - pow(group->beta1, p->step), bias = sqrt(1 - pow(group->beta2, p->step));
-        const uint32_t tried[MTH_MAX_SETTINGS] = {mth_bits_of((float)decay),
-                                                  mth_bits_of((float)-(lr / correction)),
-                                                  mth_bits_of((float)bias), mth_bits_of((float)group->eps)};
-        uint32_t predicted[N_SAMPLE];
-        size_t exact;
-        predict(mth_predict_adam_w, tried, inputs, p->n, predicted);
-        if (is_near(predicted, p->w1, p->n, &exact) && exact + 1 > most) {
-            most = exact + 1;
-            memcpy(settings, tried, sizeof tried);
-        }
-    }
-    return most > 0;
-}
+/* ---- what is the same for all ---- */
 
 /* Do gradients of 16 bits make m? A scale that was found for one parameter is that of others. */
 static bool fit_scale(struct search *s, float weight)
 {
-    const struct parameter *p = &s->parameter;
+    const struct mth_replay_parameter *p = &s->parameter;
     struct mth_replay *replay = s->replay;
     size_t enough = p->n - p->n / 16;
     if (replay->scale)
-        return count_exact(p, weight, mth_float_of(replay->scale)) >= enough;
+        return mth_replay_count_exact(p, weight, mth_float_of(replay->scale)) >= enough;
     float scale = 1;
-    if (count_exact(p, weight, scale) < enough &&
-        (s->n_searches++ >= MAX_SEARCHES || !find_scale(p, weight, &scale)))
+    if (mth_replay_count_exact(p, weight, scale) < enough &&
+        (s->n_searches++ >= MAX_SEARCHES || !mth_replay_find_scale(p, weight, &scale)))
         return false;
     replay->scale = mth_bits_of(scale);
     return true;
@@ -391,42 +195,76 @@ static void from(struct mth_related *member, size_t input, uint8_t source, uint8
     member->inputs[input].member = other;
 }
 
-/* The numbers of its step, and its family if they fit. */
-static int relate(struct search *s)
+/* One step: v follows from m, and the weights from both. False where v does not. */
+static bool redo_step(struct search *s, uint32_t weight, struct mth_related moments[2], struct mth_related *w)
 {
     enum { M, V, W };
-    struct parameter *p = &s->parameter;
+    struct mth_replay_parameter *p = &s->parameter;
+    struct mth_related *v = &moments[1];
+    bool is16 = fit_scale(s, mth_float_of(weight));
+    if (!mth_replay_fit_v(p, weight, is16 ? s->replay->scale : 0, v->settings))
+        return false;
+    v->predictor = MTH_PREDICT_ADAM_V;
+    v->n_inputs = 3;
+    from(v, 0, MTH_FROM_BASE, V);
+    from(v, 1, MTH_FROM_BASE, M);
+    from(v, 2, MTH_FROM_SELF, M);
+    moments[0].spec = is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
+    if (mth_replay_fit_w(p, w->settings)) {
+        w->predictor = MTH_PREDICT_ADAM_W;
+        w->n_inputs = 3;
+        from(w, 0, MTH_FROM_BASE, W);
+        from(w, 1, MTH_FROM_SELF, M);
+        from(w, 2, MTH_FROM_SELF, V);
+    }
+    return true;
+}
+
+/* Several: the gradients between are not known, but what is left of the moments before, and where the weights went. */
+static void follow_steps(const struct search *s, struct mth_related moments[2], struct mth_related *w)
+{
+    enum { M, V, W };
+    moments[0].spec = MTH_PLAN_MOMENT32;
+    if (!mth_replay_fit_drift(&s->parameter, w->settings))
+        return;
+    w->predictor = MTH_PREDICT_ADAM_DRIFT;
+    w->n_inputs = 5;
+    from(w, 0, MTH_FROM_BASE, W);
+    from(w, 1, MTH_FROM_BASE, M);
+    from(w, 2, MTH_FROM_BASE, V);
+    from(w, 3, MTH_FROM_SELF, M);
+    from(w, 4, MTH_FROM_SELF, V);
+}
+
+/* The numbers of its steps, and its family if they fit. */
+static int relate(struct search *s)
+{
+    enum { M, V };
+    struct mth_replay_parameter *p = &s->parameter;
     struct mth_replay *replay = s->replay;
-    float weight = (float)(1 - p->group->beta1);
-    uint32_t weight_bits = mth_bits_of(weight);
-    if (!(weight > 0 && weight < 0.5f) || (replay->weight && replay->weight != weight_bits))
+    bool is_one = p->n_steps == 1;
+    double beta1 = is_one ? p->group->beta1 : pow(p->group->beta1, p->n_steps);
+    float share = (float)(1 - beta1), most = is_one ? 0.5f : 1.0f;
+    uint32_t weight = mth_bits_of(share < 1 ? share : 0x1.fffffep-1f);
+    if (!(share > 0 && beta1 >= 0 && mth_float_of(weight) < most) ||
+        (replay->weight && replay->weight != weight))
         return MTH_OK;
     int status = read_samples(s);
     if (status)
         return status;
-    bool is16 = fit_scale(s, weight);
-    struct mth_related m = {.region = p->m, .n_inputs = 2}, v = {.region = p->v}, w = {.region = p->w};
-    if (!fit_v(p, p->group, weight_bits, is16 ? mth_float_of(replay->scale) : 0, v.settings))
+    struct mth_related moments[2] = {{.region = p->regions[MTH_KEPT_M], .n_inputs = 2},
+                                     {.region = p->regions[MTH_KEPT_V]}},
+                       w = {.region = p->regions[MTH_KEPT_W]};
+    from(&moments[0], 0, MTH_FROM_BASE, M);
+    from(&moments[0], 1, MTH_FROM_BASE, V);
+    if (!is_one)
+        follow_steps(s, moments, &w);
+    else if (!redo_step(s, weight, moments, &w))
         return MTH_OK;
-    v.predictor = MTH_PREDICT_ADAM_V;
-    v.n_inputs = 3;
-    from(&v, 0, MTH_FROM_BASE, V);
-    from(&v, 1, MTH_FROM_BASE, M);
-    from(&v, 2, MTH_FROM_SELF, M);
-    m.spec = is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
-    from(&m, 0, MTH_FROM_BASE, M);
-    from(&m, 1, MTH_FROM_BASE, V);
-    if (fit_w(p, w.settings)) {
-        w.predictor = MTH_PREDICT_ADAM_W;
-        w.n_inputs = 3;
-        from(&w, 0, MTH_FROM_BASE, W);
-        from(&w, 1, MTH_FROM_SELF, M);
-        from(&w, 2, MTH_FROM_SELF, V);
-    }
-    replay->weight = weight_bits;
-    replay->has_moment16 |= is16;
-    replay->has_moment32 |= !is16;
-    return put_family(s, (struct mth_related[]){m, v}, &w);
+    replay->weight = weight;
+    replay->has_moment16 |= moments[0].spec == MTH_PLAN_MOMENT16;
+    replay->has_moment32 |= moments[0].spec == MTH_PLAN_MOMENT32;
+    return put_family(s, moments, &w);
 }
 
 static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
@@ -438,7 +276,7 @@ static const struct mth_optimizer_group *base_group(const struct search *s, uint
 static int consider(struct search *s, const struct kept *kept, uint32_t param)
 {
     const struct mth_region_map *map = s->map;
-    struct parameter *p = &s->parameter;
+    struct mth_replay_parameter *p = &s->parameter;
     if (kept->m == MTH_NO_TENSOR || kept->v == MTH_NO_TENSOR || kept->step == MTH_NO_TENSOR ||
         map->tensors[param].region == MTH_NO_REGION)
         return MTH_OK;
@@ -451,14 +289,13 @@ static int consider(struct search *s, const struct kept *kept, uint32_t param)
         s->families->regions[m->region].family || s->families->regions[v->region].family ||
         s->families->regions[w].is_copy)
         return MTH_OK;
-    p->m = m->region;
-    p->v = v->region;
-    p->w = w;
+    p->regions[MTH_KEPT_M] = m->region;
+    p->regions[MTH_KEPT_V] = v->region;
+    p->regions[MTH_KEPT_W] = w;
     p->n_elems = m->n_elems;
     p->base_group = base_group(s, m->region);
-    bool is_next;
-    int status = find_step(s, &map->tensors[kept->step], &is_next, s->err);
-    return status || !is_next ? status : relate(s);
+    int status = find_steps(s, &map->tensors[kept->step], s->err);
+    return status || p->n_steps == 0 ? status : relate(s);
 }
 
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,

@@ -76,6 +76,7 @@ for kind in bf16 fp32; do
         judge "a_step_of_adamw_of_${kind}_gradients_decodes_in_$chunks" decodes balanced "$states-12.pt" "$states-11.pt"
     done
 done
+judge ten_steps_of_adamw_decode decodes balanced "tests/fixtures/states/adamw-bf16-21.pt" "tests/fixtures/states/adamw-bf16-11.pt"
 judge copies_decode decodes balanced "$states-12.pt"
 
 # Every width, steps of every size, odd values, rows of which few changed, more than a block.

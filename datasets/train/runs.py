@@ -15,6 +15,13 @@ PRETRAINED = {"run": "gpt-pretrain", "phase": "pretrain", "step": 1210}
 # 1, 10 and 40 steps apart.
 NEAR_TO_FAR = {"": [(60, 61), (60, 70), (60, 100)]}
 
+STATES_GPT = {"context": 128, "width": 256, "n_layers": 3, "n_heads": 4}
+WARM = {"name": "warm", "text": "library", "steps": 300, "schedule": "warmup-cosine", "warmup_steps": 50,
+        "peak_lr": 1e-3, "final_lr": 3e-4, "precision": "autocast", "checkpoints": [], "pairs": {"": []}, "log_every": 50}
+STATES_PHASE = {"text": "library", "steps": 300, "schedule": "constant", "precision": "autocast", "log_every": 50,
+                "checkpoints": [200, 201, 202, 205, 210, 300],
+                "pairs": {"": [(200, 201), (200, 202), (200, 205), (200, 210), (200, 300)]}}
+
 RUNS = {
     # Small enough to commit. 2130 steps put the cosine at 3.0e-5 on step 2001, the rate at which much late
     # pre-training is done.
@@ -182,6 +189,21 @@ RUNS = {
             {"name": "3e-4", "text": "library", "steps": 70, "schedule": "constant", "peak_lr": 3e-4,
              "precision": "autocast", "checkpoints": [60, 61, 70], "log_every": 10},
         ],
+    },
+    # Small ones with whole states 1, 2, 5, 10 and 100 steps apart: what of a state follows from an earlier one.
+    "states-3e-5": {
+        "title": "GPT of 2.4 M parameters, bf16 autocast, whole states 1 to 100 steps apart at 3e-5",
+        "model": STATES_GPT, "optimizer": OPTIMIZER, "seed": 20240312, "batch_windows": 4,
+        "validate_every": 300, "validation_windows": 64, "save_state_every": 100,
+        "is_committed": False, "formats": ["training-pt"],
+        "phases": [WARM, {"name": "3e-5", "peak_lr": 3e-5, **STATES_PHASE}],
+    },
+    "states-3e-4": {
+        "title": "GPT of 2.4 M parameters, bf16 autocast, whole states 1 to 100 steps apart at 3e-4",
+        "model": STATES_GPT, "optimizer": {**OPTIMIZER, "beta2": 0.999}, "seed": 20240313, "batch_windows": 4,
+        "validate_every": 300, "validation_windows": 64, "save_state_every": 100,
+        "is_committed": False, "formats": ["training-pt"],
+        "phases": [WARM, {"name": "3e-4", "peak_lr": 3e-4, **STATES_PHASE}],
     },
     # No masters: most steps are below half a ULP and lost. Its pairs prove nothing, and say so by this name.
     "gpt-bf16-native": {

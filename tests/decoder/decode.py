@@ -556,7 +556,7 @@ class Container:
         n_input = n // width * input_width if width else n
         settings = [plan.fixed(4) for _ in range(n_settings)]
         n_inputs, inputs = plan.varint(), []
-        require(1 <= n_inputs <= 4 and (not number or n_inputs == n_wanted), "a number of inputs that there is not")
+        require(1 <= n_inputs <= 5 and (not number or n_inputs == n_wanted), "a number of inputs that there is not")
         for _ in range(n_inputs):
             if plan.varint_of((0, 1)):
                 require(n_input == n, "an input of another width")

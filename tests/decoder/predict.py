@@ -83,12 +83,14 @@ def moment(m0, gradient, weight):
     return fma(weight, rounded(gradient - m0), m0)
 
 
-def gradient_of(m0, m1, weight):
-    return (m1 - m0) / weight + m0
+def over(x):
+    return rounded(divided(1.0, x))
 
 
-def gradient16(gradient, scale):
-    return bf16(bits(rounded(divided(gradient, scale))))
+def gradient16(m0, m1, weight, scale):
+    """The bf16 value that made m1 of m0, if one did."""
+    gradient = fma(rounded(m1 - m0), over(weight), m0)
+    return bf16(bits(rounded(gradient * over(scale)))), gradient
 
 
 def scaled(g, scale):
@@ -97,12 +99,13 @@ def scaled(g, scale):
 
 def adam_v(settings, v0, m0, m1):
     weight, decay, share, scale = map(value, settings)
-    wide = gradient_of(value(m0), value(m1), weight) if weight else divided(value(m1) - value(m0), weight) + value(m0)
-    g = rounded(wide)
     if scale:
-        candidate = scaled(gradient16(wide, scale), scale)
+        best, g = gradient16(value(m0), value(m1), weight, scale)
+        candidate = scaled(best, scale)
         if bits(moment(value(m0), candidate, weight)) == m1:
             g = candidate
+    else:
+        g = rounded((value(m1) - value(m0)) * divided(1.0, weight) + value(m0))
     return bits(fma(rounded(share * g), g, rounded(value(v0) * decay)))
 
 
@@ -114,6 +117,16 @@ def adam_w(settings, w0, m1, v1):
     return bits(rounded(rounded(value(w0) * decay) + rounded(divided(rounded(step * value(m1)), below))))
 
 
+def adam_drift(settings, w0, m0, v0, m1, v1):
+    decay, a, b, eps = map(value, settings)
+
+    def moved(rate, m, v):
+        root = rounded(math.sqrt(value(v))) if value(v) >= 0 else NAN
+        return rounded(divided(rounded(rate * value(m)), rounded(root + eps)))
+
+    return bits(rounded(rounded(value(w0) * decay) + rounded(moved(a, m0, v0) + moved(b, m1, v1))))
+
+
 # number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
 PREDICTORS = {
     1: (0, 1, 0, 0, None),
@@ -122,6 +135,7 @@ PREDICTORS = {
     4: (0, 1, 2, 4, lambda settings, x: f16(x)),
     5: (4, 3, 4, 4, adam_v),
     6: (4, 3, 4, 4, adam_w),
+    7: (4, 5, 4, 4, adam_drift),
 }
 
 
@@ -159,28 +173,18 @@ class Moment16:
         m = n // 4
         return [(u8, m, False), (opaque, (7 * m + 7) // 8, False), (opaque, n, True)]
 
-    def find(self, weight, scale, m0, v0, m1):
-        """The gradient and its size, None for what is kept."""
-        first = gradient16(gradient_of(value(m0), value(m1), weight), scale)
-        for g in (first, first + 1 & 0xffff, first - 1 & 0xffff):
-            if bits(moment(value(m0), scaled(g, scale), weight)) == m1:
-                size = (g >> 6 & 0x1ff) - half_octave_of_root(v0) + 128
-                return (g, size) if 0 <= size < 255 else None
-        return None
-
     def inverse(self, options, type_, streams, n, inputs):
         weight, scale = value(int(options["weight"])), value(int(options["scale"]))
         kept, out, m = Cursor(streams[2]), b"", n // 4
         for size, rest, m0, v0 in zip(streams[0], unpacked(streams[1], m, 7), words(inputs[0]), words(inputs[1])):
             if size == 255:
                 m1 = kept.fixed(4)
-                require(rest == 0 and self.find(weight, scale, m0, v0, m1) is None, "what is kept need not be")
+                require(rest == 0, "what is kept has a rest")
             else:
                 top = size - 128 + half_octave_of_root(v0)
                 require(0 <= top <= 0x1ff, "a size that no gradient has")
                 g = rest >> 6 << 15 | top << 6 | rest & 0x3f
                 m1 = bits(moment(value(m0), scaled(g, scale), weight))
-                require(self.find(weight, scale, m0, v0, m1) == (g, size), "another gradient stands for it")
             out += m1.to_bytes(4, "little")
         out += kept.take(n - 4 * m)
         kept.end("what is kept")

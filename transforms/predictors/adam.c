@@ -1,4 +1,4 @@
-/* Predictors that redo a step of Adam or AdamW; see predictor.h. */
+/* Predictors that redo steps of Adam or AdamW; see predictor.h. */
 #include "base/cpu.h"
 #include "transforms/predictors/adam_kernels.h"
 #include "transforms/predictors/predictor.h"
@@ -23,4 +23,15 @@ void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, 
 void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
 {
     mth_adam_kernels_of(mth_cpu_features())->w(settings, inputs, n, out);
+}
+
+/*
+ * Weights after several steps, from those before and m and v before and after: w * decay + (a * m0 / (sqrt(v0) + eps) + b * m1 / (sqrt(v1) + eps)).
+ *
+ * Settings  decay; a; b; eps
+ * Inputs    w0, m0, v0, m1, v1
+ */
+void mth_predict_adam_drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
+{
+    mth_adam_kernels_of(mth_cpu_features())->drift(settings, inputs, n, out);
 }

@@ -4,27 +4,47 @@
 
 #include "transforms/predictors/float_bits.h"
 
-/* exp_avg.lerp_(grad, weight), for a weight below 1/2. */
-MTH_ALWAYS_INLINE float mth_adam_m(float m, float gradient, float weight)
+/* How gradients were averaged: m1 = m0 + weight * (g - m0); of 16-bit ones, g is a bf16 value times scale. */
+struct mth_adam_rule {
+    float weight, over_weight;
+    float scale, over_scale;
+};
+
+MTH_ALWAYS_INLINE struct mth_adam_rule mth_adam_rule_of(uint32_t weight, uint32_t scale)
 {
-    return mth_fma(weight, gradient - m, m);
+    float w = mth_float_of(weight), s = mth_float_of(scale);
+    return (struct mth_adam_rule){.weight = w, .over_weight = 1 / w, .scale = s, .over_scale = 1 / s};
 }
 
-/* The gradient that made m1 of m0, as near as m1 tells: double, before it is rounded. */
-MTH_ALWAYS_INLINE double mth_adam_gradient(float m0, float m1, float weight)
+/* exp_avg.lerp_(grad, weight), for a weight below 1/2. */
+MTH_ALWAYS_INLINE float mth_adam_m(const struct mth_adam_rule *rule, float m0, float gradient)
 {
-    return ((double)m1 - (double)m0) / (double)weight + (double)m0;
+    return MTH_FMA(rule->weight, gradient - m0, m0);
+}
+
+/* The gradient that made m1 of m0, about as near as m1 tells. */
+MTH_ALWAYS_INLINE float mth_adam_gradient(const struct mth_adam_rule *rule, float m0, float m1)
+{
+    return MTH_FMA(m1 - m0, rule->over_weight, m0);
 }
 
 /* A gradient that was rounded to bf16 and then scaled; the bf16 value. */
-MTH_ALWAYS_INLINE uint16_t mth_adam_gradient16(double gradient, float scale)
+MTH_ALWAYS_INLINE uint16_t mth_adam_gradient16(const struct mth_adam_rule *rule, float gradient)
 {
-    return mth_bf16_nearest(mth_bits_of((float)(gradient / (double)scale)));
+    return mth_bf16_nearest(mth_bits_of(gradient * rule->over_scale));
 }
 
-MTH_ALWAYS_INLINE float mth_adam_scaled(uint16_t gradient16, float scale)
+MTH_ALWAYS_INLINE float mth_adam_scaled(const struct mth_adam_rule *rule, uint16_t gradient16)
 {
-    return mth_float_of((uint32_t)gradient16 << 16) * scale;
+    return mth_float_of((uint32_t)gradient16 << 16) * rule->scale;
+}
+
+/* Does a 16-bit gradient make m1 of m0? All bits, or 0. */
+MTH_ALWAYS_INLINE uint32_t mth_adam_fits(const struct mth_adam_rule *rule, float m0, uint16_t gradient16,
+                                         uint32_t m1)
+{
+    float scaled = mth_adam_scaled(rule, gradient16);
+    return 0 - (uint32_t)(mth_bits_of(mth_adam_m(rule, m0, scaled)) == m1);
 }
 
 #endif

@@ -1,12 +1,13 @@
-/* The loops of Adam, compiled for AVX2: without the fused multiply-add, which the portable ones do not have. */
+/* The loops of Adam, compiled for AVX2 with its fused multiply-add. */
 #include "transforms/predictors/adam_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-#define MTH_KERNEL __attribute__((target("avx2")))
+#define MTH_KERNEL __attribute__((target("avx2,fma")))
+#define MTH_FMA    __builtin_fmaf
 #include "transforms/predictors/adam_template.h"
 
-const struct mth_adam_kernels mth_adam_kernels_avx2 = {"avx2", v, w, gradients16, moments16};
+const struct mth_adam_kernels mth_adam_kernels_avx2 = {"avx2", v, w, drift};
 
 #else
 

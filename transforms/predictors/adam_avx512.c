@@ -1,12 +1,13 @@
-/* The loops of Adam, compiled for AVX-512: without the fused multiply-add, which the portable ones do not have. */
+/* The loops of Adam, compiled for AVX-512 with its fused multiply-add. */
 #include "transforms/predictors/adam_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-#define MTH_KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define MTH_KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define MTH_FMA    __builtin_fmaf
 #include "transforms/predictors/adam_template.h"
 
-const struct mth_adam_kernels mth_adam_kernels_avx512 = {"avx512", v, w, gradients16, moments16};
+const struct mth_adam_kernels mth_adam_kernels_avx512 = {"avx512", v, w, drift};
 
 #else
 

@@ -10,13 +10,7 @@ struct mth_adam_kernels {
     /* As the predictors of predictor.h. */
     void (*v)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*w)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
-    /* The bf16 gradients, each in 32 bits, that made m1 of m0 if any did; and which of them do: all bits, or 0.
-     * Shape: m0, m1: n elements; gradients, fits: n */
-    void (*gradients16)(float weight, float scale, const uint8_t *m0, const uint8_t *m1, size_t n,
-                        uint32_t *gradients, uint32_t *fits);
-    /* What gradients make of m0. out: n elements */
-    void (*moments16)(float weight, float scale, const uint8_t *m0, const uint32_t *gradients, size_t n,
-                      uint8_t *out);
+    void (*drift)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 };
 
 extern const struct mth_adam_kernels mth_adam_kernels_portable;

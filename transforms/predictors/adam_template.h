@@ -1,25 +1,24 @@
-/* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel. */
+/* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
 #include "transforms/predictors/adam.h"
 
 #include <math.h>
 
-/* Two loops: gradients of any bits, and those of 16, of which m tells more. */
 MTH_ALWAYS_INLINE float v_of(float v0, float gradient, float decay, float share)
 {
-    return mth_fma(share * gradient, gradient, v0 * decay);
+    return MTH_FMA(share * gradient, gradient, v0 * decay);
 }
 
+/* Two loops: gradients of any bits, of which every bit counts; and those of 16, of which m tells more. */
 MTH_KERNEL static void v32(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
                            uint8_t *restrict out)
 {
-    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]),
-          share = mth_float_of(settings[2]);
+    double over_weight = 1 / (double)mth_float_of(settings[0]);
+    float decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]);
     const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2];
     for (size_t i = 0; i < n; i++) {
-        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
-              m1 = mth_float_of(mth_lane_load32(after + 4 * i));
-        float gradient = (float)mth_adam_gradient(m0, m1, weight);
-        float v0 = mth_float_of(mth_lane_load32(v + 4 * i));
+        double m0 = (double)mth_float_of(mth_lane_load32(before + 4 * i)),
+               m1 = (double)mth_float_of(mth_lane_load32(after + 4 * i));
+        float gradient = (float)((m1 - m0) * over_weight + m0), v0 = mth_float_of(mth_lane_load32(v + 4 * i));
         mth_lane_store32(out + 4 * i, mth_bits_of(v_of(v0, gradient, decay, share)));
     }
 }
@@ -27,15 +26,16 @@ MTH_KERNEL static void v32(const uint32_t *settings, const uint8_t *const *input
 MTH_KERNEL static void v16(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
                            uint8_t *restrict out)
 {
-    float weight = mth_float_of(settings[0]), decay = mth_float_of(settings[1]),
-          share = mth_float_of(settings[2]), scale = mth_float_of(settings[3]);
+    const struct mth_adam_rule rule = mth_adam_rule_of(settings[0], settings[3]);
+    float decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]);
     const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2];
     for (size_t i = 0; i < n; i++) {
         float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
-        uint32_t m1 = mth_lane_load32(after + 4 * i);
-        double wide = mth_adam_gradient(m0, mth_float_of(m1), weight);
-        float scaled = mth_adam_scaled(mth_adam_gradient16(wide, scale), scale), gradient = (float)wide;
-        uint32_t fits = 0 - (uint32_t)(mth_bits_of(mth_adam_m(m0, scaled, weight)) == m1), bits, scaled_bits;
+        uint32_t m1 = mth_lane_load32(after + 4 * i), bits, scaled_bits;
+        float gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
+        uint16_t gradient16 = mth_adam_gradient16(&rule, gradient);
+        float scaled = mth_adam_scaled(&rule, gradient16);
+        uint32_t fits = mth_adam_fits(&rule, m0, gradient16, m1);
         memcpy(&bits, &gradient, sizeof bits);
         memcpy(&scaled_bits, &scaled, sizeof scaled_bits);
         gradient = mth_float_of((scaled_bits & fits) | (bits & ~fits));
@@ -67,25 +67,22 @@ MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs,
     }
 }
 
-MTH_KERNEL static void gradients16(float weight, float scale, const uint8_t *restrict before,
-                                   const uint8_t *restrict after, size_t n, uint32_t *restrict gradients,
-                                   uint32_t *restrict fits)
+MTH_ALWAYS_INLINE float moved_by(const uint8_t *m, const uint8_t *v, size_t i, float rate, float eps)
 {
-    for (size_t i = 0; i < n; i++) {
-        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
-        uint32_t m1 = mth_lane_load32(after + 4 * i);
-        uint16_t g = mth_adam_gradient16(mth_adam_gradient(m0, mth_float_of(m1), weight), scale);
-        gradients[i] = g;
-        fits[i] = 0 - (uint32_t)(mth_bits_of(mth_adam_m(m0, mth_adam_scaled(g, scale), weight)) == m1);
-    }
+    return (rate * mth_float_of(mth_lane_load32(m + 4 * i))) /
+           (sqrtf(mth_float_of(mth_lane_load32(v + 4 * i))) + eps);
 }
 
-MTH_KERNEL static void moments16(float weight, float scale, const uint8_t *restrict before,
-                                 const uint32_t *restrict gradients, size_t n, uint8_t *restrict out)
+MTH_KERNEL static void drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                             uint8_t *restrict out)
 {
+    float decay = mth_float_of(settings[0]), a = mth_float_of(settings[1]), b = mth_float_of(settings[2]),
+          eps = mth_float_of(settings[3]);
+    const uint8_t *restrict w0 = inputs[0], *restrict m0 = inputs[1], *restrict v0 = inputs[2],
+                            *restrict m1 = inputs[3], *restrict v1 = inputs[4];
     for (size_t i = 0; i < n; i++) {
-        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
-        mth_lane_store32(out + 4 * i,
-                         mth_bits_of(mth_adam_m(m0, mth_adam_scaled((uint16_t)gradients[i], scale), weight)));
+        float kept = mth_float_of(mth_lane_load32(w0 + 4 * i)) * decay;
+        float moved = moved_by(m0, v0, i, a, eps) + moved_by(m1, v1, i, b, eps);
+        mth_lane_store32(out + 4 * i, mth_bits_of(kept + moved));
     }
 }

@@ -71,4 +71,9 @@ MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
     return (float)sum;
 }
 
+/* A kernel whose instruction set has it defines it as the instruction, which gives the same bits. */
+#ifndef MTH_FMA
+#define MTH_FMA mth_fma
+#endif
+
 #endif

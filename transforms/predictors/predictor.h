@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MTH_MAX_INPUTS = 4, MTH_MAX_SETTINGS = 4 };
+enum { MTH_MAX_INPUTS = 5, MTH_MAX_SETTINGS = 4 };
 
 /* Append-only: containers store these numbers. */
 enum mth_predictor_number {
@@ -24,6 +24,7 @@ enum mth_predictor_number {
     MTH_PREDICT_F16_NEAREST,
     MTH_PREDICT_ADAM_V,
     MTH_PREDICT_ADAM_W,
+    MTH_PREDICT_ADAM_DRIFT,
     MTH_N_PREDICTORS
 };
 
@@ -42,5 +43,6 @@ const struct mth_predictor *mth_predictor_at(uint64_t number);
 
 void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_adam_drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 
 #endif

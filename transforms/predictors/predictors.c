@@ -32,6 +32,7 @@ static const struct mth_predictor predictors[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_F16_NEAREST] = {"f16-nearest", 1, 0, 2, 4, f16_nearest},
     [MTH_PREDICT_ADAM_V] = {"adam-v", 3, 4, 4, 4, mth_predict_adam_v},
     [MTH_PREDICT_ADAM_W] = {"adam-w", 3, 4, 4, 4, mth_predict_adam_w},
+    [MTH_PREDICT_ADAM_DRIFT] = {"adam-drift", 5, 4, 4, 4, mth_predict_adam_drift},
 };
 
 const struct mth_predictor *mth_predictor_at(uint64_t number)

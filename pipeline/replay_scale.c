@@ -1,0 +1,150 @@
+/* The scale of 16-bit gradients: one number for all of a model; see replay.h. */
+#include "pipeline/replay.h"
+
+#include "transforms/predictors/adam.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N_WITNESSES = 16, N_SCALES = 1 << 21 };
+
+/* As near as m1 tells: not rounded. */
+static double gradient_of(const struct mth_replay_parameter *p, size_t i, float weight)
+{
+    double m0 = (double)mth_float_of(p->before[MTH_KEPT_M][i]);
+    return ((double)mth_float_of(p->after[MTH_KEPT_M][i]) - m0) / (double)weight + m0;
+}
+
+/* How many elements of the sample come out of a bf16 gradient, scaled. */
+size_t mth_replay_count_exact(const struct mth_replay_parameter *p, float weight, float scale)
+{
+    const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(weight), mth_bits_of(scale));
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        float m0 = mth_float_of(p->before[MTH_KEPT_M][i]),
+              gradient = mth_adam_gradient(&rule, m0, mth_float_of(p->after[MTH_KEPT_M][i]));
+        n += mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), p->after[MTH_KEPT_M][i]) & 1;
+    }
+    return n;
+}
+
+/* The elements whose gradients are known best: those that moved m most, for its size. */
+static size_t best_known(const struct mth_replay_parameter *p, float weight, size_t *best, double *errors,
+                         size_t n_best)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        double m0 = fabs((double)mth_float_of(p->before[MTH_KEPT_M][i])),
+               m1 = fabs((double)mth_float_of(p->after[MTH_KEPT_M][i]));
+        double gradient = fabs(gradient_of(p, i, weight)), error;
+        if (!(gradient > 1e-30) || !(gradient < 1e30))
+            continue;
+        error = (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)weight / gradient + 0x1p-23;
+        size_t at = n < n_best ? n++ : n_best;
+        while (at > 0 && errors[at - 1] > error) {
+            if (at < n_best) {
+                errors[at] = errors[at - 1];
+                best[at] = best[at - 1];
+            }
+            at--;
+        }
+        if (at < n_best) {
+            errors[at] = error;
+            best[at] = i;
+        }
+    }
+    return n;
+}
+
+/* How far a normal value is from one of bf16, in units of the last of 52 bits of its mantissa. */
+static uint64_t off_bf16(double value)
+{
+    enum { N_CUT_BITS = 52 - 7 };
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t rest = bits & (((uint64_t)1 << N_CUT_BITS) - 1), other = ((uint64_t)1 << N_CUT_BITS) - rest;
+    return rest < other ? rest : other;
+}
+
+/* The gradients that are known best, and how far from a bf16 value each may seem to be. */
+struct witnesses {
+    double gradients[N_WITNESSES];
+    uint64_t off[N_WITNESSES];
+};
+
+static bool all_agree(const struct witnesses *witnesses, double inverse)
+{
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        if (off_bf16(witnesses->gradients[i] * inverse) > witnesses->off[i])
+            return false;
+    }
+    return true;
+}
+
+static double inverse_at(uint32_t step)
+{
+    return 1 + step * (1.0 / N_SCALES);
+}
+
+/* Scales that were tried. */
+struct trials {
+    const struct mth_replay_parameter *p;
+    float weight, scale;
+    size_t most, n_tried;
+};
+
+/* A scale whose inverse lies at a step, and the neighbours of its bits, on all of the sample. */
+static void try_scale(struct trials *trials, uint32_t step)
+{
+    enum { NEIGHBOURS = 8 };
+    uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
+    trials->n_tried++;
+    for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
+        size_t exact = mth_replay_count_exact(trials->p, trials->weight, mth_float_of(bits));
+        if (exact > trials->most) {
+            trials->most = exact;
+            trials->scale = mth_float_of(bits);
+        }
+    }
+}
+
+/*
+ * The scale by which some bf16 values are the gradients; its power of two is theirs. It lies between 1/2 and 1, its inverse is looked for in steps as small as
+ * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
+ * near one of 128 places. What all of the best known agree to is tried on all.
+ */
+bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, float *scale)
+{
+    enum { MAX_TRIED = 64, N_SIGNIFICANDS = 128 };
+    struct witnesses witnesses;
+    struct trials trials = {.p = p, .weight = weight};
+    size_t best[N_WITNESSES];
+    double errors[N_WITNESSES];
+    if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
+        return false;
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        /* A significand is below 2. */
+        double off = (errors[i] + 0x1p-21) * 0x1p53;
+        witnesses.gradients[i] = fabs(gradient_of(p, best[i], weight));
+        witnesses.off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
+    }
+    int exponent;
+    double significand = 2 * frexp(witnesses.gradients[0], &exponent);
+    /* Off by an error in a significand below 2, and by a step. */
+    double reach = (errors[0] + 0x1p-21) * 4 * N_SCALES + 1;
+    uint32_t end = 0; /* behind the last step that was looked at */
+    for (uint32_t i = 0; i <= 3 * N_SIGNIFICANDS && trials.n_tried < MAX_TRIED; i++) {
+        double inverse = (1 + i * (1.0 / N_SIGNIFICANDS)) / significand;
+        double middle = (inverse - 1) * N_SCALES, first = middle - reach, last = middle + reach;
+        if (last < 0 || first >= N_SCALES)
+            continue;
+        uint32_t step = first > end ? (uint32_t)first : end;
+        for (; step <= last && step < N_SCALES && trials.n_tried < MAX_TRIED; step++) {
+            if (all_agree(&witnesses, inverse_at(step)))
+                try_scale(&trials, step);
+        }
+        end = step;
+    }
+    *scale = trials.scale;
+    return trials.most >= p->n - p->n / 16;
+}

@@ -1,0 +1,217 @@
+/*
+ * Laws of the arithmetic that redoes an optimizer's step: with any compiler and on any processor it gives the same bits, whether there is a
+ * fused multiply-add or not, on values that are hard: no numbers, infinite, denormal, of either sign.
+ */
+#include "base/cpu.h"
+#include "base/hash.h"
+#include "transforms/moment/moment.h"
+#include "transforms/moment/moment_kernels.h"
+#include "transforms/predictors/adam_kernels.h"
+#include "transforms/predictors/predictor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Of all that a predictor predicts below. */
+static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
+    [MTH_PREDICT_BF16_NEAREST] = 0xb74b1b79ff54609dULL, [MTH_PREDICT_BF16_TRUNCATED] = 0x71869a63edbaffa9ULL,
+    [MTH_PREDICT_F16_NEAREST] = 0xdf05146f5df61a53ULL,  [MTH_PREDICT_ADAM_V] = 0xc5b5ff0d659b8087ULL,
+    [MTH_PREDICT_ADAM_W] = 0xb6ff0ae1bff4d9edULL,       [MTH_PREDICT_ADAM_DRIFT] = 0xcec9878cd1bee87eULL,
+};
+
+enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
+
+static const uint32_t hard[] = {0,          0x80000000, 1,          0x80000001, 0x007fffff, 0x00800000,
+                                0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000,
+                                0x7f800001, 0xffffffff, 0x3f800000, 0x33800000, 0x7e967699, 0x0da24260};
+
+static uint8_t values[N_INPUTS][4 * N];
+static const uint8_t *const inputs[N_INPUTS] = {values[0], values[1], values[2], values[3], values[4]};
+
+static const uint32_t settings[][MTH_MAX_SETTINGS] = {{0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9},
+                                                      {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0},
+                                                      {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77},
+                                                      {0, 0, 0, 0}};
+enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
+
+/* Hard ones and others, in every combination. */
+static int make_values(void **state)
+{
+    uint32_t x = 1;
+    (void)state;
+    for (size_t k = 0; k < N_INPUTS; k++) {
+        for (size_t i = 0; i < N; i++) {
+            x = x * 1664525 + 1013904223;
+            uint32_t bits = x >> 8 & 1 ? hard[(x >> 16) % (sizeof hard / sizeof hard[0])]
+                                       : (x & 0x807fffff) | (100 + (x >> 24) % 30) << 23;
+            mth_lane_store32(values[k] + 4 * i, bits);
+        }
+    }
+    return 0;
+}
+
+static void predictions_are_the_same_bits_everywhere(void **state)
+{
+    static uint8_t out[4 * N];
+    bool same = true;
+    (void)state;
+    for (uint64_t p = MTH_PREDICT_BF16_NEAREST; p < MTH_N_PREDICTORS; p++) {
+        const struct mth_predictor *predictor = mth_predictor_at(p);
+        uint64_t digest = 0;
+        for (size_t s = 0; s < N_SETTINGS; s++) {
+            predictor->predict(settings[s], inputs, N, out);
+            digest = mth_hash64(out, N * predictor->elem_bytes, digest);
+        }
+        if (digest != golden_digests[p])
+            print_message("[%s] has the digest 0x%llx\n", predictor->name, (unsigned long long)digest);
+        same &= digest == golden_digests[p];
+    }
+    assert_true(same);
+}
+
+/* Sums that lie so near the middle of two fp32 values that a double does not tell on which side. */
+static void a_multiply_add_without_the_instruction_rounds_once(void **state)
+{
+    static const struct {
+        uint32_t a, b, c, sum;
+    } cases[] = {
+        /* 2^-24 (1 + u) * (1 - u) + (1 + u), u = 2^-23: a little below the middle above an odd value. */
+        {0x33800001, 0x3f7ffffe, 0x3f800001, 0x3f800001},
+        {0xb3800001, 0x3f7ffffe, 0xbf800001, 0xbf800001},
+        /* (1 + u) * (1 - u) of 2^-24 taken away: a little above the middle. */
+        {0xb3800001, 0x3f7ffffe, 0x3f800003, 0x3f800003},
+        /* The middle itself goes to the even one. */
+        {0x33800000, 0x3f800000, 0x3f800001, 0x3f800002},
+        {0x33800000, 0x3f800000, 0x3f800002, 0x3f800002},
+        /* Denormals, kept; and what is too large. */
+        {0x00000001, 0x3f800000, 0x00000001, 0x00000002},
+        {0x00000001, 0x3f000000, 0x00000001, 0x00000002},
+        {0x7f7fffff, 0x40000000, 0xff7fffff, 0x7f7fffff},
+        {0x7f7fffff, 0x40000000, 0x00000000, 0x7f800000},
+        {0x7f800000, 0x00000000, 0x3f800000, 0x7fc00000},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(mth_bits_of(mth_fma(mth_float_of(cases[i].a), mth_float_of(cases[i].b),
+                                             mth_float_of(cases[i].c))),
+                         cases[i].sum);
+}
+
+/* Lengths around the widths of registers, and all. */
+static const size_t lengths[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 511, 512};
+
+static void every_instruction_set_predicts_alike(void **state)
+{
+    static uint8_t expected[4 * N], out[4 * N];
+    const struct mth_adam_kernels *tables[MAX_TABLES] = {0};
+    size_t n_tables = 0;
+    (void)state;
+    if (mth_cpu_features() & MTH_CPU_AVX2 && mth_adam_kernels_avx2.name)
+        tables[n_tables++] = &mth_adam_kernels_avx2;
+    if (mth_cpu_features() & MTH_CPU_AVX512 && mth_adam_kernels_avx512.name)
+        tables[n_tables++] = &mth_adam_kernels_avx512;
+    for (size_t s = 0; s < N_SETTINGS; s++) {
+        for (size_t t = 0; t < n_tables; t++) {
+            mth_adam_kernels_portable.v(settings[s], inputs, N, expected);
+            tables[t]->v(settings[s], inputs, N, out);
+            assert_memory_equal(out, expected, sizeof out);
+            mth_adam_kernels_portable.w(settings[s], inputs, N, expected);
+            tables[t]->w(settings[s], inputs, N, out);
+            assert_memory_equal(out, expected, sizeof out);
+            mth_adam_kernels_portable.drift(settings[s], inputs, N, expected);
+            tables[t]->drift(settings[s], inputs, N, out);
+            assert_memory_equal(out, expected, sizeof out);
+        }
+    }
+}
+
+/* What one table makes of a block, and of its own symbols. */
+struct block {
+    uint8_t sizes[MTH_MOMENT_BLOCK_ELEMS], rests[MTH_MOMENT_BLOCK_ELEMS], m[4 * MTH_MOMENT_BLOCK_ELEMS];
+    uint8_t classes[MTH_MOMENT_BLOCK_ELEMS], again[MTH_MOMENT_BLOCK_ELEMS], symbols[MTH_MOMENT_BLOCK_ELEMS];
+    uint8_t low[2 * MTH_MOMENT_BLOCK_ELEMS], high[MTH_MOMENT_BLOCK_ELEMS], m32[4 * MTH_MOMENT_BLOCK_ELEMS];
+    uint32_t unsound[2];
+};
+
+static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_t at, size_t n,
+                 struct block *block)
+{
+    const struct mth_adam_rule rule = mth_adam_rule_of(settings[setting][0], settings[setting][3]);
+    const struct mth_moment32_rule rule32 = {1 - rule.weight, -7};
+    const uint8_t *m0 = values[0] + 4 * at, *v0 = values[1] + 4 * at, *m1 = values[2] + 4 * at;
+    memset(block, 0, sizeof *block);
+    kernels->find16(&rule, m0, v0, m1, n, block->sizes, block->rests);
+    block->unsound[0] = kernels->restore16(&rule, m0, v0, block->sizes, block->rests, n, block->m);
+    kernels->split32(&rule32, m0, v0, m1, n, block->classes, block->symbols, block->low, block->high);
+    kernels->classify32(&rule32, m0, v0, n, block->again);
+    block->unsound[1] =
+        kernels->join32(&rule32, m0, v0, block->symbols, block->low, block->high, n, block->m32);
+    assert_memory_equal(block->again, block->classes, n);
+    for (size_t i = 0; i < n; i++) {
+        if (block->sizes[i] != MTH_MOMENT_ESCAPE)
+            assert_memory_equal(block->m + 4 * i, m1 + 4 * i, 4);
+        if (block->symbols[i] != MTH_MOMENT_ESCAPE)
+            assert_memory_equal(block->m32 + 4 * i, m1 + 4 * i, 4);
+    }
+    assert_int_equal(block->unsound[0] | block->unsound[1], 0);
+}
+
+static void every_instruction_set_splits_moments_alike(void **state)
+{
+    static struct block expected, block;
+    (void)state;
+    for (size_t s = 0; s < N_SETTINGS; s++) {
+        for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+            for (size_t at = 0; at + lengths[l] <= N; at += N / 8 + 1) {
+                fill(&mth_moment_kernels_portable, s, at, lengths[l], &expected);
+                if (mth_cpu_features() & MTH_CPU_AVX2 && mth_moment_kernels_avx2.name) {
+                    fill(&mth_moment_kernels_avx2, s, at, lengths[l], &block);
+                    assert_memory_equal(&block, &expected, sizeof block);
+                }
+                if (mth_cpu_features() & MTH_CPU_AVX512 && mth_moment_kernels_avx512.name) {
+                    fill(&mth_moment_kernels_avx512, s, at, lengths[l], &block);
+                    assert_memory_equal(&block, &expected, sizeof block);
+                }
+            }
+        }
+    }
+}
+
+/* Of 16-bit gradients that made a moment, most come back as the nearest. */
+static void gradients_of_16_bits_are_found(void **state)
+{
+    static uint8_t m0[4 * MTH_MOMENT_BLOCK_ELEMS], m1[4 * MTH_MOMENT_BLOCK_ELEMS],
+        v0[4 * MTH_MOMENT_BLOCK_ELEMS], sizes[MTH_MOMENT_BLOCK_ELEMS], rests[MTH_MOMENT_BLOCK_ELEMS];
+    const struct mth_adam_rule rule = mth_adam_rule_of(settings[0][0], settings[0][3]);
+    uint32_t x = 7;
+    (void)state;
+    for (size_t i = 0; i < MTH_MOMENT_BLOCK_ELEMS; i++) {
+        x = x * 1664525 + 1013904223;
+        uint32_t before = (x & 0x807fffff) | (100 + (x >> 24) % 6) << 23, gradient = x ^ x >> 11;
+        gradient = (gradient & 0x807f) | (102 + (x >> 21) % 6) << 7;
+        float m = mth_adam_m(&rule, mth_float_of(before), mth_adam_scaled(&rule, (uint16_t)gradient));
+        mth_lane_store32(m0 + 4 * i, before);
+        mth_lane_store32(v0 + 4 * i, 0x35000000);
+        mth_lane_store32(m1 + 4 * i, mth_bits_of(m));
+    }
+    mth_moment_kernels_of(mth_cpu_features())
+        ->find16(&rule, m0, v0, m1, MTH_MOMENT_BLOCK_ELEMS, sizes, rests);
+    for (size_t i = 0; i < MTH_MOMENT_BLOCK_ELEMS; i++)
+        assert_int_not_equal(sizes[i], MTH_MOMENT_ESCAPE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(predictions_are_the_same_bits_everywhere),
+        cmocka_unit_test(a_multiply_add_without_the_instruction_rounds_once),
+        cmocka_unit_test(every_instruction_set_predicts_alike),
+        cmocka_unit_test(every_instruction_set_splits_moments_alike),
+        cmocka_unit_test(gradients_of_16_bits_are_found),
+    };
+    return cmocka_run_group_tests(tests, make_values, NULL);
+}

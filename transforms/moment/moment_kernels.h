@@ -1,0 +1,54 @@
+/* Loops of the moments over a block of elements: one table an instruction set, all with the same bits. */
+#ifndef MTH_TRANSFORMS_MOMENT_KERNELS_H
+#define MTH_TRANSFORMS_MOMENT_KERNELS_H
+
+#include "transforms/predictors/adam.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MTH_MOMENT16_REST_BITS = 7, MTH_MOMENT16_BIAS = 128 };
+enum {
+    MTH_MOMENT32_CLASSES = 13,
+    MTH_MOMENT32_CLASS_BIAS = 5,
+    MTH_MOMENT32_BIAS = 62,
+    MTH_MOMENT32_SIZES = 127,
+    MTH_MOMENT32_LOW_BITS = 16,
+    MTH_MOMENT32_HIGH_BITS = 6
+};
+
+/* What moment32 knows of a step: the share of m0 that stays, and half octaves of its weight above 1. */
+struct mth_moment32_rule {
+    float stays;
+    int32_t weight;
+};
+
+/* m0, v0: n elements before the step, m1: after it; n is MTH_MOMENT_BLOCK_ELEMS at most. */
+struct mth_moment_kernels {
+    const char *name; /* "avx2" */
+    /* moment16: sizes and rests of the gradients that made m1; MTH_MOMENT_ESCAPE and 0 where the nearest did not. */
+    void (*find16)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0, const uint8_t *m1,
+                   size_t n, uint8_t *sizes, uint8_t *rests);
+    /* And back; what is written for escapes is of no use. 0 unless some size or rest is none. */
+    uint32_t (*restore16)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                          const uint8_t *sizes, const uint8_t *rests, size_t n, uint8_t *m1);
+    /* moment32: the class of each element, its symbol, and the rest of its mantissa in 16 bits and 6. */
+    void (*split32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                    const uint8_t *m1, size_t n, uint8_t *classes, uint8_t *symbols, uint8_t *low,
+                    uint8_t *high);
+    void (*classify32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0, size_t n,
+                       uint8_t *classes);
+    /* And back, as restore16. */
+    uint32_t (*join32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                       const uint8_t *symbols, const uint8_t *low, const uint8_t *high, size_t n,
+                       uint8_t *m1);
+};
+
+extern const struct mth_moment_kernels mth_moment_kernels_portable;
+extern const struct mth_moment_kernels mth_moment_kernels_avx2;   /* empty where it can not be compiled */
+extern const struct mth_moment_kernels mth_moment_kernels_avx512; /* the same */
+
+/* The best of a set of CPU features (mth_cpu_features()). */
+const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features);
+
+#endif

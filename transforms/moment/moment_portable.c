@@ -1,0 +1,16 @@
+/* The loops of the moments in plain C, and which table is taken; see moment_kernels.h. */
+#include "base/cpu.h"
+
+#define MTH_KERNEL
+#include "transforms/moment/moment_template.h"
+
+const struct mth_moment_kernels mth_moment_kernels_portable = {"portable", find16,     restore16,
+                                                               split32,    classify32, join32};
+
+const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features)
+{
+    if (features & MTH_CPU_AVX512 && mth_moment_kernels_avx512.name)
+        return &mth_moment_kernels_avx512;
+    return features & MTH_CPU_AVX2 && mth_moment_kernels_avx2.name ? &mth_moment_kernels_avx2
+                                                                   : &mth_moment_kernels_portable;
+}

@@ -1,0 +1,103 @@
+/* The loops of moment_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
+#include "transforms/moment/moment.h"
+#include "transforms/moment/moment_kernels.h"
+
+/* ---- moment16 ---- */
+
+MTH_KERNEL static void find16(const struct mth_adam_rule *rule, const uint8_t *restrict before,
+                              const uint8_t *restrict squares, const uint8_t *restrict after, size_t n,
+                              uint8_t *restrict sizes, uint8_t *restrict rests)
+{
+    const struct mth_adam_rule r = *rule;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
+        uint32_t m1 = mth_lane_load32(after + 4 * i), v0 = mth_lane_load32(squares + 4 * i);
+        uint16_t g = mth_adam_gradient16(&r, mth_adam_gradient(&r, m0, mth_float_of(m1)));
+        uint32_t size = (uint32_t)((g >> 6 & 0x1ff) - mth_half_octave_of_root(v0) + MTH_MOMENT16_BIAS);
+        uint32_t fits = mth_adam_fits(&r, m0, g, m1) & (0 - (uint32_t)(size < MTH_MOMENT_ESCAPE));
+        sizes[i] = (uint8_t)((size & fits) | (MTH_MOMENT_ESCAPE & ~fits));
+        rests[i] = (uint8_t)(((uint32_t)g >> 15 << 6 | (g & 0x3f)) & fits);
+    }
+}
+
+MTH_KERNEL static uint32_t restore16(const struct mth_adam_rule *rule, const uint8_t *restrict before,
+                                     const uint8_t *restrict squares, const uint8_t *restrict sizes,
+                                     const uint8_t *restrict rests, size_t n, uint8_t *restrict after)
+{
+    const struct mth_adam_rule r = *rule;
+    uint32_t unsound = 0;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
+        uint32_t rest = rests[i], escapes = 0 - (uint32_t)(sizes[i] == MTH_MOMENT_ESCAPE);
+        uint32_t top = (uint32_t)(sizes[i] - MTH_MOMENT16_BIAS +
+                                  mth_half_octave_of_root(mth_lane_load32(squares + 4 * i)));
+        unsound |= (~escapes & (top & ~0x1ffu)) | (escapes & rest);
+        uint32_t g = rest >> 6 << 15 | (top & 0x1ff) << 6 | (rest & 0x3f);
+        float scaled = mth_adam_scaled(&r, (uint16_t)g);
+        mth_lane_store32(after + 4 * i, mth_bits_of(mth_adam_m(&r, m0, scaled)));
+    }
+    return unsound;
+}
+
+/* ---- moment32 ---- */
+
+/* What is known of an element before it is there. */
+struct expected {
+    int32_t class, anchor;
+    uint32_t sign;
+};
+
+MTH_ALWAYS_INLINE struct expected expect(const struct mth_moment32_rule *rule, uint32_t m0, uint32_t v0)
+{
+    uint32_t p = mth_bits_of(rule->stays * mth_float_of(m0));
+    int32_t size = mth_half_octave(p), scale = mth_half_octave_of_root(v0) + rule->weight;
+    int32_t above = size - scale + MTH_MOMENT32_CLASS_BIAS;
+    above = above < 0 ? 0 : above;
+    above = above < MTH_MOMENT32_CLASSES ? above : MTH_MOMENT32_CLASSES - 1;
+    return (struct expected){.class = above, .anchor = above == 0 ? scale : size, .sign = p >> 31};
+}
+
+MTH_KERNEL static void split32(const struct mth_moment32_rule *rule, const uint8_t *restrict before,
+                               const uint8_t *restrict squares, const uint8_t *restrict after, size_t n,
+                               uint8_t *restrict classes, uint8_t *restrict symbols, uint8_t *restrict low,
+                               uint8_t *restrict high)
+{
+    const struct mth_moment32_rule r = *rule;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t m1 = mth_lane_load32(after + 4 * i);
+        struct expected e = expect(&r, mth_lane_load32(before + 4 * i), mth_lane_load32(squares + 4 * i));
+        uint32_t size = (uint32_t)(mth_half_octave(m1) - e.anchor + MTH_MOMENT32_BIAS);
+        uint32_t fits = 0 - (uint32_t)(size < MTH_MOMENT32_SIZES);
+        classes[i] = (uint8_t)e.class;
+        symbols[i] = (uint8_t)(((size << 1 | (m1 >> 31 ^ e.sign)) & fits) | (MTH_MOMENT_ESCAPE & ~fits));
+        mth_lane_store16(low + 2 * i, (uint16_t)(m1 & fits));
+        high[i] = (uint8_t)(m1 >> MTH_MOMENT32_LOW_BITS & 0x3f & fits);
+    }
+}
+
+MTH_KERNEL static void classify32(const struct mth_moment32_rule *rule, const uint8_t *restrict before,
+                                  const uint8_t *restrict squares, size_t n, uint8_t *restrict classes)
+{
+    const struct mth_moment32_rule r = *rule;
+    for (size_t i = 0; i < n; i++)
+        classes[i] =
+            (uint8_t)expect(&r, mth_lane_load32(before + 4 * i), mth_lane_load32(squares + 4 * i)).class;
+}
+
+MTH_KERNEL static uint32_t join32(const struct mth_moment32_rule *rule, const uint8_t *restrict before,
+                                  const uint8_t *restrict squares, const uint8_t *restrict symbols,
+                                  const uint8_t *restrict low, const uint8_t *restrict high, size_t n,
+                                  uint8_t *restrict after)
+{
+    const struct mth_moment32_rule r = *rule;
+    uint32_t unsound = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct expected e = expect(&r, mth_lane_load32(before + 4 * i), mth_lane_load32(squares + 4 * i));
+        uint32_t symbol = symbols[i], escapes = 0 - (uint32_t)(symbol == MTH_MOMENT_ESCAPE);
+        uint32_t rest = mth_lane_load16(low + 2 * i) | (uint32_t)high[i] << MTH_MOMENT32_LOW_BITS;
+        uint32_t size = (uint32_t)((int32_t)(symbol >> 1) - MTH_MOMENT32_BIAS + e.anchor);
+        unsound |= (~escapes & ((size & ~0x1ffu) | (symbol >> 1 == MTH_MOMENT32_SIZES))) | (escapes & rest);
+        mth_lane_store32(after + 4 * i, ((symbol & 1) ^ e.sign) << 31 | (size & 0x1ff) << 22 | rest);
+    }
+    return unsound;
+}
