@@ -6,6 +6,7 @@
 #define MTH_HARNESS_BENCH_H
 
 #include "base/hash.h"
+#include "harness/bench_latency.h"
 #include "harness/bench_parts.h"
 #include "harness/checkpoint_file.h"
 #include "harness/datasets.h"
@@ -34,8 +35,12 @@ enum mth_cell_flags {
     MTH_CELL_STOLEN = 1u << 9,    /* a hypervisor gave more than 1 % of the time to others */
     MTH_CELL_SWAPPED = 1u << 10,  /* pages went to or came from a disk */
     MTH_CELL_LOSSY =
-        1u << 11 /* it restores to quantized values, not to the original: no verdict rests on it */
+        1u << 11, /* it restores to quantized values, not to the original: no verdict rests on it */
+    MTH_CELL_UNSETTLED = 1u << 12 /* times were still falling when the warm-up ended */
 };
+
+/* The most samples that a cell is warmed up by. */
+enum { MTH_WARM_UP_MOST = 10 };
 
 /* One phase of a cell: samples are nanoseconds for one pass over the checkpoint. */
 struct mth_phase_result {
@@ -43,15 +48,22 @@ struct mth_phase_result {
     double *cpu_samples_ns; /* processor time of all threads in the same samples */
     double *memcpy_ns;      /* of the same rounds */
     size_t n_samples;
+    double warm_up_ns[MTH_WARM_UP_MOST + 1]; /* the verifying pass, then samples that do not count */
+    size_t n_warm_up;
     struct mth_summary time; /* ns */
     double cpu_ns;           /* median */
     double setup_ns;
     double pct_memcpy;
+    double pct_roofline;
     size_t heap_peak_bytes;
-    size_t copies; /* passes in a sample */
+    size_t resident_peak_bytes; /* where it was measured */
+    size_t copies;              /* passes in a sample */
     uint32_t flags;
     char row_id[24];
 };
+
+/* What memory itself can do, in the same rounds; the first is what `memcpy` means elsewhere. */
+enum mth_memory_pass { MTH_MEMORY_COPY = 0, MTH_MEMORY_READ, MTH_MEMORY_WRITE, MTH_N_MEMORY_PASSES };
 
 /* What is done from file to file, where that is measured. */
 enum mth_file_pass {
@@ -86,6 +98,7 @@ struct mth_bench_cell {
     char *peer_command; /* of a peer; NULL for a pipeline */
     struct mth_container_stats stats;
     struct mth_parts parts; /* where they are asked for */
+    struct mth_latency latency;
     size_t stored_bytes;
     double ratio;
     bool unsupported; /* the spec has no meaning here: no base, for instance */
@@ -101,6 +114,7 @@ struct mth_bench_case {
     const char *class_name;
     char *path;
     char *base_path; /* NULL without a base */
+    size_t n_threads;
     enum mth_dtype raw_dtype;
     int64_t steps_apart;     /* 0: not known, or no base */
     double lr;               /* negative: not known */
@@ -110,6 +124,7 @@ struct mth_bench_case {
     size_t n_cells;
     /* Known once it was measured. */
     uint64_t raw_bytes;
+    uint64_t base_bytes;
     char hash[MTH_DIGEST_HEX_BYTES]; /* of the checkpoint; "" until it is loaded */
     char base_hash[MTH_DIGEST_HEX_BYTES];
     size_t n_tensors;
@@ -117,7 +132,7 @@ struct mth_bench_case {
     double bound_ratio;
     const char *bound_model;
     double memcpy_gib_s;
-    struct mth_phase_result memcpy;
+    struct mth_phase_result memory[MTH_N_MEMORY_PASSES];
     struct mth_phase_result file_copy; /* beside cells from file to file; a sample a round */
     bool in_cache;
 };
@@ -141,9 +156,14 @@ struct mth_run_result {
 };
 
 struct mth_bench_config {
+    const struct mth_options
+        *asked;      /* for the arguments that measure a cell again; NULL: those of no command line */
     double timer_ns; /* what reading the clock takes */
     bool parts;      /* rows of kind part, for each cell */
     bool lossy;      /* lossy pipelines may be measured */
+    bool resident;   /* resident peaks, in processes of their own */
+    bool latency;    /* rows of kind latency */
+    bool scaling;    /* cases on fewer threads, too */
     size_t rounds;
     double cell_seconds; /* after this much time a cell gets no more than three samples */
     uint64_t seed;
@@ -223,9 +243,28 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
 int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds);
 void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns,
                           uint64_t cpu_ns, size_t copies, double memcpy_ns);
+void mth_bench_begin_warm_up(struct mth_bench_cell *cell, enum mth_phase phase, double first_ns);
 size_t mth_bench_copies_for(double pass_ns, size_t n_slots);
 /* What the times of a phase say against themselves; result has its summary and its processor time. */
 uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache);
+
+/* ---- bench_warm_up.c ---- */
+
+/*
+ * Have times stopped falling? The last two of at least three must not lie more than 5 % below the fastest before each.
+ */
+bool mth_warm_up_settled(const double *passes_ns, size_t n);
+
+/* ---- bench_scaling.c: the same on fewer threads ---- */
+
+/* Adds each case again on 1, 2, 4, ... threads, as many as are fewer than it has. */
+int mth_bench_add_scaling(struct mth_bench *bench, struct mth_error *err);
+/*
+ * Parallel efficiency of a cell's phase in percent: its throughput over that of one thread times its threads; -1 where one
+ * thread was not measured. 100 for one thread.
+ */
+double mth_bench_efficiency(const struct mth_bench *bench, const struct mth_bench_cell *cell,
+                            enum mth_phase phase);
 
 /* ---- bench_runs.c ---- */
 

@@ -12,7 +12,9 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "harness/bench_files.h"
+#include "harness/bench_memory.h"
 #include "harness/bench_peer.h"
+#include "harness/bench_resident.h"
 #include "harness/bench_ring.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
@@ -201,41 +203,6 @@ static int sample_peer(struct measuring *m, struct live *live, double memcpy_ns)
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
-struct copy_run {
-    const uint8_t *from;
-    uint8_t *to;
-    size_t n_bytes;
-    size_t n_threads;
-};
-
-static void copy_work(void *arg, size_t worker)
-{
-    const struct copy_run *run = arg;
-    size_t share = run->n_bytes / run->n_threads;
-    size_t at = worker * share;
-    size_t n = worker + 1 == run->n_threads ? run->n_bytes - at : share;
-    memcpy(run->to + at, run->from + at, n);
-}
-
-/* One sample of memcpy over the same buffers, on as many threads. Nanoseconds for one copy of the checkpoint. */
-static double sample_memcpy(struct measuring *m)
-{
-    struct mth_ring *ring = &m->ring;
-    struct mth_phase_result *result = &m->at->memcpy;
-    size_t n = result->copies;
-    size_t first = mth_ring_take(ring, n);
-    struct copy_run run = {.from = mth_ring_slot(ring->raw, ring->raw_bytes, first),
-                           .to = mth_ring_slot(ring->restored, ring->raw_bytes, first),
-                           .n_bytes = n * ring->raw_bytes,
-                           .n_threads = m->bench->config.n_threads};
-    mth_ring_sweep(ring);
-    uint64_t begin = mth_clock_ns();
-    mth_pool_run(m->pool, copy_work, &run);
-    double ns = (double)(mth_clock_ns() - begin) / (double)n;
-    result->samples_ns[result->n_samples++] = ns;
-    return ns;
-}
-
 size_t mth_bench_copies_for(double pass_ns, size_t n_slots)
 {
     double n = pass_ns > 0 ? sample_goal_ns / pass_ns + 1 : (double)n_slots;
@@ -264,6 +231,14 @@ static int prepare_peer(struct measuring *m, struct live *live)
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
+/* The pass that verifies is the first of the warm-up. */
+void mth_bench_begin_warm_up(struct mth_bench_cell *cell, enum mth_phase phase, double first_ns)
+{
+    cell->phases[phase].warm_up_ns[0] = first_ns;
+    cell->phases[phase].n_warm_up = 1;
+    cell->spent_ns += first_ns;
+}
+
 /* Set-up, and one pass each way with fresh coders: verifies, warms up, and tells how long a sample should be. */
 static int prepare_cell(struct measuring *m, struct live *live)
 {
@@ -279,7 +254,7 @@ static int prepare_cell(struct measuring *m, struct live *live)
         live->memory[p] = mth_memory_create(0);
         if (!live->memory[p])
             return MTH_ERR_NO_MEMORY;
-        struct mth_coder_config config = {.n_threads = m->bench->config.n_threads,
+        struct mth_coder_config config = {.n_threads = m->at->n_threads,
                                           .chunk_bytes = m->bench->config.chunk_bytes,
                                           .memory = live->memory[p],
                                           .lossy = m->bench->config.lossy};
@@ -313,6 +288,7 @@ static int prepare_cell(struct measuring *m, struct live *live)
         /* The first pass also makes codec states; what it takes beyond a later one is set-up (see finish_cell). */
         cell->phases[p].setup_ns += first_ns[p];
         live->copies[p] = mth_bench_copies_for(first_ns[p], m->ring.n_slots);
+        mth_bench_begin_warm_up(cell, (enum mth_phase)p, first_ns[p]);
     }
     cell->ratio = cell->stored_bytes ? (double)m->ring.raw_bytes / (double)cell->stored_bytes : 0;
     cell->verified = true;
@@ -354,7 +330,9 @@ static void finish_cell(struct measuring *m, struct live *live, double *scratch)
             scratch[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
         result->pct_memcpy = mth_median(scratch, n);
         result->flags |= cell->stats.loss.is_lossy ? MTH_CELL_LOSSY : 0;
-        result->flags |= mth_bench_phase_flags(result, m->bench->config.n_threads, m->at->in_cache);
+        uint64_t moved = m->at->raw_bytes + m->at->base_bytes + cell->stored_bytes;
+        result->pct_roofline = 100 * mth_bench_memory_roofline_ns(m->at, moved) / result->time.median;
+        result->flags |= mth_bench_phase_flags(result, m->at->n_threads, m->at->in_cache);
     }
 }
 
@@ -367,19 +345,6 @@ static void close_cell(struct live *live)
     }
 }
 
-static int prepare_memcpy(struct measuring *m)
-{
-    struct mth_phase_result *result = &m->at->memcpy;
-    result->samples_ns = calloc(m->bench->config.rounds, sizeof(double));
-    if (!result->samples_ns)
-        return MTH_ERR_NO_MEMORY;
-    result->copies = 1;
-    double first_ns = sample_memcpy(m);
-    result->n_samples = 0;
-    result->copies = mth_bench_copies_for(first_ns, m->ring.n_slots);
-    return MTH_OK;
-}
-
 /* A cell that has used up its time is content with three samples. */
 static bool wants_sample(const struct measuring *m, const struct mth_bench_cell *cell)
 {
@@ -387,18 +352,16 @@ static bool wants_sample(const struct measuring *m, const struct mth_bench_cell 
                               cell->spent_ns < m->bench->config.cell_seconds * 1e9);
 }
 
-/* One sample of every cell that wants one: in memory, and from file to file where that is measured. */
-static int run_round(struct measuring *m, size_t *order, uint64_t *random)
+/* One sample of every cell that wants one: in memory, and from file to file. */
+static int run_round(struct measuring *m, bool with_files, size_t *order, uint64_t *random)
 {
     struct mth_bench_case *at = m->at;
-    size_t n_cells = at->n_cells, n_kinds = m->files.directory ? 2 : 1;
-    double memcpy_ns = sample_memcpy(m);
-    int status = m->files.directory ? mth_bench_files_copy(&m->files, at, m->pool, &m->ring, m->err) : MTH_OK;
+    size_t n_cells = at->n_cells, n_kinds = with_files ? 2 : 1;
+    double memcpy_ns = mth_bench_memory_sample(at, &m->ring, m->pool);
+    int status = with_files ? mth_bench_files_copy(&m->files, at, m->pool, &m->ring, m->err) : MTH_OK;
     if (status)
         return status;
     mth_random_shuffle(random, order, n_kinds * n_cells);
-    for (size_t i = 0; i < n_cells; i++)
-        m->live[i].wanted = wants_sample(m, &at->cells[i]);
     for (size_t i = 0; i < n_kinds * n_cells; i++) {
         struct live *live = &m->live[order[i] % n_cells];
         if (!live->wanted || !live->cell->verified)
@@ -415,23 +378,87 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
     return MTH_OK;
 }
 
+static bool is_settled(const struct mth_bench_cell *cell)
+{
+    return mth_warm_up_settled(cell->phases[MTH_PHASE_COMPRESS].warm_up_ns,
+                               cell->phases[MTH_PHASE_COMPRESS].n_warm_up) &&
+           mth_warm_up_settled(cell->phases[MTH_PHASE_DECOMPRESS].warm_up_ns,
+                               cell->phases[MTH_PHASE_DECOMPRESS].n_warm_up);
+}
+
+static bool wants_warm_up(const struct measuring *m, const struct mth_bench_cell *cell)
+{
+    return cell->verified && !is_settled(cell) &&
+           cell->phases[MTH_PHASE_DECOMPRESS].n_warm_up <= MTH_WARM_UP_MOST &&
+           cell->spent_ns < m->bench->config.cell_seconds * 1e9;
+}
+
+/* Samples become passes of the warm-up: they stay in the row, and count for nothing. */
+static void keep_warm_up(struct mth_bench_cell *cell)
+{
+    for (size_t p = 0; p < MTH_N_PHASES; p++) {
+        struct mth_phase_result *result = &cell->phases[p];
+        if (result->n_samples > 0)
+            result->warm_up_ns[result->n_warm_up++] = result->samples_ns[0];
+        result->n_samples = 0;
+        result->flags &= ~(uint32_t)MTH_CELL_SHORT_SAMPLE;
+    }
+}
+
+/*
+ * Rounds as those that count, of the cells whose times still fall. Where programs take turns there are none: what is
+ * compared there is the faster half of each block.
+ */
+static int warm_up(struct measuring *m, size_t *order, uint64_t *random, mth_bench_progress *progress,
+                   void *progress_arg)
+{
+    struct mth_bench_case *at = m->at;
+    bool wanted = !m->bench->config.wait_for_turn;
+    int status = MTH_OK;
+    while (!status && wanted) {
+        wanted = false;
+        for (size_t i = 0; i < at->n_cells; i++) {
+            m->live[i].wanted = wants_warm_up(m, &at->cells[i]);
+            wanted |= m->live[i].wanted;
+        }
+        if (wanted && progress && progress(progress_arg, at, 0, m->bench->config.rounds))
+            return MTH_ERR_CANCELLED;
+        if (wanted)
+            status = run_round(m, false, order, random);
+        for (size_t i = 0; i < at->n_cells; i++)
+            keep_warm_up(&at->cells[i]);
+        for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
+            at->memory[p].n_samples = 0;
+    }
+    for (size_t i = 0; i < at->n_cells; i++) {
+        at->cells[i].spent_ns = 0;
+        for (size_t p = 0; p < MTH_N_PHASES; p++) {
+            struct mth_phase_result *result = &at->cells[i].phases[p];
+            if (!mth_warm_up_settled(result->warm_up_ns, result->n_warm_up))
+                result->flags |= MTH_CELL_UNSETTLED;
+        }
+    }
+    return status;
+}
+
 static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *progress_arg)
 {
     struct mth_bench_case *at = m->at;
     uint64_t random = m->bench->config.seed;
     size_t *order = calloc(2 * at->n_cells + 1, sizeof *order);
-    int status = order ? MTH_OK : MTH_ERR_NO_MEMORY;
+    int status = order ? warm_up(m, order, &random, progress, progress_arg) : MTH_ERR_NO_MEMORY;
     for (size_t round = 0; !status && round < m->bench->config.rounds; round++) {
+        for (size_t i = 0; i < at->n_cells; i++)
+            m->live[i].wanted = wants_sample(m, &at->cells[i]);
         if (progress && progress(progress_arg, at, round, m->bench->config.rounds))
             status = MTH_ERR_CANCELLED;
         else
-            status = run_round(m, order, &random);
+            status = run_round(m, m->files.directory != NULL, order, &random);
     }
     free(order);
-    mth_summarise(at->memcpy.samples_ns, at->memcpy.n_samples, m->bench->config.seed, &at->memcpy.time);
+    mth_bench_memory_finish(at, m->bench->config.seed);
     mth_summarise(at->file_copy.samples_ns, at->file_copy.n_samples, m->bench->config.seed,
                   &at->file_copy.time);
-    at->memcpy_gib_s = mth_gib_s(at->raw_bytes, at->memcpy.time.median);
     return status;
 }
 
@@ -453,6 +480,7 @@ static int load_case(struct measuring *m, struct mth_memory *memory, struct mth_
         mth_digest_hex(&base, at->base_hash);
     }
     at->raw_bytes = m->input.bytes.n_bytes;
+    at->base_bytes = at->base_path ? m->base.bytes.n_bytes : 0;
     at->n_tensors = m->input.map.n_tensors;
     at->main_dtype = mth_dtype_info(main_dtype(&m->input.map))->name;
     at->bound_model = bound.model;
@@ -482,6 +510,21 @@ static int build_ring(struct measuring *m, struct mth_memory *memory, struct mth
     return status || m->frame_bytes ? status : MTH_ERR_NO_MEMORY;
 }
 
+/* What is measured of a cell apart from the rounds. */
+static int measure_beside(struct measuring *m, struct mth_bench_cell *cell)
+{
+    const struct mth_bench_config *config = &m->bench->config;
+    int status = MTH_OK;
+    if (!cell->verified || cell->peer_command)
+        return MTH_OK;
+    if (config->latency && m->at->n_threads == 1)
+        status = mth_bench_latency(cell, &m->input.checkpoint, m->at->base_path ? &m->base.checkpoint : NULL,
+                                   MTH_LATENCY_CALLS, config->cell_seconds, config->seed, m->err);
+    if (!status && config->resident)
+        status = mth_resident_measure(m->bench, cell, m->err);
+    return status;
+}
+
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
                       void *progress_arg, struct mth_error *err)
 {
@@ -499,13 +542,13 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     if (!status)
         status = build_ring(&m, memory, err);
     if (!status)
-        status = mth_pool_create(bench->config.n_threads, &m.pool);
+        status = mth_pool_create(at->n_threads, &m.pool);
     if (!status && bench->config.files_directory)
         status = mth_bench_files_open(&m.files, bench, at,
                                       (struct mth_bytes){m.input.bytes.data, m.input.bytes.n_bytes},
                                       (struct mth_bytes){m.base.bytes.data, m.base.bytes.n_bytes}, err);
     if (!status)
-        status = prepare_memcpy(&m);
+        status = mth_bench_memory_prepare(at, bench->config.rounds, &m.ring, m.pool);
     for (size_t i = 0; !status && i < at->n_cells; i++) {
         m.live[i].cell = &at->cells[i];
         if (at->cells[i].unsupported)
@@ -530,6 +573,8 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     mth_bench_files_close(&m.files);
     mth_pool_destroy(m.pool);
     mth_ring_free(&m.ring);
+    for (size_t i = 0; !status && i < at->n_cells; i++)
+        status = measure_beside(&m, &at->cells[i]);
     free(m.frame_bytes);
     free(m.live);
     free(scratch);

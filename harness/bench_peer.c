@@ -98,7 +98,7 @@ int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct m
     struct mth_bench_peer *peer = calloc(1, sizeof *peer);
     struct first_pass first = {0};
     struct mth_peer_config start = {.command = cell->peer_command,
-                                    .n_threads = config->n_threads,
+                                    .n_threads = cell->parent->n_threads,
                                     .n_slots = ring->n_slots,
                                     .sweep_bytes = ring->sweep_bytes,
                                     .dtype = mth_dtype_info(dtype)->name,
@@ -117,6 +117,7 @@ int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct m
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         cell->phases[p].setup_ns = (double)first.setup_ns[p] + (double)first.ns[p];
         peer->copies[p] = mth_bench_copies_for((double)first.ns[p], ring->n_slots);
+        mth_bench_begin_warm_up(cell, (enum mth_phase)p, (double)first.ns[p]);
     }
     cell->stored_bytes = peer->compressed.n_bytes;
     cell->ratio = cell->stored_bytes ? (double)input.n_bytes / (double)cell->stored_bytes : 0;

@@ -36,6 +36,7 @@ int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *lik
     fresh->path = copy_text(like->path);
     fresh->base_path = copy_text(like->base_path);
     fresh->run_id = copy_text(like->run_id);
+    fresh->n_threads = like->n_threads ? like->n_threads : bench->config.n_threads;
     fresh->cells = NULL;
     fresh->n_cells = 0;
     bench->n_cases++;
@@ -106,6 +107,7 @@ static void free_cell(struct mth_bench_cell *cell)
     free(cell->resolved);
     free(cell->peer_command);
     mth_parts_free(&cell->parts);
+    mth_latency_free(&cell->latency);
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         free(cell->phases[p].samples_ns);
         free(cell->phases[p].memcpy_ns);
@@ -125,7 +127,8 @@ void mth_bench_free(struct mth_bench *bench)
         for (size_t i = 0; i < at->n_cells; i++)
             free_cell(&at->cells[i]);
         free(at->cells);
-        free(at->memcpy.samples_ns);
+        for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
+            free(at->memory[p].samples_ns);
         free(at->file_copy.samples_ns);
         free(at->id);
         free(at->path);
@@ -235,6 +238,8 @@ int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
         status = add_operand(bench, options->operands.items[i], options, manifest, specs, err);
     if (!status && bench->n_cases == 0)
         status = mth_error_set(err, MTH_ERR_NOT_FOUND, "nothing to measure: none of the datasets is present");
+    if (!status && bench->config.scaling)
+        status = mth_bench_add_scaling(bench, err);
     for (size_t c = 0; !status && c < bench->n_cases; c++)
         status = mth_bench_add_peers(&bench->cases[c], options->peers.items, options->peers.n_items, err);
     /* Cases have found their places; now cells may point at them. */

@@ -8,55 +8,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_OF_NOW = 6 };
-
-static int add(struct mth_rerun *rerun, const char *text, struct mth_error *err)
+static int add(struct mth_arguments *list, const char *text, struct mth_error *err)
 {
-    size_t n = strlen(text) + 1;
-    char *copy = malloc(n);
-    if (!copy)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the arguments");
-    memcpy(copy, text, n);
-    rerun->argv[rerun->argc++] = copy;
-    return MTH_OK;
+    return mth_arguments_add(list, text)
+               ? mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the arguments")
+               : MTH_OK;
 }
 
 static int take_arguments(const struct mth_json_node *row, const struct mth_options *options,
-                          struct mth_rerun *rerun, struct mth_error *err)
+                          struct mth_arguments *list, struct mth_error *err)
 {
-    struct mth_json_node list;
+    struct mth_json_node words;
     const char *argument;
     size_t n;
-    int status = mth_json_get_array(row, "argv", MTH_JSON_OPTIONAL, &list, &n, err);
+    int status = mth_json_get_array(row, "argv", MTH_JSON_OPTIONAL, &words, &n, err);
     if (status)
         return status;
     if (n < 3)
         return mth_error_set(err, MTH_ERR_USAGE,
                              "--rerun %.60s: this row is not measured by itself; name one of kind cell",
                              options->rerun);
-    rerun->argv = calloc(n + N_OF_NOW, sizeof *rerun->argv);
-    if (!rerun->argv)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the arguments");
     for (size_t i = 1; !status && i < n; i++) { /* behind the program's name */
-        status = mth_json_item_string(&list, i, &argument, err);
+        status = mth_json_item_string(&words, i, &argument, err);
         if (!status)
-            status = add(rerun, argument, err);
+            status = add(list, argument, err);
     }
-    if (!status && strcmp(rerun->argv[0], "bench") != 0)
+    if (!status && strcmp(list->items[0], "bench") != 0)
         status = mth_json_error(row, "argv", MTH_ERR_FORMAT, err, "is no command line of bench");
     const char *const of_now[] = {options->quiet ? "-q" : NULL, options->parts ? "--parts" : NULL,
                                   options->strict ? "--strict" : NULL, options->json ? "--json" : NULL,
                                   options->json};
     for (size_t i = 0; !status && i < sizeof of_now / sizeof of_now[0]; i++) {
         if (of_now[i])
-            status = add(rerun, of_now[i], err);
+            status = add(list, of_now[i], err);
     }
     return status;
 }
 
 /* *found stays false for another row. */
 static int look_at_line(const char *name, const char *line, size_t n_bytes, const struct mth_options *options,
-                        struct mth_rerun *rerun, bool *found, struct mth_error *err)
+                        struct mth_arguments *list, bool *found, struct mth_error *err)
 {
     struct mth_json *json;
     const char *id = NULL;
@@ -70,12 +61,12 @@ static int look_at_line(const char *name, const char *line, size_t n_bytes, cons
         status = mth_json_get_string(&row, "row_id", MTH_JSON_OPTIONAL, &id, err);
     *found = !status && id && strcmp(id, options->rerun) == 0;
     if (*found)
-        status = take_arguments(&row, options, rerun, err);
+        status = take_arguments(&row, options, list, err);
     mth_json_free(json);
     return status;
 }
 
-static int look_into(const char *path, const struct mth_options *options, struct mth_rerun *rerun,
+static int look_into(const char *path, const struct mth_options *options, struct mth_arguments *list,
                      bool *found, struct mth_error *err)
 {
     struct mth_memory *memory = mth_memory_create(0);
@@ -89,7 +80,7 @@ static int look_into(const char *path, const struct mth_options *options, struct
         char name[256];
         snprintf(name, sizeof name, "%.200s, row %zu", path, line);
         if (n_bytes)
-            status = look_at_line(name, at, n_bytes, options, rerun, found, err);
+            status = look_at_line(name, at, n_bytes, options, list, found, err);
         at = newline ? newline + 1 : end;
     }
     if (memory) {
@@ -99,28 +90,20 @@ static int look_into(const char *path, const struct mth_options *options, struct
     return status;
 }
 
-int mth_bench_rerun(const struct mth_options *options, struct mth_rerun *rerun, struct mth_error *err)
+int mth_bench_rerun(const struct mth_options *options, struct mth_arguments *list, struct mth_error *err)
 {
     bool found = false;
     int status = MTH_OK;
-    *rerun = (struct mth_rerun){0};
+    *list = (struct mth_arguments){0};
     if (options->operands.n_items == 0)
         return mth_error_set(err, MTH_ERR_USAGE, "--rerun %.60s: name the file of rows that it is in",
                              options->rerun);
     for (size_t i = 0; !status && !found && i < options->operands.n_items; i++)
-        status = look_into(options->operands.items[i], options, rerun, &found, err);
+        status = look_into(options->operands.items[i], options, list, &found, err);
     if (!status && !found)
         status = mth_error_set(err, MTH_ERR_USAGE, "--rerun %.60s: %.200s has no row of this id",
                                options->rerun, options->operands.items[0]);
     if (status)
-        mth_bench_rerun_free(rerun);
+        mth_arguments_free(list);
     return status;
-}
-
-void mth_bench_rerun_free(struct mth_rerun *rerun)
-{
-    for (size_t i = 0; i < rerun->argc; i++)
-        free(rerun->argv[i]);
-    free(rerun->argv);
-    *rerun = (struct mth_rerun){0};
 }

@@ -2,6 +2,7 @@
 #include "harness/bench.h"
 
 #include "base/cpu.h"
+#include "harness/bench_arguments.h"
 #include "harness/bench_files.h"
 #include "harness/env.h"
 #include "harness/loss.h"
@@ -25,6 +26,7 @@ static const struct {
     {MTH_CELL_THREADS, "extra_threads"},
     {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
     {MTH_CELL_DISQUALIFIED, "disqualified"},
+    {MTH_CELL_UNSETTLED, "unsettled"},
     {MTH_CELL_GOVERNOR, "governor"},
     {MTH_CELL_THROTTLED, "throttled"},
     {MTH_CELL_STOLEN, "stolen"},
@@ -45,7 +47,8 @@ static void number(struct mth_bench *bench, char row_id[24])
 void mth_bench_number_rows(struct mth_bench *bench)
 {
     for (size_t c = 0; c < bench->n_cases; c++) {
-        number(bench, bench->cases[c].memcpy.row_id);
+        for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
+            number(bench, bench->cases[c].memory[p].row_id);
         number(bench, bench->cases[c].file_copy.row_id);
         for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
             for (size_t p = 0; p < MTH_N_PHASES; p++)
@@ -136,6 +139,7 @@ static void put_times(struct mth_json_writer *w, const struct mth_phase_result *
 {
     put_samples(w, "samples_ns", result->samples_ns, result->n_samples);
     if (with_memcpy) {
+        put_samples(w, "warm_up_ns", result->warm_up_ns, result->n_warm_up);
         put_samples(w, "cpu_samples_ns", result->cpu_samples_ns, result->n_samples);
         put_samples(w, "memcpy_ns", result->memcpy_ns, result->n_samples);
     }
@@ -152,69 +156,20 @@ static void put_speed(struct mth_json_writer *w, uint64_t raw_bytes, const struc
     put_real_or_null(w, "gib_s_hi", mth_gib_s(raw_bytes, time->ci_lo), known);
 }
 
-/* --peer NAME=COMMAND. The spec is peer:NAME. */
-static void put_peer_option(struct mth_json_writer *w, const struct mth_bench_cell *cell)
-{
-    size_t n = strlen(cell->spec) + strlen(cell->peer_command) + 2;
-    char *option = malloc(n);
-    mth_json_string(w, NULL, "--peer");
-    if (option)
-        snprintf(option, n, "%s=%s", strchr(cell->spec, ':') + 1, cell->peer_command);
-    mth_json_string(w, NULL, option);
-    free(option);
-}
-
-/* The arguments that measure this cell again: those of this run, its datasets and pipelines replaced by the cell's. */
 static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
-                     const struct mth_bench_case *at, const struct mth_bench_cell *cell)
+                     const struct mth_bench_cell *cell)
 {
-    char text[64];
-    bool user = strcmp(at->class_name, "user") == 0;
-    mth_json_begin_array(w, "argv");
-    mth_json_string(w, NULL, "mithril");
-    mth_json_string(w, NULL, "bench");
-    mth_json_string(w, NULL, user ? at->path : at->id);
-    if (cell->peer_command) {
-        put_peer_option(w, cell);
+    struct mth_arguments list;
+    int status = mth_bench_arguments(bench, cell, &list);
+    if (status) {
+        mth_json_null(w, "argv");
     } else {
-        mth_json_string(w, NULL, "--pipeline");
-        mth_json_string(w, NULL, cell->spec);
+        mth_json_begin_array(w, "argv");
+        for (size_t i = 0; i < list.n_items; i++)
+            mth_json_string(w, NULL, list.items[i]);
+        mth_json_end(w);
     }
-    if (user && at->base_path) {
-        mth_json_string(w, NULL, "--base");
-        mth_json_string(w, NULL, at->base_path);
-    }
-    if (user && at->raw_dtype != MTH_N_DTYPES) {
-        mth_json_string(w, NULL, "--dtype");
-        mth_json_string(w, NULL, mth_dtype_info(at->raw_dtype)->name);
-    }
-    const struct {
-        const char *name;
-        unsigned long long value;
-    } numbers[] = {
-        {"--threads", bench->config.n_threads},
-        {"--rounds", bench->config.rounds},
-        {"--seed", bench->config.seed},
-        {"--chunk", bench->config.chunk_bytes},
-        {"--cache", bench->config.llc_bytes == bench->config.llc_real_bytes ? 0 : bench->config.llc_bytes},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (numbers[i].value == 0)
-            continue;
-        mth_json_string(w, NULL, numbers[i].name);
-        snprintf(text, sizeof text, "%llu", numbers[i].value);
-        mth_json_string(w, NULL, text);
-    }
-    if (bench->config.files_asked) {
-        mth_json_string(w, NULL, "--files");
-        mth_json_string(w, NULL, bench->config.files_asked);
-    }
-    if (cell->stats.loss.is_lossy)
-        mth_json_string(w, NULL, "--lossy");
-    mth_json_string(w, NULL, "--seconds");
-    snprintf(text, sizeof text, "%g", bench->config.cell_seconds);
-    mth_json_string(w, NULL, text);
-    mth_json_end(w);
+    mth_arguments_free(&list);
 }
 
 static void put_flags(struct mth_json_writer *w, uint32_t flags)
@@ -245,6 +200,17 @@ static size_t chunk_bytes_of(const struct mth_bench *bench, const struct mth_ben
     return mth_pipeline_chunk_bytes(cell->pipeline, at->base_path != NULL);
 }
 
+/* NAME_peak_bytes, and NAME_per_byte of the checkpoint. */
+static void put_memory(struct mth_json_writer *w, const char *name, size_t n_bytes, uint64_t raw_bytes,
+                       bool known)
+{
+    char key[32];
+    snprintf(key, sizeof key, "%s_peak_bytes", name);
+    put_uint_or_null(w, key, n_bytes, known);
+    snprintf(key, sizeof key, "%s_per_byte", name);
+    put_real_or_null(w, key, raw_bytes ? (double)n_bytes / (double)raw_bytes : 0, known && raw_bytes > 0);
+}
+
 static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
                      const struct mth_bench_case *at, const struct mth_bench_cell *cell, size_t phase)
 {
@@ -255,7 +221,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_string(w, "spec", cell->spec);
     mth_json_string(w, "spec_resolved", cell->resolved);
     mth_json_string(w, "phase", phase_names[phase]);
-    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "threads", at->n_threads);
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
     if (cell->verified)
         mth_json_uint(w, "stored_bytes", cell->stored_bytes);
@@ -270,7 +236,15 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_speed(w, at->raw_bytes, &result->time, timed);
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
-    put_uint_or_null(w, "heap_peak_bytes", result->heap_peak_bytes, !cell->peer_command);
+    put_uint_or_null(w, "moved_bytes", at->raw_bytes + at->base_bytes + cell->stored_bytes, timed);
+    put_real_or_null(w, "pct_roofline", result->pct_roofline, timed && result->pct_roofline > 0);
+    put_real_or_null(w, "gib_s_thread", mth_gib_s(at->raw_bytes, result->time.median) / (double)at->n_threads,
+                     timed);
+    double efficiency = mth_bench_efficiency(bench, cell, (enum mth_phase)phase);
+    put_real_or_null(w, "pct_parallel", efficiency, timed && efficiency >= 0);
+    put_memory(w, "heap", result->heap_peak_bytes, at->raw_bytes, !cell->peer_command);
+    put_memory(w, "resident", result->resident_peak_bytes, at->raw_bytes,
+               bench->config.resident && cell->verified && !cell->peer_command);
     put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
@@ -283,7 +257,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_bool(w, "verified", cell->verified);
     mth_json_bool(w, "unsupported", cell->unsupported);
     mth_json_string(w, "error", cell->verified ? NULL : cell->error.text);
-    put_argv(w, bench, at, cell);
+    put_argv(w, bench, cell);
     mth_json_end(w);
 }
 
@@ -301,7 +275,7 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     mth_json_string(w, "spec_resolved", cell->resolved);
     mth_json_bool(w, "verifies", file_passes[pass].verifies);
     mth_json_string(w, "file_system", bench->config.files_system);
-    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "threads", at->n_threads);
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
     mth_json_uint(w, "stored_bytes", cell->stored_bytes);
     mth_json_real(w, "ratio", cell->ratio);
@@ -320,7 +294,7 @@ static void put_file_pass(struct mth_json_writer *w, const struct mth_bench *ben
     mth_json_uint(w, "heap_peak_bytes", result->heap_peak_bytes);
     put_flags(w, result->flags);
     mth_json_bool(w, "verified", cell->verified);
-    put_argv(w, bench, at, cell);
+    put_argv(w, bench, cell);
     mth_json_end(w);
 }
 
@@ -335,7 +309,7 @@ static void put_part(struct mth_json_writer *w, const struct mth_bench *bench,
     put_case(w, at);
     mth_json_string(w, "spec", cell->spec);
     mth_json_string(w, "spec_resolved", cell->resolved);
-    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "threads", at->n_threads);
     mth_json_string(w, "cell_row", cell_row);
     mth_json_string(w, "by", part->by);
     mth_json_string(w, "part", part->name);
@@ -348,6 +322,58 @@ static void put_part(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_end(w);
 }
 
+static int flush(struct mth_json_writer *w, FILE *out)
+{
+    const char *text;
+    size_t n_bytes;
+    int status = mth_json_writer_text(w, &text, &n_bytes);
+    if (!status && fwrite(text, 1, n_bytes, out) != n_bytes)
+        status = MTH_ERR_IO;
+    return status;
+}
+
+/* The calls of a phase on tensors of a size. */
+static void put_latency(struct mth_json_writer *w, const struct mth_bench *bench,
+                        const struct mth_bench_cell *cell, size_t index, size_t phase)
+{
+    const struct mth_latency_class *sizes = &cell->latency.classes[index];
+    const struct mth_latency_calls *calls = &sizes->phases[phase];
+    const char *cell_row = cell->phases[phase].row_id;
+    char row_id[48];
+    snprintf(row_id, sizeof row_id, "%s-l%zu", cell_row, index + 1);
+    begin_row(w, bench, "latency", row_id);
+    put_case(w, cell->parent);
+    mth_json_string(w, "spec", cell->spec);
+    mth_json_string(w, "spec_resolved", cell->resolved);
+    mth_json_string(w, "phase", phase_names[phase]);
+    mth_json_uint(w, "threads", cell->parent->n_threads);
+    mth_json_string(w, "cell_row", cell_row);
+    mth_json_uint(w, "up_to_bytes", sizes->up_to_bytes);
+    mth_json_uint(w, "n_tensors", sizes->n_tensors);
+    mth_json_uint(w, "raw_bytes", sizes->raw_bytes);
+    mth_json_uint(w, "stored_bytes", sizes->stored_bytes);
+    put_samples(w, "samples_ns", calls->samples_ns, calls->n_samples);
+    mth_json_real(w, "p50_ns", calls->p50_ns);
+    mth_json_real(w, "p95_ns", calls->p95_ns);
+    mth_json_real(w, "p99_ns", calls->p99_ns);
+    mth_json_real(w, "timer_ns", bench->config.timer_ns);
+    put_flags(w, calls->n_samples < MTH_LATENCY_ENOUGH ? MTH_CELL_FEW_SAMPLES : 0);
+    mth_json_end(w);
+}
+
+static int write_latency(struct mth_json_writer *w, const struct mth_bench *bench,
+                         const struct mth_bench_cell *cell, FILE *out)
+{
+    int status = MTH_OK;
+    for (size_t c = 0; c < MTH_LATENCY_CLASSES && cell->verified; c++) {
+        for (size_t p = 0; !status && p < MTH_N_PHASES && cell->latency.classes[c].n_tensors; p++) {
+            put_latency(w, bench, cell, c, p);
+            status = flush(w, out);
+        }
+    }
+    return status;
+}
+
 static void put_baseline(struct mth_json_writer *w, const struct mth_bench *bench,
                          const struct mth_bench_case *at, const char *what,
                          const struct mth_phase_result *result)
@@ -355,7 +381,7 @@ static void put_baseline(struct mth_json_writer *w, const struct mth_bench *benc
     begin_row(w, bench, "baseline", result->row_id);
     put_case(w, at);
     mth_json_string(w, "what", what);
-    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "threads", at->n_threads);
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
     put_times(w, result, false);
     mth_json_real(w, "gib_s", mth_gib_s(at->raw_bytes, result->time.median));
@@ -383,8 +409,8 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
 {
     const struct mth_bench_case *at = verdict->scope;
     char scope[256];
-    snprintf(scope, sizeof scope, "%s (%s), %zu thread%s%s", at->id, at->class_name, bench->config.n_threads,
-             bench->config.n_threads == 1 ? "" : "s", at->base_path ? ", against a base" : ", alone");
+    snprintf(scope, sizeof scope, "%s (%s), %zu thread%s%s", at->id, at->class_name, at->n_threads,
+             at->n_threads == 1 ? "" : "s", at->base_path ? ", against a base" : ", alone");
     begin_row(w, bench, "verdict", row_id);
     mth_json_string(w, "target", verdict->target);
     mth_json_string(w, "result", verdict->result);
@@ -392,7 +418,7 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
     mth_json_real(w, "threshold", verdict->threshold);
     mth_json_string(w, "scope", scope);
     put_case(w, at);
-    mth_json_uint(w, "threads", bench->config.n_threads);
+    mth_json_uint(w, "threads", at->n_threads);
     mth_json_uint(w, "raw_bytes", at->raw_bytes);
     mth_json_string(w, "spec", verdict->cell ? verdict->cell->spec : NULL);
     mth_json_string(w, "reason", verdict->reason[0] ? verdict->reason : NULL);
@@ -420,21 +446,15 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
     mth_json_end(w);
 }
 
-static int flush(struct mth_json_writer *w, FILE *out)
-{
-    const char *text;
-    size_t n_bytes;
-    int status = mth_json_writer_text(w, &text, &n_bytes);
-    if (!status && fwrite(text, 1, n_bytes, out) != n_bytes)
-        status = MTH_ERR_IO;
-    return status;
-}
-
 static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
                       const struct mth_bench_case *at, FILE *out)
 {
-    put_baseline(w, bench, at, "memcpy", &at->memcpy);
-    int status = flush(w, out);
+    static const char *const passes[MTH_N_MEMORY_PASSES] = {"memcpy", "read", "write"};
+    int status = MTH_OK;
+    for (size_t p = 0; !status && p < MTH_N_MEMORY_PASSES; p++) {
+        put_baseline(w, bench, at, passes[p], &at->memory[p]);
+        status = flush(w, out);
+    }
     if (!status && at->file_copy.n_samples) {
         put_baseline(w, bench, at, "file_copy", &at->file_copy);
         status = flush(w, out);
@@ -448,6 +468,8 @@ static int write_case(struct mth_json_writer *w, const struct mth_bench *bench,
             put_part(w, bench, at, &at->cells[i], p);
             status = flush(w, out);
         }
+        if (!status)
+            status = write_latency(w, bench, &at->cells[i], out);
         for (size_t p = 0; !status && p < MTH_N_FILE_PASSES; p++) {
             if (!at->cells[i].verified || at->cells[i].files[p].n_samples == 0)
                 continue;

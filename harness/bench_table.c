@@ -32,8 +32,8 @@ static void print_headline(const struct mth_bench *bench, const struct mth_bench
         fprintf(out, "\n");
     }
     fprintf(out, "  bound %.3fx (%s); memcpy %.2f GiB/s on %zu thread%s; timer %.0f ns%s\n", at->bound_ratio,
-            at->bound_model ? at->bound_model : "none", at->memcpy_gib_s, bench->config.n_threads,
-            bench->config.n_threads == 1 ? "" : "s", bench->config.timer_ns,
+            at->bound_model ? at->bound_model : "none", at->memcpy_gib_s, at->n_threads,
+            at->n_threads == 1 ? "" : "s", bench->config.timer_ns,
             at->in_cache ? "; in cache: no verdict on speed" : "");
 }
 
@@ -148,7 +148,7 @@ void mth_bench_print_verdicts(const struct mth_bench *bench, FILE *out)
         fprintf(out, "%.80s (%s, %s", at->id, at->class_name, at->base_path ? "against a base" : "alone");
         if (at->base_path && at->steps_apart > 0)
             fprintf(out, " %lld step%s before", (long long)at->steps_apart, at->steps_apart == 1 ? "" : "s");
-        fprintf(out, ", %zu thread%s)\n", bench->config.n_threads, bench->config.n_threads == 1 ? "" : "s");
+        fprintf(out, ", %zu thread%s)\n", at->n_threads, at->n_threads == 1 ? "" : "s");
         mth_verdicts_of(bench, at, verdicts);
         for (size_t i = 0; i < MTH_VERDICTS_PER_CASE; i++)
             print_verdict(&verdicts[i], out);

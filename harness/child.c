@@ -176,3 +176,20 @@ int mth_child_run(const char *const *argv, char *out, size_t capacity, struct mt
                              failed == ENOENT ? "" : strerror(failed));
     return outcome(argv[0], wait_status, messages, err);
 }
+
+static const char *remembered = "mithril";
+
+void mth_child_remember(const char *argv0)
+{
+    remembered = argv0;
+}
+
+const char *mth_child_self(void)
+{
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0)
+        return remembered;
+    path[n] = '\0';
+    return path;
+}

@@ -19,4 +19,8 @@
  */
 int mth_child_run(const char *const *argv, char *out, size_t capacity, struct mth_error *err);
 
+/* What starts this program again: its own file where the system tells, else what mth_child_remember was given. */
+const char *mth_child_self(void);
+void mth_child_remember(const char *argv0);
+
 #endif

@@ -7,6 +7,7 @@
 #include "harness/bench.h"
 #include "harness/bench_files.h"
 #include "harness/bench_rerun.h"
+#include "harness/bench_resident.h"
 #include "harness/clock.h"
 #include "harness/conditions.h"
 #include "harness/env.h"
@@ -203,20 +204,6 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     return MTH_EXIT_OK;
 }
 
-/* What reading the clock takes, beside which a sample must be long. */
-static double timer_overhead_ns(void)
-{
-    enum { N = 1001 };
-    double readings[N];
-    uint64_t before = mth_clock_ns();
-    for (size_t i = 0; i < N; i++) {
-        uint64_t now = mth_clock_ns();
-        readings[i] = (double)(now - before);
-        before = now;
-    }
-    return mth_median(readings, N);
-}
-
 static int load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
                          struct mth_error *err)
 {
@@ -253,26 +240,25 @@ static int refuse_flags(const struct mth_bench *bench, struct mth_error *err)
 static int refuse_conditions(struct mth_error *err)
 {
     struct mth_conditions now;
-    char line[256] = "";
-    FILE *out = fmemopen(line, sizeof line, "w");
-    if (!out)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    struct mth_condition list[MTH_N_CONDITIONS];
     mth_conditions_read(mth_conditions_root(), &now);
-    bool any = mth_conditions_print(&now, (unsigned)mth_pool_processors(), out);
-    fclose(out);
-    line[strcspn(line, "\n")] = '\0';
-    return any ? mth_error_set(err, MTH_ERR_LIMIT, "--strict: %s; mithril env tells all", line) : MTH_OK;
+    mth_conditions_list(&now, (unsigned)mth_pool_processors(), list);
+    for (size_t i = 0; i < MTH_N_CONDITIONS; i++) {
+        if (list[i].against)
+            return mth_error_set(err, MTH_ERR_LIMIT, "--strict: %s; mithril env tells all", list[i].text);
+    }
+    return MTH_OK;
 }
 
 static int rerun_row(const struct mth_options *options)
 {
-    struct mth_rerun rerun;
+    struct mth_arguments list;
     struct mth_error err;
-    int status = mth_bench_rerun(options, &rerun, &err);
+    int status = mth_bench_rerun(options, &list, &err);
     if (status)
         return mth_command_fail(&err);
-    int code = mth_cmd_bench((int)rerun.argc, rerun.argv);
-    mth_bench_rerun_free(&rerun);
+    int code = mth_cmd_bench((int)list.n_items, list.items);
+    mth_arguments_free(&list);
     return code;
 }
 
@@ -298,16 +284,20 @@ int mth_cmd_bench(int argc, char **argv)
     }
     mth_env_id(env_id);
     struct mth_bench bench = {
-        .config = {.rounds = options.rounds ? options.rounds : DEFAULT_ROUNDS,
+        .config = {.asked = &options,
+                   .rounds = options.rounds ? options.rounds : DEFAULT_ROUNDS,
                    .cell_seconds = options.seconds >= 0 ? options.seconds : DEFAULT_CELL_SECONDS,
                    .peer_seconds = options.peer_seconds >= 0 ? options.peer_seconds : DEFAULT_PEER_SECONDS,
                    .seed = options.has_seed ? options.seed : 1,
                    .n_threads = options.threads ? options.threads : 1,
                    .chunk_bytes = options.chunk_bytes,
                    .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
-                   .timer_ns = timer_overhead_ns(),
+                   .timer_ns = mth_clock_overhead_ns(),
                    .parts = options.parts,
                    .lossy = options.lossy,
+                   .resident = options.resident,
+                   .latency = options.latency,
+                   .scaling = options.scaling,
                    .llc_real_bytes = mth_env_llc_bytes(),
                    .quiet = options.quiet,
                    .wait_for_turn = options.paced ? wait_for_turn : NULL,
@@ -335,11 +325,17 @@ int mth_cmd_bench(int argc, char **argv)
         bool met;
         status = mth_require_check(&bench, options.require, &met, &err);
     }
+    if (!status && options.one_pass) {
+        status = mth_resident_pass(&bench, options.one_pass, options.container, &err);
+        code = status ? mth_command_fail(&err) : MTH_EXIT_OK;
+        goto done;
+    }
     if (!status)
         status = measure_all(&bench, options.quiet, &err);
     if (!status && options.strict)
         status = refuse_flags(&bench, &err);
     code = status ? mth_command_fail(&err) : conclude(&bench, &options, &err);
+done:
     mth_bench_free(&bench);
     mth_manifest_free(manifest);
     mth_options_free(&options);

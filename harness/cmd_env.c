@@ -2,6 +2,7 @@
 #include "harness/command.h"
 
 #include "base/pool.h"
+#include "harness/clock.h"
 #include "harness/conditions.h"
 #include "harness/env.h"
 #include "harness/options.h"
@@ -44,6 +45,23 @@ static void print_row(const char *text)
     }
 }
 
+/* What rows of now would be flagged by, and what is not known. */
+static void print_conditions(void)
+{
+    struct mth_conditions now;
+    struct mth_condition list[MTH_N_CONDITIONS];
+    bool any = false;
+    mth_conditions_read(mth_conditions_root(), &now);
+    mth_conditions_list(&now, (unsigned)mth_pool_processors(), list);
+    printf("\nbefore a run (docs/measurement.md):\n%-18s%.0f ns to read\n", "clock", mth_clock_overhead_ns());
+    for (size_t i = 0; i < MTH_N_CONDITIONS; i++) {
+        printf("%-18s%s\n", list[i].name, list[i].text);
+        any |= list[i].against;
+    }
+    if (!any)
+        printf("nothing that is known speaks against measuring here\n");
+}
+
 int mth_cmd_env(int argc, char **argv)
 {
     static const struct mth_command_line line = {
@@ -68,12 +86,8 @@ int mth_cmd_env(int argc, char **argv)
     size_t n_bytes;
     int status = mth_json_writer_text(&w, &text, &n_bytes);
     if (status == MTH_OK) {
-        struct mth_conditions now;
         print_row(text);
-        printf("\n");
-        mth_conditions_read(mth_conditions_root(), &now);
-        if (!mth_conditions_print(&now, (unsigned)mth_pool_processors(), stdout))
-            printf("nothing that is known speaks against measuring here\n");
+        print_conditions();
     }
     mth_json_writer_free(&w);
     if (status == MTH_OK)

@@ -28,16 +28,18 @@ static bool first_line(const char *root, const char *path, char line[LINE_BYTES]
     return read;
 }
 
-/* The number behind a word that a line starts with; 0 where there is no such line. */
-static uint64_t number_behind(const char *root, const char *path, const char *word)
+/* The number behind a word that a line starts with; 0 where there is no such line, else *told is set. */
+static uint64_t number_behind(const char *root, const char *path, const char *word, bool *told)
 {
     char line[LINE_BYTES];
     uint64_t number = 0;
     size_t n = strlen(word);
     FILE *file = open_under(root, path);
     while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, word, n) == 0 && line[n] == ' ')
-            number = strtoull(line + n, NULL, 10);
+        if (strncmp(line, word, n) != 0 || line[n] != ' ')
+            continue;
+        number = strtoull(line + n, NULL, 10);
+        *told = true;
     }
     if (file)
         fclose(file);
@@ -56,6 +58,7 @@ static void read_processors(const char *root, struct mth_conditions *conditions)
         bool heats = first_line(root, path, line);
         if (heats)
             conditions->n_throttled += strtoull(line, NULL, 10);
+        conditions->tells_throttled |= heats;
         if (!governed && !heats)
             break;
     }
@@ -79,12 +82,13 @@ static void read_ticks(const char *root, struct mth_conditions *conditions)
 void mth_conditions_read(const char *root, struct mth_conditions *conditions)
 {
     char line[LINE_BYTES];
-    *conditions = (struct mth_conditions){0};
+    *conditions = (struct mth_conditions){.load = -1};
     read_processors(root, conditions);
     read_ticks(root, conditions);
-    conditions->n_throttled += number_behind(root, "/sys/fs/cgroup/cpu.stat", "nr_throttled");
-    conditions->n_swapped =
-        number_behind(root, "/proc/vmstat", "pswpin") + number_behind(root, "/proc/vmstat", "pswpout");
+    conditions->n_throttled +=
+        number_behind(root, "/sys/fs/cgroup/cpu.stat", "nr_throttled", &conditions->tells_throttled);
+    conditions->n_swapped = number_behind(root, "/proc/vmstat", "pswpin", &conditions->tells_swapped) +
+                            number_behind(root, "/proc/vmstat", "pswpout", &conditions->tells_swapped);
     if (first_line(root, "/proc/loadavg", line))
         conditions->load = strtod(line, NULL);
 }
@@ -115,34 +119,38 @@ uint32_t mth_conditions_flags(const struct mth_conditions *before, const struct 
     return flags;
 }
 
-bool mth_conditions_print(const struct mth_conditions *now, unsigned n_processors, FILE *out)
+static void tell(struct mth_condition *condition, const char *name, bool known, bool against)
 {
-    bool any = false;
-    if (governor_varies(now)) {
-        fprintf(out, "the governor of the processors' frequency is %s, not performance\n", now->governor);
-        any = true;
-    }
-    if (now->all_ticks > 0 && now->steal_ticks * 100 > now->all_ticks) {
-        fprintf(out,
-                "a hypervisor gave %.1f %% of the processors' time to others, since the system started\n",
-                100 * (double)now->steal_ticks / (double)now->all_ticks);
-        any = true;
-    }
-    if (now->n_throttled > 0) {
-        fprintf(out,
-                "processors were slowed down %" PRIu64
-                " times, by heat or by a quota, since the system started\n",
-                now->n_throttled);
-        any = true;
-    }
-    if (now->n_swapped > 0) {
-        fprintf(out, "%" PRIu64 " pages were swapped since the system started\n", now->n_swapped);
-        any = true;
-    }
-    if (now->load > 0.5 * n_processors) {
-        fprintf(out, "%.1f threads were busy over the last minute, on %u processors\n", now->load,
-                n_processors);
-        any = true;
-    }
-    return any;
+    *condition = (struct mth_condition){.name = name, .known = known, .against = known && against};
+    snprintf(condition->text, sizeof condition->text, "%s", known ? "fine" : "not told by this system");
+}
+
+void mth_conditions_list(const struct mth_conditions *now, unsigned n_processors,
+                         struct mth_condition list[MTH_N_CONDITIONS])
+{
+    struct mth_condition *governor = &list[0], *stolen = &list[1], *throttled = &list[2], *swapped = &list[3],
+                         *busy = &list[4];
+    tell(governor, "governor", now->governor[0] != '\0', governor_varies(now));
+    tell(stolen, "stolen", now->all_ticks > 0, now->steal_ticks * 100 > now->all_ticks);
+    tell(throttled, "throttled", now->tells_throttled, now->n_throttled > 0);
+    tell(swapped, "swapped", now->tells_swapped, now->n_swapped > 0);
+    tell(busy, "busy", now->load >= 0, now->load > 0.5 * n_processors);
+    if (governor->against)
+        snprintf(governor->text, sizeof governor->text,
+                 "the governor of the processors' frequency is %s, not performance", now->governor);
+    if (stolen->against)
+        snprintf(stolen->text, sizeof stolen->text,
+                 "a hypervisor gave %.1f %% of the processors' time to others, since the system started",
+                 100 * (double)now->steal_ticks / (double)now->all_ticks);
+    if (throttled->against)
+        snprintf(throttled->text, sizeof throttled->text,
+                 "processors were slowed down %" PRIu64
+                 " times, by heat or by a quota, since the system started",
+                 now->n_throttled);
+    if (swapped->against)
+        snprintf(swapped->text, sizeof swapped->text,
+                 "%" PRIu64 " pages were swapped since the system started", now->n_swapped);
+    if (busy->against)
+        snprintf(busy->text, sizeof busy->text,
+                 "%.1f threads were busy over the last minute, on %u processors", now->load, n_processors);
 }

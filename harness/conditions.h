@@ -13,7 +13,8 @@ struct mth_conditions {
     uint64_t all_ticks;
     uint64_t n_throttled; /* times that a processor was too hot, or a quota was used up */
     uint64_t n_swapped;   /* pages, in and out */
-    double load;          /* runnable threads, over the last minute */
+    double load;          /* runnable threads, over the last minute; -1 when not told */
+    bool tells_throttled, tells_swapped;
 };
 
 /*
@@ -30,7 +31,14 @@ const char *mth_conditions_root(void);
  */
 uint32_t mth_conditions_flags(const struct mth_conditions *before, const struct mth_conditions *after);
 
-/* What speaks against measuring now, a line each; true when something does. */
-bool mth_conditions_print(const struct mth_conditions *now, unsigned n_processors, FILE *out);
+/* One of them as it stands before a run: by the name of its flag ("busy" has none), with a line about it. */
+struct mth_condition {
+    const char *name;
+    bool known, against; /* does it speak against measuring now? */
+    char text[160];
+};
+enum { MTH_N_CONDITIONS = 5 };
+void mth_conditions_list(const struct mth_conditions *now, unsigned n_processors,
+                         struct mth_condition list[MTH_N_CONDITIONS]);
 
 #endif

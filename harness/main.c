@@ -1,4 +1,5 @@
 /* The program `mithril`: finds the command and runs it. */
+#include "harness/child.h"
 #include "harness/command.h"
 
 #include "base/option.h"
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
         print_help(stderr);
         return MTH_EXIT_USAGE;
     }
+    mth_child_remember(argv[0]);
     const char *name = argv[1];
     if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout);

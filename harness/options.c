@@ -19,8 +19,6 @@ struct parser {
     const struct mth_command_line *command;
     const char *name; /* of the command */
     struct mth_options *options;
-    struct mth_words plugins;
-    struct mth_words definitions;
     bool over; /* help or the version was asked for */
     struct mth_error err;
 };
@@ -224,7 +222,7 @@ static int set_cache(struct parser *parser, const struct option_row *row, const 
 static int add_plugin(struct parser *parser, const struct option_row *row, const char *value)
 {
     (void)row;
-    parser->plugins.items[parser->plugins.n_items++] = value;
+    parser->options->plugins.items[parser->options->plugins.n_items++] = value;
     return MTH_OK;
 }
 
@@ -232,7 +230,7 @@ static int add_definition(struct parser *parser, const struct option_row *row, c
 {
     if (!strchr(value, '='))
         return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be NAME=SPEC", row->name, value);
-    parser->definitions.items[parser->definitions.n_items++] = value;
+    parser->options->definitions.items[parser->options->definitions.n_items++] = value;
     return MTH_OK;
 }
 
@@ -298,10 +296,19 @@ static const struct option_row option_rows[] = {
      FLAG(no_verify)},
     {"parts", 0, MTH_TAKES_BENCH, NULL, "also write what each tensor, dtype and role takes (with --json)",
      FLAG(parts)},
+    {"resident", 0, MTH_TAKES_BENCH, NULL,
+     "also measure resident memory: each pipeline each way in a process of its own", FLAG(resident)},
+    {"latency", 0, MTH_TAKES_BENCH, NULL, "also time tensors up to 1 MiB on their own, by size (with --json)",
+     FLAG(latency)},
+    {"scaling", 0, MTH_TAKES_BENCH, NULL, "also measure on 1, 2, 4, ... threads below --threads",
+     FLAG(scaling)},
     {"strict", 0, MTH_TAKES_BENCH, NULL,
      "refuse where the machine is no place to measure, and rows with flags", FLAG(strict)},
     {"rerun", 0, MTH_TAKES_BENCH, "ROW", "measure the cell of this row_id again; operands are files of rows",
      TEXT(rerun)},
+    {"one-pass", 0, MTH_TAKES_BENCH, "PHASE", "one pass and the memory it took (bench --resident)",
+     TEXT(one_pass)},
+    {"container", 0, MTH_TAKES_BENCH, "FILE", "of that pass (bench --resident)", TEXT(container)},
     {"paced", 0, MTH_TAKES_BENCH, NULL, "wait for a line before each sample (mithril compare --run)",
      FLAG(paced)},
     {"run", 0, MTH_TAKES_COMPARE, NULL, "let two programs run in turn, and tell their speeds apart",
@@ -490,13 +497,13 @@ static int parse_arguments(struct parser *parser, int argc, char **argv)
 /* In this order, so that definitions may use what plug-ins bring. */
 static int extend(struct parser *parser)
 {
-    for (size_t i = 0; i < parser->plugins.n_items; i++) {
-        int status = mth_plugin_load(parser->plugins.items[i], &parser->err);
+    for (size_t i = 0; i < parser->options->plugins.n_items; i++) {
+        int status = mth_plugin_load(parser->options->plugins.items[i], &parser->err);
         if (status != MTH_OK)
             return status;
     }
-    for (size_t i = 0; i < parser->definitions.n_items; i++) {
-        const char *text = parser->definitions.items[i];
+    for (size_t i = 0; i < parser->options->definitions.n_items; i++) {
+        const char *text = parser->options->definitions.items[i];
         const char *equals = strchr(text, '=');
         char name[64];
         size_t n_name = (size_t)(equals - text);
@@ -517,9 +524,9 @@ bool mth_options_parse(const struct mth_command_line *command, int argc, char **
     *options = (struct mth_options){.dtype = MTH_N_DTYPES, .seconds = -1, .peer_seconds = -1};
     struct parser parser = {
         .command = command, .name = command->name ? command->name : argv[0], .options = options};
-    struct mth_words *arrays[] = {&options->operands, &options->pipelines, &options->peers,
-                                  &options->bases,    &options->names,     &options->policies,
-                                  &parser.plugins,    &parser.definitions};
+    struct mth_words *arrays[] = {&options->operands, &options->pipelines,  &options->peers,
+                                  &options->bases,    &options->names,      &options->policies,
+                                  &options->plugins,  &options->definitions};
     enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
     size_t n_args = (size_t)argc;
     /* One block for all, owned by the first. */

@@ -45,8 +45,9 @@ enum mth_takes {
     MTH_TAKES_STEP = 1 << 26,      /* --step N */
     MTH_TAKES_KEEP = 1 << 27,      /* --keep RULES */
     MTH_TAKES_DRY_RUN = 1 << 28,   /* --dry-run */
-    MTH_TAKES_BENCH = 1 << 29,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
-    MTH_TAKES_COMPARE = 1 << 30    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
+    MTH_TAKES_BENCH =
+        1 << 29, /* --cache, --paced, --parts, --resident, --latency, --scaling, --strict, --rerun, ... */
+    MTH_TAKES_COMPARE = 1 << 30 /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
 struct mth_command_line {
@@ -71,6 +72,8 @@ struct mth_options {
     struct mth_words pipelines;
     struct mth_words peers;
     struct mth_words policies;
+    struct mth_words plugins;
+    struct mth_words definitions;
     const char *keep;
     uint64_t step;    /* when has_step */
     const char *base; /* the first of bases */
@@ -117,7 +120,12 @@ struct mth_options {
     bool run;
     bool paced;
     bool parts;
+    bool resident;
+    bool latency;
+    bool scaling;
     bool strict;
+    const char *one_pass; /* "compress", "decompress" */
+    const char *container;
     const char *rerun;
 };
 

@@ -59,6 +59,11 @@ double mth_median(double *samples, size_t n)
     return n % 2 ? samples[n / 2] : (samples[n / 2 - 1] + samples[n / 2]) / 2;
 }
 
+double mth_percentile(const double *sorted, size_t n, size_t percent)
+{
+    return n ? sorted[(percent * n + 99) / 100 - 1] : 0;
+}
+
 static void bootstrap(const double *samples, size_t n, uint64_t seed, double *scratch, double *medians,
                       struct mth_summary *summary)
 {
@@ -84,7 +89,7 @@ int mth_summarise(const double *samples, size_t n, uint64_t seed, struct mth_sum
     summary->median = mth_median(scratch, n);
     summary->ci_lo = scratch[0]; /* sorted by now */
     summary->ci_hi = scratch[n - 1];
-    summary->p95 = scratch[(95 * n + 99) / 100 - 1];
+    summary->p95 = mth_percentile(scratch, n, 95);
     for (size_t i = 0; i < n; i++)
         scratch[i] = fabs(samples[i] - summary->median);
     summary->mad = mth_median(scratch, n);

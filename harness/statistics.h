@@ -34,7 +34,10 @@ int mth_summarise(const double *samples, size_t n, uint64_t seed, struct mth_sum
  */
 bool mth_is_outlier(double sample, const struct mth_summary *summary);
 
-/* The median; samples is reordered. 0 for n = 0. */
+/* The smallest of n samples, in rising order, that so many percent (1 to 100) of all do not exceed. 0 for n = 0. */
+double mth_percentile(const double *sorted, size_t n, size_t percent);
+
+/* The median; samples is sorted. 0 for n = 0. */
 double mth_median(double *samples, size_t n);
 
 #endif

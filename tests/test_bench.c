@@ -2,8 +2,8 @@
  * Laws of `mithril bench`: every cell verified, rows that hold together, verdicts that follow from them, and bad input
  * refused with one line and the exit code of the design. Runs the program; no law depends on how fast it is.
  */
-#include "harness/json.h"
 #include "tests/support/program.h"
+#include "tests/support/rows.h"
 #include "tests/support/safetensors_builder.h"
 #include "tests/support/temp_dir.h"
 
@@ -20,44 +20,6 @@
 static struct program_result run(const char *const *arguments)
 {
     return program_run(NULL, arguments);
-}
-
-/* A row's string, "" when it is null. */
-static const char *text_of(const struct mth_json_node *row, const char *key)
-{
-    struct mth_error err;
-    const char *text = NULL;
-    if (mth_json_get_string(row, key, MTH_JSON_OPTIONAL, &text, &err))
-        fail_msg("%s", err.text);
-    return text ? text : "";
-}
-
-static double number_of(const struct mth_json_node *row, const char *key)
-{
-    struct mth_error err;
-    double value;
-    if (mth_json_get_real(row, key, MTH_JSON_REQUIRED, -1e300, 1e300, &value, &err))
-        fail_msg("%s", err.text);
-    return value;
-}
-
-typedef void check_row(const struct mth_json_node *row, void *arg);
-
-/* Calls check for every line of a rows file. */
-static void for_rows(const char *rows, check_row *check, void *arg)
-{
-    for (const char *line = rows; *line;) {
-        const char *end = strchr(line, '\n');
-        struct mth_json *json;
-        struct mth_error err;
-        assert_non_null(end);
-        if (mth_json_parse("rows", line, (size_t)(end - line), &json, &err))
-            fail_msg("%s", err.text);
-        struct mth_json_node root = mth_json_root(json, "rows");
-        check(&root, arg);
-        mth_json_free(json);
-        line = end + 1;
-    }
 }
 
 /* Measures with a few rounds and gives the rows; the caller frees them. */
@@ -101,15 +63,15 @@ struct seen {
 static void check_any(const struct mth_json_node *row, void *arg)
 {
     struct seen *seen = arg;
-    const char *kind = text_of(row, "kind");
+    const char *kind = rows_text(row, "kind");
     if (strcmp(kind, "env") == 0) {
         seen->n_env++;
         return;
     }
     assert_true(seen->n_ids < 256);
     for (size_t i = 0; i < seen->n_ids; i++)
-        assert_string_not_equal(seen->ids[i], text_of(row, "row_id"));
-    snprintf(seen->ids[seen->n_ids++], 32, "%s", text_of(row, "row_id"));
+        assert_string_not_equal(seen->ids[i], rows_text(row, "row_id"));
+    snprintf(seen->ids[seen->n_ids++], 32, "%s", rows_text(row, "row_id"));
     seen->n_baselines += strcmp(kind, "baseline") == 0;
     seen->n_runs += strcmp(kind, "run") == 0;
     if (strcmp(kind, "cell") == 0) {
@@ -120,12 +82,13 @@ static void check_any(const struct mth_json_node *row, void *arg)
         seen->n_cells++;
         assert_int_equal(mth_json_get_bool(row, "verified", MTH_JSON_REQUIRED, &verified, &err), 0);
         assert_true(verified);
-        assert_true(number_of(row, "ratio") == number_of(row, "raw_bytes") / number_of(row, "stored_bytes"));
-        assert_int_equal(strlen(text_of(row, "dataset_xxh3")), 32);
-        assert_int_equal(strlen(text_of(row, "base_xxh3")), text_of(row, "base")[0] ? 32 : 0);
-        assert_true(number_of(row, "payload_bytes") < number_of(row, "stored_bytes"));
-        assert_true(number_of(row, "ci_lo_ns") <= number_of(row, "median_ns"));
-        assert_true(number_of(row, "median_ns") <= number_of(row, "ci_hi_ns"));
+        assert_true(rows_number(row, "ratio") ==
+                    rows_number(row, "raw_bytes") / rows_number(row, "stored_bytes"));
+        assert_int_equal(strlen(rows_text(row, "dataset_xxh3")), 32);
+        assert_int_equal(strlen(rows_text(row, "base_xxh3")), rows_text(row, "base")[0] ? 32 : 0);
+        assert_true(rows_number(row, "payload_bytes") < rows_number(row, "stored_bytes"));
+        assert_true(rows_number(row, "ci_lo_ns") <= rows_number(row, "median_ns"));
+        assert_true(rows_number(row, "median_ns") <= rows_number(row, "ci_hi_ns"));
         assert_int_equal(mth_json_get_array(row, "samples_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err),
                          0);
         assert_int_equal(n_samples, 3);
@@ -154,9 +117,9 @@ static void rows_hold_together(void **state)
     struct seen seen = {0};
     (void)state;
     char *rows = measure("tiny-gpt/finetune-1e-6", specs, NULL);
-    for_rows(rows, check_any, &seen);
+    rows_each(rows, check_any, &seen);
     assert_int_equal(seen.n_env, 1);
-    assert_int_equal(seen.n_baselines, 1);
+    assert_int_equal(seen.n_baselines, 3);
     assert_int_equal(seen.n_cells, 6);
     assert_int_equal(seen.n_runs, 3);
     assert_int_equal(seen.n_verdicts, 5);
@@ -174,17 +137,17 @@ struct wanted_verdict {
 static void check_verdict(const struct mth_json_node *row, void *arg)
 {
     struct wanted_verdict *want = arg;
-    if (strcmp(text_of(row, "kind"), "verdict") != 0 || strcmp(text_of(row, "target"), want->target) != 0)
+    if (strcmp(rows_text(row, "kind"), "verdict") != 0 || strcmp(rows_text(row, "target"), want->target) != 0)
         return;
     want->n_found++;
-    assert_string_equal(text_of(row, "result"), want->result);
-    assert_true(number_of(row, "value") >= want->value_lo && number_of(row, "value") <= want->value_hi);
+    assert_string_equal(rows_text(row, "result"), want->result);
+    assert_true(rows_number(row, "value") >= want->value_lo && rows_number(row, "value") <= want->value_hi);
     if (want->has_run) {
-        assert_true(number_of(row, "run_ratio") > 3 && number_of(row, "run_ratio") < 6);
-        assert_int_equal((int)number_of(row, "run_checkpoints"), 3);
-        assert_int_equal((int)number_of(row, "steps_apart"), 1);
+        assert_true(rows_number(row, "run_ratio") > 3 && rows_number(row, "run_ratio") < 6);
+        assert_int_equal((int)rows_number(row, "run_checkpoints"), 3);
+        assert_int_equal((int)rows_number(row, "steps_apart"), 1);
     } else {
-        assert_true(number_of(row, "bound_ratio") > 1.49 && number_of(row, "bound_ratio") < 1.52);
+        assert_true(rows_number(row, "bound_ratio") > 1.49 && rows_number(row, "bound_ratio") < 1.52);
     }
 }
 
@@ -194,7 +157,7 @@ static void seed_on_one_trained_checkpoint_fails_10x_with_its_bound(void **state
     struct wanted_verdict want = {"ratio", "FAIL", 1.36, 1.50, false, 0};
     (void)state;
     char *rows = measure("tiny-gpt", specs, NULL);
-    for_rows(rows, check_verdict, &want);
+    rows_each(rows, check_verdict, &want);
     assert_int_equal(want.n_found, 1);
     free(rows);
 }
@@ -205,7 +168,7 @@ static void a_fine_tuning_pair_passes_10x_with_plain_xor_and_shows_its_run(void 
     struct wanted_verdict want = {"ratio", "PASS", 10, 100, true, 0};
     (void)state;
     char *rows = measure("tiny-gpt/finetune-1e-6", specs, NULL);
-    for_rows(rows, check_verdict, &want);
+    rows_each(rows, check_verdict, &want);
     assert_int_equal(want.n_found, 1);
     free(rows);
 }
@@ -321,26 +284,27 @@ static void check_file_row(const struct mth_json_node *row, void *arg)
     struct mth_error err;
     size_t n_samples = 0;
     bool verifies = false;
-    if (strcmp(text_of(row, "kind"), "cell") == 0) {
+    if (strcmp(rows_text(row, "kind"), "cell") == 0) {
         assert_true(seen->n_cells < 16);
-        snprintf(seen->cell_ids[seen->n_cells], 32, "%s", text_of(row, "row_id"));
-        snprintf(seen->cell_phases[seen->n_cells++], 16, "%s", text_of(row, "phase"));
+        snprintf(seen->cell_ids[seen->n_cells], 32, "%s", rows_text(row, "row_id"));
+        snprintf(seen->cell_phases[seen->n_cells++], 16, "%s", rows_text(row, "phase"));
     }
-    if (strcmp(text_of(row, "kind"), "e2e") != 0)
+    if (strcmp(rows_text(row, "kind"), "e2e") != 0)
         return;
     seen->n_files++;
     assert_int_equal(mth_json_get_array(row, "samples_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err), 0);
     assert_int_equal(n_samples, 3);
     assert_int_equal(mth_json_get_array(row, "memory_ns", MTH_JSON_REQUIRED, &samples, &n_samples, &err), 0);
     assert_int_equal(n_samples, 3);
-    assert_true(number_of(row, "pct_memory") > 0);
-    assert_true(number_of(row, "pct_memory_lo") <= number_of(row, "pct_memory"));
-    assert_true(number_of(row, "pct_memory") <= number_of(row, "pct_memory_hi"));
-    assert_true(number_of(row, "ratio") == number_of(row, "raw_bytes") / number_of(row, "stored_bytes"));
+    assert_true(rows_number(row, "pct_memory") > 0);
+    assert_true(rows_number(row, "pct_memory_lo") <= rows_number(row, "pct_memory"));
+    assert_true(rows_number(row, "pct_memory") <= rows_number(row, "pct_memory_hi"));
+    assert_true(rows_number(row, "ratio") ==
+                rows_number(row, "raw_bytes") / rows_number(row, "stored_bytes"));
     assert_int_equal(mth_json_get_bool(row, "verifies", MTH_JSON_REQUIRED, &verifies, &err), 0);
     seen->n_verifying += verifies;
     if (verifies)
-        assert_string_equal(text_of(row, "phase"), "compress");
+        assert_string_equal(rows_text(row, "phase"), "compress");
     /* Sizes are the same whichever way the bytes came; a flag would say otherwise. */
     struct mth_json_node flags;
     size_t n_flags;
@@ -352,8 +316,8 @@ static void check_file_row(const struct mth_json_node *row, void *arg)
     }
     bool found = false;
     for (size_t i = 0; i < seen->n_cells; i++)
-        found |= strcmp(seen->cell_ids[i], text_of(row, "memory_row")) == 0 &&
-                 strcmp(seen->cell_phases[i], text_of(row, "phase")) == 0;
+        found |= strcmp(seen->cell_ids[i], rows_text(row, "memory_row")) == 0 &&
+                 strcmp(seen->cell_phases[i], rows_text(row, "phase")) == 0;
     assert_true(found);
 }
 
@@ -378,7 +342,7 @@ static void files_are_measured_beside_memory_and_none_stays(void **state)
                                   "-",         NULL});
     if (result.exit_code != 0)
         fail_msg("%s", result.err);
-    for_rows(result.out, check_file_row, &seen);
+    rows_each(result.out, check_file_row, &seen);
     for (const char *line = result.err; *line;) {
         size_t width = strcspn(line, "\n");
         assert_in_range(width, 0, 120);

@@ -5,6 +5,7 @@
 #include "harness/json.h"
 #include "harness/statistics.h"
 #include "tests/support/program.h"
+#include "tests/support/rows.h"
 #include "tests/support/temp_dir.h"
 
 #include <setjmp.h>
@@ -18,14 +19,6 @@
 #include <cmocka.h>
 
 #define TINY "datasets/tiny-gpt/finetune-1e-5/finetune-1e-5-step-00010"
-
-static const char *text_of(const struct mth_json_node *row, const char *key)
-{
-    struct mth_error err;
-    const char *text = NULL;
-    assert_int_equal(mth_json_get_string(row, key, MTH_JSON_OPTIONAL, &text, &err), 0);
-    return text ? text : "";
-}
 
 static int64_t integer_of(const struct mth_json_node *row, const char *key)
 {
@@ -44,11 +37,11 @@ struct sums {
 
 static void add_row(const struct mth_json_node *row, struct sums *sums)
 {
-    if (strcmp(text_of(row, "kind"), "cell") == 0) {
+    if (strcmp(rows_text(row, "kind"), "cell") == 0) {
         sums->cell_raw_bytes = integer_of(row, "raw_bytes");
         sums->cell_stored_bytes = integer_of(row, "stored_bytes");
     }
-    if (strcmp(text_of(row, "kind"), "part") != 0 || strcmp(text_of(row, "by"), sums->by) != 0)
+    if (strcmp(rows_text(row, "kind"), "part") != 0 || strcmp(rows_text(row, "by"), sums->by) != 0)
         return;
     sums->raw_bytes += integer_of(row, "raw_bytes");
     sums->stored_bytes += integer_of(row, "stored_bytes");

@@ -134,10 +134,16 @@ static struct program_result run_on(const char *root, const char *const *argumen
 static void env_tells_what_speaks_against_measuring(void **state)
 {
     static const char *const env[] = {"env", NULL};
-    char *root = quiet_system();
+    static const char *const flags[] = {"\ngovernor          fine\n", "\nstolen            fine\n",
+                                        "\nthrottled         fine\n", "\nswapped           fine\n",
+                                        "\nbusy              fine\n"};
+    char *root = quiet_system(), *nothing = temp_dir_create();
     (void)state;
     struct program_result result = run_on(root, env);
     assert_non_null(strstr(result.out, "nothing that is known speaks against measuring"));
+    assert_non_null(strstr(result.out, " ns to read\n"));
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        assert_non_null(strstr(result.out, flags[i]));
     program_result_free(&result);
     put(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
     put(root, "proc/vmstat", "pswpin 5\npswpout 7\n");
@@ -151,7 +157,13 @@ static void env_tells_what_speaks_against_measuring(void **state)
     assert_non_null(strstr(result.out, "1000.0 threads were busy"));
     assert_non_null(strstr(result.out, "gave 10.0 % of the processors' time to others"));
     assert_non_null(strstr(result.out, "slowed down 4 times"));
+    assert_null(strstr(result.out, "nothing that is known"));
     program_result_free(&result);
+    result = run_on(nothing, env);
+    assert_non_null(strstr(result.out, "\nswapped           not told by this system\n"));
+    assert_non_null(strstr(result.out, "\nthrottled         not told by this system\n"));
+    program_result_free(&result);
+    temp_dir_destroy(nothing);
     temp_dir_destroy(root);
 }
 

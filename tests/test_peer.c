@@ -5,6 +5,7 @@
  */
 #include "harness/json.h"
 #include "tests/support/program.h"
+#include "tests/support/rows.h"
 #include "tests/support/temp_dir.h"
 
 #include <setjmp.h>
@@ -172,15 +173,6 @@ struct seen {
     char resolved[64], error[256];
 };
 
-static const char *text_of(const struct mth_json_node *row, const char *key)
-{
-    struct mth_error err;
-    const char *text = NULL;
-    if (mth_json_get_string(row, key, MTH_JSON_OPTIONAL, &text, &err))
-        fail_msg("%s", err.text);
-    return text ? text : "";
-}
-
 static bool flag_of(const struct mth_json_node *row, const char *name)
 {
     struct mth_json_node flags;
@@ -213,23 +205,23 @@ static void see_peer(const struct mth_json_node *row, struct seen *seen)
     seen->unsupported = unsupported;
     seen->flagged = flag_of(row, "disqualified");
     seen->moody |= flag_of(row, "nondeterministic");
-    snprintf(seen->resolved, sizeof seen->resolved, "%s", text_of(row, "spec_resolved"));
-    snprintf(seen->error, sizeof seen->error, "%s", text_of(row, "error"));
+    snprintf(seen->resolved, sizeof seen->resolved, "%s", rows_text(row, "spec_resolved"));
+    snprintf(seen->error, sizeof seen->error, "%s", rows_text(row, "error"));
 }
 
 /* No verdict leans on a peer, and a peer spoils none. */
 static void see_verdict(const struct mth_json_node *row)
 {
-    assert_int_not_equal(strncmp(text_of(row, "spec"), "peer:", 5), 0);
-    if (strcmp(text_of(row, "target"), "bit_exact") == 0)
-        assert_string_equal(text_of(row, "result"), "PASS");
+    assert_int_not_equal(strncmp(rows_text(row, "spec"), "peer:", 5), 0);
+    if (strcmp(rows_text(row, "target"), "bit_exact") == 0)
+        assert_string_equal(rows_text(row, "result"), "PASS");
 }
 
 static void see_row(const struct mth_json_node *row, const char *const *modes, size_t n_modes,
                     struct seen *seen)
 {
-    const char *spec = text_of(row, "spec");
-    if (strcmp(text_of(row, "kind"), "verdict") == 0)
+    const char *spec = rows_text(row, "spec");
+    if (strcmp(rows_text(row, "kind"), "verdict") == 0)
         see_verdict(row);
     for (size_t i = 0; i < n_modes; i++) {
         if (strncmp(spec, "peer:", 5) == 0 && strcmp(spec + 5, modes[i]) == 0)
