@@ -89,7 +89,7 @@ static const char *path_of(const char *asked, const char *directory, const char 
 
 static const struct mth_report_plot *const plots[] = {
     &mth_plot_ratio_throughput, &mth_plot_ratio_changed, &mth_plot_ratio_steps, &mth_plot_memory,
-    &mth_plot_threads,          &mth_plot_roles,         &mth_plot_chains};
+    &mth_plot_resident,         &mth_plot_threads,       &mth_plot_roles,       &mth_plot_chains};
 enum { N_PLOTS = sizeof plots / sizeof plots[0] };
 
 static int check_formats(const char *formats, struct mth_error *err)

@@ -34,15 +34,15 @@ struct mth_report_group {
     double lr, fraction_changed;
     double bound_ratio;
     const char *bound_model;
-    double memcpy_gib_s;
+    double memcpy_gib_s, read_gib_s, write_gib_s, timer_ns; /* all but the first from rows of kind baseline */
 };
 
 struct mth_report_cell {
     size_t group;
     const char *row_id, *spec, *spec_resolved, *phase, *kernel, *error;
-    int64_t stored_bytes, heap_peak_bytes, chunk_bytes, n_samples;
+    int64_t stored_bytes, heap_peak_bytes, resident_peak_bytes, chunk_bytes, n_samples;
     double ratio, median_ns, mad_ns, ci_lo_ns, ci_hi_ns, setup_ns, cpu_ns;
-    double gib_s, gib_s_lo, gib_s_hi, pct_memcpy;
+    double gib_s, gib_s_lo, gib_s_hi, pct_memcpy, p95_ns, pct_roofline, pct_parallel;
     struct mth_json_node samples,
         cpu_samples; /* samples_ns, cpu_samples_ns; n_samples of each, or none of the latter */
     char *flags;     /* words with a space between */
@@ -69,6 +69,13 @@ struct mth_report_run {
 struct mth_report_part {
     const char *env_id, *dataset, *base, *spec, *part;
     int64_t threads, raw_bytes, stored_bytes;
+};
+
+/* Single tensors of a size, in one phase of a pipeline. */
+struct mth_report_latency {
+    const char *env_id, *dataset, *base, *spec, *phase;
+    int64_t threads, up_to_bytes, n_tensors, n_calls;
+    double p50_ns, p95_ns, p99_ns;
 };
 
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
@@ -102,13 +109,13 @@ struct mth_report {
     struct mth_report_e2e *e2e;
     struct mth_report_part *parts; /* by role; others are passed over */
     struct mth_report_chain *chains;
-    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains;
+    struct mth_report_latency *latencies;
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains, n_latencies;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
-    char **labels; /* and those that stand for specs of lossy rows */
-    size_t n_labels;
-    /* Of the arrays above, in their order. */
-    size_t capacities[9];
+    char **texts; /* what was joined of them */
+    size_t n_texts;
+    size_t capacities[11]; /* of these arrays, as report_rows.h numbers them */
 };
 
 /*
@@ -126,6 +133,9 @@ void mth_report_free(struct mth_report *report);
 /* The cell of the other phase of the same pipeline; NULL when there is none. */
 const struct mth_report_cell *mth_report_other_phase(const struct mth_report *report,
                                                      const struct mth_report_cell *cell);
+/* Peak heap and resident memory of the hungrier phase of a pipeline, by the cell of either; 0 where not known. */
+int64_t mth_report_heap(const struct mth_report *report, const struct mth_report_cell *cell);
+int64_t mth_report_resident(const struct mth_report *report, const struct mth_report_cell *cell);
 /* Is it the compress phase? Tables have a line for each of these. */
 bool mth_report_is_compress(const struct mth_report_cell *cell);
 /* "alone", "against a base", "against the base 1 step before". */

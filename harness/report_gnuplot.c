@@ -16,21 +16,46 @@ const char *mth_plot_colour(size_t index)
     return mth_plot_colours[index % MTH_PLOT_COLOURS];
 }
 
+int mth_plot_mark(size_t index)
+{
+    static const int marks[MTH_PLOT_COLOURS] = {7, 4, 8, 12, 10, 2, 1};
+    return marks[index % MTH_PLOT_COLOURS];
+}
+
+int mth_plot_dash(size_t index)
+{
+    return (int)(index % 5) + 1;
+}
+
 enum { SVG, PDF, PNG, N_KINDS };
 
 static const char *const endings[N_KINDS] = {".svg", ".pdf", ".png"};
 
-/* Fonts and sizes for a column of print. */
+/*
+ * Sizes of print: 8 points of font, and whatever a script asks for beside it is scaled alike. A PNG has 300 dots an inch, an SVG
+ * is twice as large as it is printed, to be read on a screen. Terminals of cairo take a point for a 96th of an inch. A script
+ * may use `small` as a font.
+ */
 static void put_terminal(const struct mth_report_plot *plot, int kind, FILE *out)
 {
-    if (kind == SVG)
-        fprintf(out, "set terminal svg size %d,%d font 'sans-serif,13' background '#ffffff'\n", plot->width,
-                plot->height);
-    else if (kind == PDF)
-        fprintf(out, "set terminal pdfcairo size %.1fin,%.1fin font 'sans-serif,13'\n", plot->width / 100.0,
-                plot->height / 100.0);
-    else
-        fprintf(out, "set terminal pngcairo size %d,%d font 'sans-serif,11'\n", plot->width, plot->height);
+    static const struct {
+        const char *name, *unit, *rest;
+        int digits;
+        double dots; /* an inch */
+        int font, small_font;
+        double spacing; /* of the lines of a key: an SVG's would stand wide apart */
+    } terminals[N_KINDS] = {
+        [SVG] = {"svg", "", "linewidth 1.6 background '#ffffff'", 0, 144, 16, 14, 0.78},
+        [PDF] = {"pdfcairo", "in", "fontscale 0.75 linewidth 0.9 pointscale 0.5", 2, 1, 8, 7, 1},
+        [PNG] = {"pngcairo", "", "fontscale 3.125 linewidth 3.4 pointscale 1.6", 0, 300, 8, 7, 1},
+    };
+    double inches = 3.3 / MTH_PLOT_COLUMN;
+    fprintf(out,
+            "set terminal %s size %.*f%s,%.*f%s font 'sans-serif,%d' %s\nsmall = ',%d'\nset key spacing %g\n",
+            terminals[kind].name, terminals[kind].digits, plot->width * inches * terminals[kind].dots,
+            terminals[kind].unit, terminals[kind].digits, plot->height * inches * terminals[kind].dots,
+            terminals[kind].unit, terminals[kind].font, terminals[kind].rest, terminals[kind].small_font,
+            terminals[kind].spacing);
 }
 
 void mth_plot_quoted(const char *text, FILE *out)

@@ -2,62 +2,10 @@
  * Result rows as one page of HTML that needs nothing else: tables that sort by a click, the figures as SVG in it, and where the
  * numbers come from. Nothing in it is fetched, and no text of a row is taken for markup.
  */
-#include "harness/report.h"
+#include "harness/report_tables.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static void put_text(const char *text, FILE *out)
-{
-    for (const char *p = text ? text : "-"; *p; p++) {
-        switch (*p) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        case '\'':
-            fputs("&#39;", out);
-            break;
-        default:
-            fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, out);
-        }
-    }
-}
-
-static void put_cell_text(const char *text, FILE *out)
-{
-    fputs("<td>", out);
-    put_text(text, out);
-    fputs("</td>", out);
-}
-
-/* data-v is what it sorts by; unknown ones come last, whichever way. */
-static void put_number(double value, bool known, int digits, FILE *out)
-{
-    if (known)
-        fprintf(out, "<td class=n data-v=\"%.9g\">%.*f</td>", value, digits, value);
-    else
-        fputs("<td class=n>-</td>", out);
-}
-
-static void put_speed(const struct mth_report_cell *cell, FILE *out)
-{
-    bool known = cell && cell->verified && cell->gib_s >= 0;
-    if (known)
-        fprintf(out, "<td class=n data-v=\"%.9g\" title=\"95 %% interval %.3f to %.3f\">%.3f</td>",
-                cell->gib_s, cell->gib_s_lo, cell->gib_s_hi, cell->gib_s);
-    else
-        fputs("<td class=n>-</td>", out);
-    put_number(known ? cell->pct_memcpy : 0, known && cell->pct_memcpy >= 0, 1, out);
-}
 
 static const char style[] =
     "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:76em;padding:0 "
@@ -82,52 +30,13 @@ static const char script[] =
     "r.sort(function(x,y){var a=v(x),c=v(y);if(a===null)return c===null?0:1;if(c===null)return -1;"
     "return(a<c?-1:a>c?1:0)*(up?1:-1)});r.forEach(function(x){b.appendChild(x)})})})})";
 
-static void begin_table(const char *const *heads, size_t n_heads, FILE *out)
+static void put_text(const char *text, FILE *out)
 {
-    fputs("<table><thead><tr>", out);
-    for (size_t i = 0; i < n_heads; i++)
-        fprintf(out, "<th scope=col>%s</th>", heads[i]);
-    fputs("</tr></thead><tbody>\n", out);
+    mth_table_escape(MTH_TABLE_HTML, text, out);
 }
 
-static void end_table(FILE *out)
+static void put_group_head(const struct mth_report_group *group, FILE *out)
 {
-    fputs("</tbody></table>\n", out);
-}
-
-static void put_cell(const struct mth_report *report, const struct mth_report_cell *cell, FILE *out)
-{
-    const struct mth_report_group *group = &report->groups[cell->group];
-    const struct mth_report_cell *back = mth_report_other_phase(report, cell);
-    bool verified = cell->verified;
-    int64_t heap = cell->heap_peak_bytes;
-    if (back && back->heap_peak_bytes > heap)
-        heap = back->heap_peak_bytes;
-    fputs("<tr><td><code title=\"", out);
-    put_text(cell->spec_resolved, out);
-    fputs("\">", out);
-    put_text(cell->spec, out);
-    fputs("</code></td>", out);
-    put_number(cell->ratio, verified && cell->ratio > 0, 3, out);
-    put_number(group->bound_ratio > 0 ? 100 * cell->ratio / group->bound_ratio : 0,
-               verified && group->bound_ratio > 0, 1, out);
-    put_speed(cell, out);
-    put_speed(back, out);
-    put_number((double)heap / (1 << 20), verified && heap > 0, 2, out);
-    put_cell_text(verified && back && back->verified ? "yes" : cell->unsupported ? "unsupported" : "no", out);
-    if (verified)
-        put_cell_text(cell->flags ? cell->flags : "", out);
-    else
-        put_cell_text(cell->error, out);
-    fputs("</tr>\n", out);
-}
-
-static void put_group(const struct mth_report *report, size_t g, FILE *out)
-{
-    static const char *const heads[] = {
-        "pipeline",         "ratio",    "% of bound", "compress GiB/s", "% memcpy",
-        "decompress GiB/s", "% memcpy", "heap MiB",   "verified",       "flags"};
-    const struct mth_report_group *group = &report->groups[g];
     char scope[64];
     fputs("<h3>", out);
     put_text(group->dataset, out);
@@ -141,94 +50,36 @@ static void put_group(const struct mth_report *report, size_t g, FILE *out)
         put_text(group->bound_model, out);
         fputc(')', out);
     }
-    if (group->memcpy_gib_s > 0)
-        fprintf(out, "; memcpy %.2f GiB/s", group->memcpy_gib_s);
+    mth_report_put_memory(group, out);
     fputs("; machine <code>", out);
     put_text(group->env_id, out);
     fputs("</code></p>\n", out);
-    begin_table(heads, sizeof heads / sizeof heads[0], out);
-    for (size_t i = 0; i < report->n_cells; i++) {
-        if (report->cells[i].group == g && mth_report_is_compress(&report->cells[i]))
-            put_cell(report, &report->cells[i], out);
-    }
-    end_table(out);
 }
 
-static void put_verdicts(const struct mth_report *report, FILE *out)
+static void put_group(const struct mth_report *report, size_t g, FILE *out)
 {
-    static const char *const heads[] = {"target", "verdict",  "value",     "threshold",
-                                        "scope",  "pipeline", "whole run", "reason"};
-    if (report->n_verdicts == 0)
+    for (size_t t = 0; t < MTH_REPORT_TABLES; t++) {
+        const struct mth_report_table *table = &mth_report_tables[t];
+        if (!table->has(report, g))
+            continue;
+        if (table->title)
+            fprintf(out, "<h4>%s</h4>\n<p>%s</p>\n", table->title, table->note);
+        else
+            put_group_head(&report->groups[g], out);
+        table->put(report, g, MTH_TABLE_HTML, out);
+    }
+}
+
+/* A chapter with one table; nothing where it would be empty. */
+static void put_chapter(const struct mth_report *report, size_t n_rows, const char *id, const char *title,
+                        const char *note,
+                        void (*put)(const struct mth_report *report, enum mth_table_format format, FILE *out),
+                        FILE *out)
+{
+    if (n_rows == 0)
         return;
-    fputs("<h2 id=verdicts>Verdicts</h2>\n<p>Each holds for its scope alone.</p>\n", out);
-    begin_table(heads, sizeof heads / sizeof heads[0], out);
-    for (size_t i = 0; i < report->n_verdicts; i++) {
-        const struct mth_report_verdict *verdict = &report->verdicts[i];
-        bool pass = strcmp(verdict->result, "PASS") == 0, fail = strcmp(verdict->result, "FAIL") == 0;
-        fputs("<tr>", out);
-        put_cell_text(verdict->target, out);
-        fprintf(out, "<td class=\"%s\">", pass ? "PASS" : fail ? "FAIL" : "");
-        put_text(verdict->result, out);
-        fputs("</td>", out);
-        put_number(verdict->value, true, 3, out);
-        put_number(verdict->threshold, true, 1, out);
-        put_cell_text(verdict->scope, out);
-        put_cell_text(verdict->spec, out);
-        put_number(verdict->run_ratio, verdict->run_ratio > 0, 2, out);
-        put_cell_text(verdict->reason ? verdict->reason : "", out);
-        fputs("</tr>\n", out);
-    }
-    end_table(out);
-}
-
-static void put_runs(const struct mth_report *report, FILE *out)
-{
-    static const char *const heads[] = {"run",       "pipeline",     "checkpoints",
-                                        "raw bytes", "stored bytes", "ratio"};
-    if (report->n_runs == 0)
-        return;
-    fputs("<h2 id=runs>Whole runs</h2>\n<p>The first checkpoint full, each other one against the one before "
-          "it.</p>\n",
-          out);
-    begin_table(heads, sizeof heads / sizeof heads[0], out);
-    for (size_t i = 0; i < report->n_runs; i++) {
-        const struct mth_report_run *run = &report->runs[i];
-        fputs("<tr>", out);
-        put_cell_text(run->run_id, out);
-        put_cell_text(run->spec, out);
-        put_number((double)run->n_checkpoints, true, 0, out);
-        put_number((double)run->raw_bytes, true, 0, out);
-        put_number((double)run->stored_bytes, true, 0, out);
-        put_number(run->ratio, run->verified && run->ratio > 0, 3, out);
-        fputs("</tr>\n", out);
-    }
-    end_table(out);
-}
-
-static void put_provenance(const struct mth_report *report, FILE *out)
-{
-    static const char *const heads[] = {"machine",    "processor", "processors", "cache MiB",
-                                        "memory GiB", "features",  "system",     "kernel",
-                                        "mithril",    "commit",    "compiler"};
-    fputs("<h2 id=provenance>Where the numbers come from</h2>\n", out);
-    begin_table(heads, sizeof heads / sizeof heads[0], out);
-    for (size_t i = 0; i < report->n_envs; i++) {
-        const struct mth_report_env *env = &report->envs[i];
-        fputs("<tr>", out);
-        put_cell_text(env->env_id, out);
-        put_cell_text(env->cpu_model, out);
-        put_number((double)env->cpus_allowed, env->cpus_allowed > 0, 0, out);
-        put_number((double)env->llc_bytes / (1 << 20), env->llc_bytes > 0, 1, out);
-        put_number((double)env->memory_bytes / (1 << 30), env->memory_bytes > 0, 1, out);
-        put_cell_text(env->cpu_features, out);
-        put_cell_text(env->os, out);
-        put_cell_text(env->kernel, out);
-        put_cell_text(env->version, out);
-        put_cell_text(env->commit, out);
-        put_cell_text(env->compiler, out);
-        fputs("</tr>\n", out);
-    }
-    end_table(out);
+    fprintf(out, "<h2 id=%s>%s</h2>\n<p>%s</p>\n", id, title, note);
+    put(report, MTH_TABLE_HTML, out);
 }
 
 void mth_report_html(const struct mth_report *report, const struct mth_report_drawing *drawings,
@@ -258,9 +109,17 @@ void mth_report_html(const struct mth_report *report, const struct mth_report_dr
     fputs("<h2 id=cells>Cells</h2>\n", out);
     for (size_t g = 0; g < report->n_groups; g++)
         put_group(report, g, out);
-    put_runs(report, out);
-    put_verdicts(report, out);
-    put_provenance(report, out);
+    put_chapter(report, report->n_runs, "runs", "Whole runs",
+                "The first checkpoint full, each other one against the one before it.", mth_report_put_runs,
+                out);
+    put_chapter(report, report->n_verdicts, "verdicts", "Verdicts", "Each holds for its scope alone.",
+                mth_report_put_verdicts, out);
+    put_chapter(report, report->n_e2e, "files", "File to file",
+                "Cells of the benchmark stand beside their throughput in memory; command lines include the "
+                "start of the process.",
+                mth_report_put_files, out);
+    put_chapter(report, report->n_envs, "provenance", "Where the numbers come from",
+                "Commits that end in -dirty had changes.", mth_report_put_machines, out);
     fputs("<script>", out);
     fputs(script, out);
     fputs("</script>\n</body></html>\n", out);

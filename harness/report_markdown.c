@@ -1,17 +1,12 @@
 /* Result rows as Markdown tables. */
-#include "harness/report.h"
+#include "harness/report_tables.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 void mth_markdown_text(const char *text, FILE *out)
 {
-    for (const unsigned char *p = (const unsigned char *)(text ? text : "-"); *p; p++) {
-        if (*p == '|')
-            fputs("\\|", out);
-        else
-            fputc(*p < 0x20 || *p == 0x7f ? '?' : *p, out);
-    }
+    mth_table_escape(MTH_TABLE_MARKDOWN, text, out);
 }
 
 static void put_code(const char *text, FILE *out)
@@ -76,163 +71,34 @@ static void put_group_head(const struct mth_report *report, const struct mth_rep
     put_real(group->bound_ratio, 3, "x", out);
     fputs(" (", out);
     mth_markdown_text(group->bound_model, out);
-    fputs("); memcpy ", out);
-    put_real(group->memcpy_gib_s, 2, " GiB/s", out);
-    fputs("\n\n| pipeline | ratio | % of bound | compress GiB/s | % memcpy | decompress GiB/s | % memcpy | "
-          "peak heap MiB | "
-          "verified | flags |\n|---|---:|---:|---:|---:|---:|---:|---:|---|---|\n",
-          out);
+    fputs(")", out);
+    mth_report_put_memory(group, out);
+    fputs("\n\n", out);
 }
 
-/* "1.376 [1.310, 1.402] | 12.3 |" */
-static void put_speed(const struct mth_report_cell *cell, FILE *out)
+static void put_group(const struct mth_report *report, size_t g, FILE *out)
 {
-    if (!cell || !cell->verified || cell->gib_s < 0) {
-        fputs(" - | - |", out);
+    for (size_t t = 0; t < MTH_REPORT_TABLES; t++) {
+        const struct mth_report_table *table = &mth_report_tables[t];
+        if (!table->has(report, g))
+            continue;
+        if (table->title)
+            fprintf(out, "\n%s. %s\n\n", table->title, table->note);
+        else
+            put_group_head(report, &report->groups[g], out);
+        table->put(report, g, MTH_TABLE_MARKDOWN, out);
+    }
+}
+
+/* A chapter with one table; nothing where it would be empty. */
+static void put_chapter(const struct mth_report *report, size_t n_rows, const char *head,
+                        void (*put)(const struct mth_report *report, enum mth_table_format format, FILE *out),
+                        FILE *out)
+{
+    if (n_rows == 0)
         return;
-    }
-    fprintf(out, " %.3f [%.3f, %.3f] | ", cell->gib_s, cell->gib_s_lo, cell->gib_s_hi);
-    put_real(cell->pct_memcpy, 1, "", out);
-    fputs(" |", out);
-}
-
-/* The flags of both phases, each once. */
-static void put_flags(const struct mth_report_cell *a, const struct mth_report_cell *b, FILE *out)
-{
-    mth_markdown_text(a->flags, out);
-    const char *p = b ? b->flags : "";
-    while (*p) {
-        char word[64];
-        size_t n = strcspn(p, " ");
-        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), p);
-        if (!strstr(a->flags, word)) {
-            fputc(' ', out);
-            mth_markdown_text(word, out);
-        }
-        p += n + (p[n] == ' ');
-    }
-}
-
-static void put_cell(const struct mth_report *report, const struct mth_report_cell *cell, FILE *out)
-{
-    const struct mth_report_group *group = &report->groups[cell->group];
-    const struct mth_report_cell *back = mth_report_other_phase(report, cell);
-    fputs("| ", out);
-    put_code(cell->spec, out);
-    if (!cell->verified) {
-        fprintf(out, " | - | - | - | - | - | - | - | %s: ", cell->unsupported ? "UNSUPPORTED" : "FAILED");
-        mth_markdown_text(cell->error, out);
-        fputs(" | |\n", out);
-        return;
-    }
-    int64_t heap = cell->heap_peak_bytes;
-    if (back && back->heap_peak_bytes > heap)
-        heap = back->heap_peak_bytes;
-    fprintf(out, " | %.3f | ", cell->ratio);
-    put_real(group->bound_ratio > 0 ? 100 * cell->ratio / group->bound_ratio : -1, 1, "", out);
-    fputs(" |", out);
-    put_speed(cell, out);
-    put_speed(back, out);
-    fprintf(out, " %.2f | %s | ", (double)heap / (1 << 20), back && back->verified ? "yes" : "no");
-    put_flags(cell, back, out);
-    fputs(" |\n", out);
-}
-
-static void put_runs(const struct mth_report *report, FILE *out)
-{
-    if (report->n_runs == 0)
-        return;
-    fputs("\n## Whole runs\n\nThe first checkpoint full, each other one against the one before it.\n\n"
-          "| run | pipeline | checkpoints | raw bytes | stored bytes | ratio | verified |\n"
-          "|---|---|---:|---:|---:|---:|---|\n",
-          out);
-    for (size_t i = 0; i < report->n_runs; i++) {
-        const struct mth_report_run *run = &report->runs[i];
-        fputs("| ", out);
-        mth_markdown_text(run->run_id, out);
-        fputs(" | ", out);
-        put_code(run->spec, out);
-        fprintf(out, " | %" PRId64 " | %" PRId64 " | %" PRId64 " | ", run->n_checkpoints, run->raw_bytes,
-                run->stored_bytes);
-        put_real(run->ratio, 3, "", out);
-        fprintf(out, " | %s |\n", run->verified ? "yes" : "no");
-    }
-}
-
-static void put_verdicts(const struct mth_report *report, FILE *out)
-{
-    if (report->n_verdicts == 0)
-        return;
-    fputs("\n## Verdicts\n\nEach holds for its scope alone.\n\n"
-          "| target | verdict | value | threshold | scope | pipeline | bound | whole run | reason |\n"
-          "|---|---|---:|---:|---|---|---:|---:|---|\n",
-          out);
-    for (size_t i = 0; i < report->n_verdicts; i++) {
-        const struct mth_report_verdict *verdict = &report->verdicts[i];
-        fputs("| ", out);
-        mth_markdown_text(verdict->target, out);
-        fputs(" | ", out);
-        mth_markdown_text(verdict->result, out);
-        fputs(" | ", out);
-        put_real(verdict->value, 3, "", out);
-        fprintf(out, " | %g | ", verdict->threshold);
-        mth_markdown_text(verdict->scope, out);
-        if (verdict->steps_apart > 0)
-            fprintf(out, ", %" PRId64 " step%s apart", verdict->steps_apart,
-                    verdict->steps_apart == 1 ? "" : "s");
-        fputs(" | ", out);
-        if (verdict->spec)
-            put_code(verdict->spec, out);
-        fputs(" | ", out);
-        put_real(verdict->bound_ratio, 3, "", out);
-        fputs(" | ", out);
-        put_real(verdict->run_ratio, 2, "x", out);
-        fputs(" | ", out);
-        mth_markdown_text(verdict->reason ? verdict->reason : "", out);
-        fputs(" |\n", out);
-    }
-}
-
-static void put_e2e(const struct mth_report_e2e *row, FILE *out)
-{
-    fputs("| ", out);
-    mth_markdown_text(row->dataset, out);
-    fputs(" | ", out);
-    put_code(row->tool, out);
-    fputs(" | ", out);
-    if (row->spec) {
-        put_code(row->spec, out);
-        fprintf(out, " | %" PRId64 " | ", row->threads);
-    } else {
-        fputs("- | - | ", out);
-    }
-    mth_markdown_text(row->phase, out);
-    fputs(" | ", out);
-    put_real(row->ratio, 3, "", out);
-    fputs(" | ", out);
-    put_real(row->median_ns < 0 ? -1 : row->median_ns * 1e-9, 4, "", out);
-    fputs(" | ", out);
-    put_real(row->gib_s, 3, "", out);
-    fputs(" | ", out);
-    put_real(row->pct_memory, 0, "", out);
-    if (row->pct_memory >= 0)
-        fprintf(out, " [%.0f, %.0f]", row->pct_memory_lo, row->pct_memory_hi);
-    fputs(" |\n", out);
-}
-
-static void put_files(const struct mth_report *report, FILE *out)
-{
-    if (report->n_e2e == 0)
-        return;
-    fputs("\n## File to file\n\nReading, coding, verifying where the tool does, and writing; for command "
-          "lines also "
-          "the start of the process.\nBeside cells of the benchmark: their throughput in percent of that in "
-          "memory, with its interval.\n\n"
-          "| file | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
-          "|---|---|---|---:|---|---:|---:|---:|---:|\n",
-          out);
-    for (size_t i = 0; i < report->n_e2e; i++)
-        put_e2e(&report->e2e[i], out);
+    fprintf(out, "\n## %s\n\n", head);
+    put(report, MTH_TABLE_MARKDOWN, out);
 }
 
 static void put_restored(const struct mth_report_restored *step, FILE *out)
@@ -308,15 +174,18 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
         put_env(&report->envs[i], out);
     if (report->n_groups)
         fputs("\n## Cells\n", out);
-    for (size_t g = 0; g < report->n_groups; g++) {
-        put_group_head(report, &report->groups[g], out);
-        for (size_t i = 0; i < report->n_cells; i++) {
-            if (report->cells[i].group == g && mth_report_is_compress(&report->cells[i]))
-                put_cell(report, &report->cells[i], out);
-        }
-    }
-    put_runs(report, out);
-    put_verdicts(report, out);
-    put_files(report, out);
+    for (size_t g = 0; g < report->n_groups; g++)
+        put_group(report, g, out);
+    put_chapter(report, report->n_runs,
+                "Whole runs\n\nThe first checkpoint full, each other one against the one before it.",
+                mth_report_put_runs, out);
+    put_chapter(report, report->n_verdicts, "Verdicts\n\nEach holds for its scope alone.",
+                mth_report_put_verdicts, out);
+    put_chapter(
+        report, report->n_e2e,
+        "File to file\n\nReading, coding, verifying where the tool does, and writing; for command lines also "
+        "the start of the process.\nBeside cells of the benchmark: their throughput in percent of that in "
+        "memory, with its interval.",
+        mth_report_put_files, out);
     put_chains(report, out);
 }

@@ -30,7 +30,13 @@ static const char hostile[] =
     "\"base\":\"x\",\"steps_apart\":9,\"fraction_changed\":0.5,\"spec\":\"<b>z</"
     "b>_$#{}~^\\\\\",\"phase\":\"compress\","
     "\"threads\":2,\"raw_bytes\":2000,\"stored_bytes\":1500,\"ratio\":1.5,\"median_ns\":10,\"ci_lo_ns\":9,"
-    "\"ci_hi_ns\":11,\"gib_s\":2,\"heap_peak_bytes\":8192,\"verified\":true}\n";
+    "\"ci_hi_ns\":11,\"gib_s\":2,\"heap_peak_bytes\":8192,\"verified\":true}\n"
+    "{\"schema\":1,\"kind\":\"cell\",\"row_id\":\"3\",\"env_id\":\"e\",\"dataset\":\"other\",\"class\":"
+    "\"user\","
+    "\"base\":\"x\",\"steps_apart\":9,\"fraction_changed\":0.5,\"spec\":\"<b>z</"
+    "b>_$#{}~^\\\\\",\"phase\":\"compress\","
+    "\"threads\":1,\"raw_bytes\":2000,\"stored_bytes\":1500,\"ratio\":1.5,\"median_ns\":10,\"ci_lo_ns\":9,"
+    "\"ci_hi_ns\":11,\"gib_s\":1.25,\"heap_peak_bytes\":8192,\"verified\":true}\n";
 
 static void assert_has(const char *text, const char *part)
 {
