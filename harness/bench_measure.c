@@ -406,15 +406,17 @@ static void keep_warm_up(struct mth_bench_cell *cell)
 }
 
 /*
- * Rounds as those that count, of the cells whose times still fall. Where programs take turns there are none: what is
- * compared there is the faster half of each block.
+ * Rounds as those that count, of the cells whose times still fall; only the caches are not swept, which takes longer than all the
+ * rest where they are large. Where programs take turns there are none: what is compared there is the faster half of each block.
  */
 static int warm_up(struct measuring *m, size_t *order, uint64_t *random, mth_bench_progress *progress,
                    void *progress_arg)
 {
     struct mth_bench_case *at = m->at;
     bool wanted = !m->bench->config.wait_for_turn;
+    size_t sweep_bytes = m->ring.sweep_bytes;
     int status = MTH_OK;
+    m->ring.sweep_bytes = 0;
     while (!status && wanted) {
         wanted = false;
         for (size_t i = 0; i < at->n_cells; i++) {
@@ -422,14 +424,15 @@ static int warm_up(struct measuring *m, size_t *order, uint64_t *random, mth_ben
             wanted |= m->live[i].wanted;
         }
         if (wanted && progress && progress(progress_arg, at, 0, m->bench->config.rounds))
-            return MTH_ERR_CANCELLED;
-        if (wanted)
+            status = MTH_ERR_CANCELLED;
+        else if (wanted)
             status = run_round(m, false, order, random);
         for (size_t i = 0; i < at->n_cells; i++)
             keep_warm_up(&at->cells[i]);
         for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
             at->memory[p].n_samples = 0;
     }
+    m->ring.sweep_bytes = sweep_bytes;
     for (size_t i = 0; i < at->n_cells; i++) {
         at->cells[i].spent_ns = 0;
         for (size_t p = 0; p < MTH_N_PHASES; p++) {

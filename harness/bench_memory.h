@@ -9,7 +9,7 @@
 /* Room for samples, and one of each that does not count. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bench_memory_prepare(struct mth_bench_case *at, size_t rounds, struct mth_ring *ring,
                              struct mth_pool *pool);
-/* One sample of each, caches swept before. Nanoseconds of one memcpy of the checkpoint. */
+/* One sample of each, cold ones. Nanoseconds of one memcpy of the checkpoint. */
 double mth_bench_memory_sample(struct mth_bench_case *at, struct mth_ring *ring, struct mth_pool *pool);
 void mth_bench_memory_finish(struct mth_bench_case *at, uint64_t seed);
 

@@ -33,7 +33,8 @@ void mth_report_csv(const struct mth_report *report, FILE *out)
           "raw_bytes,"
           "stored_bytes,ratio,bound_ratio,bound_model,n_samples,median_ns,mad_ns,ci_lo_ns,ci_hi_ns,setup_ns,"
           "cpu_ns,gib_s,"
-          "pct_memcpy,memcpy_gib_s,heap_peak_bytes,kernel,flags,verified,error\r\n",
+          "pct_memcpy,memcpy_gib_s,heap_peak_bytes,kernel,flags,verified,error,p95_ns,"
+          "pct_roofline,pct_parallel,resident_peak_bytes\r\n",
           out);
     for (size_t i = 0; i < report->n_cells; i++) {
         const struct mth_report_cell *cell = &report->cells[i];
@@ -79,6 +80,12 @@ void mth_report_csv(const struct mth_report *report, FILE *out)
         put_text(cell->flags, out);
         fprintf(out, ",%s,", cell->verified ? "true" : "false");
         put_text(cell->error, out);
+        const double later[] = {cell->p95_ns, cell->pct_roofline, cell->pct_parallel,
+                                cell->resident_peak_bytes > 0 ? (double)cell->resident_peak_bytes : -1};
+        for (size_t k = 0; k < sizeof later / sizeof later[0]; k++) {
+            fputc(',', out);
+            put_real(later[k], out);
+        }
         fputs("\r\n", out);
     }
 }

@@ -230,7 +230,7 @@ static void put_lines(const struct mth_report *report, const struct drawn *drawn
 static void put_panel(const struct mth_report *report, const struct drawn *drawn, size_t n_drawn,
                       bool compress, FILE *out)
 {
-    fprintf(out, "set ylabel 'ratio, %s' offset 0.8,0\n%splot", compress ? "compressing" : "decompressing",
+    fprintf(out, "set ylabel 'ratio, %s' offset 0.5,0\n%splot", compress ? "compressing" : "decompressing",
             compress ? "set format x ''\nunset key\n"
                      : "set format x '%g'\nset xlabel 'throughput of the whole pipeline, GiB/s'\n"
                        "set key at screen 0.5,screen 0.002 bottom center vertical maxcols 1 Left reverse "

@@ -43,19 +43,21 @@ static void put_terminal(const struct mth_report_plot *plot, int kind, FILE *out
         int digits;
         double dots; /* an inch */
         int font, small_font;
-        double spacing; /* of the lines of a key: an SVG's would stand wide apart */
+        double spacing; /* of the lines of a key, and characters more than its texts: those of an SVG would */
+        int width;      /* stand wide apart */
     } terminals[N_KINDS] = {
-        [SVG] = {"svg", "", "linewidth 1.6 background '#ffffff'", 0, 144, 16, 14, 0.78},
-        [PDF] = {"pdfcairo", "in", "fontscale 0.75 linewidth 0.9 pointscale 0.5", 2, 1, 8, 7, 1},
-        [PNG] = {"pngcairo", "", "fontscale 3.125 linewidth 3.4 pointscale 1.6", 0, 300, 8, 7, 1},
+        [SVG] = {"svg", "", "linewidth 1.6 background '#ffffff'", 0, 144, 16, 14, 0.78, -5},
+        [PDF] = {"pdfcairo", "in", "fontscale 0.75 linewidth 0.9 pointscale 0.5", 2, 1, 8, 7, 1, 0},
+        [PNG] = {"pngcairo", "", "fontscale 3.125 linewidth 3.4 pointscale 1.6", 0, 300, 8, 7, 1, 0},
     };
     double inches = 3.3 / MTH_PLOT_COLUMN;
     fprintf(out,
-            "set terminal %s size %.*f%s,%.*f%s font 'sans-serif,%d' %s\nsmall = ',%d'\nset key spacing %g\n",
+            "set terminal %s size %.*f%s,%.*f%s font 'sans-serif,%d' %s\nsmall = ',%d'\nset key spacing %g "
+            "width %d\n",
             terminals[kind].name, terminals[kind].digits, plot->width * inches * terminals[kind].dots,
             terminals[kind].unit, terminals[kind].digits, plot->height * inches * terminals[kind].dots,
             terminals[kind].unit, terminals[kind].font, terminals[kind].rest, terminals[kind].small_font,
-            terminals[kind].spacing);
+            terminals[kind].spacing, terminals[kind].width);
 }
 
 void mth_plot_quoted(const char *text, FILE *out)
@@ -100,6 +102,27 @@ static int run_gnuplot(const char *path, size_t n_directory, const char *script,
     return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
 }
 
+/* A PDF tells when it was made: it would be another one each time. The place of the date stays, offsets point behind it. */
+static int forget_date(const struct mth_report *report, const char *path, struct mth_error *err)
+{
+    static const char key[] = "/CreationDate (D:", epoch[] = "19700101000000";
+    struct mth_buffer bytes;
+    int status = mth_file_read_all(path, report->memory, &bytes, err);
+    if (status)
+        return status;
+    char *text = (char *)bytes.data, *end = text + bytes.n_bytes;
+    for (char *at = text; at + sizeof key < end; at++) {
+        if (*at != '/' || memcmp(at, key, sizeof key - 1) != 0)
+            continue;
+        at += sizeof key - 1;
+        for (size_t i = 0; at + i < end && at[i] != ')'; i++)
+            at[i] = (char)(i < sizeof epoch - 1 ? epoch[i] : at[i] >= '0' && at[i] <= '9' ? '0' : at[i]);
+    }
+    status = mth_file_write_all(path, (struct mth_bytes){bytes.data, bytes.n_bytes}, err);
+    mth_memory_free(report->memory, bytes.data);
+    return status;
+}
+
 int mth_report_draw(const struct mth_report *report, const struct mth_report_plot *plot, const char *path,
                     struct mth_error *err)
 {
@@ -140,6 +163,8 @@ int mth_report_draw(const struct mth_report *report, const struct mth_report_plo
         status = write_beside(path, n_stem, ".gp", script, n_script, err);
     if (!status)
         status = run_gnuplot(path, (size_t)(name - path), script_name, err);
+    if (!status && kind == PDF)
+        status = forget_date(report, path, err);
     free(data);
     free(script);
     return status;

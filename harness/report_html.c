@@ -11,13 +11,14 @@ static const char style[] =
     "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:76em;padding:0 "
     "1em;color:#1a1a1a;background:#fff}"
     "table{border-collapse:collapse;width:100%;font-size:13px;margin:1em 0}"
-    "th,td{padding:.25em .6em;text-align:left;border-bottom:1px solid #ddd}"
-    "th{border-bottom:2px solid #333;cursor:pointer;white-space:nowrap}"
+    "th,td{padding:.25em .6em;text-align:left;border-bottom:1px solid #ddd}td:first-child{min-width:9em}"
+    "th{border-bottom:2px solid #333;cursor:pointer;vertical-align:bottom}"
     "th[aria-sort=ascending]::after{content:' \\25b2'}th[aria-sort=descending]::after{content:' \\25bc'}"
     ".n{text-align:right;font-variant-numeric:tabular-nums}code{font:12px "
     "ui-monospace,monospace;overflow-wrap:anywhere}"
     "svg{max-width:100%;height:auto}.PASS{color:#00664a;font-weight:600}.FAIL{color:#a33a00;font-weight:600}"
-    "h2{margin-top:2em}figure{margin:1em 0}figcaption{color:#444}";
+    "h2{margin-top:2em}main{display:flex;flex-wrap:wrap;gap:2em;align-items:flex-start}"
+    "figure{margin:0;width:475px;max-width:100%}figcaption{color:#444;font-size:13px}";
 
 /* A click on a head sorts by it, another the other way. Rows that have no number stay at the end. */
 static const char script[] =
@@ -99,6 +100,7 @@ void mth_report_html(const struct mth_report *report, const struct mth_report_dr
           "what an ideal coder "
           "of the named model would reach. A click on the head of a column sorts by it.</p>\n",
           out);
+    fputs("<main>\n", out);
     for (size_t i = 0; i < n_drawings; i++) {
         fputs("<figure>", out);
         fwrite(drawings[i].svg, 1, drawings[i].n_svg, out);
@@ -106,7 +108,7 @@ void mth_report_html(const struct mth_report *report, const struct mth_report_dr
         put_text(drawings[i].caption, out);
         fputs("</figcaption></figure>\n", out);
     }
-    fputs("<h2 id=cells>Cells</h2>\n", out);
+    fputs("</main>\n<h2 id=cells>Cells</h2>\n", out);
     for (size_t g = 0; g < report->n_groups; g++)
         put_group(report, g, out);
     put_chapter(report, report->n_runs, "runs", "Whole runs",

@@ -1,6 +1,6 @@
 /*
- * The figure of roles: a bar a pipeline and dataset, as high as its container in percent of the checkpoint, made of what each role takes
- * (weights, the states of an optimizer, headers, framing).
+ * The figure of roles: a bar a pipeline and dataset, as long as its container in percent of the checkpoint, made of what each role takes
+ * (weights, the states of an optimizer, headers, framing). Bars lie, so that their names can be read.
  */
 #include "harness/report_plot.h"
 
@@ -9,7 +9,7 @@
 
 /* In the order in which they are stacked; what has another name is "other". */
 static const char *const roles[] = {"weight", "adam_m", "adam_v", "step", "other", "header", "framing"};
-enum { N_ROLES = sizeof roles / sizeof roles[0], MAX_BARS = 24 };
+enum { N_ROLES = sizeof roles / sizeof roles[0], MAX_BARS = 14, NAME_BYTES = 30 };
 
 static bool same(const char *a, const char *b)
 {
@@ -37,49 +37,97 @@ static bool has_parts(const struct mth_report *report, const struct mth_report_p
     return report->n_parts > 0;
 }
 
-/* Is it the first part of its bar? */
+/* A bar: where it begins in the parts, and percent of the checkpoint by role. */
+struct bar {
+    size_t first;
+    double stored[N_ROLES];
+};
+
+static struct bar measure(const struct mth_report *report, size_t first)
+{
+    struct bar bar = {.first = first};
+    double raw = 0;
+    for (size_t i = 0; i < report->n_parts; i++) {
+        const struct mth_report_part *part = &report->parts[i];
+        if (!same_bar(part, &report->parts[first]))
+            continue;
+        raw += (double)part->raw_bytes;
+        bar.stored[role_of(part)] += (double)part->stored_bytes;
+    }
+    for (size_t r = 0; r < N_ROLES; r++)
+        bar.stored[r] = raw > 0 ? 100 * bar.stored[r] / raw : 0;
+    return bar;
+}
+
+/* Do several tensors' roles take more than a thousandth of the container? */
+static bool is_mixed(const struct bar *bar)
+{
+    double all = 0;
+    size_t n = 0;
+    for (size_t r = 0; r < N_ROLES; r++)
+        all += bar->stored[r];
+    for (size_t r = 0; r < 5; r++)
+        n += bar->stored[r] > all / 1000;
+    return n > 1;
+}
+
+/* Is it the first part of its bar, and no later one of the same on more threads? */
 static bool begins_bar(const struct mth_report *report, size_t index)
 {
-    for (size_t i = 0; i < index; i++) {
-        if (same_bar(&report->parts[i], &report->parts[index]))
+    const struct mth_report_part *part = &report->parts[index];
+    for (size_t i = 0; i < report->n_parts; i++) {
+        const struct mth_report_part *other = &report->parts[i];
+        if (i < index && same_bar(other, part))
+            return false;
+        if (same(other->env_id, part->env_id) && same(other->dataset, part->dataset) &&
+            same(other->base, part->base) && same(other->spec, part->spec) && other->threads < part->threads)
             return false;
     }
     return true;
 }
 
-/* A line a bar: its name, then percent of the checkpoint by role. */
-static void put_bar(const struct mth_report *report, const struct mth_report_part *first, FILE *out)
+/* Those of several roles where there are any: weights alone are one box each. */
+static size_t choose(const struct mth_report *report, struct bar bars[MAX_BARS])
 {
-    double stored[N_ROLES] = {0}, raw = 0;
-    char name[128];
-    for (size_t i = 0; i < report->n_parts; i++) {
-        const struct mth_report_part *part = &report->parts[i];
-        if (!same_bar(part, first))
-            continue;
-        raw += (double)part->raw_bytes;
-        stored[role_of(part)] += (double)part->stored_bytes;
+    size_t n = 0;
+    for (int mixed = 1; mixed >= 0 && n == 0; mixed--) {
+        for (size_t i = 0; i < report->n_parts && n < MAX_BARS; i++) {
+            if (!begins_bar(report, i))
+                continue;
+            struct bar bar = measure(report, i);
+            if (!mixed || is_mixed(&bar))
+                bars[n++] = bar;
+        }
     }
-    snprintf(name, sizeof name, "%.40s, %.24s%s", first->dataset, first->spec,
-             first->base ? ", against a base" : "");
-    mth_plot_quoted(name, out);
-    for (size_t r = 0; r < N_ROLES; r++)
-        fprintf(out, " %.6g", raw > 0 ? 100 * stored[r] / raw : 0);
-    fputc('\n', out);
+    return n;
+}
+
+/* "..h/dataset, pipeline", cut in front, where names begin alike. */
+static void put_name(const struct mth_report_part *part, FILE *out)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%.120s, %.120s", part->dataset, part->spec);
+    size_t n = strlen(name), skip = n >= NAME_BYTES ? n - NAME_BYTES + 3 : 0;
+    if (skip)
+        memcpy(name + skip - 2, "..", 2);
+    mth_plot_quoted(skip ? name + skip - 2 : name, out);
 }
 
 static void put_data(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
-    size_t n_bars = 0;
+    struct bar bars[MAX_BARS];
+    size_t n_bars = choose(report, bars);
     (void)plot;
-    fputs("# bar, then percent of the checkpoint:", out);
+    fputs("# bar, its place, then percent of the checkpoint:", out);
     for (size_t r = 0; r < N_ROLES; r++)
         fprintf(out, " %s", roles[r]);
     fputc('\n', out);
-    for (size_t i = 0; i < report->n_parts && n_bars < MAX_BARS; i++) {
-        if (!begins_bar(report, i))
-            continue;
-        put_bar(report, &report->parts[i], out);
-        n_bars++;
+    for (size_t i = 0; i < n_bars; i++) {
+        put_name(&report->parts[bars[i].first], out);
+        fprintf(out, " %zu", i + 1);
+        for (size_t r = 0; r < N_ROLES; r++)
+            fprintf(out, " %.6g", bars[i].stored[r]);
+        fputc('\n', out);
     }
 }
 
@@ -88,27 +136,49 @@ static const int patterns[N_ROLES] = {3, 1, 2, 6, 4, 5, 7};
 
 static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
-    (void)report, (void)plot;
-    fputs("set style data histograms\nset style histogram rowstacked\nset boxwidth 0.7\nset border 3\nset "
-          "tics nomirror\n"
-          "set grid ytics linetype 1 linewidth 0.5 linecolor rgb '#cccccc'\nset yrange [0:*]\n"
-          "set ylabel 'stored, percent of the checkpoint'\nset xtics rotate by -30 noenhanced\n"
-          "set key outside top center horizontal samplen 2 noenhanced\nplot",
-          out);
-    for (size_t r = 0; r < N_ROLES; r++) {
-        fprintf(out,
-                "%s \\\n  data using %zu%s fillstyle pattern %d border rgb '#333333' linecolor rgb '%s' "
-                "title '%s'",
-                r ? "," : "", r + 2, r ? "" : ":xtic(1)", patterns[r], mth_plot_colours[r], roles[r]);
+    struct bar bars[MAX_BARS];
+    bool used[N_ROLES] = {false};
+    size_t n_bars = choose(report, bars), n = 0;
+    (void)plot;
+    for (size_t i = 0; i < n_bars; i++) {
+        for (size_t r = 0; r < N_ROLES; r++)
+            used[r] |= bars[i].stored[r] > 0.05; /* less can not be seen */
     }
-    fputc('\n', out);
+    fputs(MTH_PLOT_PAPER, out);
+    fprintf(
+        out,
+        "set xrange [0:100]\nset xtics 20\nset yrange [%zu.5:0.5]\nset grid noytics\nset xlabel 'stored, %% "
+        "of the "
+        "checkpoint'\n"
+        "set ytics noenhanced font small scale 0\nset key bmargin center horizontal maxcols 3 Left reverse "
+        "samplen 2 noenhanced\nset style fill border rgb '#333333'\nset lmargin at screen 0.47\nplot",
+        n_bars);
+    for (size_t r = 0; r < N_ROLES; r++) {
+        if (!used[r])
+            continue;
+        fprintf(out, "%s \\\n  data using (0", n ? "," : "");
+        for (size_t k = 0; k < r; k++)
+            fprintf(out, "+$%zu", k + 3);
+        fputs("):2:(0", out);
+        for (size_t k = 0; k < r; k++)
+            fprintf(out, "+$%zu", k + 3);
+        fputs("):(0", out);
+        for (size_t k = 0; k <= r; k++)
+            fprintf(out, "+$%zu", k + 3);
+        fprintf(out,
+                "):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern %d border rgb '#333333' "
+                "linewidth 0.7 linecolor rgb '%s' title '%s'",
+                patterns[r], mth_plot_colour(r), roles[r]);
+        n++;
+    }
+    fputs(n ? "\n" : " NaN title 'nothing is stored'\n", out);
 }
 
 const struct mth_report_plot mth_plot_roles = {
     .name = "roles",
     .caption = "What each role takes in the container, in percent of the checkpoint.",
-    .width = 720,
-    .height = 520,
+    .width = MTH_PLOT_COLUMN,
+    .height = 620,
     .has = has_parts,
     .put_data = put_data,
     .put_script = put_script,

@@ -265,7 +265,7 @@ static void put_series_script(const struct mth_report *report, const struct mth_
             ", \\\n  data index %zu using 1:2 with lines linewidth 2 linecolor rgb '#aaaaaa' title 'bound'",
             n_found);
     if (plot->axes->linear)
-        fprintf(out, ", \\\n  %.6g * x with lines linewidth 2 linecolor rgb '#aaaaaa' title 'no loss'",
+        fprintf(out, ", \\\n  %.6g * x with lines linewidth 2 linecolor rgb '#aaaaaa' title 'first, no loss'",
                 n_found ? first_rate(report, plot, found[0].spec) : 0);
     fputc('\n', out);
 }

@@ -95,7 +95,7 @@ static void begin_html(const struct mth_table *table)
 {
     fputs("<table><thead><tr>", table->out);
     for (size_t i = 0; i < table->n_columns; i++) {
-        fputs("<th scope=col>", table->out);
+        fputs(table->columns[i].number ? "<th scope=col class=n>" : "<th scope=col>", table->out);
         put_head(table, i);
         fputs("</th>", table->out);
     }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -124,25 +125,117 @@ static void a_page_holds_its_figures_and_fetches_nothing(void **state)
     temp_dir_destroy(directory);
 }
 
+/* Tables, page, and every figure in every format. */
 static void the_same_rows_give_the_same_bytes(void **state)
 {
-    static const char *const options[] = {"-o", "out", "--html", "p.html", NULL};
-    static const char *const names[] = {"p.html", "out/cells.tex", "out/report.md", "out/threads.svg",
-                                        "out/ratio_throughput.svg"};
-    char *a = reported(hostile, options), *b = reported(hostile, options);
+    static const char *const options[] = {"-o", "out", "--html", "p.html", "--formats", "svg,pdf,png", NULL};
+    static const char *const figures[] = {"ratio_throughput", "ratio_changed", "ratio_steps", "memory",
+                                          "threads"};
+    static const char *const endings[] = {"svg", "pdf", "png", "dat", "gp"};
+    static const char *const tables[] = {"p.html", "out/cells.tex", "out/report.md", "out/cells.csv"};
+    enum { N_FIGURES = sizeof figures / sizeof figures[0], N_ENDINGS = 5, N_TABLES = 4 };
+    char *a = reported(hostile, options);
+    (void)sleep(1); /* what tells the time would differ */
+    char *b = reported(hostile, options);
     (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < N_FIGURES * N_ENDINGS + N_TABLES; i++) {
+        char name[64];
         size_t n_one, n_two;
-        char *one = temp_dir_read(a, names[i], &n_one), *two = temp_dir_read(b, names[i], &n_two);
+        if (i < N_TABLES)
+            snprintf(name, sizeof name, "%s", tables[i]);
+        else
+            snprintf(name, sizeof name, "out/%s.%s", figures[(i - N_TABLES) / N_ENDINGS],
+                     endings[(i - N_TABLES) % N_ENDINGS]);
+        char *one = temp_dir_read(a, name, &n_one), *two = temp_dir_read(b, name, &n_two);
         if (!one || !two)
-            fail_msg("%s is not there", names[i]);
-        assert_int_equal(n_one, n_two);
-        assert_memory_equal(one, two, n_one);
+            fail_msg("%s is not there", name);
+        if (n_one != n_two || memcmp(one, two, n_one) != 0)
+            fail_msg("%s is another one each time", name);
         free(one);
         free(two);
     }
     temp_dir_destroy(a);
     temp_dir_destroy(b);
+}
+
+/* Cells of one dataset: slow and small, fast and large, beaten by both, not smaller at all. */
+#define CELL(spec, phase, ratio, speed)                                                                 \
+    "{\"schema\":1,\"kind\":\"cell\",\"dataset\":\"d\",\"class\":\"user\",\"spec\":\"" spec             \
+    "\",\"phase\":\"" phase "\",\"threads\":1,\"raw_bytes\":1000,\"stored_bytes\":500,\"ratio\":" ratio \
+    ",\"gib_s\":" speed ",\"verified\":true}\n"
+
+static void a_front_joins_what_no_other_pipeline_beats_in_both(void **state)
+{
+    static const char rows[] = CELL("slow", "compress", "3", "1") CELL("slow", "decompress", "3", "4")
+        CELL("fast", "compress", "2", "5") CELL("fast", "decompress", "2", "3")
+            CELL("beaten", "compress", "2", "4") CELL("beaten", "decompress", "2", "2.5")
+                CELL("moved", "compress", "1", "9");
+    char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
+    char *data = temp_dir_read(directory, "out/ratio_throughput.dat", NULL);
+    (void)state;
+    /* Compressing there are two on it, from slow to fast; decompressing the smallest is the fastest, and alone. */
+    assert_has(data, "1 3 1 1 \"slow\"\n5 2 5 5 \"fast\"\n\n\n4 2 4 4 \"beaten\"\n\n\n");
+    assert_has(data, "\n\n\n4 3 4 4 \"slow\"\n\n\n2.5 2 2.5 2.5 \"beaten\"\n3 2 3 3 \"fast\"\n");
+    assert_has_not(data, "moved");
+    free(data);
+    temp_dir_destroy(directory);
+}
+
+static void figures_are_as_wide_as_a_column_of_print(void **state)
+{
+    char *directory = reported(hostile, (const char *const[]){"-o", "out", "--formats", "pdf", NULL});
+    char *script = temp_dir_read(directory, "out/threads.gp", NULL),
+         *pdf = temp_dir_read(directory, "out/threads.pdf", NULL);
+    (void)state;
+    assert_has(script, "set terminal pdfcairo size 3.30in,");
+    assert_has(script, "font 'sans-serif,8'");
+    assert_non_null(pdf);
+    free(script);
+    free(pdf);
+    temp_dir_destroy(directory);
+}
+
+static void tables_tell_of_rooflines_threads_memory_and_single_tensors(void **state)
+{
+    static const char rows[] =
+        "{\"schema\":1,\"kind\":\"baseline\",\"dataset\":\"d\",\"what\":\"memcpy\",\"threads\":2,\"raw_"
+        "bytes\":1000,\"gib_s\":8,\"timer_ns\":30}\n"
+        "{\"schema\":1,\"kind\":\"baseline\",\"dataset\":\"d\",\"what\":\"read\",\"threads\":2,\"raw_bytes\":"
+        "1000,\"gib_s\":9,\"timer_ns\":30}\n"
+        "{\"schema\":1,\"kind\":\"baseline\",\"dataset\":\"d\",\"what\":\"write\",\"threads\":2,\"raw_"
+        "bytes\":1000,\"gib_s\":7,\"timer_ns\":30}\n"
+        "{\"schema\":1,\"kind\":\"cell\",\"dataset\":\"d\",\"class\":\"user\",\"spec\":\"s\",\"phase\":"
+        "\"compress\",\"threads\":2,"
+        "\"raw_bytes\":1000,\"ratio\":2,\"gib_s\":3,\"pct_roofline\":12.5,\"pct_parallel\":75,\"heap_peak_"
+        "bytes\":500,\"resident_peak_bytes\":1500,\"verified\":true}\n"
+        "{\"schema\":1,\"kind\":\"cell\",\"dataset\":\"d\",\"class\":\"user\",\"spec\":\"s\",\"phase\":"
+        "\"decompress\",\"threads\":2,"
+        "\"raw_bytes\":1000,\"ratio\":2,\"gib_s\":5,\"pct_roofline\":25,\"heap_peak_bytes\":250,\"verified\":"
+        "true}\n"
+        "{\"schema\":1,\"kind\":\"latency\",\"dataset\":\"d\",\"spec\":\"s\",\"phase\":\"compress\","
+        "\"threads\":2,\"up_to_bytes\":4096,"
+        "\"n_tensors\":3,\"samples_ns\":[1000,2000],\"p50_ns\":1000,\"p95_ns\":2000,\"p99_ns\":2000}\n"
+        "{\"schema\":1,\"kind\":\"latency\",\"dataset\":\"d\",\"spec\":\"s\",\"phase\":\"decompress\","
+        "\"threads\":2,\"up_to_bytes\":4096,"
+        "\"n_tensors\":3,\"samples_ns\":[500,700],\"p50_ns\":500,\"p95_ns\":700,\"p99_ns\":700}\n";
+    char *directory = reported(rows, (const char *const[]){"-o", "out", "--html", "p.html", NULL});
+    char *markdown = temp_dir_read(directory, "out/report.md", NULL),
+         *latex = temp_dir_read(directory, "out/cells.tex", NULL);
+    char *html = temp_dir_read(directory, "p.html", NULL);
+    (void)state;
+    assert_has(markdown, "; memcpy 8.00 GiB/s, reads 9.00, writes 7.00; timer 30 ns");
+    assert_has(markdown, "| `s` | 12.5 | 1.500 | 75 | 0.5000 | 1.5000 | 25.0 | 2.500 | - | 0.2500 | - |\n");
+    assert_has(markdown, "| `s` | 4 | 3 | 2 | 1.0 | 2.0 | 2.0 | 0.5 | 0.7 | 0.7 |\n");
+    assert_has(latex,
+               "\\texttt{s} & 12.5 & 1.500 & 75 & 0.5000 & 1.5000 & 25.0 & 2.500 & -- & 0.2500 & -- \\\\\n");
+    assert_has(latex, " &  &  &  & \\multicolumn{3}{c}{compress} & \\multicolumn{3}{c}{decompress} "
+                      "\\\\\n\\cmidrule(lr){5-7}\\cmidrule(lr){8-10}\n");
+    assert_has(html, "<td class=n data-v=\"12.5\">12.5</td>");
+    assert_has(html, "<td class=n>-</td>");
+    free(markdown);
+    free(latex);
+    free(html);
+    temp_dir_destroy(directory);
 }
 
 static void roles_are_drawn_in_percent_of_the_checkpoint(void **state)
@@ -164,7 +257,8 @@ static void roles_are_drawn_in_percent_of_the_checkpoint(void **state)
          *svg = temp_dir_read(directory, "out/roles.svg", NULL);
     (void)state;
     assert_non_null(svg);
-    assert_has(data, "\"d, s\" 30 0 5 0 0 0 2\n"); /* weight, adam_m, adam_v, step, other, header, framing */
+    assert_has(data,
+               "\"d, s\" 1 30 0 5 0 0 0 2\n"); /* weight, adam_m, adam_v, step, other, header, framing */
     free(data);
     free(svg);
     temp_dir_destroy(directory);
@@ -203,6 +297,9 @@ int main(void)
         cmocka_unit_test(no_text_of_a_row_is_markup),
         cmocka_unit_test(a_page_holds_its_figures_and_fetches_nothing),
         cmocka_unit_test(the_same_rows_give_the_same_bytes),
+        cmocka_unit_test(a_front_joins_what_no_other_pipeline_beats_in_both),
+        cmocka_unit_test(figures_are_as_wide_as_a_column_of_print),
+        cmocka_unit_test(tables_tell_of_rooflines_threads_memory_and_single_tensors),
         cmocka_unit_test(roles_are_drawn_in_percent_of_the_checkpoint),
         cmocka_unit_test(figures_come_in_every_format_asked_for),
     };
