@@ -253,13 +253,19 @@ fuzz-seeds: $(FUZZ_SEEDS)
 status: all
 	$(BUILD)/mithril report --status STATUS.md --readme README.md $(REFERENCE_ROWS)
 
-# A new reference run: measures, keeps the rows, makes tables, figure and status from them.
+# A new reference run: measures, keeps the rows, makes tables, figures, the page and the status from them. Threads, roles and single
+# tensors are measured on a few checkpoints alone, before the matrix, whose rows replace those that come twice; parts by tensor would
+# be megabytes.
+DETAIL_DATASETS ?= tiny-gpt small-gpt small-gpt/pretrain-1 small-gpt/training small-gpt/training-1
+DETAIL_ARGS ?= -p seed -p zipnn -p fast -p balanced -p max -t $(JOBS) --scaling --parts --latency --resident
+DETAIL_ROWS ?= $(BUILD)/bench/details.jsonl
 results: all
 	@scripts/install_deps.sh report
-	+$(MAKE) bench
-	@mkdir -p $(dir $(REFERENCE_ROWS))
-	cp $(ROWS) $(REFERENCE_ROWS)
-	$(BUILD)/mithril report -o results $(REFERENCE_ROWS)
+	@mkdir -p $(dir $(REFERENCE_ROWS)) $(dir $(DETAIL_ROWS))
+	$(BUILD)/mithril bench $(DETAIL_DATASETS) $(DETAIL_ARGS) --json $(DETAIL_ROWS)
+	+$(MAKE) bench BENCH_ARGS="--resident $(BENCH_ARGS)"
+	{ grep -v '"by":"tensor"' $(DETAIL_ROWS); cat $(ROWS); } >$(REFERENCE_ROWS)
+	$(BUILD)/mithril report -o results --formats svg,pdf,png --html results/page.html $(REFERENCE_ROWS)
 	+$(MAKE) status
 
 # What each policy costs on runs, over the distance between full checkpoints: rows of each run, table and figure of all, in
@@ -394,7 +400,7 @@ help:
 #| make lint             dependency rules, shellcheck, gcc and clang with -Werror, clang-tidy
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
-#| make results          a new reference run, its tables, figure and status
+#| make results          a new reference run, its tables, figures, page and status
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
 #|                       results-chain-reference: those of results/chain/
 #| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing

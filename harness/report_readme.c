@@ -61,7 +61,8 @@ static void put_table(const struct mth_report *report, FILE *out)
           "|---|---|---:|---|---|---|\n",
           out);
     for (size_t i = 0; i < report->n_verdicts; i++) {
-        if (strcmp(report->verdicts[i].target, "ratio") == 0)
+        /* The targets are for one core. */
+        if (strcmp(report->verdicts[i].target, "ratio") == 0 && report->verdicts[i].threads <= 1)
             put_line(report, &report->verdicts[i], out);
     }
 }
