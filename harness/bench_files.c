@@ -76,9 +76,10 @@ int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *
                          struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
                          struct mth_error *err)
 {
-    *files = (struct mth_bench_files){
-        .at = at,
-        .config = {.n_threads = at->n_threads, .chunk_bytes = bench->config.chunk_bytes, .lossy = bench->config.lossy}};
+    *files = (struct mth_bench_files){.at = at,
+                                      .config = {.n_threads = at->n_threads,
+                                                 .chunk_bytes = bench->config.chunk_bytes,
+                                                 .lossy = bench->config.lossy}};
     if (is_set(at->path) || (at->base_path && is_set(at->base_path)))
         return mth_error_set(err, MTH_ERR_UNSUPPORTED,
                              "%s: --files measures checkpoints of one file, and this is of several",

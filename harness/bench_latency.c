@@ -216,8 +216,7 @@ int mth_bench_latency(struct mth_bench_cell *cell, const struct mth_checkpoint *
         goto done;
     }
     *t = (struct timing){.cell = cell, .memory = memory, .has_base = base != NULL, .restored = restored};
-    struct mth_coder_config config = {
-        .n_threads = 1, .memory = memory, .lossy = cell->stats.loss.is_lossy};
+    struct mth_coder_config config = {.n_threads = 1, .memory = memory, .lossy = cell->stats.loss.is_lossy};
     status = mth_coder_create(&config, &t->coder, err);
     for (size_t c = 0; !status && c < MTH_LATENCY_CLASSES; c++) {
         struct mth_latency_class *into = &cell->latency.classes[c];

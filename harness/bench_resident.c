@@ -107,11 +107,10 @@ static int code(const struct mth_bench *bench, struct mth_memory *memory, enum m
                 struct pass *pass, struct mth_error *err)
 {
     const struct mth_bench_case *at = &bench->cases[0];
-    struct mth_coder_config config = {
-        .n_threads = at->n_threads,
-        .chunk_bytes = bench->config.chunk_bytes,
-        .memory = memory,
-        .lossy = bench->config.lossy};
+    struct mth_coder_config config = {.n_threads = at->n_threads,
+                                      .chunk_bytes = bench->config.chunk_bytes,
+                                      .memory = memory,
+                                      .lossy = bench->config.lossy};
     struct mth_bytes base = {pass->base.bytes.data, pass->base.bytes.n_bytes};
     struct mth_bytes container = {pass->container.data, pass->container.n_bytes};
     struct mth_coder *coder;

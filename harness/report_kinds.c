@@ -62,7 +62,8 @@ static char *keep(struct reader *reader, struct mth_report *report, size_t n_byt
 {
     char *text = mth_memory_alloc(report->memory, n_bytes);
     char **kept =
-        text ? mth_report_grow(report, MTH_REPORT_TEXTS, &report->texts, &report->n_texts, sizeof *kept) : NULL;
+        text ? mth_report_grow(report, MTH_REPORT_TEXTS, &report->texts, &report->n_texts, sizeof *kept)
+             : NULL;
     if (!kept) {
         mth_memory_free(report->memory, text);
         reader->status = out_of_memory(reader);
@@ -121,8 +122,8 @@ static const char *spec_of(struct reader *reader, struct mth_report *report, boo
     size_t n = strlen(spec) + ERRORS_BYTES;
     char *label = keep(reader, report, n);
     if (label)
-        snprintf(label, n, "%s, LOSSY: error %.3g in the mean, %.3g at most, %.3g a row (l2)", spec, mean, most,
-                 row);
+        snprintf(label, n, "%s, LOSSY: error %.3g in the mean, %.3g at most, %.3g a row (l2)", spec, mean,
+                 most, row);
     return label;
 }
 
