@@ -159,11 +159,12 @@ static void put_data(const struct mth_report *report, const struct mth_report_pl
     }
 }
 
+/* The end of a run's name, and all of a spec: that of a lossy one has its error in it. */
 static void put_title(const struct mth_report_chain *chain, FILE *out)
 {
-    char title[200];
-    size_t n = strlen(chain->dataset), skip = n > 50 ? n - 50 : 0;
-    snprintf(title, sizeof title, "%s%s, %.40s", skip ? ".." : "", chain->dataset + skip, chain->spec);
+    char title[256];
+    size_t n = strlen(chain->dataset), skip = n > 30 ? n - 30 : 0;
+    snprintf(title, sizeof title, "%s%.34s, %.180s", skip ? ".." : "", chain->dataset + skip, chain->spec);
     fputs(" title ", out);
     mth_plot_quoted(title, out);
 }
@@ -177,8 +178,11 @@ static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
         "lines dashtype 2 linewidth 1.8",
     };
     size_t n = 0;
-    fprintf(out, "set title '%s'\nset ylabel '%s'\nset key %s\nplot", panels[panel].title, panels[panel].unit,
-            panel == 0 ? "bottom left Left reverse samplen 2 font ',10'" : "off");
+    fprintf(
+        out, "set title '%s'\nset ylabel '%s'\nset key %s\nplot", panels[panel].title, panels[panel].unit,
+        panel == 0
+            ? "at screen 0.02,screen 0.01 bottom left vertical maxcols 1 Left reverse samplen 3 font small"
+            : "off");
     for (size_t i = 0; i < report->n_chains; i++) {
         if (!is_first(report, i))
             continue;
@@ -197,16 +201,20 @@ static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
 
 static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
+    size_t n_lines = 0;
     (void)plot;
-    fputs(
-        "set multiplot layout 2,2 title 'circles: full:every=K; triangles: one-shot:every=K; dashed: "
-        "intermittent'\nset logscale x 2\nset grid linecolor rgb '#dddddd'\nset tics "
-        "nomirror\nset "
-        "border 3\n"
-        "set xlabel 'K: steps from one full checkpoint to the next'\nset offsets graph 0.03,graph 0.03,graph "
-        "0.12,0\n"
-        "set yrange [0:*]\nset key noenhanced\nset title noenhanced\n",
-        out);
+    for (size_t i = 0; i < report->n_chains; i++)
+        n_lines += is_first(report, i);
+    /* The key stands below, a line a run and pipeline: each takes about a fortieth of the height. */
+    double bottom = 0.09 + 0.0225 * (double)(n_lines < 16 ? n_lines : 16);
+    fputs(MTH_PLOT_PAPER, out);
+    fprintf(out,
+            "set multiplot layout 2,2 margins 0.09,0.985,%.3f,0.90 spacing 0.11,0.13 title 'circles: "
+            "full:every=K; triangles: one-shot:every=K; dashed: intermittent'\nset logscale x 2\n"
+            "set xlabel 'K: steps from one full checkpoint to the next'\n"
+            "set offsets graph 0.03,graph 0.03,graph 0.12,0\nset yrange [0:*]\nset key noenhanced\n"
+            "set title noenhanced offset 0,-0.5\n",
+            bottom);
     for (size_t i = 0; i < N_PANELS; i++)
         put_panel(report, i, out);
     fputs("unset multiplot\n", out);
@@ -221,8 +229,8 @@ static bool has_chains(const struct mth_report *report, const struct mth_report_
 const struct mth_report_plot mth_plot_chains = {
     .name = "chains",
     .caption = "Chains: bytes and restore time over the distance between full checkpoints, for each policy.",
-    .width = 1180,
-    .height = 720,
+    .width = 2 * MTH_PLOT_COLUMN,
+    .height = 1040,
     .has = has_chains,
     .put_data = put_data,
     .put_script = put_script,

@@ -105,12 +105,13 @@ static size_t choose(const struct mth_report *report, struct bar bars[MAX_BARS])
 /* "..h/dataset, pipeline", cut in front, where names begin alike. */
 static void put_name(const struct mth_report_part *part, FILE *out)
 {
-    char name[256];
+    enum { CUT = 2, WHOLE_BYTES = 256 };
+    char name[WHOLE_BYTES];
     snprintf(name, sizeof name, "%.120s, %.120s", part->dataset, part->spec);
-    size_t n = strlen(name), skip = n >= NAME_BYTES ? n - NAME_BYTES + 3 : 0;
-    if (skip)
-        memcpy(name + skip - 2, "..", 2);
-    mth_plot_quoted(skip ? name + skip - 2 : name, out);
+    size_t n = strlen(name), skip = n > NAME_BYTES ? n - NAME_BYTES : 0;
+    for (size_t i = 0; skip && i < CUT; i++)
+        name[skip + i] = '.';
+    mth_plot_quoted(name + skip, out);
 }
 
 static void put_data(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
