@@ -265,7 +265,8 @@ static void put_script(const struct mth_report *report, const struct mth_report_
     fprintf(out, "set xrange [%.6g:%.6g]\nset yrange [%.6g:%.6g]\n", range.x_lo, range.x_hi, range.y_lo,
             range.y_hi);
     fputs("set object 3 rectangle from " TARGET_GIB_S "," TARGET_RATIO
-          " to graph 1,graph 1 fillcolor rgb '#009E73' fillstyle solid 0.12 noborder behind\n"
+          " to graph 1,graph 1 fillcolor rgb '#009E73' fillstyle solid 0.12 border rgb '#005a40' linewidth "
+          "0.7 behind\n"
           "set label 9 'target' at 2.6,11 left font small textcolor rgb '#005a40'\n",
           out);
     put_lines(report, drawn, n_drawn, &range, out);
