@@ -620,10 +620,8 @@ static const struct ending {
     bool reads, names_all;
     unsigned stride; /* every so many calls it happens: what only fails takes the same way out of each */
 } endings[] = {
-    {"killed", 0, false, false, 1},
-    {"killed where all files have names", 0, false, true, 1},
-    {"full", ENOSPC, false, false, 1},
-    {"full where all files have names", ENOSPC, false, true, 3},
+    {"killed", 0, false, false, 1},        {"killed where all files have names", 0, false, true, 1},
+    {"full", ENOSPC, false, false, 1},     {"full where all files have names", ENOSPC, false, true, 3},
     {"not readable", EIO, true, false, 3},
 };
 
