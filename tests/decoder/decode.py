@@ -318,7 +318,7 @@ class Container:
     def read_head(self):
         head = self.take(24)
         require(head[:4] == b"MTHC", "is no container")
-        require(head[4] == 0, f"version {head[4]} is unknown here")
+        require(head[4] in (0, 1), f"version {head[4]} is unknown here")
         require(xxh3_64(head[:16]) == le(head[16:]), "the head is damaged")
         require(head[5] in (0, 1) and head[7] == 0, "flags are unknown here")
         require(12 <= head[6] <= 30, "a chunk size that is none")
