@@ -168,7 +168,7 @@ static void put_title(const struct mth_report_chain *chain, FILE *out)
     mth_plot_quoted(title, out);
 }
 
-/* The lines of one panel. Circles stand for a run and pipeline in the key, and that in the first panel alone. */
+/* The lines of one panel. Circles stand for a run and pipeline in the key, which is below all panels, and made by the first. */
 static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
 {
     static const char *const styles[N_SERIES] = {
@@ -178,7 +178,9 @@ static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
     };
     size_t n = 0;
     fprintf(out, "set title '%s'\nset ylabel '%s'\nset key %s\nplot", panels[panel].title, panels[panel].unit,
-            panel == 0 ? "bottom left Left reverse samplen 2 font ',10'" : "off");
+            panel == 0
+                ? "at screen 0.5,0.02 center bottom vertical maxrows 5 Left reverse samplen 2 font ',10'"
+                : "off");
     for (size_t i = 0; i < report->n_chains; i++) {
         if (!is_first(report, i))
             continue;
@@ -199,8 +201,9 @@ static void put_script(const struct mth_report *report, const struct mth_report_
 {
     (void)plot;
     fputs(
-        "set multiplot layout 2,2 title 'circles: full:every=K; triangles: one-shot:every=K; dashed: "
-        "intermittent'\nset logscale x 2\nset grid linecolor rgb '#dddddd'\nset tics "
+        "set multiplot layout 2,2 margins 0.07,0.98,0.22,0.9 spacing 0.09,0.14 title 'circles: full:every=K; "
+        "triangles: one-shot:every=K; dashed: intermittent'\nset logscale x 2\nset grid linecolor rgb "
+        "'#dddddd'\nset tics "
         "nomirror\nset "
         "border 3\n"
         "set xlabel 'K: steps from one full checkpoint to the next'\nset offsets graph 0.03,graph 0.03,graph "

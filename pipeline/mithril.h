@@ -229,7 +229,7 @@ struct mth_container_stats {
     uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
     uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
     struct mth_paired paired; /* with the base; only mth_compress */
-    uint8_t digest[16];     /* over the bytes that are restored: docs/container.md says how */
+    uint8_t digest[16];       /* over the bytes that are restored: docs/container.md says how */
     struct mth_file_attributes attributes;
     struct mth_loss loss;
 };
@@ -302,6 +302,7 @@ int mth_container_check(struct mth_input *input, const struct mth_stream_base *b
 struct mth_container;
 
 struct mth_container_info {
+    unsigned version; /* of the format: 1, or 0 before it was frozen */
     uint64_t raw_bytes;
     uint64_t stored_bytes;
     uint64_t n_bundles;

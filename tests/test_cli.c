@@ -346,7 +346,7 @@ static void info_tells_containers_from_checkpoints(void **state)
     struct program_result result = RUN("info", "packed");
     assert_int_equal(result.exit_code, 0);
     assert_has(result.out, "zstd@1:level=5");
-    assert_has(result.out, "container version 0");
+    assert_has(result.out, "container version 1");
     program_result_free(&result);
     result = RUN("info", "a.safetensors", "-b", "a.safetensors");
     assert_int_equal(result.exit_code, 0);
