@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "harness/bench_parts.h"
+#include "harness/bench_shard.h"
 #include "harness/checkpoint_file.h"
 #include "harness/datasets.h"
 #include "harness/json_writer.h"
@@ -108,6 +109,7 @@ struct mth_bench_case {
     char *run_id;            /* NULL: belongs to no run */
     struct mth_bench_cell *cells;
     size_t n_cells;
+    size_t n_cells_elsewhere; /* in other shards */
     /* Known once it was measured. */
     uint64_t raw_bytes;
     char hash[MTH_DIGEST_HEX_BYTES]; /* of the checkpoint; "" until it is loaded */
@@ -159,6 +161,7 @@ struct mth_bench_config {
     const char *files_asked;     /* the same as --files said it */
     const char *files_system;    /* "tmpfs", "other" */
     const char *env_id;
+    struct mth_shard shard;
     char run_tag[9]; /* 8 hex digits, another in every run: rows of several runs may be merged */
 };
 
@@ -201,6 +204,10 @@ int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *lik
                        struct mth_bench_case **added);
 int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_error *err);
 int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths);
+
+/* Drops the cells that keep (of the indices of case and cell) does not want, and cases that have none left. */
+void mth_bench_keep_cells(struct mth_bench *bench, bool (*keep)(const void *arg, size_t c, size_t i),
+                          const void *arg);
 
 /* ---- bench_matrix.c: a file of datasets and pipelines ---- */
 

@@ -176,19 +176,25 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     bool met = true;
     /* The table gives way to rows on standard output. */
     FILE *out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    char rows_path[4096];
     mth_bench_number_rows(bench);
     if (options->json) {
-        int status = write_rows(bench, options->json, err);
+        mth_shard_path(&bench->config.shard, options->json, rows_path);
+        int status = write_rows(bench, rows_path, err);
         if (status)
             return mth_command_fail(err);
     }
+    if (bench->config.shard.n_shards && !options->quiet)
+        fprintf(out, "shard %s of sweep %s, %zu of %zu cells (%s)\n", bench->config.shard.text,
+                bench->config.shard.sweep, bench->config.shard.n_cells, bench->config.shard.n_sweep_cells,
+                bench->config.shard.from);
     print_all(bench, out);
     struct cell_counts counts = count_cells(bench);
     fprintf(out, "\n%zu cells verified, %zu failed", counts.n_verified, counts.n_failed);
     if (counts.n_disqualified)
         fprintf(out, ", %zu of peers disqualified", counts.n_disqualified);
     if (options->json && out == stdout)
-        fprintf(out, "; rows: %s", options->json);
+        fprintf(out, "; rows: %s", rows_path);
     fprintf(out, "\n");
     if (counts.n_failed) {
         mth_error_set(err, MTH_ERR_CHECKSUM, "%zu cells did not restore their checkpoint", counts.n_failed);
@@ -318,7 +324,10 @@ int mth_cmd_bench(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL); /* files that are measured must not stay behind */
+    struct mth_shard shard = {0};
     int status = mth_loss_check(&options, &err);
+    if (!status && options.shard)
+        status = mth_shard_parse(options.shard, &shard, &err);
     if (!status && options.files) {
         bench.config.files_asked = options.files;
         status = mth_bench_files_where(options.files, &bench.config.files_directory, &err);
@@ -331,6 +340,8 @@ int mth_cmd_bench(int argc, char **argv)
         status = load_manifest(&options, &manifest, &err);
     if (!status)
         status = mth_bench_plan(&bench, &options, manifest, &err);
+    if (!status && options.shard)
+        status = mth_bench_take_shard(&bench, &shard, &err);
     if (!status && options.require) { /* a wrong expression is told before the measuring, not after */
         bool met;
         status = mth_require_check(&bench, options.require, &met, &err);

@@ -302,6 +302,12 @@ static const struct option_row option_rows[] = {
      "refuse where the machine is no place to measure, and rows with flags", FLAG(strict)},
     {"rerun", 0, MTH_TAKES_BENCH, "ROW", "measure the cell of this row_id again; operands are files of rows",
      TEXT(rerun)},
+    {"shard", 0, MTH_TAKES_BENCH, "I/N",
+     "measure part I of N of the cells, or auto: the rank that Slurm or MPI "
+     "tells",
+     TEXT(shard)},
+    {"partial", 0, MTH_TAKES_REPORTS | MTH_TAKES_COMPARE, NULL,
+     "go on where a sweep lacks shards, or has them twice", FLAG(partial)},
     {"paced", 0, MTH_TAKES_BENCH, NULL, "wait for a line before each sample (mithril compare --run)",
      FLAG(paced)},
     {"run", 0, MTH_TAKES_COMPARE, NULL, "let two programs run in turn, and tell their speeds apart",

@@ -45,7 +45,7 @@ enum mth_takes {
     MTH_TAKES_STEP = 1 << 26,      /* --step N */
     MTH_TAKES_KEEP = 1 << 27,      /* --keep RULES */
     MTH_TAKES_DRY_RUN = 1 << 28,   /* --dry-run */
-    MTH_TAKES_BENCH = 1 << 29,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW */
+    MTH_TAKES_BENCH = 1 << 29,     /* --cache SIZE, --paced, --parts, --strict, --rerun ROW, --shard I/N */
     MTH_TAKES_COMPARE = 1 << 30    /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
 
@@ -119,6 +119,8 @@ struct mth_options {
     bool parts;
     bool strict;
     const char *rerun;
+    const char *shard;
+    bool partial;
 };
 
 /*
