@@ -90,45 +90,46 @@ static int read_array(size_t *rank, size_t *count, struct mth_error *err)
 }
 
 /*
- * Slurm: elements of an array, tasks of a step, or both. The script of a job is one process outside of any step, though
- * SLURM_NTASKS tells how many srun would start.
+ * The tasks of whatever engine runs this process. The script of a job of Slurm is one process outside of any step, though
+ * SLURM_NTASKS tells how many srun would start. *name stays NULL where there is no engine.
  */
-static int read_slurm(struct mth_shard *shard, size_t *rank, size_t *count, struct mth_error *err)
-{
-    bool array = getenv("SLURM_ARRAY_TASK_ID") != NULL;
-    bool step = getenv("SLURM_STEP_ID") != NULL;
-    size_t array_rank = 0, array_count = 1, step_rank = 0, step_count = 1;
-    const struct rank_names names = {"SLURM_PROCID", getenv("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS"
-                                                                                    : "SLURM_NTASKS"};
-    int status = array ? read_array(&array_rank, &array_count, err) : MTH_OK;
-    if (!status && step)
-        status = read_rank(&names, &step_rank, &step_count, err);
-    if (status)
-        return status;
-    if (!array && !step)
-        return mth_error_set(
-            err, MTH_ERR_USAGE,
-            "--shard auto: in a job of Slurm, but in no step and no array; start it by srun");
-    *rank = array_rank * step_count + step_rank;
-    *count = array_count * step_count;
-    snprintf(shard->from, sizeof shard->from, "%s%s%s", array ? "SLURM_ARRAY_TASK_ID" : "",
-             array && step ? " and " : "", step ? "SLURM_PROCID" : "");
-    return MTH_OK;
-}
-
-static int read_environment(struct mth_shard *shard, size_t *rank, size_t *count, struct mth_error *err)
+static int read_task(const char **name, size_t *rank, size_t *count, struct mth_error *err)
 {
     for (size_t i = 0; i < N_ENGINES; i++) {
         if (getenv(engines[i].rank) || getenv(engines[i].count)) {
-            snprintf(shard->from, sizeof shard->from, "%s", engines[i].rank);
+            *name = engines[i].rank;
             return read_rank(&engines[i], rank, count, err);
         }
     }
-    if (getenv("SLURM_JOB_ID"))
-        return read_slurm(shard, rank, count, err);
-    return mth_error_set(err, MTH_ERR_USAGE,
-                         "--shard auto: no rank in the environment, of Slurm, Open MPI, PMI or torchrun; say "
-                         "--shard I/N");
+    if (!getenv("SLURM_STEP_ID"))
+        return MTH_OK;
+    const struct rank_names names = {"SLURM_PROCID", getenv("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS"
+                                                                                    : "SLURM_NTASKS"};
+    *name = names.rank;
+    return read_rank(&names, rank, count, err);
+}
+
+/* Tasks, elements of an array, or the tasks of each element. */
+static int read_environment(struct mth_shard *shard, size_t *rank, size_t *count, struct mth_error *err)
+{
+    bool array = getenv("SLURM_ARRAY_TASK_ID") != NULL;
+    size_t array_rank = 0, array_count = 1, task_rank = 0, task_count = 1;
+    const char *task = NULL;
+    int status = array ? read_array(&array_rank, &array_count, err) : MTH_OK;
+    if (!status)
+        status = read_task(&task, &task_rank, &task_count, err);
+    if (status)
+        return status;
+    if (!array && !task)
+        return mth_error_set(err, MTH_ERR_USAGE, "--shard auto: %s; say --shard I/N",
+                             getenv("SLURM_JOB_ID")
+                                 ? "in a job of Slurm, but in no step (srun) and no array"
+                                 : "no rank in the environment, of Slurm, Open MPI, PMI or torchrun");
+    *rank = array_rank * task_count + task_rank;
+    *count = array_count * task_count;
+    snprintf(shard->from, sizeof shard->from, "%s%s%s", array ? "SLURM_ARRAY_TASK_ID" : "",
+             array && task ? " and " : "", task ? task : "");
+    return MTH_OK;
 }
 
 int mth_shard_parse(const char *text, struct mth_shard *shard, struct mth_error *err)
@@ -175,8 +176,9 @@ static int identify_plan(const struct mth_bench *bench, char id[MTH_SWEEP_ID_BYT
     if (!out)
         return MTH_ERR_NO_MEMORY;
     *n_cells = 0;
-    fprintf(out, "%zu %a %" PRIu64 " %zu %zu %d %s\n", config->rounds, config->cell_seconds, config->seed,
-            config->n_threads, config->chunk_bytes, config->parts,
+    fprintf(out, "%zu %a %" PRIu64 " %zu %zu %zu %d %s\n", config->rounds, config->cell_seconds, config->seed,
+            config->n_threads, config->chunk_bytes,
+            config->llc_bytes == config->llc_real_bytes ? 0 : config->llc_bytes, config->parts,
             config->files_asked ? config->files_asked : "-");
     for (size_t c = 0; c < bench->n_cases; c++) {
         const struct mth_bench_case *at = &bench->cases[c];
