@@ -229,7 +229,7 @@ struct mth_container_stats {
     uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
     uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
     struct mth_paired paired; /* with the base; only mth_compress */
-    uint8_t digest[16];     /* over the bytes that are restored: docs/container.md says how */
+    uint8_t digest[16];       /* over the bytes that are restored: docs/container.md says how */
     struct mth_file_attributes attributes;
     struct mth_loss loss;
 };
