@@ -146,8 +146,7 @@ void mth_bench_free(struct mth_bench *bench)
     free(bench->run_results);
 }
 
-/* Cases have found their places; now cells may point at them. */
-static void link_cells(struct mth_bench *bench)
+void mth_bench_link_cells(struct mth_bench *bench)
 {
     for (size_t c = 0; c < bench->n_cases; c++) {
         for (size_t i = 0; i < bench->cases[c].n_cells; i++)
@@ -176,7 +175,7 @@ void mth_bench_keep_cells(struct mth_bench *bench, bool (*keep)(const void *arg,
             free_case(at);
     }
     bench->n_cases = n_cases;
-    link_cells(bench);
+    mth_bench_link_cells(bench);
 }
 
 struct spec_list {
@@ -273,6 +272,6 @@ int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
         status = mth_error_set(err, MTH_ERR_NOT_FOUND, "nothing to measure: none of the datasets is present");
     for (size_t c = 0; !status && c < bench->n_cases; c++)
         status = mth_bench_add_peers(&bench->cases[c], options->peers.items, options->peers.n_items, err);
-    link_cells(bench);
+    mth_bench_link_cells(bench);
     return status;
 }

@@ -493,7 +493,7 @@ int mth_bench_write_rows(const struct mth_bench *bench, const char *env_row, FIL
         put_run(&w, bench, &bench->run_results[i]);
         status = flush(&w, out);
     }
-    for (size_t c = 0; !status && c < bench->n_cases; c++) {
+    for (size_t c = 0; !status && !bench->config.no_verdicts && c < bench->n_cases; c++) {
         struct mth_verdict verdicts[MTH_VERDICTS_PER_CASE];
         mth_verdicts_of(bench, &bench->cases[c], verdicts);
         for (size_t i = 0; !status && i < MTH_VERDICTS_PER_CASE; i++) {
