@@ -32,7 +32,7 @@ static const struct mth_command_line command = {
         "standard output, behind the table (alone with -q), or to the file of -o. --memory is what one spec "
         "may\n"
         "take while it is tried (default 512MiB). --json writes the rows of bench and one of kind explore.\n"
-        "docs/exploring.md tells how it is done.",
+        "docs/explore.md tells how it is done.",
     .takes = MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
              MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_MANIFEST | MTH_TAKES_MEMORY |
              MTH_TAKES_EXPLORE | MTH_TAKES_QUIET,

@@ -1,6 +1,6 @@
 /*
  * `mithril explore`: the specs of a checkpoint on the Pareto front of ratio and both speeds. Searched by class on samples
- * (explore_search.h), put together (explore_front.h), then measured in full by the benchmark. docs/exploring.md.
+ * (explore_search.h), put together (explore_front.h), then measured in full by the benchmark. docs/explore.md.
  */
 #ifndef MTH_HARNESS_EXPLORE_H
 #define MTH_HARNESS_EXPLORE_H

@@ -169,6 +169,7 @@ void mth_explore_classes(const struct mth_explore_source *source,
         if (all[i].dtype == MTH_DTYPE_OPAQUE || all[i].n_bytes < MIN_CLASS_BYTES ||
             all[i].n_bytes < map->n_bytes / CLASS_SHARE)
             continue;
+        all[i].n_whole_bytes = map->n_bytes;
         name_class(&all[i]);
         set_levels(&all[i]);
         classes[(*n_classes)++] = all[i];

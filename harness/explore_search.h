@@ -34,8 +34,8 @@ struct mth_explore_class {
     char guard[32]; /* "bf16.matrix" */
     enum mth_dtype dtype;
     enum mth_tensor_class class_;
-    bool has_base; /* some of its sample has a counterpart */
-    uint64_t n_bytes;
+    bool has_base;                             /* some of its sample has a counterpart */
+    uint64_t n_bytes, n_whole_bytes;           /* of the class, of the checkpoint */
     size_t n_levels;                           /* 1 .. MTH_EXPLORE_LEVELS */
     uint64_t sample_bytes[MTH_EXPLORE_LEVELS]; /* growing */
     /* What was found. */
@@ -51,7 +51,7 @@ struct mth_explore_class {
  * Successive halving with offspring: all seeds on the smallest sample; of those the better quarter, and twelve at least, on the
  * next, and so on; then the neighbours of those on the front are new seeds, until the time is up or there are none. "Better"
  * is the order of explore_front.h. Orders are shuffled with the seed, so that what is left out for lack of time is left to
- * chance.
+ * chance. Of two that hardly differ the shorter one stays on the front.
  *
  * Errors    MTH_ERR_NO_MEMORY, MTH_ERR_CANCELLED
  * Source    K. Jamieson and A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, 2016;

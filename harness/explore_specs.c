@@ -77,6 +77,9 @@ struct maker {
     struct mth_spec_pool *pool;
 };
 
+/* Longer specs are not made: what a stage more brings beyond that is not worth reading it. */
+enum { MAX_STAGES = 14, SOME_BYTES = 1024 };
+
 static size_t put_leaf(struct mth_pipeline *to, const struct mth_codec *codec)
 {
     struct mth_node *node = &to->nodes[to->n_nodes];
@@ -112,7 +115,8 @@ static bool wants_several(const struct mth_pipeline *pipeline)
 /* A tree that was built into the pool, if it takes the type; what can not be written down is left out. */
 static int offer(const struct maker *maker, struct mth_pipeline *built)
 {
-    if (mth_pipeline_finish(built) || wants_several(built) || (built->needs_base && !maker->has_base) ||
+    if (built->n_nodes > MAX_STAGES || mth_pipeline_finish(built) || wants_several(built) ||
+        (built->needs_base && !maker->has_base) ||
         !mth_pipeline_accepts(built, mth_symbol_type_of(maker->dtype)))
         return MTH_OK;
     struct mth_pipeline *parsed = NULL; /* says what the tree does not: too deep, too long */
@@ -170,13 +174,11 @@ static int seed_behind(const struct maker *maker, const struct mth_transform *tr
     return status;
 }
 
-/* Streams that a type leads to; 0 where the transform does not take it. */
-static size_t count_streams(const struct mth_transform *transform, enum mth_dtype dtype)
+/* Streams that a type leads to by default; 0 where the transform does not take it. */
+static size_t count_streams(const struct mth_transform *transform, struct mth_symbol_type type)
 {
-    enum { SOME_BYTES = 1024 };
     int64_t options[MTH_MAX_OPTIONS];
     struct mth_stream_plan plans[MTH_MAX_STREAMS];
-    struct mth_symbol_type type = mth_symbol_type_of(dtype);
     size_t n = 0;
     mth_option_defaults(transform->options, transform->n_options, options);
     return transform->plan(options, &type, SOME_BYTES, plans, &n) ? 0 : n;
@@ -185,7 +187,7 @@ static size_t count_streams(const struct mth_transform *transform, enum mth_dtyp
 static int seed_transform(const struct maker *maker, const struct mth_transform *transform)
 {
     const struct mth_codec *codec;
-    size_t n = count_streams(transform, maker->dtype);
+    size_t n = count_streams(transform, mth_symbol_type_of(maker->dtype));
     int status = MTH_OK;
     for (size_t i = 0; !status && n > 0 && (codec = mth_codec_at(i)) != NULL; i++) {
         status = seed_behind(maker, transform, codec, SIZE_MAX, n);
@@ -329,7 +331,22 @@ static int change_option(const struct maker *maker, const struct mth_pipeline *f
     return status;
 }
 
-static int change_node(const struct maker *maker, const struct mth_pipeline *from, size_t index)
+/* What comes to each node, of the first stream that does. */
+static void find_types(const struct mth_pipeline *from, size_t index, struct mth_symbol_type type,
+                       struct mth_symbol_type types[MTH_MAX_NODES])
+{
+    const struct mth_node *node = &from->nodes[index];
+    struct mth_stream_plan plans[MTH_MAX_STREAMS];
+    size_t n = 0;
+    types[index] = type;
+    if (node->codec || node->transform->plan(node->options, &type, SOME_BYTES, plans, &n))
+        return;
+    for (size_t c = 0; c < node->n_children; c++)
+        find_types(from, node->children[c], c < n ? plans[c].type : type, types);
+}
+
+static int change_node(const struct maker *maker, const struct mth_pipeline *from, size_t index,
+                       struct mth_symbol_type type)
 {
     const struct mth_node *node = &from->nodes[index];
     const struct mth_option *options = node->codec ? node->codec->options : node->transform->options;
@@ -345,10 +362,11 @@ static int change_node(const struct maker *maker, const struct mth_pipeline *fro
         status = apply(maker, from, &(struct edit){.change = REMOVE, .node = index});
     for (size_t i = 0; !status && (transform = mth_transform_at(i)) != NULL; i++) {
         struct edit edit = {.change = INSERT, .node = index, .transform = transform, .stream = SIZE_MAX};
-        edit.n_streams = transform->max_streams;
+        edit.n_streams = count_streams(transform, type);
+        if (edit.n_streams == 0)
+            continue;
         status = apply(maker, from, &edit);
-        /* Which streams there are depends on what comes in; the first two are what most have. */
-        for (edit.stream = 0; !status && edit.n_streams > 1 && edit.stream < 2; edit.stream++)
+        for (edit.stream = 0; !status && edit.n_streams > 1 && edit.stream < edit.n_streams; edit.stream++)
             status = apply(maker, from, &edit);
     }
     return status;
@@ -361,9 +379,11 @@ int mth_explore_neighbours(const char *text, enum mth_dtype dtype, bool has_base
     struct mth_error err;
     if (mth_pipeline_parse(text, has_base, &from, &err))
         return MTH_ERR_SPEC;
+    struct mth_symbol_type types[MTH_MAX_NODES];
     int status = from->next || from->relates ? MTH_ERR_SPEC : MTH_OK;
+    find_types(from, 0, mth_symbol_type_of(dtype), types);
     for (size_t i = 0; !status && i < from->n_nodes; i++)
-        status = change_node(&maker, from, i);
+        status = change_node(&maker, from, i, types[i]);
     mth_pipeline_destroy(from);
     return status;
 }

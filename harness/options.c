@@ -298,7 +298,7 @@ static const struct option_row option_rows[] = {
      0},
     {"prefer", 0, MTH_TAKES_EXPLORE, "RULE",
      "what wins: ratio, speed, balanced (the default), or weights "
-     "(docs/exploring.md)",
+     "(docs/explore.md)",
      TEXT(prefer)},
     {"seed", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE | MTH_TAKES_EXPLORE, "N", "seed of every order",
      set_seed, 0},
