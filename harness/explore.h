@@ -15,6 +15,7 @@ struct mth_explore_pick {
     char *spec;
     struct mth_cost cost;
     bool is_preset;
+    bool relates; /* is one before, with copies and steps of an optimizer found */
 };
 
 struct mth_exploration {
@@ -43,8 +44,8 @@ int mth_explore_add_pick(struct mth_exploration *exploration, const char *spec, 
 void mth_exploration_free(struct mth_exploration *exploration);
 
 /*
- * Which picks to measure in full: first what each preference would take, of sums and of presets, then others in the order of
- * fronts, until cost_ns of them (and of what measuring each takes besides) reaches limit_ns.
+ * Which picks to measure in full: first what each preference would take, of sums and of presets, then what relates, then others
+ * in the order of fronts, until cost_ns of them (and of what measuring each takes besides) reaches limit_ns.
  *
  * Shape     chosen[MTH_EXPLORE_CELLS]; passes: how often each is run
  */

@@ -72,7 +72,8 @@ int mth_explore_add_pick(struct mth_exploration *exploration, const char *spec, 
     if (!copy)
         return MTH_ERR_NO_MEMORY;
     memcpy(copy, spec, n);
-    exploration->picks[exploration->n_picks++] = (struct mth_explore_pick){copy, *cost, is_preset};
+    exploration->picks[exploration->n_picks++] =
+        (struct mth_explore_pick){.spec = copy, .cost = *cost, .is_preset = is_preset};
     return MTH_OK;
 }
 
@@ -100,7 +101,10 @@ static int add_related(struct mth_exploration *exploration)
     if (best == exploration->n_picks)
         return MTH_OK;
     snprintf(text, sizeof text, "%s,related", exploration->picks[best].spec);
-    return mth_explore_add_pick(exploration, text, &costs[best], false);
+    int status = mth_explore_add_pick(exploration, text, &costs[best], false);
+    if (!status)
+        exploration->picks[exploration->n_picks - 1].relates = true;
+    return status;
 }
 
 int mth_explore_join(struct mth_exploration *exploration)
@@ -197,6 +201,11 @@ int mth_explore_choose(const struct mth_exploration *exploration, double raw_byt
             if (!status)
                 choose_preferred(&choice, &preference, raw_bytes, k == 1, costs, order);
         }
+    }
+    /* No sample tells what that brings. */
+    for (size_t i = 0; !status && i < n; i++) {
+        if (exploration->picks[i].relates)
+            choose_one(&choice, i);
     }
     for (size_t i = 0; !status && i < n; i++)
         costs[i] = exploration->picks[i].cost;

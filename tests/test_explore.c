@@ -465,6 +465,7 @@ static void joined_specs_parse_add_up_and_restore(void **state)
         assert_true(pick->cost.of[2] == 3 + 19 * coded);
     }
     assert_true(together && apart);
+    assert_true(exploration.picks[exploration.n_picks - 1].relates);
     assert_string_equal(exploration.picks[exploration.n_picks - 1].spec,
                         "bf16=exponent-split+rans/store,f32=byte-group+zstd:level=1,related");
     made_free(input);
