@@ -73,7 +73,7 @@ struct mth_report_part {
 
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
 struct mth_report_e2e {
-    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec;
+    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec, *file_system, *cache;
     int64_t raw_bytes, stored_bytes, threads;
     double ratio, median_ns, gib_s, pct_memory, pct_memory_lo, pct_memory_hi;
 };

@@ -227,15 +227,27 @@ static void put_e2e(const struct mth_report_e2e *row, FILE *out)
 {
     fputs("| ", out);
     mth_markdown_text(row->dataset, out);
+    if (row->base && !row->spec) {
+        fputs(" against ", out);
+        mth_markdown_text(row->base, out);
+    }
+    fputs(" | ", out);
+    mth_markdown_text(row->file_system, out);
+    if (row->cache) {
+        fputs(", ", out);
+        mth_markdown_text(row->cache, out);
+    }
     fputs(" | ", out);
     put_code(row->tool, out);
     fputs(" | ", out);
-    if (row->spec) {
+    if (row->spec)
         put_code(row->spec, out);
+    else
+        fputc('-', out);
+    if (row->threads > 0)
         fprintf(out, " | %" PRId64 " | ", row->threads);
-    } else {
-        fputs("- | - | ", out);
-    }
+    else
+        fputs(" | - | ", out);
     mth_markdown_text(row->phase, out);
     fputs(" | ", out);
     put_real(row->ratio, 3, "", out);
@@ -258,8 +270,8 @@ static void put_files(const struct mth_report *report, FILE *out)
           "lines also "
           "the start of the process.\nBeside cells of the benchmark: their throughput in percent of that in "
           "memory, with its interval.\n\n"
-          "| file | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
-          "|---|---|---|---:|---|---:|---:|---:|---:|\n",
+          "| file | where | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
+          "|---|---|---|---|---:|---|---:|---:|---:|---:|\n",
           out);
     for (size_t i = 0; i < report->n_e2e; i++)
         put_e2e(&report->e2e[i], out);

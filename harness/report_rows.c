@@ -398,6 +398,8 @@ static int read_e2e(struct mth_report *report, struct reader *reader)
                                  .base = text(reader, "base", MTH_JSON_OPTIONAL),
                                  .phase = text(reader, "phase", MTH_JSON_REQUIRED),
                                  .spec = text(reader, "spec", MTH_JSON_OPTIONAL),
+                                 .file_system = text(reader, "file_system", MTH_JSON_OPTIONAL),
+                                 .cache = text(reader, "cache", MTH_JSON_OPTIONAL),
                                  .raw_bytes = integer(reader, "raw_bytes"),
                                  .stored_bytes = integer(reader, "stored_bytes"),
                                  .threads = integer(reader, "threads"),
