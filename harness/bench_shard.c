@@ -176,9 +176,9 @@ static int identify_plan(const struct mth_bench *bench, char id[MTH_SWEEP_ID_BYT
     if (!out)
         return MTH_ERR_NO_MEMORY;
     *n_cells = 0;
-    fprintf(out, "%zu %a %" PRIu64 " %zu %zu %zu %d %s\n", config->rounds, config->cell_seconds, config->seed,
-            config->n_threads, config->chunk_bytes,
-            config->llc_bytes == config->llc_real_bytes ? 0 : config->llc_bytes, config->parts,
+    fprintf(out, "%zu %a %" PRIu64 " %zu %zu %zu %d %d %s\n", config->rounds, config->cell_seconds,
+            config->seed, config->n_threads, config->chunk_bytes,
+            config->llc_bytes == config->llc_real_bytes ? 0 : config->llc_bytes, config->parts, config->lossy,
             config->files_asked ? config->files_asked : "-");
     for (size_t c = 0; c < bench->n_cases; c++) {
         const struct mth_bench_case *at = &bench->cases[c];

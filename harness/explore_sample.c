@@ -377,6 +377,8 @@ static int open_trial(struct trial *trial, const struct mth_explore_sample *samp
     int status = trial->memory ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status)
         status = mth_pipeline_parse(spec, sample->has_base, &trial->pipeline, err);
+    if (!status && mth_pipeline_is_lossy(trial->pipeline))
+        status = mth_error_set(err, MTH_ERR_UNSUPPORTED, "%.200s: is lossy", spec);
     if (!status)
         status = mth_coder_create(&config, &trial->encoder, err);
     if (!status)

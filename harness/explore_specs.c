@@ -116,7 +116,7 @@ static bool wants_several(const struct mth_pipeline *pipeline)
 static int offer(const struct maker *maker, struct mth_pipeline *built)
 {
     if (built->n_nodes > MAX_STAGES || mth_pipeline_finish(built) || wants_several(built) ||
-        (built->needs_base && !maker->has_base) ||
+        built->is_lossy || (built->needs_base && !maker->has_base) ||
         !mth_pipeline_accepts(built, mth_symbol_type_of(maker->dtype)))
         return MTH_OK;
     struct mth_pipeline *parsed = NULL; /* says what the tree does not: too deep, too long */

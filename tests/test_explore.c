@@ -170,6 +170,7 @@ static void check_pool(const struct mth_spec_pool *pool, enum mth_dtype dtype, b
         assert_string_equal(mth_pipeline_text(pipeline), pool->items[i]);
         assert_true(mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)));
         assert_true(has_base || !mth_pipeline_needs_base(pipeline));
+        assert_false(mth_pipeline_is_lossy(pipeline));
         mth_pipeline_destroy(pipeline);
         assert_int_equal(mth_explore_short(pool->items[i], brief, sizeof brief), 0);
         assert_null(strchr(brief, '@'));
@@ -187,7 +188,8 @@ static bool takes(const struct mth_transform *transform, enum mth_dtype dtype, b
     struct mth_error err;
     snprintf(text, sizeof text, "%s+store", transform->name);
     assert_int_equal(mth_pipeline_parse(text, has_base, &pipeline, &err), 0);
-    bool answer = transform->n_references <= 1 && mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)) &&
+    bool answer = !mth_pipeline_is_lossy(pipeline) && transform->n_references <= 1 &&
+                  mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)) &&
                   (has_base || !mth_pipeline_needs_base(pipeline));
     mth_pipeline_destroy(pipeline);
     return answer;
