@@ -321,7 +321,7 @@ static int world_measure(void *arg, size_t class_index, size_t level, const char
     world->n_calls++;
     world->n_level[level]++;
     world->n_late += world->now >= world->deadline;
-    world->now += 10 << level;
+    world->now += UINT64_C(10) << level;
     if (world->cancel_at && world->n_calls == world->cancel_at)
         return MTH_ERR_CANCELLED;
     if (world->fails && strstr(spec, world->fails))

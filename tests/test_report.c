@@ -109,7 +109,8 @@ static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_on
     assert_int_equal(report.n_e2e, 2);
     assert_string_equal(report.e2e[0].row_id, "new");
     char *text = made(&report, mth_report_markdown);
-    assert_has(text, "| d | - | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
+    assert_has(text,
+               "| d | - | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
     free(text);
     mth_report_free(&report);
     temp_dir_destroy(directory);
@@ -318,9 +319,10 @@ static void figure_without_gnuplot_ends_with_5_and_one_line(void **state)
 static void hyperfine_times_become_rows_that_reports_read(void **state)
 {
     (void)state;
-    static const char times[] = "{\"results\":[{\"command\":\"zstd "
-                                "-3|compress|a.bin|1073741824|536870912\",\"times\":[0.5,0.25,1.0]},"
-                                "{\"command\":\"xz|decompress|a.bin|100|50|b.bin|2|other|cold\",\"times\":[1]}]}";
+    static const char times[] =
+        "{\"results\":[{\"command\":\"zstd "
+        "-3|compress|a.bin|1073741824|536870912\",\"times\":[0.5,0.25,1.0]},"
+        "{\"command\":\"xz|decompress|a.bin|100|50|b.bin|2|other|cold\",\"times\":[1]}]}";
     char *directory = temp_dir_create(), path[4096], *text = NULL;
     size_t n_text;
     struct mth_error err = {0};
