@@ -344,9 +344,12 @@ static int more_rows(void *arg, FILE *out)
 static int write_winner(const struct run *run, const char *spec, FILE *table, struct mth_error *err)
 {
     char text[4200];
+    if (!run->options.output && run->options.quiet) {
+        fprintf(table, "%s\n", spec); /* beside rows on standard output on standard error */
+        return MTH_OK;
+    }
     if (!run->options.output) {
-        fprintf(run->options.quiet ? stdout : table, run->options.quiet ? "%s\n" : "winner (%s): %s\n",
-                run->options.quiet ? spec : run->exploration.preference.name, spec);
+        fprintf(table, "winner (%s): %s\n", run->exploration.preference.name, spec);
         return MTH_OK;
     }
     int n = snprintf(text, sizeof text, "%s\n", spec);

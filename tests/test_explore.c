@@ -594,6 +594,11 @@ static void the_winner_is_a_spec_that_compresses(void **state)
     assert_int_equal(result.exit_code, 0);
     assert_non_null(strstr(result.out, spec));
     program_result_free(&result);
+    /* Rows on standard output stand there alone; the winner alone with -q. */
+    result = RUN(NULL, "explore", TINY, "--cache", "64KiB", "--json", "-", "--budget", "3s", "-q");
+    assert_true(result.exit_code == 4 || (result.out[0] == '{' && program_lines(result.err) == 1));
+    look_at_rows(result.out, &found);
+    program_result_free(&result);
     result = RUN(NULL, "compress", TINY, "-p", spec, "-o", packed, "-q");
     assert_int_equal(result.exit_code, 0);
     program_result_free(&result);
