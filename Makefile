@@ -337,7 +337,7 @@ hyperfine: all
 
 C_FILES = $(sort $(wildcard $(foreach d,base codecs transforms formats pipeline harness datasets tests examples,\
 	$d/*.[ch] $d/*/*.[ch])))
-SHELL_FILES = $(wildcard scripts/*.sh scripts/peers/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
+SHELL_FILES = $(wildcard scripts/*.sh scripts/*.sbatch scripts/peers/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
 
 format:
 	@$(CLANG_FORMAT) -i $(C_FILES)

@@ -415,13 +415,26 @@ static int run_round(struct measuring *m, size_t *order, uint64_t *random)
     return MTH_OK;
 }
 
+/* Late rounds are left out; the first few only where there is no time at all. */
+static bool time_is_up(const struct measuring *m, size_t round, uint64_t now_ns, uint64_t round_ns)
+{
+    uint64_t stop = m->bench->config.stop_at_ns;
+    return stop && round > 0 && (round < MIN_SAMPLES ? now_ns > stop : now_ns + round_ns > stop);
+}
+
 static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *progress_arg)
 {
     struct mth_bench_case *at = m->at;
     uint64_t random = m->bench->config.seed;
     size_t *order = calloc(2 * at->n_cells + 1, sizeof *order);
     int status = order ? MTH_OK : MTH_ERR_NO_MEMORY;
+    uint64_t begin = mth_clock_ns(), last_ns = 0;
     for (size_t round = 0; !status && round < m->bench->config.rounds; round++) {
+        uint64_t now = mth_clock_ns();
+        last_ns = round ? now - begin : 0;
+        begin = now;
+        if (time_is_up(m, round, now, last_ns))
+            break;
         if (progress && progress(progress_arg, at, round, m->bench->config.rounds))
             status = MTH_ERR_CANCELLED;
         else
@@ -510,6 +523,11 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         m.live[i].cell = &at->cells[i];
         if (at->cells[i].unsupported)
             continue;
+        if (bench->config.stop_at_ns && i > 0 && mth_clock_ns() > bench->config.stop_at_ns) {
+            at->cells[i].unsupported = true;
+            mth_error_set(&at->cells[i].error, MTH_ERR_UNSUPPORTED, "the time was up before it was measured");
+            continue;
+        }
         int prepared =
             at->cells[i].peer_command ? prepare_peer(&m, &m.live[i]) : prepare_cell(&m, &m.live[i]);
         if (prepared == MTH_ERR_NO_MEMORY)

@@ -2,6 +2,7 @@
 #include "harness/report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void mth_markdown_text(const char *text, FILE *out)
@@ -50,6 +51,35 @@ static void put_env(const struct mth_report_env *env, FILE *out)
     fputs("), ", out);
     mth_markdown_text(env->compiler, out);
     fputc('\n', out);
+}
+
+/* Each sweep once, and what is wrong with its shards. */
+static void put_sweeps(const struct mth_report *report, FILE *out)
+{
+    char *problems = NULL;
+    size_t n_problems = 0;
+    for (size_t i = 0; i < report->n_shards; i++) {
+        const struct mth_report_shard *shard = &report->shards[i];
+        const char *slash = strchr(shard->shard, '/');
+        bool seen = false;
+        for (size_t j = 0; j < i; j++)
+            seen |= strcmp(report->shards[j].sweep, shard->sweep) == 0;
+        if (seen)
+            continue;
+        fputs("- sweep `", out);
+        mth_markdown_text(shard->sweep, out);
+        fputs("`, in shards: ", out);
+        mth_markdown_text(slash ? slash + 1 : shard->shard, out);
+        fputc('\n', out);
+    }
+    FILE *memory = report->n_shards ? open_memstream(&problems, &n_problems) : NULL;
+    size_t n = memory ? mth_report_sweep_problems(report, memory) : 0;
+    if (memory && fclose(memory) == 0 && n) {
+        fputs("- **not whole**: ", out);
+        mth_markdown_text(problems, out);
+        fputc('\n', out);
+    }
+    free(problems);
 }
 
 static void put_group_head(const struct mth_report *report, const struct mth_report_group *group, FILE *out)
@@ -197,15 +227,27 @@ static void put_e2e(const struct mth_report_e2e *row, FILE *out)
 {
     fputs("| ", out);
     mth_markdown_text(row->dataset, out);
+    if (row->base && !row->spec) {
+        fputs(" against ", out);
+        mth_markdown_text(row->base, out);
+    }
+    fputs(" | ", out);
+    mth_markdown_text(row->file_system, out);
+    if (row->cache) {
+        fputs(", ", out);
+        mth_markdown_text(row->cache, out);
+    }
     fputs(" | ", out);
     put_code(row->tool, out);
     fputs(" | ", out);
-    if (row->spec) {
+    if (row->spec)
         put_code(row->spec, out);
+    else
+        fputc('-', out);
+    if (row->threads > 0)
         fprintf(out, " | %" PRId64 " | ", row->threads);
-    } else {
-        fputs("- | - | ", out);
-    }
+    else
+        fputs(" | - | ", out);
     mth_markdown_text(row->phase, out);
     fputs(" | ", out);
     put_real(row->ratio, 3, "", out);
@@ -228,8 +270,8 @@ static void put_files(const struct mth_report *report, FILE *out)
           "lines also "
           "the start of the process.\nBeside cells of the benchmark: their throughput in percent of that in "
           "memory, with its interval.\n\n"
-          "| file | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
-          "|---|---|---|---:|---|---:|---:|---:|---:|\n",
+          "| file | where | tool | pipeline | threads | phase | ratio | seconds | GiB/s | % of memory |\n"
+          "|---|---|---|---|---:|---|---:|---:|---:|---:|\n",
           out);
     for (size_t i = 0; i < report->n_e2e; i++)
         put_e2e(&report->e2e[i], out);
@@ -306,6 +348,7 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
           out);
     for (size_t i = 0; i < report->n_envs; i++)
         put_env(&report->envs[i], out);
+    put_sweeps(report, out);
     if (report->n_groups)
         fputs("\n## Cells\n", out);
     for (size_t g = 0; g < report->n_groups; g++) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, CHAINS, DOCUMENTS, PARTS };
+enum { ENVS, GROUPS, CELLS, VERDICTS, RUNS, E2E, CHAINS, DOCUMENTS, PARTS, SHARDS };
 
 #define REAL_MAX 1e300
 
@@ -215,6 +215,44 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
     return MTH_OK;
 }
 
+/* The shard that a row says it is of, added when it is new; NULL for a row of none. */
+static int find_shard(struct mth_report *report, struct reader *reader, struct mth_report_shard **shard)
+{
+    struct mth_report_shard row = {.sweep = text(reader, "sweep", MTH_JSON_OPTIONAL),
+                                   .shard = text(reader, "shard", MTH_JSON_OPTIONAL),
+                                   .row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
+                                   .file = report->file,
+                                   .n_cells = -1};
+    *shard = NULL;
+    if (reader->status || !row.sweep || !row.shard)
+        return reader->status;
+    *shard = mth_report_find_shard(report, &row);
+    if (*shard)
+        return MTH_OK;
+    *shard = grow(report, SHARDS, &report->shards, &report->n_shards, sizeof row);
+    if (!*shard)
+        return out_of_memory(reader);
+    **shard = row;
+    return MTH_OK;
+}
+
+static int read_shard(struct mth_report *report, struct reader *reader)
+{
+    struct mth_report_shard *shard;
+    const char *plan = text(reader, "plan", MTH_JSON_OPTIONAL),
+               *build = text(reader, "build", MTH_JSON_OPTIONAL);
+    int64_t n_cells = integer(reader, "n_cells");
+    (void)text(reader, "sweep", MTH_JSON_REQUIRED);
+    (void)text(reader, "shard", MTH_JSON_REQUIRED);
+    int status = find_shard(report, reader, &shard);
+    if (status)
+        return status;
+    shard->plan = plan;
+    shard->build = build;
+    shard->n_cells = n_cells;
+    return MTH_OK;
+}
+
 static int read_cell(struct mth_report *report, struct reader *reader)
 {
     struct mth_json_node samples = {0}, cpu_samples = {0};
@@ -251,9 +289,14 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     if (n_cpu_samples == n_samples)
         row.cpu_samples = cpu_samples;
     row.cpu_samples.parent = NULL;
+    struct mth_report_shard *shard = NULL;
     int status = find_group(report, reader, &row.group);
+    if (!status)
+        status = find_shard(report, reader, &shard);
     if (status)
         return status;
+    if (shard)
+        shard->n_read += mth_report_is_compress(&row);
     double gib = (double)report->groups[row.group].raw_bytes / (double)(1 << 30);
     row.gib_s_lo = row.ci_hi_ns > 0 ? gib / (row.ci_hi_ns * 1e-9) : row.gib_s;
     row.gib_s_hi = row.ci_lo_ns > 0 ? gib / (row.ci_lo_ns * 1e-9) : row.gib_s;
@@ -355,6 +398,8 @@ static int read_e2e(struct mth_report *report, struct reader *reader)
                                  .base = text(reader, "base", MTH_JSON_OPTIONAL),
                                  .phase = text(reader, "phase", MTH_JSON_REQUIRED),
                                  .spec = text(reader, "spec", MTH_JSON_OPTIONAL),
+                                 .file_system = text(reader, "file_system", MTH_JSON_OPTIONAL),
+                                 .cache = text(reader, "cache", MTH_JSON_OPTIONAL),
                                  .raw_bytes = integer(reader, "raw_bytes"),
                                  .stored_bytes = integer(reader, "stored_bytes"),
                                  .threads = integer(reader, "threads"),
@@ -473,7 +518,7 @@ static int read_row(struct mth_report *report, const struct mth_json_node *row, 
         const char *kind;
         int (*read)(struct mth_report *report, struct reader *reader);
     } kinds[] = {{"env", read_env}, {"cell", read_cell}, {"verdict", read_verdict}, {"run", read_run},
-                 {"e2e", read_e2e}, {"part", read_part}, {"chain", read_chain}};
+                 {"e2e", read_e2e}, {"part", read_part}, {"chain", read_chain},     {"shard", read_shard}};
     struct reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");
@@ -517,6 +562,7 @@ static int read_lines(struct mth_report *report, const char *path, struct mth_by
     const char *at = (const char *)bytes.data, *end = at + bytes.n_bytes;
     size_t n_rows = 0;
     int status = MTH_OK;
+    report->file = path;
     for (size_t line = 1; !status && at < end; line++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t n_bytes = (size_t)((newline ? newline : end) - at);
@@ -580,7 +626,7 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->labels[i]);
     mth_memory_free(report->memory, report->labels);
     void *arrays[] = {report->envs, report->groups, report->cells,     report->verdicts, report->runs,
-                      report->e2e,  report->chains, report->documents, report->parts};
+                      report->e2e,  report->chains, report->documents, report->parts,    report->shards};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);
