@@ -35,7 +35,7 @@ $(filter-out clean,$(MAKECMDGOALS)): clean
 else
 
 # Goals that install, configure and build through a make of their own, so that they work where nothing is there yet.
-OUTER := clean help deps bench bench-peers compare test test-large test-arm asan fuzz fuzz-replay coverage lint format format-check check-dependencies
+OUTER := clean help deps bench bench-peers peer-ratios check-presets compare test test-large test-arm asan fuzz fuzz-replay coverage lint format format-check check-dependencies
 ifneq ($(filter $(OUTER),$(MAKECMDGOALS)),)
 # One at a time: two makes in one BUILD would get in each other's way.
 .NOTPARALLEL:
@@ -188,6 +188,19 @@ bench-peers:
 	@+$(SUBMAKE) all
 	MITHRIL=$(BUILD)/mithril scripts/bench_peers.sh $(BENCH_ARGS)
 
+# IDS: pairs of the manifest, or datasets. What the file has already is kept.
+peer-ratios:
+	@$(call install_groups,build fetch)
+	@+$(SUBMAKE) all
+	MITHRIL=$(BUILD)/mithril SLOW=yes RATIOS=$(BUILD)/bench/pair_ratios.jsonl scripts/bench_peers.sh $(IDS)
+	$(BUILD)/peers/presets/bin/python -B scripts/peers/pair_ratios.py table $(BUILD)/bench/pair_ratios.jsonl
+
+# IDS: entries of the manifest, instead of the usual ones.
+check-presets:
+	@$(call install_groups,build fetch)
+	@+$(SUBMAKE) all
+	MITHRIL=$(BUILD)/mithril scripts/check_presets.sh $(IDS)
+
 test:
 	@$(call install_groups,build test)
 	@+$(SUBMAKE) all run-tests
@@ -268,10 +281,10 @@ results: all
 	$(BUILD)/mithril report -o results --formats svg,pdf,png --html results/page.html $(REFERENCE_ROWS)
 	+$(MAKE) status
 
-# What each policy costs on runs, over the distance between full checkpoints: rows of each run, table and figure of all, in
+# What each policy costs on runs, over the distance between full checkpoints: rows and figure of each run, one table, in
 # CHAIN_RESULTS. `make results-chain-reference` makes those of results/chain/ anew, from runs of datasets/train/.
 CHAIN_RESULTS ?= $(BUILD)/chain
-CHAIN_EVERY ?= 2 4 8 12
+CHAIN_EVERY ?= 2 4 8
 CHAIN_POLICIES = --policy full $(foreach k,$(CHAIN_EVERY),--policy full:every=$k --policy one-shot:every=$k) --policy consecutive \
 	--policy one-shot --policy intermittent
 CHAIN_ARGS ?= -p balanced -p fast -p check-n-run
@@ -281,7 +294,8 @@ results-chain: all
 	@[ -n "$(RUN)" ] || { echo 'RUN=DIRECTORY... of step files is missing' >&2; exit 1; }
 	@mkdir -p $(CHAIN_RESULTS)
 	@+$(foreach run,$(RUN),$(BUILD)/mithril chain compare $(run) --json $(call chain_rows,$(run),$(CHAIN_SUFFIX)) $(CHAIN_POLICIES) $(CHAIN_ARGS) &&) true
-	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md --figure $(CHAIN_RESULTS)/chains.svg $(CHAIN_RESULTS)/*.jsonl
+	@+$(foreach run,$(RUN),$(BUILD)/mithril report --figure $(patsubst %.jsonl,%.svg,$(call chain_rows,$(run),$(CHAIN_SUFFIX))) $(call chain_rows,$(run),$(CHAIN_SUFFIX)) &&) true
+	$(BUILD)/mithril report --markdown $(CHAIN_RESULTS)/report.md $(CHAIN_RESULTS)/*.jsonl
 
 # The quantizers stand apart: their policies say nothing that those above do not.
 CHAIN_RUNS := $(BUILD)/datasets/gpt-pretrain/pretrain $(BUILD)/datasets/recommender-chain/train-fp32
@@ -290,7 +304,7 @@ CHAIN_LOSSY := --lossy --files tmpfs -p check-n-run:bits=2 -p check-n-run:bits=4
 results-chain-reference: all
 	+$(MAKE) results-chain CHAIN_RESULTS=results/chain RUN="$(CHAIN_RUNS)" CHAIN_ARGS="$(CHAIN_ARGS) --files tmpfs"
 	+$(MAKE) results-chain CHAIN_RESULTS=results/chain RUN=$(lastword $(CHAIN_RUNS)) CHAIN_SUFFIX=-lossy CHAIN_EVERY= \
-		CHAIN_POLICIES="--policy intermittent --policy consecutive" CHAIN_ARGS="$(CHAIN_LOSSY)"
+		CHAIN_POLICIES="--policy consecutive" CHAIN_ARGS="$(CHAIN_LOSSY)"
 
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
@@ -329,7 +343,7 @@ hyperfine: all
 
 C_FILES = $(sort $(wildcard $(foreach d,base codecs transforms formats pipeline harness datasets tests examples,\
 	$d/*.[ch] $d/*/*.[ch])))
-SHELL_FILES = $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
+SHELL_FILES = $(wildcard scripts/*.sh scripts/*.sbatch scripts/peers/*.sh tests/*.sh tests/*/*.sh datasets/*/*.sh .ci/run)
 
 format:
 	@$(CLANG_FORMAT) -i $(C_FILES)
@@ -388,7 +402,7 @@ help:
 
 #| make                  build/mithril, libmithril.a, libmithril.so, the example plug-ins
 #| make bench            install what is missing, build, prepare offline data, run the default matrix (BENCH_ARGS=...)
-#| make bench-peers      ZipNN, OpenZL and z4ai from PyPI beside our cells, on what is here (docs/peers.md)
+#| make bench-peers      other compressors from PyPI beside our cells, on what is here (docs/peers.md)
 #| make test             install what is missing, build, run every test; the last line counts them
 #| make test-large       the tests that need more time or space
 #| make test-arm         kernels and codecs built for 64-bit Arm, their tests under qemu (Debian; fetches libraries into BUILD)
@@ -404,6 +418,8 @@ help:
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
 #|                       results-chain-reference: those of results/chain/
 #| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
+#| make peer-ratios      sizes of pairs by all peers and our presets, as a table; IDS='gpt-finetune' (docs/peers.md)
+#| make check-presets    presets of published methods against a second calculation of each, on what is here (docs/presets.md)
 #| make compare          sizes of this tree against the golden ones; OLD=PROGRAM: sizes and speeds against another build,
 #|                       OLD=ROWS: sizes against its rows (docs/compare.md)
 #| make compare-trials   real comparisons with itself and with a slower build, counted
@@ -416,7 +432,7 @@ help:
 
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-.PHONY: all everything always deps bench bench-peers test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
+.PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
 	status results results-chain results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

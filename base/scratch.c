@@ -24,7 +24,7 @@ static int open_in(const char *directory)
     if (unnamed >= 0)
         return unnamed;
 #endif
-    int length = snprintf(path, sizeof path, "%s/mithril.XXXXXX", directory);
+    int length = snprintf(path, sizeof path, "%s/" MTH_SCRATCH_PREFIX "XXXXXX", directory);
     if (length < 0 || (size_t)length >= sizeof path) {
         errno = ENAMETOOLONG;
         return -1;

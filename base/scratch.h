@@ -6,6 +6,11 @@
 
 #include <stdatomic.h>
 
+/* What one is called for a moment where there are no files without a name: this and six characters. A process that is killed
+ * just then leaves it. */
+#define MTH_SCRATCH_PREFIX "mithril."
+enum { MTH_SCRATCH_SUFFIX_BYTES = 6 };
+
 struct mth_scratch {
     const char *name; /* for messages; borrowed */
     int fd;

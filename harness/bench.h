@@ -8,8 +8,10 @@
 #include "base/hash.h"
 #include "harness/bench_latency.h"
 #include "harness/bench_parts.h"
+#include "harness/bench_shard.h"
 #include "harness/checkpoint_file.h"
 #include "harness/datasets.h"
+#include "harness/env.h"
 #include "harness/json_writer.h"
 #include "harness/options.h"
 #include "harness/statistics.h"
@@ -122,6 +124,7 @@ struct mth_bench_case {
     char *run_id;            /* NULL: belongs to no run */
     struct mth_bench_cell *cells;
     size_t n_cells;
+    size_t n_cells_elsewhere; /* in other shards */
     /* Known once it was measured. */
     uint64_t raw_bytes;
     uint64_t base_bytes;
@@ -172,6 +175,8 @@ struct mth_bench_config {
     size_t llc_bytes;      /* what passes are cold for */
     size_t llc_real_bytes; /* what the machine has */
     double peer_seconds;   /* for one answer of a peer */
+    uint64_t stop_at_ns;   /* no round begins that would end behind it, once there are some; 0: never */
+    bool no_verdicts;      /* in rows: what was picked among many is not judged by the times that picked it */
     bool quiet;
     /* Called before each sample of a cell, where programs take turns. Anything but 0 ends the measuring. NULL: no turns. */
     int (*wait_for_turn)(const char *next);
@@ -179,6 +184,7 @@ struct mth_bench_config {
     const char *files_asked;     /* the same as --files said it */
     const char *files_system;    /* "tmpfs", "other" */
     const char *env_id;
+    struct mth_shard shard;
     char run_tag[9]; /* 8 hex digits, another in every run: rows of several runs may be merged */
 };
 
@@ -206,6 +212,20 @@ struct mth_verdict {
     char row_id[24];
 };
 
+/* ---- bench_begin.c: what it begins and ends with ---- */
+
+/* The settings that options ask for; env_id is filled, and pointed to. */
+void mth_bench_configure(struct mth_bench_config *config, const struct mth_options *options,
+                         char env_id[MTH_ENV_ID_BYTES]);
+/* *manifest is NULL where there is none and nobody asked for one. */
+int mth_bench_load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
+                            struct mth_error *err);
+/* Rows behind those of the benchmark. */
+typedef int mth_bench_more_rows(void *arg, FILE *out);
+/* Rows into a file, whole or not at all; "-" is standard output. more: NULL for none. */
+int mth_bench_write_file(const struct mth_bench *bench, const char *path, mth_bench_more_rows *more,
+                         void *arg, struct mth_error *err);
+
 /* ---- bench_plan.c: what to measure ---- */
 
 /*
@@ -221,6 +241,12 @@ int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *lik
                        struct mth_bench_case **added);
 int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_error *err);
 int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths);
+
+/* Lets cells point at their cases, where cases stay from then on. */
+void mth_bench_link_cells(struct mth_bench *bench);
+/* Drops the cells that keep (of the indices of case and cell) does not want, and cases that have none left. */
+void mth_bench_keep_cells(struct mth_bench *bench, bool (*keep)(const void *arg, size_t c, size_t i),
+                          const void *arg);
 
 /* ---- bench_matrix.c: a file of datasets and pipelines ---- */
 

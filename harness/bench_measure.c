@@ -378,6 +378,13 @@ static int run_round(struct measuring *m, bool with_files, size_t *order, uint64
     return MTH_OK;
 }
 
+/* Late rounds are left out; the first few only where there is no time at all. */
+static bool time_is_up(const struct measuring *m, size_t round, uint64_t now_ns, uint64_t round_ns)
+{
+    uint64_t stop = m->bench->config.stop_at_ns;
+    return stop && round > 0 && (round < MIN_SAMPLES ? now_ns > stop : now_ns + round_ns > stop);
+}
+
 static bool is_settled(const struct mth_bench_cell *cell)
 {
     return mth_warm_up_settled(cell->phases[MTH_PHASE_COMPRESS].warm_up_ns,
@@ -391,6 +398,34 @@ static bool wants_warm_up(const struct measuring *m, const struct mth_bench_cell
     return cell->verified && !is_settled(cell) &&
            cell->phases[MTH_PHASE_DECOMPRESS].n_warm_up <= MTH_WARM_UP_MOST &&
            cell->spent_ns < m->bench->config.cell_seconds * 1e9;
+}
+
+/* What a round that counts takes beyond one of the warm-up: the caches are swept. 0 where nothing bounds the time. */
+static uint64_t round_sweeps_ns(struct measuring *m)
+{
+    if (!m->bench->config.stop_at_ns)
+        return 0;
+    uint64_t begin = mth_clock_ns();
+    mth_ring_sweep(&m->ring);
+    return (mth_clock_ns() - begin) * (MTH_N_PHASES * m->at->n_cells + MTH_N_MEMORY_PASSES);
+}
+
+/* What a round takes at least, by the passes that verified. */
+static uint64_t verifying_ns(const struct mth_bench_case *at)
+{
+    double sum_ns = 0;
+    for (size_t i = 0; i < at->n_cells; i++) {
+        for (size_t p = 0; p < MTH_N_PHASES; p++)
+            sum_ns += at->cells[i].phases[p].n_warm_up > 0 ? at->cells[i].phases[p].warm_up_ns[0] : 0;
+    }
+    return (uint64_t)sum_ns;
+}
+
+/* A round of the warm-up leaves the time that the first few that count will take. */
+static bool leaves_time(const struct measuring *m, uint64_t now_ns, uint64_t round_ns, uint64_t sweeps_ns)
+{
+    uint64_t stop = m->bench->config.stop_at_ns;
+    return !stop || now_ns + round_ns + MIN_SAMPLES * (round_ns + sweeps_ns) <= stop;
 }
 
 /* Samples become passes of the warm-up: they stay in the row, and count for nothing. */
@@ -416,8 +451,9 @@ static int warm_up(struct measuring *m, size_t *order, uint64_t *random, mth_ben
     bool wanted = !m->bench->config.wait_for_turn;
     size_t sweep_bytes = m->ring.sweep_bytes;
     int status = MTH_OK;
+    uint64_t sweeps_ns = round_sweeps_ns(m), begin = mth_clock_ns(), last_ns = verifying_ns(at);
     m->ring.sweep_bytes = 0;
-    while (!status && wanted) {
+    while (!status && wanted && leaves_time(m, begin, last_ns, sweeps_ns)) {
         wanted = false;
         for (size_t i = 0; i < at->n_cells; i++) {
             m->live[i].wanted = wants_warm_up(m, &at->cells[i]);
@@ -431,6 +467,9 @@ static int warm_up(struct measuring *m, size_t *order, uint64_t *random, mth_ben
             keep_warm_up(&at->cells[i]);
         for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
             at->memory[p].n_samples = 0;
+        uint64_t now = mth_clock_ns();
+        last_ns = now - begin;
+        begin = now;
     }
     m->ring.sweep_bytes = sweep_bytes;
     for (size_t i = 0; i < at->n_cells; i++) {
@@ -450,7 +489,13 @@ static int run_rounds(struct measuring *m, mth_bench_progress *progress, void *p
     uint64_t random = m->bench->config.seed;
     size_t *order = calloc(2 * at->n_cells + 1, sizeof *order);
     int status = order ? warm_up(m, order, &random, progress, progress_arg) : MTH_ERR_NO_MEMORY;
+    uint64_t begin = mth_clock_ns(), last_ns = 0;
     for (size_t round = 0; !status && round < m->bench->config.rounds; round++) {
+        uint64_t now = mth_clock_ns();
+        last_ns = round ? now - begin : 0;
+        begin = now;
+        if (time_is_up(m, round, now, last_ns))
+            break;
         for (size_t i = 0; i < at->n_cells; i++)
             m->live[i].wanted = wants_sample(m, &at->cells[i]);
         if (progress && progress(progress_arg, at, round, m->bench->config.rounds))
@@ -556,6 +601,11 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         m.live[i].cell = &at->cells[i];
         if (at->cells[i].unsupported)
             continue;
+        if (bench->config.stop_at_ns && i > 0 && mth_clock_ns() > bench->config.stop_at_ns) {
+            at->cells[i].unsupported = true;
+            mth_error_set(&at->cells[i].error, MTH_ERR_UNSUPPORTED, "the time was up before it was measured");
+            continue;
+        }
         int prepared =
             at->cells[i].peer_command ? prepare_peer(&m, &m.live[i]) : prepare_cell(&m, &m.live[i]);
         if (prepared == MTH_ERR_NO_MEMORY)

@@ -120,21 +120,24 @@ static void free_cell(struct mth_bench_cell *cell)
     }
 }
 
+static void free_case(struct mth_bench_case *at)
+{
+    for (size_t i = 0; i < at->n_cells; i++)
+        free_cell(&at->cells[i]);
+    free(at->cells);
+    for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
+        free(at->memory[p].samples_ns);
+    free(at->file_copy.samples_ns);
+    free(at->id);
+    free(at->path);
+    free(at->base_path);
+    free(at->run_id);
+}
+
 void mth_bench_free(struct mth_bench *bench)
 {
-    for (size_t c = 0; c < bench->n_cases; c++) {
-        struct mth_bench_case *at = &bench->cases[c];
-        for (size_t i = 0; i < at->n_cells; i++)
-            free_cell(&at->cells[i]);
-        free(at->cells);
-        for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
-            free(at->memory[p].samples_ns);
-        free(at->file_copy.samples_ns);
-        free(at->id);
-        free(at->path);
-        free(at->base_path);
-        free(at->run_id);
-    }
+    for (size_t c = 0; c < bench->n_cases; c++)
+        free_case(&bench->cases[c]);
     for (size_t r = 0; r < bench->n_runs; r++) {
         for (size_t i = 0; i < bench->runs[r].n_paths; i++)
             free(bench->runs[r].paths[i]);
@@ -144,6 +147,38 @@ void mth_bench_free(struct mth_bench *bench)
     free(bench->cases);
     free(bench->runs);
     free(bench->run_results);
+}
+
+void mth_bench_link_cells(struct mth_bench *bench)
+{
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        for (size_t i = 0; i < bench->cases[c].n_cells; i++)
+            bench->cases[c].cells[i].parent = &bench->cases[c];
+    }
+}
+
+void mth_bench_keep_cells(struct mth_bench *bench, bool (*keep)(const void *arg, size_t c, size_t i),
+                          const void *arg)
+{
+    size_t n_cases = 0;
+    for (size_t c = 0; c < bench->n_cases; c++) {
+        struct mth_bench_case *at = &bench->cases[c];
+        size_t n_cells = 0, n_before = at->n_cells;
+        for (size_t i = 0; i < n_before; i++) {
+            if (keep(arg, c, i))
+                at->cells[n_cells++] = at->cells[i];
+            else
+                free_cell(&at->cells[i]);
+        }
+        at->n_cells = n_cells;
+        at->n_cells_elsewhere += n_before - n_cells;
+        if (n_cells || n_before == 0)
+            bench->cases[n_cases++] = *at;
+        else
+            free_case(at);
+    }
+    bench->n_cases = n_cases;
+    mth_bench_link_cells(bench);
 }
 
 struct spec_list {
@@ -242,10 +277,6 @@ int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
         status = mth_bench_add_scaling(bench, err);
     for (size_t c = 0; !status && c < bench->n_cases; c++)
         status = mth_bench_add_peers(&bench->cases[c], options->peers.items, options->peers.n_items, err);
-    /* Cases have found their places; now cells may point at them. */
-    for (size_t c = 0; c < bench->n_cases; c++) {
-        for (size_t i = 0; i < bench->cases[c].n_cells; i++)
-            bench->cases[c].cells[i].parent = &bench->cases[c];
-    }
+    mth_bench_link_cells(bench);
     return status;
 }

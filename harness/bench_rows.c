@@ -46,6 +46,8 @@ static void number(struct mth_bench *bench, char row_id[24])
 
 void mth_bench_number_rows(struct mth_bench *bench)
 {
+    if (bench->config.shard.n_shards)
+        number(bench, bench->config.shard.row_id);
     for (size_t c = 0; c < bench->n_cases; c++) {
         for (size_t p = 0; p < MTH_N_MEMORY_PASSES; p++)
             number(bench, bench->cases[c].memory[p].row_id);
@@ -86,6 +88,10 @@ static void begin_row(struct mth_json_writer *w, const struct mth_bench *bench, 
     mth_json_string(w, "kind", kind);
     mth_json_string(w, "row_id", row_id);
     mth_json_string(w, "env_id", bench->config.env_id);
+    if (bench->config.shard.n_shards) {
+        mth_json_string(w, "sweep", bench->config.shard.sweep);
+        mth_json_string(w, "shard", bench->config.shard.text);
+    }
 }
 
 static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
@@ -404,6 +410,19 @@ static void put_run(struct mth_json_writer *w, const struct mth_bench *bench,
     mth_json_end(w);
 }
 
+/* What a sweep is known by, also where this shard has no cells. */
+static void put_shard(struct mth_json_writer *w, const struct mth_bench *bench)
+{
+    const struct mth_shard *shard = &bench->config.shard;
+    begin_row(w, bench, "shard", shard->row_id);
+    mth_json_string(w, "plan", shard->plan);
+    mth_json_string(w, "build", shard->build);
+    mth_json_uint(w, "n_cells", shard->n_cells);
+    mth_json_uint(w, "n_sweep_cells", shard->n_sweep_cells);
+    mth_json_string(w, "from", shard->from);
+    mth_json_end(w);
+}
+
 static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench,
                         const struct mth_verdict *verdict, const char *row_id)
 {
@@ -486,13 +505,17 @@ int mth_bench_write_rows(const struct mth_bench *bench, const char *env_row, FIL
     size_t n_verdicts = 0;
     int status = fputs(env_row, out) < 0 ? MTH_ERR_IO : MTH_OK;
     mth_json_writer_init(&w);
+    if (!status && bench->config.shard.n_shards) {
+        put_shard(&w, bench);
+        status = flush(&w, out);
+    }
     for (size_t c = 0; !status && c < bench->n_cases; c++)
         status = write_case(&w, bench, &bench->cases[c], out);
     for (size_t i = 0; !status && i < bench->n_run_results; i++) {
         put_run(&w, bench, &bench->run_results[i]);
         status = flush(&w, out);
     }
-    for (size_t c = 0; !status && c < bench->n_cases; c++) {
+    for (size_t c = 0; !status && !bench->config.no_verdicts && c < bench->n_cases; c++) {
         struct mth_verdict verdicts[MTH_VERDICTS_PER_CASE];
         mth_verdicts_of(bench, &bench->cases[c], verdicts);
         for (size_t i = 0; !status && i < MTH_VERDICTS_PER_CASE; i++) {

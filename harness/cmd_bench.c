@@ -19,10 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_ROUNDS = 9 };
-#define DEFAULT_CELL_SECONDS 0.5
-#define DEFAULT_PEER_SECONDS 120
-
 static const struct mth_command_line command = {
     .usage = "bench FILE|DATASET|DIRECTORY... | --matrix FILE | --rerun ROW ROWS.jsonl",
     .summary =
@@ -115,34 +111,6 @@ static int measure_all(struct mth_bench *bench, bool quiet, struct mth_error *er
     return status;
 }
 
-/* Rows go to a file whole or not at all; "-" is standard output. */
-static int write_rows(const struct mth_bench *bench, const char *path, struct mth_error *err)
-{
-    struct mth_json_writer env;
-    const char *env_row;
-    size_t n_env, n_text = 0;
-    char *text = NULL;
-    FILE *memory = open_memstream(&text, &n_text);
-    if (!memory)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the rows");
-    mth_json_writer_init(&env);
-    mth_env_row(&env, NULL);
-    int status = mth_json_writer_text(&env, &env_row, &n_env);
-    if (!status)
-        status = mth_bench_write_rows(bench, env_row, memory);
-    if (fclose(memory) != 0 && !status)
-        status = MTH_ERR_NO_MEMORY;
-    mth_json_writer_free(&env);
-    if (status)
-        mth_error_set(err, status, "cannot make the rows: %s", mth_status_text(status));
-    else if (strcmp(path, "-") != 0)
-        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
-    else if (fwrite(text, 1, n_text, stdout) != n_text || fflush(stdout) != 0)
-        status = mth_error_set(err, MTH_ERR_IO, "cannot write to standard output");
-    free(text);
-    return status;
-}
-
 static void print_all(const struct mth_bench *bench, FILE *out)
 {
     for (size_t c = 0; c < bench->n_cases; c++)
@@ -177,19 +145,25 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     bool met = true;
     /* The table gives way to rows on standard output. */
     FILE *out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    char rows_path[4096];
     mth_bench_number_rows(bench);
     if (options->json) {
-        int status = write_rows(bench, options->json, err);
+        mth_shard_path(&bench->config.shard, options->json, rows_path);
+        int status = mth_bench_write_file(bench, rows_path, NULL, NULL, err);
         if (status)
             return mth_command_fail(err);
     }
+    if (bench->config.shard.n_shards && !options->quiet)
+        fprintf(out, "shard %s of sweep %s, %zu of %zu cells (%s)\n", bench->config.shard.text,
+                bench->config.shard.sweep, bench->config.shard.n_cells, bench->config.shard.n_sweep_cells,
+                bench->config.shard.from);
     print_all(bench, out);
     struct cell_counts counts = count_cells(bench);
     fprintf(out, "\n%zu cells verified, %zu failed", counts.n_verified, counts.n_failed);
     if (counts.n_disqualified)
         fprintf(out, ", %zu of peers disqualified", counts.n_disqualified);
     if (options->json && out == stdout)
-        fprintf(out, "; rows: %s", options->json);
+        fprintf(out, "; rows: %s", rows_path);
     fprintf(out, "\n");
     if (counts.n_failed) {
         mth_error_set(err, MTH_ERR_CHECKSUM, "%zu cells did not restore their checkpoint", counts.n_failed);
@@ -202,18 +176,6 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
         return MTH_EXIT_REGRESSION;
     }
     return MTH_EXIT_OK;
-}
-
-static int load_manifest(const struct mth_options *options, struct mth_manifest **manifest,
-                         struct mth_error *err)
-{
-    const char *path = options->manifest ? options->manifest : mth_manifest_default_path();
-    *manifest = NULL;
-    int status = mth_manifest_load(path, manifest, err);
-    /* Away from the repository there is no manifest, and a file of one's own needs none. */
-    if (status == MTH_ERR_NOT_FOUND && !options->manifest && !options->matrix)
-        return MTH_OK;
-    return status;
 }
 
 /* What flags say of the rows, where --strict wants none. */
@@ -282,33 +244,16 @@ int mth_cmd_bench(int argc, char **argv)
         mth_options_free(&options);
         return MTH_EXIT_USAGE;
     }
-    mth_env_id(env_id);
-    struct mth_bench bench = {
-        .config = {.asked = &options,
-                   .rounds = options.rounds ? options.rounds : DEFAULT_ROUNDS,
-                   .cell_seconds = options.seconds >= 0 ? options.seconds : DEFAULT_CELL_SECONDS,
-                   .peer_seconds = options.peer_seconds >= 0 ? options.peer_seconds : DEFAULT_PEER_SECONDS,
-                   .seed = options.has_seed ? options.seed : 1,
-                   .n_threads = options.threads ? options.threads : 1,
-                   .chunk_bytes = options.chunk_bytes,
-                   .llc_bytes = options.cache_bytes ? options.cache_bytes : mth_env_llc_bytes(),
-                   .timer_ns = mth_clock_overhead_ns(),
-                   .parts = options.parts,
-                   .lossy = options.lossy,
-                   .resident = options.resident,
-                   .latency = options.latency,
-                   .scaling = options.scaling,
-                   .llc_real_bytes = mth_env_llc_bytes(),
-                   .quiet = options.quiet,
-                   .wait_for_turn = options.paced ? wait_for_turn : NULL,
-                   .env_id = env_id}};
-    uint64_t now[2] = {mth_clock_ns(), (uint64_t)getpid()};
-    snprintf(bench.config.run_tag, sizeof bench.config.run_tag, "%08x",
-             (unsigned)mth_hash64(now, sizeof now, 0));
+    struct mth_bench bench = {0};
+    mth_bench_configure(&bench.config, &options, env_id);
+    bench.config.wait_for_turn = options.paced ? wait_for_turn : NULL;
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL); /* files that are measured must not stay behind */
+    struct mth_shard shard = {0};
     int status = mth_loss_check(&options, &err);
+    if (!status && options.shard)
+        status = mth_shard_parse(options.shard, &shard, &err);
     if (!status && options.files) {
         bench.config.files_asked = options.files;
         status = mth_bench_files_where(options.files, &bench.config.files_directory, &err);
@@ -318,9 +263,11 @@ int mth_cmd_bench(int argc, char **argv)
     if (!status && options.strict)
         status = refuse_conditions(&err);
     if (!status)
-        status = load_manifest(&options, &manifest, &err);
+        status = mth_bench_load_manifest(&options, &manifest, &err);
     if (!status)
         status = mth_bench_plan(&bench, &options, manifest, &err);
+    if (!status && options.shard)
+        status = mth_bench_take_shard(&bench, &shard, &err);
     if (!status && options.require) { /* a wrong expression is told before the measuring, not after */
         bool met;
         status = mth_require_check(&bench, options.require, &met, &err);

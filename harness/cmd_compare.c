@@ -79,6 +79,9 @@ static int compare_rows(const struct mth_options *options, struct mth_compare *c
         if (status)
             return status;
         ++*n_reports;
+        status = mth_report_check_sweeps(&reports[i], options->partial, err);
+        if (status)
+            return status;
     }
     compare->old_rows = &reports[0];
     compare->new_rows = &reports[1];

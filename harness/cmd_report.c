@@ -253,6 +253,8 @@ int mth_cmd_report(int argc, char **argv)
         status = mth_report_read(&report, options.operands.items, options.operands.n_items, &err);
         read = status == MTH_OK;
         if (read)
+            status = mth_report_check_sweeps(&report, options.partial, &err);
+        if (!status)
             status = make_reports(&options, &report, &err);
     }
     exit_code = status ? fail(&err, read) : MTH_EXIT_OK;

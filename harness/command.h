@@ -10,6 +10,7 @@ int mth_cmd_chain(int argc, char **argv);
 int mth_cmd_compress(int argc, char **argv);
 int mth_cmd_datasets(int argc, char **argv);
 int mth_cmd_decompress(int argc, char **argv);
+int mth_cmd_explore(int argc, char **argv);
 int mth_cmd_env(int argc, char **argv);
 int mth_cmd_extract(int argc, char **argv);
 int mth_cmd_info(int argc, char **argv);

@@ -249,17 +249,39 @@ void mth_env_row(struct mth_json_writer *writer, const char *key)
     put_row(writer, key, id);
 }
 
-void mth_env_id(char id[MTH_ENV_ID_BYTES])
+static void put_build_row(struct mth_json_writer *w)
 {
-    struct mth_json_writer w;
+    mth_json_begin_object(w, NULL);
+    put_build(w);
+    mth_json_end(w);
+}
+
+/* XXH3-64 of what was written. */
+static void identify(struct mth_json_writer *w, char id[MTH_ENV_ID_BYTES])
+{
     const char *text;
     size_t n_bytes;
-    mth_json_writer_init(&w);
-    put_row(&w, NULL, NULL);
-    if (mth_json_writer_text(&w, &text, &n_bytes) != MTH_OK) {
+    if (mth_json_writer_text(w, &text, &n_bytes) != MTH_OK) {
         text = "";
         n_bytes = 0;
     }
     snprintf(id, MTH_ENV_ID_BYTES, "%016" PRIx64, mth_hash64(text, n_bytes, 0));
+}
+
+void mth_env_id(char id[MTH_ENV_ID_BYTES])
+{
+    struct mth_json_writer w;
+    mth_json_writer_init(&w);
+    put_row(&w, NULL, NULL);
+    identify(&w, id);
+    mth_json_writer_free(&w);
+}
+
+void mth_env_build_id(char id[MTH_ENV_ID_BYTES])
+{
+    struct mth_json_writer w;
+    mth_json_writer_init(&w);
+    put_build_row(&w);
+    identify(&w, id);
     mth_json_writer_free(&w);
 }

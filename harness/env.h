@@ -23,4 +23,7 @@ void mth_env_row(struct mth_json_writer *writer, const char *key);
  */
 void mth_env_id(char id[MTH_ENV_ID_BYTES]);
 
+/* The same of the build alone: version, commit, what was changed since, compiler, libraries. */
+void mth_env_build_id(char id[MTH_ENV_ID_BYTES]);
+
 #endif

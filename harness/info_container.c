@@ -55,9 +55,9 @@ static void print_making(const struct telling *telling)
     const struct mth_container_info *info = &telling->info;
     const struct mth_region_map *map = telling->opened->has_map ? &telling->opened->map : NULL;
     char name[MTH_TEXT_BYTES];
-    printf("%s: container version 0 of a file in format %s, %" PRIu64 " -> %" PRIu64 " bytes, ratio %.3f\n",
-           mth_text_name(telling->opened->path, 48, name), map ? map->format : "unknown", info->raw_bytes,
-           info->stored_bytes, ratio_of(info->raw_bytes, info->stored_bytes));
+    printf("%s: container version %u of a file in format %s, %" PRIu64 " -> %" PRIu64 " bytes, ratio %.3f\n",
+           mth_text_name(telling->opened->path, 48, name), info->version, map ? map->format : "unknown",
+           info->raw_bytes, info->stored_bytes, ratio_of(info->raw_bytes, info->stored_bytes));
     printf("  bundles %" PRIu64 ", of up to %zu KiB\n", info->n_bundles, info->chunk_bytes >> 10);
     printf("  digest  %s\n", telling->digest);
     if (info->loss.is_lossy)
@@ -134,6 +134,7 @@ static int put_json(const struct telling *telling, struct mth_error *err)
     mth_json_string(&w, "base", telling->options->base);
     mth_json_string(&w, "format", "container");
     mth_json_string(&w, "original_format", telling->opened->has_map ? telling->opened->map.format : NULL);
+    mth_json_uint(&w, "version", info->version);
     mth_json_uint(&w, "raw_bytes", info->raw_bytes);
     mth_json_uint(&w, "stored_bytes", info->stored_bytes);
     mth_json_real(&w, "ratio", ratio_of(info->raw_bytes, info->stored_bytes));

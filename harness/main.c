@@ -23,6 +23,7 @@ static const struct {
     {"datasets", "what there is to measure: list, make, fetch, check", mth_cmd_datasets},
     {"decompress", "the checkpoint files back, bit for bit", mth_cmd_decompress},
     {"env", "what is known of this machine and this build", mth_cmd_env},
+    {"explore", "searches the pipelines of a checkpoint for the front of ratio and speeds", mth_cmd_explore},
     {"extract", "tensors, or rows of one, as a safetensors file", mth_cmd_extract},
     {"info", "tensors, dtypes, entropies and the bound of a checkpoint", mth_cmd_info},
     {"list", "transforms, codecs, presets and formats, with their options", mth_cmd_list},

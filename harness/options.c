@@ -100,6 +100,22 @@ static int set_seconds(struct parser *parser, const struct option_row *row, cons
     return MTH_OK;
 }
 
+/* A number with s, m or h behind it, or nothing for seconds. */
+static int set_budget(struct parser *parser, const struct option_row *row, const char *value)
+{
+    char *end = NULL;
+    double number = isdigit((unsigned char)value[0]) ? strtod(value, &end) : -1;
+    double unit = !end || *end == '\0' || strcmp(end, "s") == 0 ? 1
+                  : strcmp(end, "m") == 0                       ? 60
+                  : strcmp(end, "h") == 0                       ? 3600
+                                                                : 0;
+    if (!(number > 0) || unit <= 0 || !(number * unit <= 1e6))
+        return mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: must be a time, such as 60s, 10m or 2h",
+                             row->name, value);
+    parser->options->budget_seconds = number * unit;
+    return MTH_OK;
+}
+
 static int set_dtype(struct parser *parser, const struct option_row *row, const char *value)
 {
     parser->options->dtype = mth_dtype_find(value, strlen(value));
@@ -276,7 +292,14 @@ static const struct option_row option_rows[] = {
     {"rounds", 0, MTH_TAKES_ROUNDS, "N", "rounds to measure", set_rounds, 0},
     {"seconds", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE, "S", "time to spend on measuring", set_seconds,
      offsetof(struct mth_options, seconds)},
-    {"seed", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE, "N", "seed of every order", set_seed, 0},
+    {"budget", 0, MTH_TAKES_EXPLORE, "TIME", "all that it may take: 60s, 10m, 2h (default: 60s)", set_budget,
+     0},
+    {"prefer", 0, MTH_TAKES_EXPLORE, "RULE",
+     "what wins: ratio, speed, balanced (the default), or weights "
+     "(docs/explore.md)",
+     TEXT(prefer)},
+    {"seed", 0, MTH_TAKES_ROUNDS | MTH_TAKES_COMPARE | MTH_TAKES_EXPLORE, "N", "seed of every order",
+     set_seed, 0},
     {"files", 0, MTH_TAKES_FILES, "DIR", "measure from file to file too: in a directory, or tmpfs",
      TEXT(files)},
     {"peer", 0, MTH_TAKES_PEERS, "NAME=COMMAND", "measure this program beside (docs/peers.md)", add_peer, 0},
@@ -286,7 +309,7 @@ static const struct option_row option_rows[] = {
      TEXT(require)},
     {"chunk", 0, MTH_TAKES_CHUNK, "SIZE",
      "what is coded on its own, a power of two (256KiB; against a base 1MiB)", set_chunk, 0},
-    {"cache", 0, MTH_TAKES_BENCH, "SIZE",
+    {"cache", 0, MTH_TAKES_BENCH | MTH_TAKES_EXPLORE, "SIZE",
      "measure as if the last-level cache had this size (smaller: in cache)", set_cache, 0},
     {"memory", 0, MTH_TAKES_MEMORY, "LIMIT", "refuse to take more than this (default: no limit)", set_memory,
      0},
@@ -309,6 +332,12 @@ static const struct option_row option_rows[] = {
     {"one-pass", 0, MTH_TAKES_BENCH, "PHASE", "one pass and the memory it took (bench --resident)",
      TEXT(one_pass)},
     {"container", 0, MTH_TAKES_BENCH, "FILE", "of that pass (bench --resident)", TEXT(container)},
+    {"shard", 0, MTH_TAKES_BENCH, "I/N",
+     "measure part I of N of the cells, or auto: the rank that Slurm or MPI "
+     "tells",
+     TEXT(shard)},
+    {"partial", 0, MTH_TAKES_REPORTS | MTH_TAKES_COMPARE, NULL,
+     "go on where a sweep lacks shards, or has them twice", FLAG(partial)},
     {"paced", 0, MTH_TAKES_BENCH, NULL, "wait for a line before each sample (mithril compare --run)",
      FLAG(paced)},
     {"run", 0, MTH_TAKES_COMPARE, NULL, "let two programs run in turn, and tell their speeds apart",

@@ -45,10 +45,12 @@ enum mth_takes {
     MTH_TAKES_STEP = 1 << 26,      /* --step N */
     MTH_TAKES_KEEP = 1 << 27,      /* --keep RULES */
     MTH_TAKES_DRY_RUN = 1 << 28,   /* --dry-run */
-    MTH_TAKES_BENCH =
-        1 << 29, /* --cache, --paced, --parts, --resident, --latency, --scaling, --strict, --rerun, ... */
+    /* --cache, --paced, --parts, --resident, --latency, --scaling, --strict, --rerun, --shard, ... */
+    MTH_TAKES_BENCH = 1 << 29,
     MTH_TAKES_COMPARE = 1 << 30 /* --run, --sizes, --seconds, --seed, --margins, --markdown FILE */
 };
+#define MTH_TAKES_EXPLORE \
+    (UINT32_C(1) << 31) /* --budget TIME, --prefer RULE, --seed, --cache; no enumerator has room for it */
 
 struct mth_command_line {
     const char *name;    /* in messages; NULL: argv[0] */
@@ -102,7 +104,9 @@ struct mth_options {
     size_t memory_bytes;  /* 0: no limit */
     size_t cache_bytes;   /* 0: as large as it is */
     size_t rounds;
-    double seconds;      /* -1 when not given */
+    double seconds;        /* -1 when not given */
+    double budget_seconds; /* 0 when not given */
+    const char *prefer;
     double peer_seconds; /* -1 when not given */
     uint64_t seed;
     bool has_seed;
@@ -127,6 +131,8 @@ struct mth_options {
     const char *one_pass; /* "compress", "decompress" */
     const char *container;
     const char *rerun;
+    const char *shard;
+    bool partial;
 };
 
 /*

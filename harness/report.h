@@ -80,7 +80,7 @@ struct mth_report_latency {
 
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
 struct mth_report_e2e {
-    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec;
+    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec, *file_system, *cache;
     int64_t raw_bytes, stored_bytes, threads;
     double ratio, median_ns, gib_s, pct_memory, pct_memory_lo, pct_memory_hi;
 };
@@ -99,8 +99,16 @@ struct mth_report_chain {
     bool verified;
 };
 
+/* A part of a sweep, that one process measured. */
+struct mth_report_shard {
+    const char *sweep, *shard, *row_id, *plan, *build;
+    const char *file;        /* where it was read, borrowed from the caller */
+    int64_t n_cells, n_read; /* that it has, -1 where its row is not there; cells that were read */
+};
+
 struct mth_report {
     struct mth_memory *memory;
+    const char *file; /* that is being read */
     struct mth_report_env *envs;
     struct mth_report_group *groups;
     struct mth_report_cell *cells;
@@ -110,12 +118,13 @@ struct mth_report {
     struct mth_report_part *parts; /* by role; others are passed over */
     struct mth_report_chain *chains;
     struct mth_report_latency *latencies;
-    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains, n_latencies;
+    struct mth_report_shard *shards;
+    size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains, n_latencies, n_shards;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
     char **texts; /* what was joined of them */
     size_t n_texts;
-    size_t capacities[11]; /* of these arrays, as report_rows.h numbers them */
+    size_t capacities[12]; /* of these arrays, as report_rows.h numbers them */
 };
 
 /*
@@ -140,6 +149,16 @@ int64_t mth_report_resident(const struct mth_report *report, const struct mth_re
 bool mth_report_is_compress(const struct mth_report_cell *cell);
 /* "alone", "against a base", "against the base 1 step before". */
 const char *mth_report_scope(const char *base, int64_t steps_apart, char out[64]);
+
+/* ---- report_sweeps.c: parts of sweeps ---- */
+
+/* The shard that rows like this one belong to; NULL when none was read yet. */
+struct mth_report_shard *mth_report_find_shard(const struct mth_report *report,
+                                               const struct mth_report_shard *like);
+/* Shards that are lost, there twice, foreign, or not whole, told in one line. How many they are. */
+size_t mth_report_sweep_problems(const struct mth_report *report, FILE *out);
+/* The same as an error, MTH_ERR_FORMAT; with partial only a warning on standard error. */
+int mth_report_check_sweeps(const struct mth_report *report, bool partial, struct mth_error *err);
 
 /* ---- what reports are made ---- */
 

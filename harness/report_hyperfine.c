@@ -1,6 +1,7 @@
 /*
- * hyperfine's JSON into rows of kind e2e. scripts/hyperfine.sh names each command "TOOL|PHASE|FILE|RAW|STORED", so that
- * the sizes travel with the times.
+ * hyperfine's JSON into rows of kind e2e. scripts/hyperfine.sh names each command
+ * "TOOL|PHASE|FILE|RAW|STORED|BASE|THREADS|FILE SYSTEM|CACHE", so that sizes and circumstances travel with the times. What
+ * stands behind STORED may be left out or empty.
  */
 #include "harness/report.h"
 
@@ -12,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 64 << 20, N_FIELDS = 5, NAME_BYTES = 1024 };
+enum { MAX_BYTES = 64 << 20, N_NEEDED = 5, N_FIELDS = 9, NAME_BYTES = 1024 };
 
 struct command {
     char name[NAME_BYTES];
-    const char *fields[N_FIELDS]; /* in name */
-    uint64_t raw_bytes, stored_bytes;
+    const char *fields[N_FIELDS]; /* in name; "" where it has no more */
+    uint64_t raw_bytes, stored_bytes, threads;
     double *samples_ns;
     size_t n_samples;
 };
@@ -33,6 +34,8 @@ static int parse_name(const struct mth_json_node *node, const char *name, struct
                       struct mth_error *err)
 {
     size_t n = strlen(name), n_fields = 0;
+    for (size_t i = 0; i < N_FIELDS; i++)
+        command->fields[i] = "";
     if (n < NAME_BYTES) {
         memcpy(command->name, name, n + 1);
         for (char *p = command->name; p && n_fields < N_FIELDS; n_fields++) {
@@ -42,11 +45,13 @@ static int parse_name(const struct mth_json_node *node, const char *name, struct
                 *p++ = '\0';
         }
     }
-    if (n_fields < N_FIELDS || !parse_size(command->fields[3], &command->raw_bytes) ||
-        !parse_size(command->fields[4], &command->stored_bytes))
+    if (n_fields < N_NEEDED || !parse_size(command->fields[3], &command->raw_bytes) ||
+        !parse_size(command->fields[4], &command->stored_bytes) ||
+        (command->fields[6][0] && !parse_size(command->fields[6], &command->threads)))
         return mth_json_error(
             node, "command", MTH_ERR_FORMAT, err,
-            "must read TOOL|PHASE|FILE|RAW BYTES|STORED BYTES, as scripts/hyperfine.sh names it");
+            "must read TOOL|PHASE|FILE|RAW BYTES|STORED BYTES|BASE|THREADS|FILE SYSTEM|CACHE, as "
+            "scripts/hyperfine.sh names it");
     return MTH_OK;
 }
 
@@ -65,6 +70,11 @@ static int read_times(const struct mth_json_node *node, struct command *command,
         command->samples_ns[i] = status ? 0 : seconds * 1e9;
     }
     return status;
+}
+
+static void put_optional(struct mth_json_writer *w, const char *key, const char *text)
+{
+    mth_json_string(w, key, text[0] ? text : NULL);
 }
 
 static int put_row(const struct command *command, const char *env_id, size_t index, FILE *out,
@@ -88,6 +98,13 @@ static int put_row(const struct command *command, const char *env_id, size_t ind
     mth_json_string(&w, "tool", command->fields[0]);
     mth_json_string(&w, "phase", command->fields[1]);
     mth_json_string(&w, "dataset", command->fields[2]);
+    put_optional(&w, "base", command->fields[5]);
+    if (command->threads)
+        mth_json_uint(&w, "threads", command->threads);
+    else
+        mth_json_null(&w, "threads");
+    put_optional(&w, "file_system", command->fields[7]);
+    put_optional(&w, "cache", command->fields[8]);
     mth_json_uint(&w, "raw_bytes", command->raw_bytes);
     mth_json_uint(&w, "stored_bytes", command->stored_bytes);
     mth_json_real(&w, "ratio",

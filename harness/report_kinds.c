@@ -222,6 +222,44 @@ static int find_group(struct mth_report *report, struct reader *reader, size_t *
     return reader->status;
 }
 
+/* The shard that a row says it is of, added when it is new; NULL for a row of none. */
+static int find_shard(struct mth_report *report, struct reader *reader, struct mth_report_shard **shard)
+{
+    struct mth_report_shard row = {.sweep = text(reader, "sweep", MTH_JSON_OPTIONAL),
+                                   .shard = text(reader, "shard", MTH_JSON_OPTIONAL),
+                                   .row_id = text(reader, "row_id", MTH_JSON_OPTIONAL),
+                                   .file = report->file,
+                                   .n_cells = -1};
+    *shard = NULL;
+    if (reader->status || !row.sweep || !row.shard)
+        return reader->status;
+    *shard = mth_report_find_shard(report, &row);
+    if (*shard)
+        return MTH_OK;
+    *shard = mth_report_grow(report, MTH_REPORT_SHARDS, &report->shards, &report->n_shards, sizeof row);
+    if (!*shard)
+        return out_of_memory(reader);
+    **shard = row;
+    return MTH_OK;
+}
+
+static int read_shard(struct mth_report *report, struct reader *reader)
+{
+    struct mth_report_shard *shard;
+    const char *plan = text(reader, "plan", MTH_JSON_OPTIONAL),
+               *build = text(reader, "build", MTH_JSON_OPTIONAL);
+    int64_t n_cells = integer(reader, "n_cells");
+    (void)text(reader, "sweep", MTH_JSON_REQUIRED);
+    (void)text(reader, "shard", MTH_JSON_REQUIRED);
+    int status = find_shard(report, reader, &shard);
+    if (status)
+        return status;
+    shard->plan = plan;
+    shard->build = build;
+    shard->n_cells = n_cells;
+    return MTH_OK;
+}
+
 static bool same_cell(const void *left, const void *right)
 {
     const struct mth_report_cell *a = left, *b = right;
@@ -268,9 +306,14 @@ static int read_cell(struct mth_report *report, struct reader *reader)
     if (n_cpu_samples == n_samples)
         row.cpu_samples = cpu_samples;
     row.cpu_samples.parent = NULL;
+    struct mth_report_shard *shard = NULL;
     int status = find_group(report, reader, &row.group);
+    if (!status)
+        status = find_shard(report, reader, &shard);
     if (status)
         return status;
+    if (shard)
+        shard->n_read += mth_report_is_compress(&row);
     double gib = (double)report->groups[row.group].raw_bytes / (double)(1 << 30);
     row.gib_s_lo = row.ci_hi_ns > 0 ? gib / (row.ci_hi_ns * 1e-9) : row.gib_s;
     row.gib_s_hi = row.ci_lo_ns > 0 ? gib / (row.ci_lo_ns * 1e-9) : row.gib_s;
@@ -356,6 +399,8 @@ static int read_e2e(struct mth_report *report, struct reader *reader)
                                  .base = text(reader, "base", MTH_JSON_OPTIONAL),
                                  .phase = text(reader, "phase", MTH_JSON_REQUIRED),
                                  .spec = text(reader, "spec", MTH_JSON_OPTIONAL),
+                                 .file_system = text(reader, "file_system", MTH_JSON_OPTIONAL),
+                                 .cache = text(reader, "cache", MTH_JSON_OPTIONAL),
                                  .raw_bytes = integer(reader, "raw_bytes"),
                                  .stored_bytes = integer(reader, "stored_bytes"),
                                  .threads = integer(reader, "threads"),
@@ -509,7 +554,8 @@ int mth_report_take_row(struct mth_report *report, const struct mth_json_node *r
         int (*read)(struct mth_report *report, struct reader *reader);
     } kinds[] = {{"env", read_env},     {"cell", read_cell},       {"verdict", read_verdict},
                  {"run", read_run},     {"e2e", read_e2e},         {"part", read_part},
-                 {"chain", read_chain}, {"latency", read_latency}, {"baseline", read_baseline}};
+                 {"chain", read_chain}, {"latency", read_latency}, {"baseline", read_baseline},
+                 {"shard", read_shard}};
     struct reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");

@@ -2,6 +2,7 @@
 #include "harness/report_tables.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void mth_markdown_text(const char *text, FILE *out)
@@ -45,6 +46,35 @@ static void put_env(const struct mth_report_env *env, FILE *out)
     fputs("), ", out);
     mth_markdown_text(env->compiler, out);
     fputc('\n', out);
+}
+
+/* Each sweep once, and what is wrong with its shards. */
+static void put_sweeps(const struct mth_report *report, FILE *out)
+{
+    char *problems = NULL;
+    size_t n_problems = 0;
+    for (size_t i = 0; i < report->n_shards; i++) {
+        const struct mth_report_shard *shard = &report->shards[i];
+        const char *slash = strchr(shard->shard, '/');
+        bool seen = false;
+        for (size_t j = 0; j < i; j++)
+            seen |= strcmp(report->shards[j].sweep, shard->sweep) == 0;
+        if (seen)
+            continue;
+        fputs("- sweep `", out);
+        mth_markdown_text(shard->sweep, out);
+        fputs("`, in shards: ", out);
+        mth_markdown_text(slash ? slash + 1 : shard->shard, out);
+        fputc('\n', out);
+    }
+    FILE *memory = report->n_shards ? open_memstream(&problems, &n_problems) : NULL;
+    size_t n = memory ? mth_report_sweep_problems(report, memory) : 0;
+    if (memory && fclose(memory) == 0 && n) {
+        fputs("- **not whole**: ", out);
+        mth_markdown_text(problems, out);
+        fputc('\n', out);
+    }
+    free(problems);
 }
 
 static void put_group_head(const struct mth_report *report, const struct mth_report_group *group, FILE *out)
@@ -172,6 +202,7 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
           out);
     for (size_t i = 0; i < report->n_envs; i++)
         put_env(&report->envs[i], out);
+    put_sweeps(report, out);
     if (report->n_groups)
         fputs("\n## Cells\n", out);
     for (size_t g = 0; g < report->n_groups; g++)

@@ -53,6 +53,7 @@ static int read_lines(struct mth_report *report, const char *path, struct mth_by
     const char *at = (const char *)bytes.data, *end = at + bytes.n_bytes;
     size_t n_rows = 0;
     int status = MTH_OK;
+    report->file = path;
     for (size_t line = 1; !status && at < end; line++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t n_bytes = (size_t)((newline ? newline : end) - at);
@@ -112,7 +113,7 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->texts[i]);
     void *arrays[] = {report->envs,  report->groups,    report->cells,  report->verdicts,
                       report->runs,  report->e2e,       report->chains, report->documents,
-                      report->parts, report->latencies, report->texts};
+                      report->parts, report->latencies, report->shards, report->texts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);

@@ -301,21 +301,29 @@ void mth_report_put_verdicts(const struct mth_report *report, enum mth_table_for
 
 void mth_report_put_files(const struct mth_report *report, enum mth_table_format format, FILE *out)
 {
-    static const struct mth_column columns[] = {
-        {"file", .number = false},   {"tool", .number = false},  {"pipeline", .number = false},
-        {"threads", .number = true}, {"phase", .number = false}, {"ratio", .number = true},
-        {"seconds", .number = true}, {"GiB/s", .number = true},  {"% of memory", .number = true}};
+    static const struct mth_column columns[] = {{"file", .number = false},   {"where", .number = false},
+                                                {"tool", .number = false},   {"pipeline", .number = false},
+                                                {"threads", .number = true}, {"phase", .number = false},
+                                                {"ratio", .number = true},   {"seconds", .number = true},
+                                                {"GiB/s", .number = true},   {"% of memory", .number = true}};
     struct mth_table table;
     mth_table_begin(&table, format, columns, COUNT(columns), out);
     for (size_t i = 0; i < report->n_e2e; i++) {
         const struct mth_report_e2e *row = &report->e2e[i];
-        mth_table_text(&table, row->dataset);
+        char name[512], where[128];
+        bool has_base = row->base && !row->spec; /* a cell's dataset says what it stands on */
+        snprintf(name, sizeof name, "%.250s%s%.250s", row->dataset ? row->dataset : "-",
+                 has_base ? " against " : "", has_base ? row->base : "");
+        snprintf(where, sizeof where, "%.60s%s%.60s", row->file_system ? row->file_system : "-",
+                 row->cache ? ", " : "", row->cache ? row->cache : "");
+        mth_table_text(&table, name);
+        mth_table_text(&table, where);
         mth_table_code(&table, row->tool, NULL);
         if (row->spec)
             mth_table_code(&table, row->spec, NULL);
         else
             mth_table_text(&table, NULL);
-        mth_table_real(&table, row->spec ? (double)row->threads : -1, 0, "");
+        mth_table_real(&table, row->threads > 0 ? (double)row->threads : -1, 0, "");
         mth_table_text(&table, row->phase);
         mth_table_real(&table, row->ratio, 3, "");
         mth_table_real(&table, row->median_ns < 0 ? -1 : row->median_ns * 1e-9, 4, "");

@@ -225,6 +225,12 @@ void mth_verdicts_of(const struct mth_bench *bench, const struct mth_bench_case 
     judge_both(&verdicts[2]);
     judge_memory(&verdicts[3]);
     judge_exactness(&verdicts[4]);
+    for (size_t i = 0; at->n_cells_elsewhere && i < MTH_VERDICTS_PER_CASE; i++) {
+        char why[96];
+        snprintf(why, sizeof why, "%zu of the %zu cells are in other shards: a verdict wants all",
+                 at->n_cells_elsewhere, at->n_cells + at->n_cells_elsewhere);
+        withhold(&verdicts[i], why);
+    }
 }
 
 /* File to file, without verifying: the slower of both ways by the slow edge of its interval. */

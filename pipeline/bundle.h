@@ -122,8 +122,10 @@ struct mth_bundle_planner {
     const struct mth_region_map *map;
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS];
     const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
-    const uint32_t *row_elems;  /* for each region; NULL: no stage looks at rows */
-    const uint8_t *choices;     /* for each region its spec; NULL: the first that fits it */
+    struct mth_spec_guard guards[MTH_MAX_CANDIDATES]; /* of those asked for */
+    const uint8_t *classes;    /* for each region its enum mth_tensor_class; NULL: no guard asks for one */
+    const uint32_t *row_elems; /* for each region; NULL: no stage looks at rows */
+    const uint8_t *choices;    /* for each region its spec; NULL: the first that fits it */
     const uint8_t *
         fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
@@ -139,6 +141,7 @@ struct mth_bundle_planner {
 };
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
+                             const struct mth_pipeline *asked,
                              const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
                              size_t alone_bytes);
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
@@ -146,8 +149,14 @@ void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
 /* The spec of a region, and whether its reference is looked at. */
 uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t region, bool *has_reference);
-/* What a dtype's tensors are coded with where there is no reference. */
-uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
+/* What tensors of a region's kind are coded with where there is no reference. */
+uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size_t region);
+/* Of a region; MTH_CLASS_OTHER where no guard asks for it. */
+static inline enum mth_tensor_class mth_bundle_planner_class(const struct mth_bundle_planner *planner,
+                                                             size_t region)
+{
+    return planner->classes ? (enum mth_tensor_class)planner->classes[region] : MTH_CLASS_OTHER;
+}
 /* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);
 

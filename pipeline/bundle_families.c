@@ -37,7 +37,7 @@ static size_t begin_chunks(struct mth_bundle_planner *planner, struct mth_bundle
             continue;
         chunk->mode = MTH_CHUNK_PREDICTED;
         chunk->spec = member->spec;
-        chunk->fallback = (uint8_t)mth_bundle_planner_alone(planner, chunk->dtype);
+        chunk->fallback = (uint8_t)mth_bundle_planner_alone(planner, member->region);
         chunk->predictor = member->predictor;
         chunk->n_inputs = member->n_inputs;
         chunk->has_reference = false;

@@ -17,12 +17,14 @@ void mth_bundle_free(struct mth_bundle *bundle)
 }
 
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
+                             const struct mth_pipeline *asked,
                              const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
                              size_t alone_bytes)
 {
     *planner =
         (struct mth_bundle_planner){.map = map, .chunk_bytes = chunk_bytes, .alone_bytes = alone_bytes};
     memcpy(planner->specs, specs, sizeof planner->specs);
+    mth_pipeline_guards(asked, planner->guards);
     memset(planner->spec_of, 0xff, sizeof planner->spec_of);
 }
 
@@ -34,8 +36,8 @@ void mth_bundle_planner_rewind(struct mth_bundle_planner *planner)
 
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
 {
-    uint32_t candidates[MTH_MAX_CANDIDATES];
-    size_t n = mth_plan_candidates(planner->specs, dtype, true, candidates);
+    uint32_t candidates[MTH_MAX_PLAN_CANDIDATES];
+    size_t n = mth_plan_candidates(planner->specs, planner->guards, dtype, MTH_N_CLASSES, true, candidates);
     for (size_t i = 0; i < n; i++) {
         if (planner->specs[candidates[i]]->nodes[0].wants_reference)
             return true;
@@ -52,9 +54,10 @@ uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t regi
         spec = planner->choices[region];
     } else {
         /* Asked once a kind, not once a tensor. */
-        uint32_t candidates[MTH_MAX_CANDIDATES], *known = &planner->spec_of[dtype][matched];
+        uint32_t candidates[MTH_MAX_PLAN_CANDIDATES], *known = &planner->spec_of[dtype][matched];
         if (*known == UINT32_MAX) {
-            mth_plan_candidates(planner->specs, dtype, matched, candidates);
+            mth_plan_candidates(planner->specs, planner->guards, dtype,
+                                mth_bundle_planner_class(planner, region), matched, candidates);
             *known = candidates[0];
         }
         spec = *known;
@@ -63,10 +66,11 @@ uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t regi
     return spec;
 }
 
-uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
+uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size_t region)
 {
-    uint32_t candidates[MTH_MAX_CANDIDATES];
-    size_t n = mth_plan_candidates(planner->specs, dtype, false, candidates);
+    uint32_t candidates[MTH_MAX_PLAN_CANDIDATES];
+    size_t n = mth_plan_candidates(planner->specs, planner->guards, planner->map->regions[region].dtype,
+                                   mth_bundle_planner_class(planner, region), false, candidates);
     for (size_t i = 0; i < n; i++) {
         if (!planner->specs[candidates[i]]->nodes[0].wants_reference)
             return candidates[i];

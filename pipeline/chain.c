@@ -2,6 +2,7 @@
 #include "pipeline/chain.h"
 
 #include "base/checked.h"
+#include "base/scratch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -147,8 +148,17 @@ static bool is_temporary_end(const char *rest)
     return strncmp(rest, ".tmp.", 5) == 0 || strcmp(rest, ".mithril~") == 0;
 }
 
+static bool is_scratch(const char *file)
+{
+    size_t n = strlen(MTH_SCRATCH_PREFIX);
+    return strncmp(file, MTH_SCRATCH_PREFIX, n) == 0 && strlen(file) == n + MTH_SCRATCH_SUFFIX_BYTES &&
+           !strchr(file + n, '.');
+}
+
 bool mth_chain_is_leftover(const char *file)
 {
+    if (is_scratch(file))
+        return true;
     const char *rest = behind_container(file);
     size_t n = strlen(MTH_CHAIN_MANIFEST);
     if (rest)

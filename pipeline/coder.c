@@ -144,12 +144,28 @@ int mth_coder_take_spec(struct mth_coder *coder, const char *text, struct mth_co
     return MTH_OK;
 }
 
+static bool same_guard(const struct mth_spec_guard *a, const struct mth_spec_guard *b)
+{
+    return a->dtype == b->dtype && a->class_ == b->class_;
+}
+
+/* Do all candidates with this guard want a base? */
+static bool all_need_base(const struct mth_pipeline *candidate, const struct mth_spec_guard *guard)
+{
+    for (; candidate; candidate = candidate->next) {
+        if (same_guard(&candidate->guard, guard) && !candidate->needs_base)
+            return false;
+    }
+    return true;
+}
+
 /*
  * Candidate i without its reference-taking filters, unless there is no such thing or a candidate before has the same. Only a
  * list that has nothing else for a tensor without a counterpart needs it.
  */
-static int take_alone(struct mth_coder *coder, const struct mth_pipeline *candidate,
-                      struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], size_t i, struct mth_error *err)
+static int take_alone(struct mth_coder *coder, const struct mth_pipeline *first,
+                      const struct mth_pipeline *candidate, struct mth_coder_spec *specs[MTH_N_PLAN_SPECS],
+                      size_t i, struct mth_error *err)
 {
     struct mth_pipeline *alone;
     struct mth_coder_spec *spec = NULL;
@@ -160,8 +176,8 @@ static int take_alone(struct mth_coder *coder, const struct mth_pipeline *candid
         return mth_error_set(err, status, "no memory for a pipeline");
     status = mth_coder_take_spec(coder, alone->text, &spec, err);
     mth_pipeline_destroy(alone);
-    for (size_t j = 0; j < i; j++) {
-        if (specs[MTH_PLAN_ALONE + j] == spec)
+    for (size_t j = 0; j < i; j++, first = first->next) {
+        if (specs[MTH_PLAN_ALONE + j] == spec && same_guard(&first->guard, &candidate->guard))
             spec = NULL;
     }
     specs[MTH_PLAN_ALONE + i] = spec;
@@ -172,18 +188,17 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
                               struct mth_coder_spec *specs[MTH_N_PLAN_SPECS], struct mth_error *err)
 {
     int status = MTH_OK;
-    bool all_need_base = true, relates = pipeline->relates;
+    bool relates = pipeline->relates;
+    const struct mth_pipeline *first = pipeline;
     mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS + 2); /* and moments with options */
-    for (const struct mth_pipeline *candidate = pipeline; candidate; candidate = candidate->next)
-        all_need_base = all_need_base && candidate->needs_base;
     for (size_t i = 0; !status && pipeline; i++, pipeline = pipeline->next) {
         const struct mth_transform *root = pipeline->nodes[0].transform;
         if (root && root->n_references > 1)
             return mth_error_set(err, MTH_ERR_SPEC, "%s takes several references: only '%s' finds those",
                                  root->name, MTH_RELATED_WORD);
         status = mth_coder_take_spec(coder, pipeline->text, &specs[MTH_PLAN_ASKED + i], err);
-        if (!status && all_need_base)
-            status = take_alone(coder, pipeline, specs, i, err);
+        if (!status && all_need_base(first, &pipeline->guard))
+            status = take_alone(coder, first, pipeline, specs, i, err);
     }
     for (size_t i = 0; !status && i < MTH_N_PLAN_SPECS; i++) {
         struct mth_pipeline *stand_in;

@@ -1,5 +1,5 @@
 /*
- * The container `.mth`, version 0: its blocks, and the tables of its front. Layout: docs/container.md.
+ * The container `.mth`, version 1: its blocks, and the tables of its front. Layout: docs/container.md.
  *
  * A container is a head, a front (specs, models, bases, references), bundles with pages of index between them, a root
  * and a trailer. It is written and read in order, or read at offsets through trailer, root and pages.
@@ -14,7 +14,7 @@
 #include "pipeline/layout.h"
 
 enum {
-    MTH_CONTAINER_VERSION = 0,
+    MTH_CONTAINER_VERSION = 1, /* frozen; what version 0 was in the end, and so read too */
     MTH_HEAD_LOSSY =
         1, /* a flag of the head: what is restored is not what was compressed; the root ends with the loss */
     MTH_HEAD_BYTES = 24,
@@ -42,6 +42,7 @@ enum mth_block_type {
 
 struct mth_container_head {
     uint64_t raw_bytes;
+    unsigned version;
     size_t chunk_bytes;
     bool is_lossy;
 };

@@ -28,9 +28,9 @@ int mth_container_get_head(const uint8_t in[MTH_HEAD_BYTES], struct mth_containe
 {
     if (memcmp(in, head_magic, sizeof head_magic) != 0)
         return mth_error_set(err, MTH_ERR_FORMAT, "is not a mithril container");
-    if (in[4] != MTH_CONTAINER_VERSION)
+    if (in[4] > MTH_CONTAINER_VERSION)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED,
-                             "is a container of version %u; this program reads version %d", in[4],
+                             "is a container of version %u; this program reads versions up to %d", in[4],
                              MTH_CONTAINER_VERSION);
     if (!mth_hash64_matches(in, 16, 0, mth_load64(in + 16)))
         return mth_error_set(err, MTH_ERR_CHECKSUM, "the head is damaged");
@@ -40,6 +40,7 @@ int mth_container_get_head(const uint8_t in[MTH_HEAD_BYTES], struct mth_containe
     if (in[6] < MTH_MIN_CHUNK_LOG2 || in[6] > MTH_MAX_CHUNK_LOG2)
         return mth_error_set(err, MTH_ERR_CORRUPT, "has chunks of 2^%u bytes", in[6]);
     *head = (struct mth_container_head){.raw_bytes = mth_load64(in + 8),
+                                        .version = in[4],
                                         .chunk_bytes = (size_t)1 << in[6],
                                         .is_lossy = in[5] == MTH_HEAD_LOSSY};
     return MTH_OK;

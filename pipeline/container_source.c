@@ -124,7 +124,8 @@ void mth_container_close(struct mth_container *container)
 void mth_container_describe(const struct mth_container *container, struct mth_container_info *info)
 {
     const struct mth_container_front *front = &container->reader.front;
-    *info = (struct mth_container_info){.raw_bytes = container->reader.head.raw_bytes,
+    *info = (struct mth_container_info){.version = container->reader.head.version,
+                                        .raw_bytes = container->reader.head.raw_bytes,
                                         .stored_bytes = container->source->n_bytes,
                                         .n_bundles = container->reader.root.n_bundles,
                                         .chunk_bytes = container->reader.head.chunk_bytes,

@@ -267,8 +267,9 @@ static void walk_dtype(struct estimate *e, const struct mth_need_encode_job *job
 {
     uint64_t beside = 0;
     for (int matched = 0; matched <= (job->has_base ? 1 : 0); matched++) {
-        uint32_t candidates[MTH_MAX_CANDIDATES];
-        size_t n_candidates = mth_plan_candidates(job->specs, dtype, matched, candidates);
+        uint32_t candidates[MTH_MAX_PLAN_CANDIDATES];
+        size_t n_candidates =
+            mth_plan_candidates(job->specs, job->guards, dtype, MTH_N_CLASSES, matched, candidates);
         for (size_t i = 0; i < n_candidates; i++) {
             const struct mth_pipeline *pipeline = job->specs[candidates[i]];
             uint64_t alone = over(pipeline, dtype, 0), whole = over(pipeline, dtype, n);
@@ -432,6 +433,7 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
                                           .n_threads = config->n_threads};
         for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
             job.specs[i] = specs[i] ? specs[i]->pipeline : NULL;
+        mth_pipeline_guards(pipeline, job.guards);
         status = mth_need_encode(&job, config->memory, need);
         if (status)
             mth_error_set(err, status, "no memory to plan");

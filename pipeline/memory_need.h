@@ -7,6 +7,7 @@
 /* What is to be coded, as far as memory depends on it. */
 struct mth_need_encode_job {
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS]; /* NULL where there is none */
+    struct mth_spec_guard guards[MTH_MAX_CANDIDATES];
     const struct mth_region_map *map;
     bool has_base;
     bool verify;

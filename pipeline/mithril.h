@@ -302,6 +302,7 @@ int mth_container_check(struct mth_input *input, const struct mth_stream_base *b
 struct mth_container;
 
 struct mth_container_info {
+    unsigned version; /* of the format: 1, or 0 before it was frozen */
     uint64_t raw_bytes;
     uint64_t stored_bytes;
     uint64_t n_bundles;

@@ -2,6 +2,7 @@
 #ifndef MTH_PIPELINE_PIPELINE_H
 #define MTH_PIPELINE_PIPELINE_H
 
+#include "formats/tensor_class.h"
 #include "pipeline/mithril.h"
 
 enum { MTH_MAX_NODES = 64, MTH_MAX_LEAVES = 64, MTH_SPEC_TEXT_BYTES = 4096, MTH_MAX_CANDIDATES = 10 };
@@ -21,12 +22,19 @@ struct mth_node {
     bool wants_rows;      /* this stage or one below looks at rows */
 };
 
+/* Which tensors a candidate is for: of a dtype, of a class, or both; MTH_N_DTYPES and MTH_N_CLASSES stand for any. */
+struct mth_spec_guard {
+    uint8_t dtype;  /* enum mth_dtype */
+    uint8_t class_; /* enum mth_tensor_class */
+};
+
 /* A spec, or the first of several in a list, from which the planner chooses. */
 struct mth_pipeline {
     struct mth_pipeline *next; /* the candidate after this one, owned; NULL: the last */
     char *list;                /* canonical text of this one and all behind it; NULL where that is text */
     struct mth_node nodes[MTH_MAX_NODES]; /* the root is node 0 */
     size_t n_nodes;
+    struct mth_spec_guard guard;
     bool relates; /* of the first: tensors are predicted from each other */
     bool needs_base;
     bool is_lossy;
@@ -49,6 +57,24 @@ int mth_pipeline_finish(struct mth_pipeline *pipeline);
 
 /* Behind a list: its text, the candidates' with commas between. Errors: MTH_ERR_SPEC, MTH_ERR_NO_MEMORY. */
 int mth_pipeline_finish_list(struct mth_pipeline *first);
+
+/* ---- guards: spec_guard.c ---- */
+
+enum { MTH_GUARD_TEXT_BYTES = 32 };
+
+static inline bool mth_guard_is_open(const struct mth_spec_guard *guard)
+{
+    return guard->dtype == MTH_N_DTYPES && guard->class_ == MTH_N_CLASSES;
+}
+
+/* "bf16", "vector" or "f32.adam_m", n_text bytes of it. Errors: MTH_ERR_SPEC. */
+int mth_guard_parse(const char *text, size_t n_text, struct mth_spec_guard *guard);
+/* What stands before the candidate, with its "="; "" where there is no guard. */
+void mth_guard_print(const struct mth_spec_guard *guard, char out[MTH_GUARD_TEXT_BYTES]);
+bool mth_pipeline_is_guarded(const struct mth_pipeline *pipeline);
+/* Those of all candidates; open ones where there are no more. */
+void mth_pipeline_guards(const struct mth_pipeline *pipeline,
+                         struct mth_spec_guard guards[MTH_MAX_CANDIDATES]);
 
 /* Does a stage of any candidate look at a reference? At rows? */
 bool mth_pipeline_wants_reference(const struct mth_pipeline *pipeline);

@@ -39,9 +39,9 @@ struct known {
 /* Whether a region has a counterpart in the base; of small ones, whether that is like it at all. */
 enum nearness { UNMATCHED, NEAR, FAR, N_NEARNESSES };
 
-/* Regions of a dtype that have a counterpart in the base, or that have none. */
+/* Regions of a dtype and, where guards ask for it, a class that have a counterpart in the base, or that have none. */
 struct kind {
-    uint32_t candidates[MTH_MAX_CANDIDATES];
+    uint32_t candidates[MTH_MAX_PLAN_CANDIDATES];
     size_t n_candidates; /* 0: not asked yet */
     bool matched;
     size_t n_small;       /* regions that are judged together */
@@ -53,7 +53,7 @@ struct sampling {
     const struct mth_bundle_planner *planner;
     const struct mth_source *input;
     struct mth_error *err;
-    struct kind kinds[MTH_N_DTYPES][N_NEARNESSES];
+    struct kind kinds[MTH_N_DTYPES][MTH_N_CLASSES][N_NEARNESSES];
     uint8_t *nearness; /* for each region */
     struct known known[MAX_KNOWN];
     size_t n_known;
@@ -67,10 +67,12 @@ static bool is_matched(const struct sampling *s, size_t region)
 static struct kind *kind_of(struct sampling *s, size_t region)
 {
     enum mth_dtype dtype = s->planner->map->regions[region].dtype;
-    struct kind *kind = &s->kinds[dtype][s->nearness[region]];
+    enum mth_tensor_class class_ = mth_bundle_planner_class(s->planner, region);
+    struct kind *kind = &s->kinds[dtype][class_][s->nearness[region]];
     if (kind->n_candidates == 0) {
         kind->matched = is_matched(s, region);
-        kind->n_candidates = mth_plan_candidates(s->planner->specs, dtype, kind->matched, kind->candidates);
+        kind->n_candidates = mth_plan_candidates(s->planner->specs, s->planner->guards, dtype, class_,
+                                                 kind->matched, kind->candidates);
     }
     return kind;
 }
@@ -277,16 +279,17 @@ static bool is_small(const struct sampling *s, size_t region)
     return s->planner->map->regions[region].n_bytes < SMALL_REGION_BYTES;
 }
 
-/* A sample of n small regions of a dtype: of all of them, or of those of a kind. */
-static int sample_small(struct sampling *s, enum mth_dtype dtype, const struct kind *kind, size_t n)
+/* A sample of n small regions of a dtype and class: of all of them, or of those of a kind. */
+static int sample_small(struct sampling *s, enum mth_dtype dtype, enum mth_tensor_class class_,
+                        const struct kind *kind, size_t n)
 {
     const struct mth_region_map *map = s->planner->map;
     size_t every = (n + MAX_POOLED - 1) / MAX_POOLED, n_seen = 0;
     int status = MTH_OK;
     begin(sample_bundle(s));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
-        if (map->regions[i].dtype != dtype || !is_small(s, i) || (kind && kind_of(s, i) != kind) ||
-            n_seen++ % every != 0)
+        if (map->regions[i].dtype != dtype || mth_bundle_planner_class(s->planner, i) != class_ ||
+            !is_small(s, i) || (kind && kind_of(s, i) != kind) || n_seen++ % every != 0)
             continue;
         size_t n_bytes = (size_t)mth_u64_min(map->regions[i].n_bytes, POOLED_BYTES);
         if (n_bytes <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
@@ -295,10 +298,10 @@ static int sample_small(struct sampling *s, enum mth_dtype dtype, const struct k
     return status;
 }
 
-/* All small regions of a dtype: what is best for them without the base is asked once, as if there were none. */
-static int choose_for_small(struct sampling *s, enum mth_dtype dtype)
+/* All small regions of a dtype and class: what is best for them without the base is asked once, as if there were none. */
+static int choose_for_small(struct sampling *s, enum mth_dtype dtype, enum mth_tensor_class class_)
 {
-    struct kind *kinds = s->kinds[dtype];
+    struct kind *kinds = s->kinds[dtype][class_];
     uint8_t alone = MTH_NO_FALLBACK;
     size_t n = 0;
     int status = MTH_OK;
@@ -309,7 +312,7 @@ static int choose_for_small(struct sampling *s, enum mth_dtype dtype)
     }
     if (!chooses)
         return MTH_OK;
-    status = sample_small(s, dtype, NULL, n);
+    status = sample_small(s, dtype, class_, NULL, n);
     if (!status)
         status = choose_alone(s, chooses, &alone);
     for (size_t k = 0; !status && k < N_NEARNESSES; k++) {
@@ -320,7 +323,7 @@ static int choose_for_small(struct sampling *s, enum mth_dtype dtype)
             kinds[k].choice.spec = alone;
         if (k == UNMATCHED && alone != MTH_NO_FALLBACK)
             continue;
-        status = sample_small(s, dtype, &kinds[k], kinds[k].n_small);
+        status = sample_small(s, dtype, class_, &kinds[k], kinds[k].n_small);
         if (!status)
             status = k == UNMATCHED ? choose_alone(s, &kinds[k], &kinds[k].choice.spec)
                                     : choose_with_base(s, &kinds[k], alone, &kinds[k].choice);
@@ -370,8 +373,9 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
         choices[i] = choice.spec;
         fallbacks[i] = choice.fallback;
     }
-    for (size_t d = 0; !status && d < MTH_N_DTYPES; d++)
-        status = choose_for_small(s, (enum mth_dtype)d);
+    for (size_t k = 0; !status && k < MTH_N_DTYPES * MTH_N_CLASSES; k++)
+        status = choose_for_small(s, (enum mth_dtype)(k / MTH_N_CLASSES),
+                                  (enum mth_tensor_class)(k % MTH_N_CLASSES));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct kind *kind = kind_of(s, i);
         if (kind->n_candidates > 1 && is_small(s, i)) {

@@ -19,6 +19,8 @@ enum mth_plan_spec {
     MTH_N_PLAN_SPECS
 };
 
+enum { MTH_MAX_PLAN_CANDIDATES = MTH_MAX_CANDIDATES + 1 }; /* and a stand-in */
+
 /* The text of a stand-in, NULL for a spec that is none. Those from MTH_PLAN_STEPS on are for tensors that are predicted from
  * others; moments get their options when they are known. */
 const char *mth_plan_stand_in(enum mth_plan_spec spec);
@@ -26,9 +28,12 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec);
 /*
  * The rules of docs/spec.md: what a dtype's tensors may be coded with, in order of preference.
  *
- * Shape     specs: by enum mth_plan_spec, NULL where there is none; out[MTH_MAX_CANDIDATES], at least one is set
+ * Shape     specs: by enum mth_plan_spec, NULL where there is none; guards: of those asked for; out: at least one is set;
+ *           class MTH_N_CLASSES: what any class may be coded with
  */
-size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], enum mth_dtype dtype,
-                           bool has_reference, uint32_t out[MTH_MAX_CANDIDATES]);
+size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS],
+                           const struct mth_spec_guard guards[MTH_MAX_CANDIDATES], enum mth_dtype dtype,
+                           enum mth_tensor_class class_, bool has_reference,
+                           uint32_t out[MTH_MAX_PLAN_CANDIDATES]);
 
 #endif

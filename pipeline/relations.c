@@ -96,11 +96,12 @@ static int add(struct mth_relations *relations, const struct mth_region_map *map
 }
 
 /* What codes steps from a prediction: where it is a candidate as well, that; where it does not take a dtype, what does. */
-static uint8_t spec_of_steps(const struct mth_bundle_planner *planner, enum mth_dtype dtype)
+static uint8_t spec_of_steps(const struct mth_bundle_planner *planner, size_t region)
 {
+    enum mth_dtype dtype = planner->map->regions[region].dtype;
     uint8_t spec = 0;
     if (!mth_pipeline_accepts(planner->specs[MTH_PLAN_STEPS], mth_symbol_type_of(dtype)))
-        return (uint8_t)mth_bundle_planner_alone(planner, dtype);
+        return (uint8_t)mth_bundle_planner_alone(planner, region);
     while (planner->specs[spec] != planner->specs[MTH_PLAN_STEPS])
         spec++;
     return spec;
@@ -122,7 +123,7 @@ int mth_relations_settle(struct mth_relations *relations, const struct mth_famil
             bool has_reference;
             if (member->n_inputs) {
                 if (member->predictor != MTH_PREDICT_NOTHING)
-                    member->spec = spec_of_steps(planner, map->regions[member->region].dtype);
+                    member->spec = spec_of_steps(planner, member->region);
                 continue;
             }
             member->spec = (uint8_t)mth_bundle_planner_spec(planner, member->region, &has_reference);

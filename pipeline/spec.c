@@ -1,7 +1,8 @@
 /*
  * The spec language: one line of text -> a tree of stages, and back as canonical text. Grammar: docs/spec.md.
  *
- *   spec     = chain(1) { "," chain(1) }                         candidates, where there are several
+ *   spec     = candidate { "," candidate }                       where there are several
+ *   candidate = [ guard "=" ] chain(1)                           a guard says which tensors it is for
  *   chain(d) = filter "+" chain(d)                             a transform that yields one stream
  *            | splitter "+" chain(d+1) { slashes(d) chain(d+1) } a transform that yields several, a branch
  * for each | codec | name                                    name: a preset or a defined sub-spec stage    =
@@ -31,8 +32,9 @@ struct parser {
     const char *text; /* what is being parsed, for messages */
     const char *at;
     bool has_base;
-    unsigned nesting;     /* of named specs */
-    unsigned depth_above; /* of splitters that the text stands below */
+    struct mth_spec_guard guard; /* of the candidates to come */
+    unsigned nesting;            /* of named specs */
+    unsigned depth_above;        /* of splitters that the text stands below */
     struct mth_error *err;
 };
 
@@ -309,8 +311,26 @@ static int parse_preset_with_options(struct parser *parser, const struct mth_pre
     return status;
 }
 
+/* "bf16.matrix=" before a candidate, or before a name, for all candidates that this stands for. */
+static int parse_guard(struct parser *parser)
+{
+    size_t n = word_length(parser->at);
+    if (n == 0 || parser->at[n] != '=')
+        return MTH_OK;
+    if (!mth_guard_is_open(&parser->guard))
+        return fail(parser, parser->at, "a candidate has two guards");
+    if (mth_guard_parse(parser->at, n, &parser->guard))
+        return fail(parser, parser->at,
+                    "before '=' must stand a dtype, a class of tensors, or both, as in f32.adam_m=");
+    parser->at += n + 1;
+    return MTH_OK;
+}
+
 static int parse_candidate(struct parser *parser, struct candidates *list)
 {
+    int guarded = parse_guard(parser);
+    if (guarded)
+        return guarded;
     size_t n = word_length(parser->at), root;
     const struct mth_preset *preset = parser->at[n] == ':' ? mth_preset_find(parser->at, n) : NULL;
     if (preset && preset->spec_with_options)
@@ -342,6 +362,7 @@ static int parse_candidate(struct parser *parser, struct candidates *list)
     *list->end = pipeline;
     list->end = &pipeline->next;
     list->n++;
+    pipeline->guard = parser->guard;
     parser->pipeline = pipeline;
     const char *begin = parser->at;
     int status = parse_chain(parser, 1, &root);
@@ -358,10 +379,12 @@ static int parse_candidate(struct parser *parser, struct candidates *list)
 
 static int parse_list(struct parser *parser, struct candidates *list)
 {
+    const struct mth_spec_guard outer = parser->guard;
     for (;;) {
         int status = parse_candidate(parser, list);
         if (status)
             return status;
+        parser->guard = outer;
         if (*parser->at == '\0')
             return MTH_OK;
         if (*parser->at != ',')
@@ -373,7 +396,8 @@ static int parse_list(struct parser *parser, struct candidates *list)
 int mth_pipeline_parse(const char *spec, bool has_base, struct mth_pipeline **out, struct mth_error *err)
 {
     struct candidates list = {.end = &list.first};
-    struct parser parser = {.text = spec, .at = spec, .has_base = has_base, .err = err};
+    struct parser parser = {
+        .text = spec, .at = spec, .has_base = has_base, .guard = {MTH_N_DTYPES, MTH_N_CLASSES}, .err = err};
     int status = parse_list(&parser, &list);
     if (!status && !list.first)
         status = fail(&parser, parser.at, "'" MTH_RELATED_WORD "' needs a candidate beside it");

@@ -92,13 +92,15 @@ int mth_pipeline_finish(struct mth_pipeline *pipeline)
 int mth_pipeline_finish_list(struct mth_pipeline *first)
 {
     struct text_out out = {0};
-    if (!first->next && !first->relates)
+    if (!first->next && !first->relates && mth_guard_is_open(&first->guard))
         return MTH_OK;
     first->list = out.text = calloc(1, MTH_SPEC_TEXT_BYTES);
     if (!out.text)
         return MTH_ERR_NO_MEMORY;
     for (const struct mth_pipeline *p = first; p; p = p->next) {
-        if (!put(&out, p->text) || (p->next && !put(&out, ",")))
+        char guard[MTH_GUARD_TEXT_BYTES];
+        mth_guard_print(&p->guard, guard);
+        if (!put(&out, guard) || !put(&out, p->text) || (p->next && !put(&out, ",")))
             return MTH_ERR_SPEC;
     }
     if (first->relates && !put(&out, "," MTH_RELATED_WORD))
@@ -186,6 +188,7 @@ int mth_candidate_without_references(const struct mth_pipeline *candidate, struc
     if (!copy)
         return MTH_ERR_NO_MEMORY;
     size_t root;
+    copy->guard = candidate->guard;
     int status = copy_without(candidate, 0, copy, &root);
     if (!status)
         status = mth_pipeline_finish(copy);

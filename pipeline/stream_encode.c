@@ -16,6 +16,7 @@ struct encode_run {
     struct mth_base_match match;
     const struct mth_region_map *map; /* to plan with */
     uint32_t *row_elems;              /* for each region */
+    uint8_t *classes;                 /* the same, where guards ask for them */
     uint8_t *choices;                 /* for each region; behind them, its fallbacks */
     struct mth_relations relations;
     struct mth_container_front front, plan_front; /* for verifying */
@@ -138,13 +139,16 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
 {
     struct mth_memory *memory = run->encoder.coder->memory;
     const struct mth_stream_encode_job *job = run->job;
-    bool rows = mth_pipeline_wants_rows(job->pipeline);
+    bool rows = mth_pipeline_wants_rows(job->pipeline), guarded = mth_pipeline_is_guarded(job->pipeline);
+    bool several = guarded || job->pipeline->next;
     if (rows)
         run->planner.row_elems = run->row_elems =
             run->encoder.is_lossy ? mth_table_rows(run->map, memory) : mth_region_rows(run->map, memory);
-    if (job->pipeline->next)
+    if (guarded)
+        run->planner.classes = run->classes = mth_region_classes(run->map, memory);
+    if (several)
         run->choices = mth_memory_alloc(memory, 2 * run->map->n_regions);
-    if ((rows && !run->row_elems) || (job->pipeline->next && !run->choices))
+    if ((rows && !run->row_elems) || (guarded && !run->classes) || (several && !run->choices))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
     int status = run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices,
                                                 run->choices + run->map->n_regions, err)
@@ -263,7 +267,7 @@ static void number_specs(struct encode_run *run)
         const struct mth_related *member = &run->relations.members[i];
         if (member->n_inputs) {
             used[member->spec] = true;
-            used[mth_bundle_planner_alone(&run->planner, run->map->regions[member->region].dtype)] = true;
+            used[mth_bundle_planner_alone(&run->planner, member->region)] = true;
         }
     }
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
@@ -313,6 +317,7 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
     if (mth_memory_limit(coder->memory) == SIZE_MAX)
         return MTH_OK;
     memcpy(need_job.specs, specs, sizeof need_job.specs);
+    mth_pipeline_guards(job->pipeline, need_job.guards);
     int status = mth_need_encode(&need_job, coder->memory, &need);
     if (status)
         return mth_error_set(err, status, "no memory to plan");
@@ -333,7 +338,7 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     if (status)
         return status;
     run->encoder.alone_bytes = mth_coder_chunk_bytes(coder, job->pipeline, false);
-    mth_bundle_planner_init(&run->planner, job->map, pipelines, coder->chunk_bytes,
+    mth_bundle_planner_init(&run->planner, job->map, job->pipeline, pipelines, coder->chunk_bytes,
                             mth_size_min(run->encoder.alone_bytes, coder->chunk_bytes));
     /* A base that no stage looks at is not part of the container. */
     if (job->base && mth_pipeline_wants_reference(job->pipeline))
@@ -484,6 +489,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
         *stats = run.stats;
     mth_base_match_free(&run.match, coder->memory);
     mth_memory_free(coder->memory, run.row_elems);
+    mth_memory_free(coder->memory, run.classes);
     mth_memory_free(coder->memory, run.choices);
     mth_memory_free(coder->memory, run.front.references);
     mth_relations_free(&run.relations);

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Measure ZipNN, OpenZL and z4ai beside our cells: same bytes, same threads, same rounds; see docs/peers.md.
-# usage: bench_peers.sh [ARGUMENT...]      arguments go to `mithril bench`
+# Measure other compressors of weights beside our cells: same bytes, same threads, same rounds; see docs/peers.md.
+# usage: bench_peers.sh [ARGUMENT...]      arguments go to `mithril bench`, or with RATIOS to peers/pair_ratios.py run
 #
 # MITHRIL  the program (default build/mithril)          ROWS    where rows go (default beside it, bench/peers.jsonl)
 # MATRIX   datasets and our pipelines (default scripts/peers/matrix.json)
 # PYTHON   makes the virtual environments (default python3)
+# PEERS    which (default all)                          SLOW    yes: zstd at 19 as well
+# RATIOS   a file: sizes of pairs alone go there, of all peers, our presets, and slow compressors on the planes of the xor
 #
 # Each peer is installed from PyPI into an environment of its own, in peers/NAME beside the program. One that can not be
 # installed is skipped with one line.
@@ -14,34 +16,28 @@ here=$(dirname "$0")
 : "${MITHRIL:=build/mithril}" "${PYTHON:=python3}" "${MATRIX:=$here/peers/matrix.json}"
 : "${ROWS:=$(dirname "$MITHRIL")/bench/peers.jsonl}"
 environments=$(dirname "$MITHRIL")/peers
+# shellcheck source=scripts/peers/environment.sh
+. "$here/peers/environment.sh"
 
 if [ ! -x "$MITHRIL" ]; then
     echo "bench_peers.sh: $MITHRIL is not there; make builds it" >&2
     exit 5
 fi
 
-# The copy of the requirements is written last, so that a half-made environment is made again.
-install() {
-    folder=$environments/$1
-    wanted=$here/peers/requirements/$1.txt
-    cmp -s "$wanted" "$folder/installed.txt" && return 0
-    rm -rf "$folder"
-    mkdir -p "$environments"
-    echo "bench_peers.sh: installing $1" >&2
-    "$PYTHON" -m venv "$folder" >"$environments/$1.log" 2>&1 &&
-        "$folder/bin/python" -m pip install --disable-pip-version-check --no-deps -r "$wanted" \
-            >>"$environments/$1.log" 2>&1 &&
-        cp "$wanted" "$folder/installed.txt"
-}
-
 # peer NAME PACKAGE [ARGUMENT]: adds a peer to the arguments that `mithril bench` gets.
 peer_option() {
     echo "--peer=$1=$environments/$2/bin/python -B $here/peers/peer_$2.py${3:+ $3}"
 }
 
-for package in zipnn openzl z4ai zstd; do
+: "${PEERS:=zipnn openzl z4ai glyd lmzip bigsmall pcodec blosc2 numcodecs moonclip deltatensors bsdiff4 ptwm zstd}"
+for package in $PEERS; do
     if ! install "$package"; then
-        echo "bench_peers.sh: skipped $package: $(tail -n 1 "$environments/$package.log")" >&2
+        reason=$(grep -i error "$environments/$package.log" | tail -n 1)
+        echo "bench_peers.sh: skipped $package: ${reason:-$(tail -n 1 "$environments/$package.log")}" >&2
+        continue
+    fi
+    if [ ! -e "$here/peers/peer_$package.py" ]; then
+        echo "bench_peers.sh: skipped $package: it has no adapter" >&2
         continue
     fi
     case $package in
@@ -53,6 +49,17 @@ for package in zipnn openzl z4ai zstd; do
     z4ai) set -- "$@" "$(peer_option z4ai-fast z4ai fast)" ;;
     esac
 done
+[ "${SLOW:-}" != yes ] || set -- "$@" "$(peer_option zstd-19 zstd 19)"
+
+if [ -n "${RATIOS:-}" ]; then
+    install presets || { echo "bench_peers.sh: $(tail -n 1 "$environments/presets.log")" >&2; exit 5; }
+    for spec in balanced seed lmc zipnn bitx sparse-sync delta-xor+byte-group+zstd:level=19 delta-xor+byte-group+xz \
+        delta-xor+byte-group+bzip2; do
+        set -- "$@" "--own=$spec"
+    done
+    mkdir -p "$(dirname "$RATIOS")"
+    exec "$environments/presets/bin/python" -B "$here/peers/pair_ratios.py" run "$RATIOS" "$@" --mithril "$MITHRIL"
+fi
 
 mkdir -p "$(dirname "$ROWS")"
 exec "$MITHRIL" bench --matrix "$MATRIX" --json "$ROWS" "$@"

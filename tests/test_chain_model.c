@@ -38,6 +38,8 @@ enum { NEVER = 0, KILLED = 137 };
 static atomic_uint n_calls;
 static unsigned fatal_call; /* NEVER, or the number of the call that it happens at */
 static int fatal_errno;     /* 0: the process ends there */
+static bool counts_reads;   /* calls that read are counted, and those that change something are not */
+static bool names_all;      /* the file system has no files without a name */
 
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -45,7 +47,7 @@ static int fatal_errno;     /* 0: the process ends there */
 enum { CALLS_ARE_OURS = 1 };
 
 /* Does this call fail? A disk that is full stays so for what is written. */
-static bool fails(bool writes)
+static bool fails_now(bool writes)
 {
     unsigned number = atomic_fetch_add(&n_calls, 1) + 1;
     bool now =
@@ -54,6 +56,45 @@ static bool fails(bool writes)
         _exit(KILLED);
     errno = now ? fatal_errno : 0;
     return now;
+}
+
+static bool fails(bool writes)
+{
+    return !counts_reads && fails_now(writes);
+}
+
+/* Opening makes files, or reads; of either the number that is counted. */
+int open(const char *path, int flags, ...)
+{
+    bool makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+    mode_t mode = 0;
+    if (makes) {
+        va_list arguments;
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    if (names_all && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (makes ? fails(true) : counts_reads && fails_now(false))
+        return -1;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int mkstemp(char *template)
+{
+    static atomic_uint n_made;
+    if (fails(true))
+        return -1;
+    snprintf(template + strlen(template) - 6, 7, "%06u", atomic_fetch_add(&n_made, 1) % 1000000);
+    return (int)syscall(SYS_openat, AT_FDCWD, template, O_RDWR | O_CREAT | O_EXCL, 0600);
+}
+
+ssize_t pread(int fd, void *data, size_t n_bytes, off_t offset)
+{
+    return counts_reads && fails_now(false) ? -1 : syscall(SYS_pread64, fd, data, n_bytes, offset);
 }
 
 /* Nobody pulls the plug here, so that nothing needs to reach the disk. */
@@ -572,19 +613,33 @@ static void begin_chain(void)
     assert_int_equal(run(&words, (struct moment){NEVER, 0}, NULL), 0);
 }
 
+/* What happens at a call, and which calls are counted. */
+static const struct ending {
+    const char *name;
+    int error;
+    bool reads, names_all;
+    unsigned stride; /* every so many calls it happens: what only fails takes the same way out of each */
+} endings[] = {
+    {"killed", 0, false, false, 1},        {"killed where all files have names", 0, false, true, 1},
+    {"full", ENOSPC, false, false, 1},     {"full where all files have names", ENOSPC, false, true, 3},
+    {"not readable", EIO, true, false, 3},
+};
+
 /* Ends a change at its first call, its second, and so on until it comes through. */
 static void end_everywhere(const struct change *change)
 {
-    static const int errors[] = {0, ENOSPC};
-    for (size_t e = 0; e < sizeof errors / sizeof errors[0]; e++) {
+    for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
         unsigned n_used = 0;
         int code = -1;
-        for (unsigned call = 1; code != 0; call++) {
+        for (unsigned call = 1; code != 0; call += endings[e].stride) {
             char what[160];
-            snprintf(what, sizeof what, "%s, call %u, error %d", change->words.text[0], call, errors[e]);
+            snprintf(what, sizeof what, "%s, call %u, %s", change->words.text[0], call, endings[e].name);
             begin_chain();
-            code = run(&change->words, (struct moment){call, errors[e]}, &n_used);
-            if (code != 0 && code != (errors[e] ? MTH_EXIT_RESOURCES : KILLED))
+            counts_reads = endings[e].reads;
+            names_all = endings[e].names_all;
+            code = run(&change->words, (struct moment){call, endings[e].error}, &n_used);
+            counts_reads = names_all = false;
+            if (code != 0 && code != (endings[e].error ? MTH_EXIT_RESOURCES : KILLED))
                 fail_msg("%s: exit code %d", what, code);
             accept(change, true, what);
             /* Some calls may fail without harm, the sync of a directory for one; then the change is whole. */

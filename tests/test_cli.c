@@ -346,7 +346,7 @@ static void info_tells_containers_from_checkpoints(void **state)
     struct program_result result = RUN("info", "packed");
     assert_int_equal(result.exit_code, 0);
     assert_has(result.out, "zstd@1:level=5");
-    assert_has(result.out, "container version 0");
+    assert_has(result.out, "container version 1");
     program_result_free(&result);
     result = RUN("info", "a.safetensors", "-b", "a.safetensors");
     assert_int_equal(result.exit_code, 0);
@@ -434,8 +434,9 @@ static void json_results_are_one_object_of_their_kind(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"bench",   "compress", "datasets", "decompress", "env",
-                                           "extract", "info",     "list",     "report",     "verify"};
+    static const char *const commands[] = {"bench", "compress", "datasets", "decompress",
+                                           "env",   "explore",  "extract",  "info",
+                                           "list",  "report",   "verify"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         struct program_result result = RUN(commands[i], "-h");
         assert_int_equal(result.exit_code, 0);

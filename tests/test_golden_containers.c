@@ -345,7 +345,7 @@ static void is_written_as_ever(void **state)
 
 struct seen {
     bool blocks[16], modes[16], predictors[MTH_N_PREDICTORS], dtypes[MTH_N_DTYPES];
-    bool lossy, base_digest;
+    bool lossy, base_digest, converted;
     char *stages; /* with a comma on both sides of each */
 };
 
@@ -396,6 +396,10 @@ static void note_bundles(struct seen *seen, struct mth_bytes bytes, struct mth_m
         for (size_t i = 0; !status && i < bundle.n_chunks; i++) {
             seen->modes[bundle.chunks[i].mode] = true;
             seen->dtypes[bundle.chunks[i].dtype] = true;
+            if (bundle.chunks[i].has_reference && !mth_chunk_is_predicted(bundle.chunks[i].mode))
+                seen->converted |=
+                    reader.front.references[bundle.segments[bundle.chunks[i].first].reference].dtype !=
+                    bundle.chunks[i].dtype;
             if (mth_chunk_is_predicted(bundle.chunks[i].mode))
                 seen->predictors[bundle.chunks[i].predictor] = true;
         }
@@ -436,7 +440,7 @@ static void every_form_has_its_golden(void **state)
     for (unsigned p = 0; p < MTH_N_PREDICTORS; p++)
         if (!seen.predictors[p])
             fail_msg("no golden has the predictor %u", p);
-    assert_true(seen.lossy && seen.base_digest);
+    assert_true(seen.lossy && seen.base_digest && seen.converted);
     const struct mth_codec *codec;
     for (size_t i = 0; (codec = mth_codec_at(i)) != NULL; i++) {
         char word[40];

@@ -59,10 +59,14 @@ static void frames_of_version_1_are_written_and_read_as_ever(void **state)
     static const uint8_t raw_frame[] = {0x00, 0x01, 0x02, 0x03};
     static const uint8_t constant[300] = {0};
     static const uint8_t constant_frame[] = {0x01, 0x00, 0x2c, 0x01};
-    /* 200 zeros but for 05 at 3, 06 at 150. k = 2: gaps 3 and 146 = 36 * 4 + 2, low 11 10, both blocks raw. */
+    /* 200 zeros but for 05 at 3, 06 at 150: gaps 3 and 146, both blocks raw. */
     static uint8_t sparse[200];
-    static const uint8_t sparse_frame[] = {0x05, 0x00, 0xc8, 0x02, 0x02, 0x03, 0x02,
-                                           0xe0, 0x00, 0x00, 0x24, 0x00, 0x05, 0x06};
+    static const uint8_t sparse_frame[] = {0x05, 0x00, 0xc8, 0x02, 0x02, 0x03, 0x00,
+                                           0x00, 0x03, 0x92, 0x00, 0x05, 0x06};
+    /* As earlier encoders wrote it. k = 2: 3, and 146 = 36 * 4 + 2, low 11 10. */
+    static const uint8_t earlier_frame[] = {0x05, 0x00, 0xc8, 0x02, 0x02, 0x03, 0x02,
+                                            0xe0, 0x00, 0x00, 0x24, 0x00, 0x05, 0x06};
+    uint8_t *restored = guard_alloc(sizeof sparse);
     struct codec_rig rig;
     open_rig(&rig);
     sparse[3] = 5;
@@ -72,6 +76,10 @@ static void frames_of_version_1_are_written_and_read_as_ever(void **state)
     expect_frame(&rig, constant, sizeof constant, constant_frame, sizeof constant_frame);
     expect_frame(&rig, example, N_EXAMPLE, example_frame, sizeof example_frame);
     expect_frame(&rig, sparse, sizeof sparse, sparse_frame, sizeof sparse_frame);
+    assert_int_equal(rig_decode(&rig, earlier_frame, sizeof earlier_frame, restored, sizeof sparse, 0),
+                     MTH_OK);
+    assert_memory_equal(restored, sparse, sizeof sparse);
+    guard_free(restored, sizeof sparse);
     rig_close(&rig);
 }
 
@@ -102,6 +110,7 @@ static void frames_of_several_blocks_and_streams_keep_their_shape(void **state)
     static uint8_t raw[16384];
     struct codec_rig rig;
     open_rig(&rig);
+    set_option(&rig, OPTION_SPARSE, 0);
     set_option(&rig, OPTION_BLOCK, 12);
     for (size_t i = 0; i < sizeof raw; i++)
         raw[i] = example[i % N_EXAMPLE];
@@ -469,7 +478,7 @@ static void frames_that_contradict_themselves_are_refused(void **state)
      * block that is too long, other forms inside, too many low bits, low bits behind. */
     MTH_REFUSE(8, 0x05, 0, 9, 1, 1, 2, 0, 0, 3, 0, 7);
     MTH_REFUSE(8, 0x05, 0, 8, 0, 1, 2, 0, 0, 3, 0, 7);
-    MTH_REFUSE(8, 0x05, 0, 8, 3, 1, 2, 0, 0, 3, 0, 7, 7, 7);
+    MTH_REFUSE(8, 0x05, 0, 8, 5, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7);
     MTH_REFUSE(8, 0x05, 0, 8, 1, 1, 2, 0, 0, 8, 0, 7);
     MTH_REFUSE(8, 0x05, 0, 8, 1, 2, 3, 0, 0, 1, 1, 0, 7);
     MTH_REFUSE(8, 0x05, 0, 8, 1, 1, 2, 0, 0, 255, 0, 7);
@@ -489,13 +498,14 @@ static void their_neighbours_are_taken(void **state)
     (void)state;
     static const struct {
         size_t n, n_frame;
-        uint8_t frame[12], raw[8];
+        uint8_t frame[17], raw[8];
     } cases[] = {
         {3, 3, {0x01, 1, 3}, {1, 1, 1}},
         {4, 4, {0x02, 0xe1, 0x00, 0x08}, {0, 0, 0, 0}},
         {4, 10, {0x0a, 0xe1, 0x00, 1, 1, 1, 0xc0, 0x40, 0x40, 0xc0}, {1, 0, 0, 1}},
         {8, 11, {0x05, 0, 8, 1, 1, 2, 0, 0, 3, 0, 7}, {0, 0, 0, 7, 0, 0, 0, 0}},
         {8, 12, {0x05, 0, 8, 1, 1, 2, 1, 0x80, 0, 1, 0, 7}, {0, 0, 0, 7, 0, 0, 0, 0}},
+        {8, 17, {0x05, 0, 8, 4, 4, 5, 0, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7}, {7, 7, 7, 7, 0, 0, 0, 0}},
     };
     struct codec_rig rig;
     open_rig(&rig);
@@ -555,6 +565,35 @@ static void nearly_constant_streams_come_near_their_entropy(void **state)
     assert_in_range(size_of(&rig, 65536), 700, 65536 * 0.101 / 8 * 1.06);
     set_option(&rig, OPTION_SPARSE, 0);
     assert_in_range(size_of(&rig, 65536), 65536 / 8, 65536 / 8 + 300);
+    rig_close(&rig);
+}
+
+/* Three symbols in ten differ: 0.881 + 0.3 * 2 bits a symbol. Huffman alone would take 1.6. */
+static void streams_of_one_symbol_and_many_others_come_near_their_entropy(void **state)
+{
+    (void)state;
+    struct codec_rig rig;
+    uint64_t seed = 3;
+    for (size_t i = 0; i < 65536; i++)
+        content[i] = pattern_random(&seed) % 10 >= 3 ? 0 : (uint8_t)(1 + pattern_random(&seed) % 4);
+    open_rig(&rig);
+    assert_in_range(size_of(&rig, 65536), 65536 * 1.47 / 8, 65536 * 1.481 / 8 * 1.03);
+    set_option(&rig, OPTION_SPARSE, 0);
+    assert_in_range(size_of(&rig, 65536), 65536 * 1.59 / 8, 65536 * 1.61 / 8 + 300);
+    rig_close(&rig);
+}
+
+/* A ninth of a block differs, all of it at its end: one bit for each gap, 8 for each value. */
+static void gaps_of_a_cluster_cost_a_bit_each(void **state)
+{
+    (void)state;
+    struct codec_rig rig;
+    uint64_t seed = 4;
+    memset(content, 0, 58254);
+    for (size_t i = 58254; i < 65536; i++)
+        content[i] = (uint8_t)(1 + pattern_random(&seed) % 255);
+    open_rig(&rig);
+    assert_in_range(size_of(&rig, 65536), 7282 * 9 / 8, 7282 * 9 / 8 + 300);
     rig_close(&rig);
 }
 
@@ -647,6 +686,8 @@ int main(void)
         cmocka_unit_test(their_neighbours_are_taken),
         cmocka_unit_test(large_frames_survive_flipped_bits),
         cmocka_unit_test(nearly_constant_streams_come_near_their_entropy),
+        cmocka_unit_test(streams_of_one_symbol_and_many_others_come_near_their_entropy),
+        cmocka_unit_test(gaps_of_a_cluster_cost_a_bit_each),
         cmocka_unit_test(a_block_that_gains_too_little_is_left_raw),
         cmocka_unit_test(a_model_saves_the_code_unless_a_symbol_is_missing),
         cmocka_unit_test(quarters_are_counted_as_bytes_are),

@@ -109,7 +109,8 @@ static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_on
     assert_int_equal(report.n_e2e, 2);
     assert_string_equal(report.e2e[0].row_id, "new");
     char *text = made(&report, mth_report_markdown);
-    assert_has(text, "| d | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
+    assert_has(text,
+               "| d | - | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
     free(text);
     mth_report_free(&report);
     temp_dir_destroy(directory);
@@ -130,7 +131,7 @@ static void markdown_has_a_line_for_every_pipeline(void **state)
     assert_has(text, "### pair (real-trained), against the base 1 step before, 1 thread");
     assert_has(text, "| run | `delta-xor+lz4` | 3 | 3221225472 | 800000000 | 4.030 | yes |");
     assert_has(text, "Example \\| CPU");
-    assert_has(text, "| in.safetensors | `zstd -3` | - | - | compress | 2.000 |");
+    assert_has(text, "| in.safetensors | - | `zstd -3` | - | - | compress | 2.000 |");
     /* One line a pipeline, not one a phase. */
     assert_int_equal(count(text, "| `seed` |"), 2); /* its cell, and a verdict */
     free(text);
@@ -318,8 +319,10 @@ static void figure_without_gnuplot_ends_with_5_and_one_line(void **state)
 static void hyperfine_times_become_rows_that_reports_read(void **state)
 {
     (void)state;
-    static const char times[] = "{\"results\":[{\"command\":\"zstd "
-                                "-3|compress|a.bin|1073741824|536870912\",\"times\":[0.5,0.25,1.0]}]}";
+    static const char times[] =
+        "{\"results\":[{\"command\":\"zstd "
+        "-3|compress|a.bin|1073741824|536870912\",\"times\":[0.5,0.25,1.0]},"
+        "{\"command\":\"xz|decompress|a.bin|100|50|b.bin|2|other|cold\",\"times\":[1]}]}";
     char *directory = temp_dir_create(), path[4096], *text = NULL;
     size_t n_text;
     struct mth_error err = {0};
@@ -335,8 +338,14 @@ static void hyperfine_times_become_rows_that_reports_read(void **state)
     const char *paths[] = {path};
     struct mth_report report;
     read_rows(&report, paths, 1);
-    assert_int_equal(report.n_e2e, 1);
+    assert_int_equal(report.n_e2e, 2);
     assert_string_equal(report.e2e[0].tool, "zstd -3");
+    assert_null(report.e2e[0].base);
+    assert_int_equal(report.e2e[1].threads, 2);
+    char *markdown = made(&report, mth_report_markdown);
+    assert_has(markdown, "| a.bin against b.bin | other, cold | `xz` | - | 2 | decompress |");
+    assert_has(markdown, "| a.bin | - | `zstd -3` | - | - | compress |");
+    free(markdown);
     assert_true(report.e2e[0].ratio == 2 && report.e2e[0].median_ns == 5e8 && report.e2e[0].gib_s == 2);
     mth_report_free(&report);
 

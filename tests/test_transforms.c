@@ -71,6 +71,8 @@ static const struct example examples[] = {
     {"changed-rows", MTH_DTYPE_U8, 0, "010203", "010204", "0103400001|010203"},
     {"changed-rows", MTH_DTYPE_U8, 0, "0102", "0102", "0102400000|"},
     {"changed-rows", MTH_DTYPE_BF16, 0, "803f0100ee", "803f0000dd", "0102400001|803f0100ee"},
+    {"quantize-rows", MTH_DTYPE_F32, 0, "0000803fee", NULL, "0101400002|||0000803fee"},
+    {"quantize-changed-rows", MTH_DTYPE_F32, 0, "0000803fee", "0000803f00", "0101400000|||ee"},
     {"delta-previous", MTH_DTYPE_U16, 0, "050007000600ee", NULL, "0a0004000100ee"},
     {"halves", MTH_DTYPE_F32, 0, "db0f49400000803fee", NULL, "4940803f|db0f0000ee"},
     {"zero-map", MTH_DTYPE_BF16, 0, "803f0000008040c0ee", NULL, "09|02|803f40c0ee"},

@@ -25,8 +25,8 @@ enum {
     MTH_HUFFMAN_SIZE_BYTES = 3, /* of the size before every block but the last */
     /* Below, the sizes of four streams cost more than they gain: 7 bytes of some 2700. */
     MTH_HUFFMAN_MIN_FOUR = 8192,
-    /* At least three symbols in four are the same: beyond, gaps no longer pay. */
-    MTH_HUFFMAN_SPARSE_PART = 4,
+    /* At least every other symbol is the same: beyond, gaps no longer pay. */
+    MTH_HUFFMAN_SPARSE_PART = 2,
     MTH_HUFFMAN_GAP_ESCAPE = 255, /* this much of a gap, and another byte follows */
     MTH_HUFFMAN_MAX_LOW_BITS = 16
 };

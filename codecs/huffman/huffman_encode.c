@@ -225,21 +225,22 @@ static size_t plan_gaps(struct mth_huffman_encoder *encoder, unsigned n_low_bits
 }
 
 /*
- * Are more gaps short than if the exceptions had fallen by chance? Then 1 - exp(-1/8), 12 %, would be below an eighth of the
- * mean.
+ * Are gaps short more often than if the exceptions had fallen by chance? Then a share of n_exceptions / n of them would be 0,
+ * and of those below s about s times as many: with s an eighth of the mean, one in eight. Clusters have 1.6 times that.
  */
 static bool are_clustered(const struct mth_huffman_encoder *encoder, size_t n, size_t n_exceptions)
 {
-    uint32_t short_gap = (uint32_t)(n / n_exceptions / 8);
-    size_t n_short = 0;
+    uint64_t short_gap = n / n_exceptions / 8, n_short = 0;
+    if (short_gap == 0)
+        short_gap = 1;
     for (size_t i = 0; i < n_exceptions; i++)
         n_short += encoder->gaps[i] < short_gap;
-    return n_short > n_exceptions / 5;
+    return n_short * n * 5 > short_gap * n_exceptions * n_exceptions * 8;
 }
 
 /*
  * Where exceptions fall by chance, bits below half of the mean gap are random: coding them gains nothing and makes the
- * code long. Where they come in clusters it may gain, so both are tried.
+ * code long. Where they come in clusters it may gain, so fewer and fewer are tried.
  */
 static size_t choose_gaps(struct mth_huffman_encoder *encoder, size_t n, struct sparse *sparse)
 {
@@ -247,11 +248,19 @@ static size_t choose_gaps(struct mth_huffman_encoder *encoder, size_t n, struct 
     /* 2^n_low_bits: a quarter to a half of the mean. */
     while (n_low_bits < MTH_HUFFMAN_MAX_LOW_BITS && sparse->n_exceptions << (n_low_bits + 2) <= n)
         n_low_bits++;
-    size_t n_random = plan_gaps(encoder, n_low_bits, sparse);
-    if (n_low_bits < 2 || !are_clustered(encoder, n, sparse->n_exceptions))
-        return n_random;
-    size_t n_clustered = plan_gaps(encoder, n_low_bits / 2, sparse);
-    return n_clustered < n_random ? n_clustered : plan_gaps(encoder, n_low_bits, sparse);
+    size_t n_least = plan_gaps(encoder, n_low_bits, sparse);
+    if (n_low_bits == 0 || !are_clustered(encoder, n, sparse->n_exceptions))
+        return n_least;
+    unsigned best = n_low_bits;
+    for (unsigned low = n_low_bits; low > 0;) {
+        low /= 2;
+        size_t n_bytes = plan_gaps(encoder, low, sparse);
+        if (n_bytes >= n_least)
+            continue;
+        n_least = n_bytes;
+        best = low;
+    }
+    return sparse->n_low_bits == best ? n_least : plan_gaps(encoder, best, sparse);
 }
 
 static size_t sparse_head_bytes(size_t n)

@@ -2,6 +2,7 @@
 #include "codecs/rans/rans_narrow.h"
 
 #include "codecs/rans/rans_escapes.h"
+#include "codecs/rans/rans_scalar.h"
 
 #include <string.h>
 
@@ -60,23 +61,6 @@ static void fill_slots(const struct mth_rans_narrow_table *table, struct slots *
 }
 
 /*
- * One lane without a branch: whether a byte is read is as good as random. The byte is loaded anyway.
- *
- * Requires  a readable byte at in
- */
-static inline const uint8_t *decode_state(const struct slots *restrict slots, uint32_t x,
-                                          const uint8_t *restrict in, uint32_t *next, uint32_t *value)
-{
-    uint32_t slot = x & 255;
-    uint32_t y = slots->freq[slot] * (x >> 8) + slots->rank[slot];
-    uint32_t renormalised = y << 8 | *in;
-    uint32_t below = (y - STATE_LOW) >> 31;
-    *value = slots->value[slot];
-    *next = y ^ ((y ^ renormalised) & (0 - below));
-    return in + below;
-}
-
-/*
  * Stores go out in groups, first the states, then the bytes: stores that alternate between two lines cost far more than as
  * many that follow each other.
  */
@@ -95,8 +79,11 @@ static size_t decode_steps(const struct mth_rans_narrow_table *table, struct mth
     for (; done < n_steps && (size_t)(reader->end - in) >= n_lanes; done++) {
         for (size_t i = 0; i < n_lanes; i += GROUP, dst += GROUP) {
             uint32_t next[GROUP], value[GROUP];
-            for (size_t k = 0; k < GROUP; k++)
-                in = decode_state(&slots, x[i + k], in, &next[k], &value[k]);
+            for (size_t k = 0; k < GROUP; k++) {
+                uint32_t slot = x[i + k] & 255;
+                value[k] = slots.value[slot];
+                in = mth_rans_pull(slots.freq[slot], slots.rank[slot], x[i + k], in, &next[k]);
+            }
             for (size_t k = 0; k < GROUP; k++)
                 x[i + k] = (uint16_t)next[k];
             for (size_t k = 0; k < GROUP; k++)
@@ -166,40 +153,16 @@ static bool encode_lane(const struct mth_rans_narrow_table *table, struct mth_ra
     return true;
 }
 
-/*
- * What coding a byte needs: floor(x / freq) is x * reciprocal >> 24, exact for x < 256 freq with reciprocal =
- * ceil(2^24 / freq): the error is below x / 2^24 < 256 freq / 2^24 <= 1 / freq as long as freq <= 256.
- */
-struct divisor {
-    uint32_t reciprocal;
-    uint32_t limit;      /* states from here on lose a byte first */
-    uint32_t complement; /* of the frequency to all slots */
-    uint32_t start;
-};
-
-static void fill_divisors(const struct mth_rans_narrow_table *table, struct divisor divisors[256])
+static void fill_divisors(const struct mth_rans_narrow_table *table, struct mth_rans_divisor divisors[256])
 {
-    struct divisor by_position[MTH_RANS_NARROW_SYMBOLS] = {{0}};
+    struct mth_rans_divisor by_position[MTH_RANS_NARROW_SYMBOLS] = {{0}};
     for (size_t p = 0; p < table->n_positions; p++) {
         uint32_t freq = table->position_freq[p];
         if (freq)
-            by_position[p] = (struct divisor){((1u << 24) + freq - 1) / freq, freq << 8,
-                                              MTH_RANS_SLOTS - freq, table->position_start[p]};
+            by_position[p] = mth_rans_divisor_of(freq, table->position_start[p]);
     }
     for (size_t v = 0; v < 256; v++)
         divisors[v] = by_position[position_of(table, (uint8_t)v)];
-}
-
-/* One lane without a branch: whether a byte goes out is as good as random. It is written anyway. */
-static inline uint8_t *encode_state(const struct divisor *restrict divisor, uint32_t x, uint8_t *restrict at,
-                                    uint32_t *next)
-{
-    bool above = x >= divisor->limit;
-    at[-1] = (uint8_t)x;
-    x = above ? x >> 8 : x;
-    uint32_t quotient = (uint32_t)((uint64_t)x * divisor->reciprocal >> 24);
-    *next = x + quotient * divisor->complement + divisor->start;
-    return at - above;
 }
 
 static size_t encode_steps(const struct mth_rans_narrow_table *table, struct mth_rans_writer *writer,
@@ -207,7 +170,7 @@ static size_t encode_steps(const struct mth_rans_narrow_table *table, struct mth
 {
     size_t n_lanes = writer->lanes.n_lanes, done = 0;
     uint8_t *at = writer->at;
-    struct divisor divisors[256];
+    struct mth_rans_divisor divisors[256];
     uint16_t x[MTH_RANS_MAX_LANES];
     if (n_lanes < GROUP)
         return 0;
@@ -219,7 +182,7 @@ static size_t encode_steps(const struct mth_rans_narrow_table *table, struct mth
         for (size_t i = n_lanes; i > 0; i -= GROUP) {
             uint32_t next[GROUP];
             for (size_t k = GROUP; k-- > 0;)
-                at = encode_state(&divisors[src_end[i - GROUP + k]], x[i - GROUP + k], at, &next[k]);
+                at = mth_rans_push(&divisors[src_end[i - GROUP + k]], x[i - GROUP + k], at, &next[k]);
             for (size_t k = 0; k < GROUP; k++)
                 x[i - GROUP + k] = (uint16_t)next[k];
         }

@@ -5,12 +5,14 @@ shows that they say enough.
 usage: decode.py CONTAINER OUTPUT [BASE]
 
 Plain Python; codecs are in stream_codecs.py, predictions and moments in predict.py. Of transforms it knows those that move bytes and bits,
-exponent-split and the deltas, and moments.
+exponent-split and the deltas, moments, and those that are lossy.
 Slow on purpose: one loop a rule. Every check of the document that a reader must make is made here.
 """
+import struct
 import sys
 
 import predict
+import quantize
 from cursor import Bad, Cursor, le, require
 from stream_codecs import CODECS, MODELS, Stream, decode_zstd
 from ulp_rans import Elements
@@ -192,7 +194,13 @@ class Moment:
         return self.moment.inverse(options, type_, streams, n, inputs)
 
 
-TRANSFORMS = {"moment16": Moment(predict.Moment16()), "moment32": Moment(predict.Moment32()), "byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
+class Quantize(quantize.QuantizeRows):
+    def plan(self, options, type_, n):
+        require(type_.dtype == NUMBER["F32"] and type_.bits == 32, "rows of another type")
+        return super().plan(options, type_, n, U8)
+
+
+TRANSFORMS = {"quantize-rows": Quantize(0), "quantize-changed-rows": Quantize(1), "moment16": Moment(predict.Moment16()), "moment32": Moment(predict.Moment32()), "byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
               "delta-xor": Delta("xor"), "delta-sub": Delta("sub"), "delta-ulp": Delta("ulp")}
 
 
@@ -220,7 +228,7 @@ def parse_chain(text, depth):
     if not plus:
         return Stage(first, [])
     name = first.split("@")[0]
-    if name in ("byte-group", "exponent-split", "moment16", "moment32"):
+    if name in ("byte-group", "exponent-split", "moment16", "moment32", "quantize-rows", "quantize-changed-rows"):
         # Longer runs of slashes belong to deeper splitters.
         parts, run = [""], ""
         for c in rest + "+":
@@ -310,11 +318,11 @@ class Container:
     def read_head(self):
         head = self.take(24)
         require(head[:4] == b"MTHC", "is no container")
-        require(head[4] == 0, f"version {head[4]} is unknown here")
+        require(head[4] in (0, 1), f"version {head[4]} is unknown here")
         require(xxh3_64(head[:16]) == le(head[16:]), "the head is damaged")
-        require(head[5] == head[7] == 0, "flags are unknown here")
+        require(head[5] in (0, 1) and head[7] == 0, "flags are unknown here")
         require(12 <= head[6] <= 30, "a chunk size that is none")
-        self.chunk_bytes, self.raw_bytes = 1 << head[6], le(head[8:16])
+        self.is_lossy, self.chunk_bytes, self.raw_bytes = head[5] == 1, 1 << head[6], le(head[8:16])
 
     def take(self, n):
         require(n <= len(self.data) - self.at, "ends before it should")
@@ -344,6 +352,7 @@ class Container:
             if kind == 1:
                 require(len(self.specs) < 32, "too many specs")
                 self.specs.append(parse_chain(body.decode("ascii"), 1))
+                require(self.is_lossy or not self.specs[-1].name.startswith("quantize-"), "loss that the head hides")
             elif kind == 2:
                 self.read_model(Cursor(body))
             elif kind == 3:
@@ -480,6 +489,11 @@ class Container:
         for page_at, first in pages:
             at, raw = at + cursor.varint(), raw + cursor.varint()
             require((at, raw) == (page_at, first), "the root has a page elsewhere")
+        if self.is_lossy:
+            n_elems, n_rows = cursor.varint(), cursor.varint()
+            errors = [struct.unpack("<d", cursor.take(8))[0] for _ in range(3)]
+            require(n_rows <= n_elems and all(0 <= e < float("inf") for e in errors), "a loss that is none")
+            require(n_elems or not any(errors), "a loss of nothing")
         cursor.end("the root")
         end = self.at
         trailer = self.take(24)

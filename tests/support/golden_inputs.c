@@ -175,6 +175,27 @@ static struct made *parts(bool next)
     return finish(made);
 }
 
+/* Weights of bf16 that were F32 and F16 before, a master that was bf16, and one that had another name. */
+static struct made *converted(void)
+{
+    struct made *made = begin(1 << 16);
+    uint8_t bf16[2 * N], *at;
+    uint64_t seed = 14;
+    put_bf16(bf16, 16, N, COLUMNS);
+    add(made, &at, "layer.weight", MTH_DTYPE_F32, ROWS, COLUMNS);
+    for (unsigned i = 0; i < N; i++)
+        mth_store32(at + 4 * i, (uint32_t)mth_load16(bf16 + 2 * i) << 16);
+    add(made, &at, "master", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    for (unsigned i = 0; i < N; i++)
+        mth_store16(at + 2 * i, bf16_nearest(weight(&seed, i / COLUMNS)));
+    add(made, &at, "frozen.before", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    put_bf16(at, 18, N, COLUMNS);
+    add(made, &at, "layer.tied", MTH_DTYPE_F16, ROWS, COLUMNS);
+    for (unsigned i = 0; i < N; i++)
+        mth_store16(at + 2 * i, f16_nearest((uint32_t)mth_load16(bf16 + 2 * i) << 16));
+    return finish(made);
+}
+
 static struct made *bytes(enum mth_dtype dtype, size_t n, enum pattern pattern)
 {
     struct made *made = begin(n);
@@ -210,7 +231,8 @@ struct made *golden_input(enum golden_input which)
 {
     static const char *const fixtures[] = {
         "tests/fixtures/states/adamw-bf16-11.pt", "tests/fixtures/states/adamw-bf16-12.pt",
-        "tests/fixtures/states/adamw-fp32-11.pt", "tests/fixtures/states/adamw-fp32-12.pt"};
+        "tests/fixtures/states/adamw-bf16-21.pt", "tests/fixtures/states/adamw-fp32-11.pt",
+        "tests/fixtures/states/adamw-fp32-12.pt"};
     switch (which) {
     case GOLDEN_EMPTY:
         return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
@@ -220,6 +242,8 @@ struct made *golden_input(enum golden_input which)
         return bytes(MTH_DTYPE_U8, 6000, PATTERN_TEXT);
     case GOLDEN_LONG:
         return bytes(MTH_DTYPE_U8, N_LONG, PATTERN_ZEROS);
+    case GOLDEN_CONVERTED:
+        return converted();
     case GOLDEN_PARTS:
     case GOLDEN_PARTS_PACKED:
         return parts(false);
@@ -227,6 +251,7 @@ struct made *golden_input(enum golden_input which)
         return parts(true);
     case GOLDEN_ADAM_BF16_BEFORE:
     case GOLDEN_ADAM_BF16:
+    case GOLDEN_ADAM_BF16_LATER:
     case GOLDEN_ADAM_FP32_BEFORE:
     case GOLDEN_ADAM_FP32:
         return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);

@@ -16,9 +16,11 @@ enum golden_input {
     GOLDEN_LONG,          /* zeros, more than one page of bundles */
     GOLDEN_PARTS,         /* something of every kind; GOLDEN_NEXT a step later */
     GOLDEN_NEXT,
+    GOLDEN_CONVERTED,    /* some of PARTS, of other types or by other names */
     GOLDEN_PARTS_PACKED, /* PARTS, as a base that is known by the digest of its container */
     GOLDEN_ADAM_BF16_BEFORE,
     GOLDEN_ADAM_BF16,
+    GOLDEN_ADAM_BF16_LATER, /* ten steps */
     GOLDEN_ADAM_FP32_BEFORE,
     GOLDEN_ADAM_FP32,
     N_GOLDEN_INPUTS

@@ -271,7 +271,7 @@ static void store(uint8_t *row, size_t i, float x)
 void mth_quantizer_decode(const struct mth_quantizer *quantizer, const float *noted, const uint8_t *codes,
                           size_t n, uint8_t *row)
 {
-    float values[MTH_MAX_QUANTIZER_LEVELS];
+    float values[MTH_MAX_QUANTIZER_LEVELS] = {0};
     const float *value = quantizer->kind == MTH_QUANTIZER_K_MEANS ? noted : values;
     unsigned levels = n_levels(quantizer), n_bits = quantizer->bits;
     for (unsigned i = 0; value == values && i < levels; i++)
