@@ -53,62 +53,20 @@ static bool is_known(const struct search *s, const struct mth_tensor *tensor)
            s->references[tensor->region] != MTH_NO_REFERENCE;
 }
 
-/* Of each parameter (a tensor's number) what its optimizer keeps; MTH_NO_TENSOR where it does not. */
-struct kept {
-    uint32_t m, v, step;
-};
-
-static struct kept *list_kept(const struct search *s)
-{
-    const struct mth_region_map *map = s->map;
-    struct kept *kept = mth_memory_alloc(s->families->memory, map->n_tensors * sizeof *kept);
-    if (!kept)
-        return NULL;
-    memset(kept, 0xff, map->n_tensors * sizeof *kept);
-    for (size_t i = 0; i < map->n_tensors; i++) {
-        const struct mth_tensor *tensor = &map->tensors[i], *param = mth_tensor_param(map, tensor);
-        if (!param)
-            continue;
-        struct kept *of = &kept[param - map->tensors];
-        if (tensor->role == MTH_ROLE_ADAM_M)
-            of->m = (uint32_t)i;
-        else if (tensor->role == MTH_ROLE_ADAM_V)
-            of->v = (uint32_t)i;
-        else if (tensor->role == MTH_ROLE_STEP)
-            of->step = (uint32_t)i;
-    }
-    return kept;
-}
-
-/* A step is one fp32 or an integer of 64 bits. */
-static int read_step(const struct mth_source *source, enum mth_dtype dtype, uint64_t offset, double *step,
-                     struct mth_error *err)
-{
-    uint8_t bytes[8];
-    size_t width = mth_dtype_lane_bytes(dtype);
-    int status = mth_source_read(source, offset, bytes, width, err);
-    if (status)
-        return status;
-    *step = width == 8 ? (double)(int64_t)mth_load64(bytes) : (double)mth_float_of(mth_load32(bytes));
-    return MTH_OK;
-}
-
 /* How many steps the parameter made since the base; 0: none, or nobody knows. */
 static int find_steps(struct search *s, const struct mth_tensor *step, struct mth_error *err)
 {
     const struct mth_region *region = step->region == MTH_NO_REGION ? NULL : &s->map->regions[step->region];
     uint32_t reference = region ? s->references[step->region] : MTH_NO_REFERENCE;
     struct mth_replay_parameter *p = &s->parameter;
-    double before;
+    double before = -1;
     p->n_steps = 0;
-    if (step->n_elems != 1 || !region || region->flags || reference == MTH_NO_REFERENCE ||
-        (step->dtype != MTH_DTYPE_F32 && step->dtype != MTH_DTYPE_I64))
+    if (!region || region->flags || reference == MTH_NO_REFERENCE)
         return MTH_OK;
-    int status =
-        read_step(s->input, (enum mth_dtype)step->dtype, region->offset + step->offset_bytes, &p->step, err);
+    int status = mth_optimizer_read_step(s->input, step, region->offset + step->offset_bytes, &p->step, err);
     if (!status)
-        status = read_step(s->base->source, (enum mth_dtype)step->dtype,
-                           s->base->offsets[reference] + step->offset_bytes, &before, err);
+        status = mth_optimizer_read_step(s->base->source, step,
+                                         s->base->offsets[reference] + step->offset_bytes, &before, err);
     if (!status && before >= 0 && p->step > before && p->step - before <= MAX_STEPS)
         p->n_steps = p->step - before;
     return status;
@@ -135,7 +93,9 @@ static int read_samples(struct search *s)
     struct mth_replay_parameter *p = &s->parameter;
     int status = MTH_OK;
     p->n = MTH_REPLAY_SAMPLE;
-    for (size_t i = 0; !status && i < MTH_N_KEPT; i++) {
+    for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++) {
+        if (p->regions[i] == MTH_NO_REGION)
+            continue;
         status = read_sample(s->input, s->map->regions[p->regions[i]].offset, p, p->after[i], s->err);
         if (!status)
             status = read_sample(s->base->source, s->base->offsets[s->references[p->regions[i]]], p,
@@ -273,28 +233,44 @@ static const struct mth_optimizer_group *base_group(const struct search *s, uint
     return mth_tensor_group(base, &base->tensors[s->use->tensors[s->references[region]]]);
 }
 
-static int consider(struct search *s, const struct kept *kept, uint32_t param)
+/* Tells the regions of a parameter whose optimizer can be followed. */
+static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
-    if (kept->m == MTH_NO_TENSOR || kept->v == MTH_NO_TENSOR || kept->step == MTH_NO_TENSOR ||
-        map->tensors[param].region == MTH_NO_REGION)
-        return MTH_OK;
-    const struct mth_tensor *m = &map->tensors[kept->m], *v = &map->tensors[kept->v];
-    uint32_t w = masters_of(s, map->tensors[param].region);
-    p->group = mth_tensor_group(map, m);
-    if (!p->group || !p->group->is_adam || !is_known(s, m) || !is_known(s, v) || m->n_elems != v->n_elems ||
-        m->n_elems < MTH_MIN_RELATED_ELEMS || !is_plain(s, w, m->n_elems) ||
-        s->references[w] == MTH_NO_REFERENCE || m->region == v->region || w == m->region || w == v->region ||
-        s->families->regions[m->region].family || s->families->regions[v->region].family ||
-        s->families->regions[w].is_copy)
-        return MTH_OK;
-    p->regions[MTH_KEPT_M] = m->region;
-    p->regions[MTH_KEPT_V] = v->region;
-    p->regions[MTH_KEPT_W] = w;
+    const struct mth_tensor *m = &map->tensors[kept->tensors[MTH_KEPT_M]];
+    for (size_t i = 0; i < MTH_KEPT_STEP; i++)
+        p->regions[i] = MTH_NO_REGION;
     p->n_elems = m->n_elems;
-    p->base_group = base_group(s, m->region);
-    int status = find_steps(s, &map->tensors[kept->step], s->err);
+    for (size_t i = MTH_KEPT_M; i <= MTH_KEPT_V; i++) {
+        const struct mth_tensor *tensor = &map->tensors[kept->tensors[i]];
+        if (!is_known(s, tensor) || tensor->n_elems != p->n_elems ||
+            s->families->regions[tensor->region].family)
+            return false;
+        p->regions[i] = tensor->region;
+    }
+    uint32_t param = map->tensors[kept->tensors[MTH_KEPT_W]].region;
+    uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
+    if (w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) || s->references[w] == MTH_NO_REFERENCE ||
+        s->families->regions[w].is_copy)
+        return false;
+    p->regions[MTH_KEPT_W] = w;
+    return p->regions[MTH_KEPT_M] != p->regions[MTH_KEPT_V] && w != p->regions[MTH_KEPT_M] &&
+           w != p->regions[MTH_KEPT_V] && p->n_elems >= MTH_MIN_RELATED_ELEMS;
+}
+
+static int consider(struct search *s, const struct mth_kept_tensors *kept)
+{
+    const struct mth_region_map *map = s->map;
+    struct mth_replay_parameter *p = &s->parameter;
+    if (kept->tensors[MTH_KEPT_M] == MTH_NO_TENSOR || kept->tensors[MTH_KEPT_V] == MTH_NO_TENSOR ||
+        kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR)
+        return MTH_OK;
+    p->group = mth_tensor_group(map, &map->tensors[kept->tensors[MTH_KEPT_M]]);
+    if (!p->group || !p->group->is_adam || !find_regions(s, kept))
+        return MTH_OK;
+    p->base_group = base_group(s, p->regions[MTH_KEPT_M]);
+    int status = find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
     return status || p->n_steps == 0 ? status : relate(s);
 }
 
@@ -303,7 +279,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                               const uint32_t *references, struct mth_replay *replay, struct mth_error *err)
 {
     struct search *s = mth_memory_calloc(families->memory, 1, sizeof *s);
-    struct kept *kept = NULL;
+    struct mth_kept_tensors *kept = NULL;
     struct mth_error inner = {0};
     int status = s ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status) {
@@ -315,7 +291,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                              .references = references,
                              .replay = replay,
                              .err = &inner};
-        kept = families->map->n_params ? list_kept(s) : NULL;
+        kept = families->map->n_params ? mth_optimizer_list_kept(s->map, families->memory) : NULL;
         status = kept || !families->map->n_params ? MTH_OK : MTH_ERR_NO_MEMORY;
     }
     /* Those of many elements first: what they tell of the scale is surer. */
@@ -323,7 +299,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
         for (size_t i = 0; !status && kept && i < families->map->n_tensors; i++) {
             bool is_large = families->map->tensors[i].n_elems >= LARGE_ELEMS;
             if (is_large == (pass == 0))
-                status = consider(s, &kept[i], (uint32_t)i);
+                status = consider(s, &kept[i]);
         }
     }
     mth_memory_free(families->memory, kept);

@@ -5,7 +5,7 @@
 #ifndef MTH_PIPELINE_REPLAY_H
 #define MTH_PIPELINE_REPLAY_H
 
-#include "formats/region_map.h"
+#include "formats/optimizer_state.h"
 #include "transforms/predictors/predictor.h"
 
 enum {
@@ -14,17 +14,15 @@ enum {
     MTH_REPLAY_SAMPLE = MTH_REPLAY_PIECES * MTH_REPLAY_PIECE_ELEMS
 };
 
-/* A parameter, and what is kept of it: averages of gradients and of their squares. */
-enum mth_kept { MTH_KEPT_W, MTH_KEPT_M, MTH_KEPT_V, MTH_N_KEPT };
-
+/* A parameter, and what is kept of it. */
 struct mth_replay_parameter {
-    uint32_t regions[MTH_N_KEPT];
+    uint32_t regions[MTH_KEPT_STEP]; /* MTH_NO_REGION for what is not kept, or not known */
     uint64_t n_elems;
     const struct mth_optimizer_group *group, *base_group;
     double step;
     double n_steps; /* since the base */
     size_t n;       /* elements of the sample */
-    uint32_t before[MTH_N_KEPT][MTH_REPLAY_SAMPLE], after[MTH_N_KEPT][MTH_REPLAY_SAMPLE];
+    uint32_t before[MTH_KEPT_STEP][MTH_REPLAY_SAMPLE], after[MTH_KEPT_STEP][MTH_REPLAY_SAMPLE];
 };
 
 /* How many elements of the sample come out of a bf16 gradient, scaled. */
