@@ -227,7 +227,7 @@ static int bound_parameter(const struct mth_checkpoint *input, const struct mth_
     p.group = mth_tensor_group(input->map, &input->map->tensors[kept->tensors[MTH_KEPT_M]]);
     int status =
         count_made(input, base, base_offsets, &input->map->tensors[kept->tensors[MTH_KEPT_STEP]], &p.n_steps);
-    if (status || p.n_steps < 2 || !p.group || !p.group->is_adam)
+    if (status || p.n_steps < 2 || !p.group || p.group->kind != MTH_OPTIMIZER_ADAM)
         return status;
     double (*const bits_of_kept[])(struct tally *, const struct parameter *) = {
         [MTH_KEPT_W] = bits_of_w, [MTH_KEPT_M] = bits_of_m, [MTH_KEPT_V] = bits_of_v};

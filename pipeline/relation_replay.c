@@ -3,16 +3,10 @@
 #include "pipeline/replay.h"
 
 #include "base/checked.h"
-#include "transforms/predictors/adam.h"
 
-#include <math.h>
 #include <string.h>
 
-enum {
-    LARGE_ELEMS = 4096,
-    MAX_STEPS = 1 << 20,
-    MAX_SEARCHES = 4 /* for a scale, where none was found */
-};
+enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20 };
 
 struct search {
     struct mth_families *families;
@@ -23,7 +17,7 @@ struct search {
     const uint32_t *references;
     struct mth_replay *replay;
     struct mth_error *err;
-    size_t n_searches;
+    struct mth_replay_scale scale;
     struct mth_replay_parameter parameter;
 };
 
@@ -104,43 +98,51 @@ static int read_samples(struct search *s)
     return status;
 }
 
-/* ---- what is the same for all ---- */
-
-/* Do gradients of 16 bits make m? A scale that was found for one parameter is that of others. */
-static bool fit_scale(struct search *s, float weight)
-{
-    const struct mth_replay_parameter *p = &s->parameter;
-    struct mth_replay *replay = s->replay;
-    size_t enough = p->n - p->n / 16;
-    if (replay->scale)
-        return mth_replay_count_exact(p, weight, mth_float_of(replay->scale)) >= enough;
-    float scale = 1;
-    if (mth_replay_count_exact(p, weight, scale) < enough &&
-        (s->n_searches++ >= MAX_SEARCHES || !mth_replay_find_scale(p, weight, &scale)))
-        return false;
-    replay->scale = mth_bits_of(scale);
-    return true;
-}
-
 /* ---- families ---- */
 
-/* The family of w, before which m and v are put; or a new one. */
-static int put_family(struct search *s, const struct mth_related moments[2],
-                      const struct mth_related *weights)
+/* The members that recipes make. */
+static size_t list_members(const struct search *s, const struct mth_recipes *recipes,
+                           struct mth_related members[MTH_KEPT_STEP])
+{
+    uint8_t at_of[MTH_KEPT_STEP] = {0};
+    for (size_t i = 0; i < recipes->n; i++)
+        at_of[recipes->of[i].of] = (uint8_t)i;
+    for (size_t i = 0; i < recipes->n; i++) {
+        const struct mth_recipe *recipe = &recipes->of[i];
+        struct mth_related *member = &members[i];
+        *member = (struct mth_related){.region = s->parameter.regions[recipe->of],
+                                       .predictor = recipe->predictor,
+                                       .n_inputs = recipe->n_inputs};
+        if (recipe->of == MTH_KEPT_M && recipes->weight)
+            member->spec = recipes->is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
+        for (size_t k = 0; k < recipe->n_inputs; k++) {
+            member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
+            member->inputs[k].member = at_of[recipe->inputs[k].kept];
+        }
+        memcpy(member->settings, recipe->settings, sizeof member->settings);
+    }
+    return recipes->n;
+}
+
+/* The family of the weights, which its other members are copies of, with what is kept of them; or a new one. */
+static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMILY_MEMBERS], size_t n)
 {
     struct mth_families *families = s->families;
-    uint32_t of_w = families->regions[weights->region].family;
-    struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {moments[0], moments[1], *weights};
+    uint32_t of_w = families->regions[s->parameter.regions[MTH_KEPT_W]].family;
     if (of_w == 0)
-        return mth_families_begin(families, members, 3);
+        return mth_families_begin(families, members, n);
     struct mth_growing_family *family = &families->of[of_w - 1];
-    if (family->n + 2 > MTH_MAX_FAMILY_MEMBERS || families->regions[weights->region].member != 0)
+    size_t w = 0;
+    while (members[w].region != s->parameter.regions[MTH_KEPT_W])
+        w++;
+    if (family->n - 1 + n > MTH_MAX_FAMILY_MEMBERS || families->regions[members[w].region].member != 0)
         return MTH_OK;
     for (size_t i = 1; i < family->n; i++) {
-        members[i + 2] = family->members[i];
-        members[i + 2].inputs[0].member = (uint8_t)(members[i + 2].inputs[0].member + 2);
+        uint8_t *input = &family->members[i].inputs[0].member;
+        *input = *input == 0 ? (uint8_t)w : (uint8_t)(*input + n - 1);
+        members[n + i - 1] = family->members[i];
     }
-    family->n += 2;
+    family->n += n - 1;
     memcpy(family->members, members, family->n * sizeof *members);
     for (size_t i = 0; i < family->n; i++) {
         families->regions[members[i].region].family = of_w;
@@ -149,82 +151,24 @@ static int put_family(struct search *s, const struct mth_related moments[2],
     return MTH_OK;
 }
 
-static void from(struct mth_related *member, size_t input, uint8_t source, uint8_t other)
-{
-    member->inputs[input].source = source;
-    member->inputs[input].member = other;
-}
-
-/* One step: v follows from m, and the weights from both. False where v does not. */
-static bool redo_step(struct search *s, uint32_t weight, struct mth_related moments[2], struct mth_related *w)
-{
-    enum { M, V, W };
-    struct mth_replay_parameter *p = &s->parameter;
-    struct mth_related *v = &moments[1];
-    bool is16 = fit_scale(s, mth_float_of(weight));
-    if (!mth_replay_fit_v(p, weight, is16 ? s->replay->scale : 0, v->settings))
-        return false;
-    v->predictor = MTH_PREDICT_ADAM_V;
-    v->n_inputs = 3;
-    from(v, 0, MTH_FROM_BASE, V);
-    from(v, 1, MTH_FROM_BASE, M);
-    from(v, 2, MTH_FROM_SELF, M);
-    moments[0].spec = is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
-    if (mth_replay_fit_w(p, w->settings)) {
-        w->predictor = MTH_PREDICT_ADAM_W;
-        w->n_inputs = 3;
-        from(w, 0, MTH_FROM_BASE, W);
-        from(w, 1, MTH_FROM_SELF, M);
-        from(w, 2, MTH_FROM_SELF, V);
-    }
-    return true;
-}
-
-/* Several: the gradients between are not known, but what is left of the moments before, and where the weights went. */
-static void follow_steps(const struct search *s, struct mth_related moments[2], struct mth_related *w)
-{
-    enum { M, V, W };
-    moments[0].spec = MTH_PLAN_MOMENT32;
-    if (!mth_replay_fit_drift(&s->parameter, w->settings))
-        return;
-    w->predictor = MTH_PREDICT_ADAM_DRIFT;
-    w->n_inputs = 5;
-    from(w, 0, MTH_FROM_BASE, W);
-    from(w, 1, MTH_FROM_BASE, M);
-    from(w, 2, MTH_FROM_BASE, V);
-    from(w, 3, MTH_FROM_SELF, M);
-    from(w, 4, MTH_FROM_SELF, V);
-}
-
-/* The numbers of its steps, and its family if they fit. */
+/* What follows of a parameter, and its family. */
 static int relate(struct search *s)
 {
-    enum { M, V };
-    struct mth_replay_parameter *p = &s->parameter;
     struct mth_replay *replay = s->replay;
-    bool is_one = p->n_steps == 1;
-    double beta1 = is_one ? p->group->beta1 : pow(p->group->beta1, p->n_steps);
-    float share = (float)(1 - beta1), most = is_one ? 0.5f : 1.0f;
-    uint32_t weight = mth_bits_of(share < 1 ? share : 0x1.fffffep-1f);
-    if (!(share > 0 && beta1 >= 0 && mth_float_of(weight) < most) ||
-        (replay->weight && replay->weight != weight))
-        return MTH_OK;
+    struct mth_related members[MTH_MAX_FAMILY_MEMBERS];
+    struct mth_recipes recipes;
     int status = read_samples(s);
-    if (status)
+    /* Transforms of moments have one weight in a container. */
+    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) ||
+        (recipes.weight && replay->weight && replay->weight != recipes.weight))
         return status;
-    struct mth_related moments[2] = {{.region = p->regions[MTH_KEPT_M], .n_inputs = 2},
-                                     {.region = p->regions[MTH_KEPT_V]}},
-                       w = {.region = p->regions[MTH_KEPT_W]};
-    from(&moments[0], 0, MTH_FROM_BASE, M);
-    from(&moments[0], 1, MTH_FROM_BASE, V);
-    if (!is_one)
-        follow_steps(s, moments, &w);
-    else if (!redo_step(s, weight, moments, &w))
-        return MTH_OK;
-    replay->weight = weight;
-    replay->has_moment16 |= moments[0].spec == MTH_PLAN_MOMENT16;
-    replay->has_moment32 |= moments[0].spec == MTH_PLAN_MOMENT32;
-    return put_family(s, moments, &w);
+    if (recipes.weight) {
+        replay->weight = recipes.weight;
+        replay->scale = s->scale.bits;
+        replay->has_moment16 |= recipes.is16;
+        replay->has_moment32 |= !recipes.is16;
+    }
+    return put_family(s, members, list_members(s, &recipes, members));
 }
 
 static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
@@ -233,45 +177,53 @@ static const struct mth_optimizer_group *base_group(const struct search *s, uint
     return mth_tensor_group(base, &base->tensors[s->use->tensors[s->references[region]]]);
 }
 
-/* Tells the regions of a parameter whose optimizer can be followed. */
+/* Tells the regions of a parameter; false where something that is kept of it can not be followed. */
 static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
-    const struct mth_tensor *m = &map->tensors[kept->tensors[MTH_KEPT_M]];
-    for (size_t i = 0; i < MTH_KEPT_STEP; i++)
+    uint32_t param = map->tensors[kept->tensors[MTH_KEPT_W]].region;
+    uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
+    p->n_elems = map->tensors[kept->tensors[MTH_KEPT_W]].n_elems;
+    if (p->n_elems < MTH_MIN_RELATED_ELEMS || w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) ||
+        s->references[w] == MTH_NO_REFERENCE || s->families->regions[w].is_copy)
+        return false;
+    p->regions[MTH_KEPT_W] = w;
+    for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++) {
         p->regions[i] = MTH_NO_REGION;
-    p->n_elems = m->n_elems;
-    for (size_t i = MTH_KEPT_M; i <= MTH_KEPT_V; i++) {
+        if (kept->tensors[i] == MTH_NO_TENSOR)
+            continue;
         const struct mth_tensor *tensor = &map->tensors[kept->tensors[i]];
         if (!is_known(s, tensor) || tensor->n_elems != p->n_elems ||
             s->families->regions[tensor->region].family)
             return false;
         p->regions[i] = tensor->region;
+        for (size_t k = 0; k < i; k++) {
+            if (p->regions[k] == p->regions[i])
+                return false;
+        }
     }
-    uint32_t param = map->tensors[kept->tensors[MTH_KEPT_W]].region;
-    uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
-    if (w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) || s->references[w] == MTH_NO_REFERENCE ||
-        s->families->regions[w].is_copy)
-        return false;
-    p->regions[MTH_KEPT_W] = w;
-    return p->regions[MTH_KEPT_M] != p->regions[MTH_KEPT_V] && w != p->regions[MTH_KEPT_M] &&
-           w != p->regions[MTH_KEPT_V] && p->n_elems >= MTH_MIN_RELATED_ELEMS;
+    return true;
 }
 
 static int consider(struct search *s, const struct mth_kept_tensors *kept)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
-    if (kept->tensors[MTH_KEPT_M] == MTH_NO_TENSOR || kept->tensors[MTH_KEPT_V] == MTH_NO_TENSOR ||
-        kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR)
+    uint32_t any = MTH_NO_TENSOR;
+    for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++)
+        any = any == MTH_NO_TENSOR ? kept->tensors[i] : any;
+    if (any == MTH_NO_TENSOR)
         return MTH_OK;
-    p->group = mth_tensor_group(map, &map->tensors[kept->tensors[MTH_KEPT_M]]);
-    if (!p->group || !p->group->is_adam || !find_regions(s, kept))
+    p->group = mth_tensor_group(map, &map->tensors[any]);
+    if (!p->group || p->group->kind == MTH_OPTIMIZER_OTHER || !find_regions(s, kept))
         return MTH_OK;
-    p->base_group = base_group(s, p->regions[MTH_KEPT_M]);
-    int status = find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
-    return status || p->n_steps == 0 ? status : relate(s);
+    p->base_group = base_group(s, map->tensors[any].region);
+    p->step = p->n_steps = 0;
+    int status = kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR
+                     ? MTH_OK
+                     : find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
+    return status ? status : relate(s);
 }
 
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,

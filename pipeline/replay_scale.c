@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_WITNESSES = 16, N_SCALES = 1 << 21 };
+enum { N_WITNESSES = 16, N_SCALES = 1 << 21, MAX_SEARCHES = 4 /* where none was found */ };
 
 /* As near as m1 tells: not rounded. */
 static double gradient_of(const struct mth_replay_parameter *p, size_t i, float weight)
@@ -16,7 +16,7 @@ static double gradient_of(const struct mth_replay_parameter *p, size_t i, float 
 }
 
 /* How many elements of the sample come out of a bf16 gradient, scaled. */
-size_t mth_replay_count_exact(const struct mth_replay_parameter *p, float weight, float scale)
+static size_t count_exact(const struct mth_replay_parameter *p, float weight, float scale)
 {
     const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(weight), mth_bits_of(scale));
     size_t n = 0;
@@ -100,7 +100,7 @@ static void try_scale(struct trials *trials, uint32_t step)
     uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
     trials->n_tried++;
     for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-        size_t exact = mth_replay_count_exact(trials->p, trials->weight, mth_float_of(bits));
+        size_t exact = count_exact(trials->p, trials->weight, mth_float_of(bits));
         if (exact > trials->most) {
             trials->most = exact;
             trials->scale = mth_float_of(bits);
@@ -113,7 +113,7 @@ static void try_scale(struct trials *trials, uint32_t step)
  * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
  * near one of 128 places. What all of the best known agree to is tried on all.
  */
-bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, float *scale)
+static bool find_scale(const struct mth_replay_parameter *p, float weight, float *scale)
 {
     enum { MAX_TRIED = 64, N_SIGNIFICANDS = 128 };
     struct witnesses witnesses;
@@ -147,4 +147,17 @@ bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, f
     }
     *scale = trials.scale;
     return trials.most >= p->n - p->n / 16;
+}
+
+bool mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight, struct mth_replay_scale *scale)
+{
+    size_t enough = p->n - p->n / 16;
+    float found = 1;
+    if (scale->bits)
+        return count_exact(p, weight, mth_float_of(scale->bits)) >= enough;
+    if (count_exact(p, weight, found) < enough &&
+        (scale->n_searches++ >= MAX_SEARCHES || !find_scale(p, weight, &found)))
+        return false;
+    scale->bits = mth_bits_of(found);
+    return true;
 }

@@ -202,6 +202,8 @@ static int find_replays(struct encode_run *run, struct mth_families *families, s
     }
     int status = mth_families_find_replays(families, run->job->input, &match->use, &match->reader, references,
                                            replay, err);
+    if (!status)
+        status = mth_families_find_averages(families, run->job->input, &match->reader, references, err);
     mth_memory_free(memory, references);
     return status;
 }

@@ -127,6 +127,44 @@ def adam_drift(settings, w0, m0, v0, m1, v1):
     return bits(rounded(rounded(value(w0) * decay) + rounded(moved(a, m0, v0) + moved(b, m1, v1))))
 
 
+def larger(settings, a, b):
+    return bits(value(b) if value(b) > value(a) or math.isnan(value(b)) else value(a))
+
+
+def sgd_w(settings, w0, momentum):
+    return bits(fma(value(momentum), value(settings[0]), value(w0)))
+
+
+def nesterov_w(settings, w0, after, before):
+    rate, mu, over_rest = map(value, settings)
+    gradient = rounded(rounded(value(after) - rounded(value(before) * mu)) * over_rest)
+    return bits(fma(fma(value(after), mu, gradient), rate, value(w0)))
+
+
+def divisors(settings, s0, before, after):
+    stays, share, mu, over_rate = map(value, settings)
+    r = rounded(rounded(value(after) - rounded(value(before) * mu)) * over_rate)
+    below = rounded(1 - rounded(share * rounded(r * r)))
+    return bits(rounded(divided(rounded(value(s0) * stays), below)))
+
+
+def centered(settings, x, before, after, squares):
+    mu, rate, weight, eps = map(value, settings)
+    gradient = fma(rounded(value(after) - value(before)), over(weight), value(before))
+    variance = fma(-value(after), value(after), value(squares))
+    below = rounded((rounded(math.sqrt(variance)) if variance >= 0 else NAN) + eps)
+    return bits(rounded(rounded(value(x) * mu) + rounded(divided(rounded(rate * gradient), below))))
+
+
+def averaged(settings, e, w):
+    return bits(fma(value(settings[0]), rounded(value(w) - value(e)), value(e)))
+
+
+def averaged_apart(settings, e, w):
+    weight, decay = map(value, settings)
+    return bits(fma(value(w), weight, rounded(value(e) * decay)))
+
+
 # number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
 PREDICTORS = {
     1: (0, 1, 0, 0, None),
@@ -136,6 +174,13 @@ PREDICTORS = {
     5: (4, 3, 4, 4, adam_v),
     6: (4, 3, 4, 4, adam_w),
     7: (4, 5, 4, 4, adam_drift),
+    8: (0, 2, 4, 4, larger),
+    9: (1, 2, 4, 4, sgd_w),
+    10: (3, 3, 4, 4, nesterov_w),
+    11: (4, 3, 4, 4, divisors),
+    12: (4, 4, 4, 4, centered),
+    13: (1, 2, 4, 4, averaged),
+    14: (2, 2, 4, 4, averaged_apart),
 }
 
 
