@@ -114,7 +114,7 @@ static size_t list_members(const struct search *s, const struct mth_recipes *rec
                                        .predictor = recipe->predictor,
                                        .n_inputs = recipe->n_inputs};
         if (recipe->of == MTH_KEPT_M && recipes->weight)
-            member->spec = recipes->is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
+            member->spec = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients);
         for (size_t k = 0; k < recipe->n_inputs; k++) {
             member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
             member->inputs[k].member = at_of[recipe->inputs[k].kept];
@@ -165,8 +165,7 @@ static int relate(struct search *s)
     if (recipes.weight) {
         replay->weight = recipes.weight;
         replay->scale = s->scale.bits;
-        replay->has_moment16 |= recipes.is16;
-        replay->has_moment32 |= !recipes.is16;
+        replay->has[recipes.gradients] = true;
     }
     return put_family(s, members, list_members(s, &recipes, members));
 }

@@ -82,7 +82,7 @@ struct mth_base_use;
 struct mth_replay {
     uint32_t weight; /* bits of 1 - beta1, in fp32 */
     uint32_t scale;  /* of 16-bit gradients; 0: none were found */
-    bool has_moment16, has_moment32;
+    bool has[3];     /* parameters whose gradients have 16, 24 and 32 bits */
 };
 
 /*

@@ -35,24 +35,28 @@ struct mth_recipe {
     uint32_t settings[MTH_MAX_SETTINGS];
 };
 
+/* Of how many bits gradients are, before one scale: bf16 ones; sums of some, or fp16 ones; any. */
+enum mth_gradients { MTH_GRADIENTS_16, MTH_GRADIENTS_24, MTH_GRADIENTS_32 };
+
 /* Those of all tensors of a parameter, in an order in which each finds what it needs. */
 struct mth_recipes {
     struct mth_recipe of[MTH_KEPT_STEP];
     size_t n;
     uint32_t weight; /* of the transforms of moments; 0: none of them is wanted */
-    bool is16;       /* and gradients are of 16 bits */
+    enum mth_gradients gradients;
 };
 
-/* ---- gradients of 16 bits: replay_scale.c ---- */
+/* ---- gradients of few bits: replay_scale.c ---- */
 
-/* The scale of 16-bit gradients, found for one parameter and tried for the others. */
+/* The scale of such gradients, found for one parameter and tried for the others. */
 struct mth_replay_scale {
     uint32_t bits; /* of an fp32; 0: none was found */
     size_t n_searches;
 };
 
-/* Do gradients of 16 bits make m? */
-bool mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight, struct mth_replay_scale *scale);
+/* Which gradients make m. */
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight,
+                                        struct mth_replay_scale *scale);
 
 /* ---- fits: replay_fit.c ---- */
 

@@ -71,7 +71,7 @@ static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint
                         struct mth_recipes *recipes)
 {
     struct mth_recipe *v = add(recipes, MTH_KEPT_V);
-    v->predictor = MTH_PREDICT_ADAM_V;
+    v->predictor = recipes->gradients == MTH_GRADIENTS_24 ? MTH_PREDICT_ADAM_V24 : MTH_PREDICT_ADAM_V;
     before(v, MTH_KEPT_V);
     before(v, MTH_KEPT_M);
     after(v, MTH_KEPT_M);
@@ -132,8 +132,8 @@ static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_sc
     double weight = 1 - p->group->beta1;
     if (!add_moment(recipes, weight, 0.5))
         return false;
-    recipes->is16 = mth_replay_fit_scale(p, (float)weight, scale);
-    if (!add_squares(p, p->group->beta2, recipes->is16 ? scale->bits : 0, recipes))
+    recipes->gradients = mth_replay_fit_scale(p, (float)weight, scale);
+    if (!add_squares(p, p->group->beta2, recipes->gradients == MTH_GRADIENTS_32 ? 0 : scale->bits, recipes))
         return false;
     if (is_kept(p, MTH_KEPT_MAX)) {
         struct mth_recipe *largest = add(recipes, MTH_KEPT_MAX);
@@ -264,7 +264,7 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
                      struct mth_recipes *recipes)
 {
     bool has_moments = is_kept(p, MTH_KEPT_M) && is_kept(p, MTH_KEPT_V);
-    *recipes = (struct mth_recipes){.n = 0};
+    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32};
     switch (p->group->kind) {
     case MTH_OPTIMIZER_ADAM:
         if (!has_moments || p->n_steps < 1)

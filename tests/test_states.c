@@ -119,7 +119,8 @@ static void steps_of_other_optimizers_are_redone(void **state)
         size_t n_free; /* tensors of 384 values that cost next to nothing */
     } cases[] = {{"sgd", 2},     {"nesterov", 1},         {"adagrad", 0},
                  {"rmsprop", 0}, {"rmsprop-momentum", 1}, {"rmsprop-centered", 3},
-                 {"amsgrad", 4}, {"adam-l2", 2}};
+                 {"amsgrad", 4}, {"adam-l2", 2},          {"accumulated", 3},
+                 {"fp16", 3}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", cases[i].name);

@@ -32,6 +32,7 @@ enum mth_predictor_number {
     MTH_PREDICT_CENTERED,
     MTH_PREDICT_AVERAGED,
     MTH_PREDICT_AVERAGED_APART,
+    MTH_PREDICT_ADAM_V24,
     MTH_N_PREDICTORS
 };
 
@@ -49,6 +50,7 @@ struct mth_predictor {
 const struct mth_predictor *mth_predictor_at(uint64_t number);
 
 void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_adam_v24(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_larger(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
