@@ -306,6 +306,13 @@ results-chain-reference: all
 	+$(MAKE) results-chain CHAIN_RESULTS=results/chain RUN=$(lastword $(CHAIN_RUNS)) CHAIN_SUFFIX=-lossy CHAIN_EVERY= \
 		CHAIN_POLICIES="--policy consecutive" CHAIN_ARGS="$(CHAIN_LOSSY)"
 
+# What of a training state is left over the steps between, on the runs that have them: rows, table and figure in STATES_RESULTS.
+STATES_RESULTS ?= $(BUILD)/states
+STATES_RUNS ?= states-3e-5 states-3e-4
+results-states: all
+	@scripts/install_deps.sh report
+	MITHRIL=$(BUILD)/mithril scripts/states_curve.sh $(STATES_RESULTS) $(STATES_RUNS)
+
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
@@ -417,6 +424,7 @@ help:
 #| make results          a new reference run, its tables, figures, page and status
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
 #|                       results-chain-reference: those of results/chain/
+#| make results-states   bits a value of training states over the steps between: rows, table, figure
 #| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
 #| make peer-ratios      sizes of pairs by all peers and our presets, as a table; IDS='gpt-finetune' (docs/peers.md)
 #| make check-presets    presets of published methods against a second calculation of each, on what is here (docs/presets.md)
@@ -433,7 +441,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain results-states results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

@@ -66,10 +66,24 @@ struct mth_derived {
     uint32_t region;
 };
 
-/* What a group of an optimizer's parameters says, of its last step or of the next one: schedulers set rates ahead. */
+enum mth_optimizer_kind {
+    MTH_OPTIMIZER_OTHER,
+    MTH_OPTIMIZER_ADAM, /* and AdamW */
+    MTH_OPTIMIZER_SGD,  /* with momentum */
+    MTH_OPTIMIZER_ADAGRAD,
+    MTH_OPTIMIZER_RMSPROP
+};
+
+/* What a group of an optimizer's parameters says, of its last step or of the next one: schedulers set rates ahead. What its kind
+ * does not have is 0. */
 struct mth_optimizer_group {
-    double lr, beta1, beta2, eps, weight_decay;
-    bool is_adam; /* it has all of these */
+    enum mth_optimizer_kind kind; /* by the names that it has */
+    double lr, weight_decay;
+    double beta1, beta2, eps;   /* eps: of all but SGD */
+    double momentum, dampening; /* of SGD; RMSprop has a momentum */
+    double alpha;               /* of RMSprop: what stays of its average */
+    double lr_decay;            /* of Adagrad */
+    bool is_nesterov;
 };
 
 struct mth_region_map {

@@ -309,11 +309,23 @@ static struct mth_optimizer_group read_group(const struct matcher *m, uint32_t g
 {
     struct mth_optimizer_group out = {0};
     uint32_t betas = entry(m, group, "betas");
-    out.is_adam = number(m, group, "lr", &out.lr) && number(m, group, "eps", &out.eps) &&
-                  number(m, group, "weight_decay", &out.weight_decay) &&
-                  mth_pickle_length(m->pickle, betas) == 2 &&
-                  mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 0), &out.beta1) &&
-                  mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 1), &out.beta2);
+    bool has_rate = number(m, group, "lr", &out.lr) && number(m, group, "weight_decay", &out.weight_decay);
+    bool has_eps = number(m, group, "eps", &out.eps),
+         has_momentum = number(m, group, "momentum", &out.momentum);
+    double nesterov;
+    out.is_nesterov = number(m, group, "nesterov", &nesterov) && nesterov != 0;
+    if (!has_rate)
+        return out;
+    if (has_eps && mth_pickle_length(m->pickle, betas) == 2 &&
+        mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 0), &out.beta1) &&
+        mth_pickle_float(m->pickle, mth_pickle_item(m->pickle, betas, 1), &out.beta2))
+        out.kind = MTH_OPTIMIZER_ADAM;
+    else if (has_momentum && number(m, group, "dampening", &out.dampening))
+        out.kind = MTH_OPTIMIZER_SGD;
+    else if (has_eps && number(m, group, "lr_decay", &out.lr_decay))
+        out.kind = MTH_OPTIMIZER_ADAGRAD;
+    else if (has_eps && has_momentum && number(m, group, "alpha", &out.alpha))
+        out.kind = MTH_OPTIMIZER_RMSPROP;
     return out;
 }
 

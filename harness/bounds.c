@@ -3,6 +3,7 @@
 
 #include "formats/region_match.h"
 #include "harness/entropy.h"
+#include "harness/state_bound.h"
 #include "harness/step_entropy.h"
 
 #include <math.h>
@@ -83,20 +84,16 @@ static double ratio_of(uint64_t raw_bytes, double bits)
     return bits > 0 ? (double)raw_bytes * 8 / bits : INFINITY;
 }
 
-int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
-                      struct mth_bound *out)
+/* Bits of all regions that are not left out, and by which model those with a counterpart are. */
+static int count_all(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                     const uint64_t *base_offsets, const bool *left_out, struct mth_bound *out)
 {
     const struct mth_region_map *map = input->map;
     struct pools pools = {0};
-    uint64_t *base_offsets = NULL;
     int status = MTH_OK;
-    if (base) {
-        base_offsets = mth_memory_calloc(map->memory, map->n_regions, sizeof *base_offsets);
-        status = base_offsets ? mth_region_match(map, base->map, base_offsets) : MTH_ERR_NO_MEMORY;
-    }
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
-        if (region->dtype == MTH_DTYPE_OPAQUE)
+        if (region->dtype == MTH_DTYPE_OPAQUE || (left_out && left_out[i]))
             continue;
         bool paired = base && base_offsets[i] != MTH_NO_MATCH;
         status = count_region(&pools, region, input->data + region->offset,
@@ -111,14 +108,46 @@ int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_check
                 xor_bits += bits_paired(pools.paired[dtype]);
         }
         bool by_steps = base && pools.step_bits < xor_bits;
-        bits += by_steps ? pools.step_bits : xor_bits;
-        *out = (struct mth_bound){.model = by_steps ? "ulp-given-exponent"
-                                           : base   ? "order0-xor-bytes"
-                                                    : "order0-exponent",
-                                  .ratio = ratio_of(map->n_bytes, bits),
-                                  .bits = bits};
+        out->model = by_steps ? "ulp-given-exponent" : base ? "order0-xor-bytes" : "order0-exponent";
+        out->bits = bits + (by_steps ? pools.step_bits : xor_bits);
     }
-    mth_memory_free(map->memory, base_offsets);
     pools_free(&pools);
+    return status;
+}
+
+/* With what is told of training states, where that is less. */
+static int try_states(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                      const uint64_t *base_offsets, struct mth_bound *out)
+{
+    struct mth_memory *memory = input->map->memory;
+    bool *covered = mth_memory_calloc(memory, input->map->n_regions, sizeof *covered);
+    struct mth_bound rest;
+    double bits = 0;
+    int status = covered ? mth_state_bound(input, base, base_offsets, covered, &bits) : MTH_ERR_NO_MEMORY;
+    if (!status && bits > 0)
+        status = count_all(input, base, base_offsets, covered, &rest);
+    if (!status && bits > 0 && bits + rest.bits < out->bits)
+        *out = (struct mth_bound){.model = "adam-steps-apart", .bits = bits + rest.bits};
+    mth_memory_free(memory, covered);
+    return status;
+}
+
+int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                      struct mth_bound *out)
+{
+    const struct mth_region_map *map = input->map;
+    uint64_t *base_offsets = NULL;
+    int status = MTH_OK;
+    if (base) {
+        base_offsets = mth_memory_calloc(map->memory, map->n_regions, sizeof *base_offsets);
+        status = base_offsets ? mth_region_match(map, base->map, base_offsets) : MTH_ERR_NO_MEMORY;
+    }
+    if (!status)
+        status = count_all(input, base, base_offsets, NULL, out);
+    if (!status && base)
+        status = try_states(input, base, base_offsets, out);
+    if (!status)
+        out->ratio = ratio_of(map->n_bytes, out->bits);
+    mth_memory_free(map->memory, base_offsets);
     return status;
 }

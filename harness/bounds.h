@@ -18,7 +18,8 @@ struct mth_bound {
  *           of a dtype, and every other bit as it is; other dtypes spend the entropy of each byte plane.
  *           Against a base the one of two that spends less on tensors with a counterpart, others as alone:
  *           "ulp-given-exponent", the model of step_entropy.h, tensor by tensor; or "order0-xor-bytes": the
- *           entropy of each byte plane of the xor, pooled over all tensors of a dtype. Opaque bytes and the
+ *           entropy of each byte plane of the xor, pooled over all tensors of a dtype; or "adam-steps-apart", the model of
+ *           state_bound.h, on what Adam keeps, the rest as before. Opaque bytes and the
  *           model's own tables are charged nothing. A coder that looks at more (neighbours, rows) may pass it.
  * Shape     base: NULL for none
  * Errors    MTH_ERR_NO_MEMORY

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+enum {
+    MIN_ROOM_SHARE = 8, /* of a bundle, that is worth a piece of a tensor that does not fit it whole */
+    CUT_ALIGN = 512     /* whole elements */
+};
+
 void mth_bundle_free(struct mth_bundle *bundle)
 {
     mth_memory_free(bundle->memory, bundle->segments);
@@ -80,7 +85,8 @@ uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size
 
 /* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
 struct open_chunks {
-    uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][2];
+    /* What may do better without its base is apart from what does not. */
+    uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][3];
     size_t n_alone; /* bytes without a reference */
 };
 
@@ -122,17 +128,17 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     bool has_reference;
     uint32_t spec = mth_bundle_planner_spec(planner, planner->region, &has_reference);
     open->n_alone += has_reference ? 0 : n;
-    uint16_t *slot = &open->chunk[region->dtype][spec][has_reference];
+    uint8_t fallback = fallback_of(planner, has_reference);
+    uint16_t *slot = &open->chunk[region->dtype][spec][has_reference + (fallback != MTH_NO_FALLBACK)];
     uint32_t at = (uint32_t)bundle->n_bytes;
     if (*slot == 0) {
-        bundle->chunks[bundle->n_chunks++] =
-            (struct mth_bundle_chunk){.dtype = region->dtype,
-                                      .spec = spec,
-                                      .has_reference = has_reference,
-                                      .fallback = fallback_of(planner, has_reference),
-                                      .may_split = true,
-                                      .first = MTH_NO_SEGMENT,
-                                      .last = MTH_NO_SEGMENT};
+        bundle->chunks[bundle->n_chunks++] = (struct mth_bundle_chunk){.dtype = region->dtype,
+                                                                       .spec = spec,
+                                                                       .has_reference = has_reference,
+                                                                       .fallback = fallback,
+                                                                       .may_split = true,
+                                                                       .first = MTH_NO_SEGMENT,
+                                                                       .last = MTH_NO_SEGMENT};
         *slot = (uint16_t)bundle->n_chunks;
     }
     struct mth_bundle_chunk *chunk = &bundle->chunks[*slot - 1];
@@ -180,11 +186,14 @@ int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundl
         bool has_reference;
         mth_bundle_planner_spec(planner, planner->region, &has_reference);
         size_t whole = has_reference ? planner->chunk_bytes : planner->alone_bytes;
-        size_t n = left >= whole ? whole : (size_t)left;
-        /* A full piece stands alone; smaller ones share until the next would not fit. */
-        if (bundle->n_bytes > 0 &&
-            (n > planner->chunk_bytes - bundle->n_bytes || bundle->n_segments == MTH_MAX_BUNDLE_SEGMENTS ||
-             (!has_reference && n > planner->alone_bytes - open.n_alone)))
+        size_t n = left >= whole ? whole : (size_t)left, room = planner->chunk_bytes - bundle->n_bytes;
+        /* Where the base is of use a chunk has tables and states beside what is left of it, so that room is filled up. */
+        if (has_reference && fallback_of(planner, has_reference) == MTH_NO_FALLBACK && n > room &&
+            room >= planner->chunk_bytes / MIN_ROOM_SHARE)
+            n = room / CUT_ALIGN * CUT_ALIGN;
+        /* Else a full piece stands alone; smaller ones share until the next would not fit. */
+        if (bundle->n_bytes > 0 && (n > room || bundle->n_segments == MTH_MAX_BUNDLE_SEGMENTS ||
+                                    (!has_reference && n > planner->alone_bytes - open.n_alone)))
             break;
         status = add_piece(planner, bundle, &open, n);
         planner->done += n;

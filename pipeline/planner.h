@@ -15,6 +15,7 @@ enum mth_plan_spec {
     MTH_PLAN_NARROW,                        /* bytes */
     MTH_PLAN_STEPS,                         /* what is nearly as predicted */
     MTH_PLAN_MOMENT16,                      /* first moments of an optimizer, of bf16 gradients */
+    MTH_PLAN_MOMENT24,                      /* of sums of some, and of fp16 ones */
     MTH_PLAN_MOMENT32,                      /* and of others */
     MTH_N_PLAN_SPECS
 };

@@ -3,16 +3,10 @@
 #include "pipeline/replay.h"
 
 #include "base/checked.h"
-#include "transforms/predictors/adam.h"
 
-#include <math.h>
 #include <string.h>
 
-enum {
-    LARGE_ELEMS = 4096,
-    MAX_STEPS = 1 << 20,
-    MAX_SEARCHES = 4 /* for a scale, where none was found */
-};
+enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20 };
 
 struct search {
     struct mth_families *families;
@@ -23,7 +17,7 @@ struct search {
     const uint32_t *references;
     struct mth_replay *replay;
     struct mth_error *err;
-    size_t n_searches;
+    struct mth_replay_scale scale;
     struct mth_replay_parameter parameter;
 };
 
@@ -53,62 +47,20 @@ static bool is_known(const struct search *s, const struct mth_tensor *tensor)
            s->references[tensor->region] != MTH_NO_REFERENCE;
 }
 
-/* Of each parameter (a tensor's number) what its optimizer keeps; MTH_NO_TENSOR where it does not. */
-struct kept {
-    uint32_t m, v, step;
-};
-
-static struct kept *list_kept(const struct search *s)
-{
-    const struct mth_region_map *map = s->map;
-    struct kept *kept = mth_memory_alloc(s->families->memory, map->n_tensors * sizeof *kept);
-    if (!kept)
-        return NULL;
-    memset(kept, 0xff, map->n_tensors * sizeof *kept);
-    for (size_t i = 0; i < map->n_tensors; i++) {
-        const struct mth_tensor *tensor = &map->tensors[i], *param = mth_tensor_param(map, tensor);
-        if (!param)
-            continue;
-        struct kept *of = &kept[param - map->tensors];
-        if (tensor->role == MTH_ROLE_ADAM_M)
-            of->m = (uint32_t)i;
-        else if (tensor->role == MTH_ROLE_ADAM_V)
-            of->v = (uint32_t)i;
-        else if (tensor->role == MTH_ROLE_STEP)
-            of->step = (uint32_t)i;
-    }
-    return kept;
-}
-
-/* A step is one fp32 or an integer of 64 bits. */
-static int read_step(const struct mth_source *source, enum mth_dtype dtype, uint64_t offset, double *step,
-                     struct mth_error *err)
-{
-    uint8_t bytes[8];
-    size_t width = mth_dtype_lane_bytes(dtype);
-    int status = mth_source_read(source, offset, bytes, width, err);
-    if (status)
-        return status;
-    *step = width == 8 ? (double)(int64_t)mth_load64(bytes) : (double)mth_float_of(mth_load32(bytes));
-    return MTH_OK;
-}
-
 /* How many steps the parameter made since the base; 0: none, or nobody knows. */
 static int find_steps(struct search *s, const struct mth_tensor *step, struct mth_error *err)
 {
     const struct mth_region *region = step->region == MTH_NO_REGION ? NULL : &s->map->regions[step->region];
     uint32_t reference = region ? s->references[step->region] : MTH_NO_REFERENCE;
     struct mth_replay_parameter *p = &s->parameter;
-    double before;
+    double before = -1;
     p->n_steps = 0;
-    if (step->n_elems != 1 || !region || region->flags || reference == MTH_NO_REFERENCE ||
-        (step->dtype != MTH_DTYPE_F32 && step->dtype != MTH_DTYPE_I64))
+    if (!region || region->flags || reference == MTH_NO_REFERENCE)
         return MTH_OK;
-    int status =
-        read_step(s->input, (enum mth_dtype)step->dtype, region->offset + step->offset_bytes, &p->step, err);
+    int status = mth_optimizer_read_step(s->input, step, region->offset + step->offset_bytes, &p->step, err);
     if (!status)
-        status = read_step(s->base->source, (enum mth_dtype)step->dtype,
-                           s->base->offsets[reference] + step->offset_bytes, &before, err);
+        status = mth_optimizer_read_step(s->base->source, step,
+                                         s->base->offsets[reference] + step->offset_bytes, &before, err);
     if (!status && before >= 0 && p->step > before && p->step - before <= MAX_STEPS)
         p->n_steps = p->step - before;
     return status;
@@ -135,7 +87,9 @@ static int read_samples(struct search *s)
     struct mth_replay_parameter *p = &s->parameter;
     int status = MTH_OK;
     p->n = MTH_REPLAY_SAMPLE;
-    for (size_t i = 0; !status && i < MTH_N_KEPT; i++) {
+    for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++) {
+        if (p->regions[i] == MTH_NO_REGION)
+            continue;
         status = read_sample(s->input, s->map->regions[p->regions[i]].offset, p, p->after[i], s->err);
         if (!status)
             status = read_sample(s->base->source, s->base->offsets[s->references[p->regions[i]]], p,
@@ -144,43 +98,51 @@ static int read_samples(struct search *s)
     return status;
 }
 
-/* ---- what is the same for all ---- */
-
-/* Do gradients of 16 bits make m? A scale that was found for one parameter is that of others. */
-static bool fit_scale(struct search *s, float weight)
-{
-    const struct mth_replay_parameter *p = &s->parameter;
-    struct mth_replay *replay = s->replay;
-    size_t enough = p->n - p->n / 16;
-    if (replay->scale)
-        return mth_replay_count_exact(p, weight, mth_float_of(replay->scale)) >= enough;
-    float scale = 1;
-    if (mth_replay_count_exact(p, weight, scale) < enough &&
-        (s->n_searches++ >= MAX_SEARCHES || !mth_replay_find_scale(p, weight, &scale)))
-        return false;
-    replay->scale = mth_bits_of(scale);
-    return true;
-}
-
 /* ---- families ---- */
 
-/* The family of w, before which m and v are put; or a new one. */
-static int put_family(struct search *s, const struct mth_related moments[2],
-                      const struct mth_related *weights)
+/* The members that recipes make. */
+static size_t list_members(const struct search *s, const struct mth_recipes *recipes,
+                           struct mth_related members[MTH_KEPT_STEP])
+{
+    uint8_t at_of[MTH_KEPT_STEP] = {0};
+    for (size_t i = 0; i < recipes->n; i++)
+        at_of[recipes->of[i].of] = (uint8_t)i;
+    for (size_t i = 0; i < recipes->n; i++) {
+        const struct mth_recipe *recipe = &recipes->of[i];
+        struct mth_related *member = &members[i];
+        *member = (struct mth_related){.region = s->parameter.regions[recipe->of],
+                                       .predictor = recipe->predictor,
+                                       .n_inputs = recipe->n_inputs};
+        if (recipe->of == MTH_KEPT_M && recipes->weight)
+            member->spec = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients);
+        for (size_t k = 0; k < recipe->n_inputs; k++) {
+            member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
+            member->inputs[k].member = at_of[recipe->inputs[k].kept];
+        }
+        memcpy(member->settings, recipe->settings, sizeof member->settings);
+    }
+    return recipes->n;
+}
+
+/* The family of the weights, which its other members are copies of, with what is kept of them; or a new one. */
+static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMILY_MEMBERS], size_t n)
 {
     struct mth_families *families = s->families;
-    uint32_t of_w = families->regions[weights->region].family;
-    struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {moments[0], moments[1], *weights};
+    uint32_t of_w = families->regions[s->parameter.regions[MTH_KEPT_W]].family;
     if (of_w == 0)
-        return mth_families_begin(families, members, 3);
+        return mth_families_begin(families, members, n);
     struct mth_growing_family *family = &families->of[of_w - 1];
-    if (family->n + 2 > MTH_MAX_FAMILY_MEMBERS || families->regions[weights->region].member != 0)
+    size_t w = 0;
+    while (members[w].region != s->parameter.regions[MTH_KEPT_W])
+        w++;
+    if (family->n - 1 + n > MTH_MAX_FAMILY_MEMBERS || families->regions[members[w].region].member != 0)
         return MTH_OK;
     for (size_t i = 1; i < family->n; i++) {
-        members[i + 2] = family->members[i];
-        members[i + 2].inputs[0].member = (uint8_t)(members[i + 2].inputs[0].member + 2);
+        uint8_t *input = &family->members[i].inputs[0].member;
+        *input = *input == 0 ? (uint8_t)w : (uint8_t)(*input + n - 1);
+        members[n + i - 1] = family->members[i];
     }
-    family->n += 2;
+    family->n += n - 1;
     memcpy(family->members, members, family->n * sizeof *members);
     for (size_t i = 0; i < family->n; i++) {
         families->regions[members[i].region].family = of_w;
@@ -189,82 +151,23 @@ static int put_family(struct search *s, const struct mth_related moments[2],
     return MTH_OK;
 }
 
-static void from(struct mth_related *member, size_t input, uint8_t source, uint8_t other)
-{
-    member->inputs[input].source = source;
-    member->inputs[input].member = other;
-}
-
-/* One step: v follows from m, and the weights from both. False where v does not. */
-static bool redo_step(struct search *s, uint32_t weight, struct mth_related moments[2], struct mth_related *w)
-{
-    enum { M, V, W };
-    struct mth_replay_parameter *p = &s->parameter;
-    struct mth_related *v = &moments[1];
-    bool is16 = fit_scale(s, mth_float_of(weight));
-    if (!mth_replay_fit_v(p, weight, is16 ? s->replay->scale : 0, v->settings))
-        return false;
-    v->predictor = MTH_PREDICT_ADAM_V;
-    v->n_inputs = 3;
-    from(v, 0, MTH_FROM_BASE, V);
-    from(v, 1, MTH_FROM_BASE, M);
-    from(v, 2, MTH_FROM_SELF, M);
-    moments[0].spec = is16 ? MTH_PLAN_MOMENT16 : MTH_PLAN_MOMENT32;
-    if (mth_replay_fit_w(p, w->settings)) {
-        w->predictor = MTH_PREDICT_ADAM_W;
-        w->n_inputs = 3;
-        from(w, 0, MTH_FROM_BASE, W);
-        from(w, 1, MTH_FROM_SELF, M);
-        from(w, 2, MTH_FROM_SELF, V);
-    }
-    return true;
-}
-
-/* Several: the gradients between are not known, but what is left of the moments before, and where the weights went. */
-static void follow_steps(const struct search *s, struct mth_related moments[2], struct mth_related *w)
-{
-    enum { M, V, W };
-    moments[0].spec = MTH_PLAN_MOMENT32;
-    if (!mth_replay_fit_drift(&s->parameter, w->settings))
-        return;
-    w->predictor = MTH_PREDICT_ADAM_DRIFT;
-    w->n_inputs = 5;
-    from(w, 0, MTH_FROM_BASE, W);
-    from(w, 1, MTH_FROM_BASE, M);
-    from(w, 2, MTH_FROM_BASE, V);
-    from(w, 3, MTH_FROM_SELF, M);
-    from(w, 4, MTH_FROM_SELF, V);
-}
-
-/* The numbers of its steps, and its family if they fit. */
+/* What follows of a parameter, and its family. */
 static int relate(struct search *s)
 {
-    enum { M, V };
-    struct mth_replay_parameter *p = &s->parameter;
     struct mth_replay *replay = s->replay;
-    bool is_one = p->n_steps == 1;
-    double beta1 = is_one ? p->group->beta1 : pow(p->group->beta1, p->n_steps);
-    float share = (float)(1 - beta1), most = is_one ? 0.5f : 1.0f;
-    uint32_t weight = mth_bits_of(share < 1 ? share : 0x1.fffffep-1f);
-    if (!(share > 0 && beta1 >= 0 && mth_float_of(weight) < most) ||
-        (replay->weight && replay->weight != weight))
-        return MTH_OK;
+    struct mth_related members[MTH_MAX_FAMILY_MEMBERS];
+    struct mth_recipes recipes;
     int status = read_samples(s);
-    if (status)
+    /* Transforms of moments have one weight in a container. */
+    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) ||
+        (recipes.weight && replay->weight && replay->weight != recipes.weight))
         return status;
-    struct mth_related moments[2] = {{.region = p->regions[MTH_KEPT_M], .n_inputs = 2},
-                                     {.region = p->regions[MTH_KEPT_V]}},
-                       w = {.region = p->regions[MTH_KEPT_W]};
-    from(&moments[0], 0, MTH_FROM_BASE, M);
-    from(&moments[0], 1, MTH_FROM_BASE, V);
-    if (!is_one)
-        follow_steps(s, moments, &w);
-    else if (!redo_step(s, weight, moments, &w))
-        return MTH_OK;
-    replay->weight = weight;
-    replay->has_moment16 |= moments[0].spec == MTH_PLAN_MOMENT16;
-    replay->has_moment32 |= moments[0].spec == MTH_PLAN_MOMENT32;
-    return put_family(s, moments, &w);
+    if (recipes.weight) {
+        replay->weight = recipes.weight;
+        replay->scale = s->scale.bits;
+        replay->has[recipes.gradients] = true;
+    }
+    return put_family(s, members, list_members(s, &recipes, members));
 }
 
 static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
@@ -273,29 +176,53 @@ static const struct mth_optimizer_group *base_group(const struct search *s, uint
     return mth_tensor_group(base, &base->tensors[s->use->tensors[s->references[region]]]);
 }
 
-static int consider(struct search *s, const struct kept *kept, uint32_t param)
+/* Tells the regions of a parameter; false where something that is kept of it can not be followed. */
+static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
-    if (kept->m == MTH_NO_TENSOR || kept->v == MTH_NO_TENSOR || kept->step == MTH_NO_TENSOR ||
-        map->tensors[param].region == MTH_NO_REGION)
-        return MTH_OK;
-    const struct mth_tensor *m = &map->tensors[kept->m], *v = &map->tensors[kept->v];
-    uint32_t w = masters_of(s, map->tensors[param].region);
-    p->group = mth_tensor_group(map, m);
-    if (!p->group || !p->group->is_adam || !is_known(s, m) || !is_known(s, v) || m->n_elems != v->n_elems ||
-        m->n_elems < MTH_MIN_RELATED_ELEMS || !is_plain(s, w, m->n_elems) ||
-        s->references[w] == MTH_NO_REFERENCE || m->region == v->region || w == m->region || w == v->region ||
-        s->families->regions[m->region].family || s->families->regions[v->region].family ||
-        s->families->regions[w].is_copy)
-        return MTH_OK;
-    p->regions[MTH_KEPT_M] = m->region;
-    p->regions[MTH_KEPT_V] = v->region;
+    uint32_t param = map->tensors[kept->tensors[MTH_KEPT_W]].region;
+    uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
+    p->n_elems = map->tensors[kept->tensors[MTH_KEPT_W]].n_elems;
+    if (p->n_elems < MTH_MIN_RELATED_ELEMS || w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) ||
+        s->references[w] == MTH_NO_REFERENCE || s->families->regions[w].is_copy)
+        return false;
     p->regions[MTH_KEPT_W] = w;
-    p->n_elems = m->n_elems;
-    p->base_group = base_group(s, m->region);
-    int status = find_steps(s, &map->tensors[kept->step], s->err);
-    return status || p->n_steps == 0 ? status : relate(s);
+    for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++) {
+        p->regions[i] = MTH_NO_REGION;
+        if (kept->tensors[i] == MTH_NO_TENSOR)
+            continue;
+        const struct mth_tensor *tensor = &map->tensors[kept->tensors[i]];
+        if (!is_known(s, tensor) || tensor->n_elems != p->n_elems ||
+            s->families->regions[tensor->region].family)
+            return false;
+        p->regions[i] = tensor->region;
+        for (size_t k = 0; k < i; k++) {
+            if (p->regions[k] == p->regions[i])
+                return false;
+        }
+    }
+    return true;
+}
+
+static int consider(struct search *s, const struct mth_kept_tensors *kept)
+{
+    const struct mth_region_map *map = s->map;
+    struct mth_replay_parameter *p = &s->parameter;
+    uint32_t any = MTH_NO_TENSOR;
+    for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++)
+        any = any == MTH_NO_TENSOR ? kept->tensors[i] : any;
+    if (any == MTH_NO_TENSOR)
+        return MTH_OK;
+    p->group = mth_tensor_group(map, &map->tensors[any]);
+    if (!p->group || p->group->kind == MTH_OPTIMIZER_OTHER || !find_regions(s, kept))
+        return MTH_OK;
+    p->base_group = base_group(s, map->tensors[any].region);
+    p->step = p->n_steps = 0;
+    int status = kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR
+                     ? MTH_OK
+                     : find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
+    return status ? status : relate(s);
 }
 
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
@@ -303,7 +230,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                               const uint32_t *references, struct mth_replay *replay, struct mth_error *err)
 {
     struct search *s = mth_memory_calloc(families->memory, 1, sizeof *s);
-    struct kept *kept = NULL;
+    struct mth_kept_tensors *kept = NULL;
     struct mth_error inner = {0};
     int status = s ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status) {
@@ -315,7 +242,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                              .references = references,
                              .replay = replay,
                              .err = &inner};
-        kept = families->map->n_params ? list_kept(s) : NULL;
+        kept = families->map->n_params ? mth_optimizer_list_kept(s->map, families->memory) : NULL;
         status = kept || !families->map->n_params ? MTH_OK : MTH_ERR_NO_MEMORY;
     }
     /* Those of many elements first: what they tell of the scale is surer. */
@@ -323,7 +250,7 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
         for (size_t i = 0; !status && kept && i < families->map->n_tensors; i++) {
             bool is_large = families->map->tensors[i].n_elems >= LARGE_ELEMS;
             if (is_large == (pass == 0))
-                status = consider(s, &kept[i], (uint32_t)i);
+                status = consider(s, &kept[i]);
         }
     }
     mth_memory_free(families->memory, kept);

@@ -166,8 +166,11 @@ int mth_families_begin(struct mth_families *families, const struct mth_related *
     return MTH_OK;
 }
 
-int mth_families_join(struct mth_families *families, uint32_t region, uint32_t copy, uint8_t predictor)
+/* The next member of a region's family, which begins where there is none; NULL in member where that is full. */
+static int next_member(struct mth_families *families, uint32_t region, uint32_t joining,
+                       struct mth_related **member)
 {
+    *member = NULL;
     if (families->regions[region].family == 0) {
         int status = mth_families_begin(families, &(struct mth_related){.region = region}, 1);
         if (status)
@@ -176,12 +179,35 @@ int mth_families_join(struct mth_families *families, uint32_t region, uint32_t c
     struct mth_growing_family *family = &families->of[families->regions[region].family - 1];
     if (family->n == MTH_MAX_FAMILY_MEMBERS)
         return MTH_OK;
-    struct mth_related *member = &family->members[family->n];
+    *member = &family->members[family->n];
+    families->regions[joining].family = families->regions[region].family;
+    families->regions[joining].member = (uint8_t)family->n++;
+    return MTH_OK;
+}
+
+int mth_families_join(struct mth_families *families, uint32_t region, uint32_t copy, uint8_t predictor)
+{
+    struct mth_related *member;
+    int status = next_member(families, region, copy, &member);
+    if (status || !member)
+        return status;
     *member = (struct mth_related){.region = copy, .predictor = predictor, .n_inputs = 1};
     member->inputs[0].source = MTH_FROM_SELF;
     member->inputs[0].member = families->regions[region].member;
-    families->regions[copy].family = families->regions[region].family;
-    families->regions[copy].member = (uint8_t)family->n++;
     families->regions[copy].is_copy = true;
+    return MTH_OK;
+}
+
+int mth_families_follow(struct mth_families *families, uint32_t region, const struct mth_related *follower)
+{
+    struct mth_related *member;
+    int status = next_member(families, region, follower->region, &member);
+    if (status || !member)
+        return status;
+    *member = *follower;
+    member->inputs[0].source = MTH_FROM_BASE;
+    member->inputs[0].member = families->regions[follower->region].member;
+    member->inputs[1].source = MTH_FROM_SELF;
+    member->inputs[1].member = families->regions[region].member;
     return MTH_OK;
 }

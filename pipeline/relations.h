@@ -65,6 +65,9 @@ int mth_families_begin(struct mth_families *families, const struct mth_related *
 /* A copy of a region goes to its family, which begins where there is none; to none where that is full. */
 int mth_families_join(struct mth_families *families, uint32_t region, uint32_t copy, uint8_t predictor);
 
+/* A member that is predicted from what the base has of itself and from a region goes to the family of that, as copies do. */
+int mth_families_follow(struct mth_families *families, uint32_t region, const struct mth_related *follower);
+
 /* Copies among the tensors that are in no family yet, of these and of those that are: the same bytes, or fp32 rounded to 16
  * bits. Errors: those of reading; MTH_ERR_NO_MEMORY. */
 int mth_families_find_copies(struct mth_families *families, const struct mth_source *input,
@@ -79,7 +82,7 @@ struct mth_base_use;
 struct mth_replay {
     uint32_t weight; /* bits of 1 - beta1, in fp32 */
     uint32_t scale;  /* of 16-bit gradients; 0: none were found */
-    bool has_moment16, has_moment32;
+    bool has[3];     /* parameters whose gradients have 16, 24 and 32 bits */
 };
 
 /*
@@ -95,6 +98,12 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
 
 /* Does any member of a settled family look at the base? */
 bool mth_family_refers(const struct mth_related *members, size_t n);
+
+/* Moving averages of weights, by their names and a few elements, where the base has them too. Errors: those of reading;
+ * MTH_ERR_NO_MEMORY. */
+int mth_families_find_averages(struct mth_families *families, const struct mth_source *input,
+                               const struct mth_base_reader *base, const uint32_t *references,
+                               struct mth_error *err);
 
 /* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
  * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */

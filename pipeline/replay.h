@@ -1,11 +1,11 @@
 /*
- * What an optimizer did to a parameter since the base, fitted on a few of its elements: relation_replay.c reads these, replay_scale.c
- * and replay_fit.c find the numbers of predictors.
+ * What an optimizer did to a parameter since the base: which of its tensors follow from which, and with what numbers, by what fits on a
+ * few of its elements. relation_replay.c reads these; replay_scale.c, replay_fit.c and replay_rules.c look.
  */
 #ifndef MTH_PIPELINE_REPLAY_H
 #define MTH_PIPELINE_REPLAY_H
 
-#include "formats/region_map.h"
+#include "formats/optimizer_state.h"
 #include "transforms/predictors/predictor.h"
 
 enum {
@@ -14,29 +14,63 @@ enum {
     MTH_REPLAY_SAMPLE = MTH_REPLAY_PIECES * MTH_REPLAY_PIECE_ELEMS
 };
 
-/* A parameter, and what is kept of it: averages of gradients and of their squares. */
-enum mth_kept { MTH_KEPT_W, MTH_KEPT_M, MTH_KEPT_V, MTH_N_KEPT };
-
+/* A parameter, and what is kept of it. */
 struct mth_replay_parameter {
-    uint32_t regions[MTH_N_KEPT];
+    uint32_t regions[MTH_KEPT_STEP]; /* MTH_NO_REGION for what is not kept, or not known */
     uint64_t n_elems;
-    const struct mth_optimizer_group *group, *base_group;
-    double step;
-    double n_steps; /* since the base */
-    size_t n;       /* elements of the sample */
-    uint32_t before[MTH_N_KEPT][MTH_REPLAY_SAMPLE], after[MTH_N_KEPT][MTH_REPLAY_SAMPLE];
+    const struct mth_optimizer_group *group, *base_group; /* NULL: the base has none */
+    double step, n_steps;                                 /* and since the base; 0: nobody tells */
+    size_t n;                                             /* elements of the sample */
+    uint32_t before[MTH_KEPT_STEP][MTH_REPLAY_SAMPLE], after[MTH_KEPT_STEP][MTH_REPLAY_SAMPLE];
 };
 
-/* How many elements of the sample come out of a bf16 gradient, scaled. */
-size_t mth_replay_count_exact(const struct mth_replay_parameter *p, float weight, float scale);
-/* A scale for which nearly all do; false: none. */
-bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, float *scale);
+/* What one of a parameter's tensors is predicted from: tensors before the steps, or after them. */
+struct mth_recipe {
+    enum mth_kept of;
+    uint8_t predictor, n_inputs; /* MTH_PREDICT_NOTHING without inputs: it is not predicted */
+    struct {
+        bool is_after;
+        enum mth_kept kept;
+    } inputs[MTH_MAX_INPUTS];
+    uint32_t settings[MTH_MAX_SETTINGS];
+};
 
-/* Settings of the predictors of predictor.h; false where they do not come near. scale 0: gradients of any bits. */
-bool mth_replay_fit_v(const struct mth_replay_parameter *p, uint32_t weight, uint32_t scale,
-                      uint32_t settings[MTH_MAX_SETTINGS]);
-bool mth_replay_fit_w(const struct mth_replay_parameter *p, uint32_t settings[MTH_MAX_SETTINGS]);
-/* Several steps apart; false where it gains too little on the weights before. */
-bool mth_replay_fit_drift(const struct mth_replay_parameter *p, uint32_t settings[MTH_MAX_SETTINGS]);
+/* Of how many bits gradients are, before one scale: bf16 ones; sums of some, or fp16 ones; any. */
+enum mth_gradients { MTH_GRADIENTS_16, MTH_GRADIENTS_24, MTH_GRADIENTS_32 };
+
+/* Those of all tensors of a parameter, in an order in which each finds what it needs. */
+struct mth_recipes {
+    struct mth_recipe of[MTH_KEPT_STEP];
+    size_t n;
+    uint32_t weight; /* of the transforms of moments; 0: none of them is wanted */
+    enum mth_gradients gradients;
+};
+
+/* ---- gradients of few bits: replay_scale.c ---- */
+
+/* The scale of such gradients, found for one parameter and tried for the others. */
+struct mth_replay_scale {
+    uint32_t bits; /* of an fp32; 0: none was found */
+    size_t n_searches;
+};
+
+/* Which gradients make m. */
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight,
+                                        struct mth_replay_scale *scale);
+
+/* ---- fits: replay_fit.c ---- */
+
+/* How many elements of the sample come out just as predicted, and 1; 0: they do not come near. */
+size_t mth_recipe_fit(const struct mth_replay_parameter *p, const struct mth_recipe *recipe);
+/* By how many bits a value the prediction is nearer than the tensor before. */
+double mth_recipe_gain(const struct mth_replay_parameter *p, const struct mth_recipe *recipe);
+/* The shares of the moves before and after in what the weights moved by in several steps of Adam, by least squares; false: none. */
+bool mth_replay_fit_drift(const struct mth_replay_parameter *p, double kept, double *a, double *b);
+
+/* ---- what follows from what: replay_rules.c ---- */
+
+/* False where nothing does. */
+bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                     struct mth_recipes *recipes);
 
 #endif

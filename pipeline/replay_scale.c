@@ -1,4 +1,4 @@
-/* The scale of 16-bit gradients: one number for all of a model; see replay.h. */
+/* The scale of gradients of few bits: one number for all of a model; see replay.h. */
 #include "pipeline/replay.h"
 
 #include "transforms/predictors/adam.h"
@@ -6,7 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_WITNESSES = 16, N_SCALES = 1 << 21 };
+enum {
+    N_WITNESSES = 16,
+    N_SCALES = 1 << 21,
+    MAX_TRIED = 64,
+    MAX_SEARCHES = 4 /* where none was found */
+};
 
 /* As near as m1 tells: not rounded. */
 static double gradient_of(const struct mth_replay_parameter *p, size_t i, float weight)
@@ -15,15 +20,21 @@ static double gradient_of(const struct mth_replay_parameter *p, size_t i, float 
     return ((double)mth_float_of(p->after[MTH_KEPT_M][i]) - m0) / (double)weight + m0;
 }
 
-/* How many elements of the sample come out of a bf16 gradient, scaled. */
-size_t mth_replay_count_exact(const struct mth_replay_parameter *p, float weight, float scale)
+/* How many elements of the sample come out of gradients of so many bits, scaled. */
+static size_t count_exact(const struct mth_replay_parameter *p, float weight, float scale,
+                          enum mth_gradients gradients)
 {
     const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(weight), mth_bits_of(scale));
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
+        uint32_t m1 = p->after[MTH_KEPT_M][i], fits;
         float m0 = mth_float_of(p->before[MTH_KEPT_M][i]),
-              gradient = mth_adam_gradient(&rule, m0, mth_float_of(p->after[MTH_KEPT_M][i]));
-        n += mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), p->after[MTH_KEPT_M][i]) & 1;
+              gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
+        if (gradients == MTH_GRADIENTS_16)
+            fits = mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), m1);
+        else
+            (void)mth_adam_gradient24(&rule, m0, m1, gradient, &fits);
+        n += fits & 1;
     }
     return n;
 }
@@ -56,26 +67,29 @@ static size_t best_known(const struct mth_replay_parameter *p, float weight, siz
     return n;
 }
 
-/* How far a normal value is from one of bf16, in units of the last of 52 bits of its mantissa. */
-static uint64_t off_bf16(double value)
-{
-    enum { N_CUT_BITS = 52 - 7 };
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint64_t rest = bits & (((uint64_t)1 << N_CUT_BITS) - 1), other = ((uint64_t)1 << N_CUT_BITS) - rest;
-    return rest < other ? rest : other;
-}
-
-/* The gradients that are known best, and how far from a bf16 value each may seem to be. */
+/* The gradients that are known best, how many bits of their mantissas are not zero, and how far from that each may seem to be, in units of the
+ * last of 52 bits. Some sums have more. */
 struct witnesses {
     double gradients[N_WITNESSES];
     uint64_t off[N_WITNESSES];
+    unsigned n_mantissa, n_misses;
 };
 
-static bool all_agree(const struct witnesses *witnesses, double inverse)
+/* How far a normal value is from one whose mantissa has so few bits. */
+static uint64_t off_grid(double value, unsigned n_mantissa)
 {
+    uint64_t bits, step = (uint64_t)1 << (52 - n_mantissa);
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t rest = bits & (step - 1), other = step - rest;
+    return rest < other ? rest : other;
+}
+
+static bool agree(const struct witnesses *witnesses, double inverse)
+{
+    unsigned n_misses = 0;
     for (size_t i = 0; i < N_WITNESSES; i++) {
-        if (off_bf16(witnesses->gradients[i] * inverse) > witnesses->off[i])
+        n_misses += off_grid(witnesses->gradients[i] * inverse, witnesses->n_mantissa) > witnesses->off[i];
+        if (n_misses > witnesses->n_misses)
             return false;
     }
     return true;
@@ -90,6 +104,7 @@ static double inverse_at(uint32_t step)
 struct trials {
     const struct mth_replay_parameter *p;
     float weight, scale;
+    enum mth_gradients gradients;
     size_t most, n_tried;
 };
 
@@ -100,7 +115,7 @@ static void try_scale(struct trials *trials, uint32_t step)
     uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
     trials->n_tried++;
     for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-        size_t exact = mth_replay_count_exact(trials->p, trials->weight, mth_float_of(bits));
+        size_t exact = count_exact(trials->p, trials->weight, mth_float_of(bits), trials->gradients);
         if (exact > trials->most) {
             trials->most = exact;
             trials->scale = mth_float_of(bits);
@@ -108,16 +123,10 @@ static void try_scale(struct trials *trials, uint32_t step)
     }
 }
 
-/*
- * The scale by which some bf16 values are the gradients; its power of two is theirs. It lies between 1/2 and 1, its inverse is looked for in steps as small as
- * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
- * near one of 128 places. What all of the best known agree to is tried on all.
- */
-bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, float *scale)
+/* What is known best; false where too little is. errors: of the first. */
+static bool find_witnesses(const struct mth_replay_parameter *p, float weight, struct witnesses *witnesses,
+                           double *error)
 {
-    enum { MAX_TRIED = 64, N_SIGNIFICANDS = 128 };
-    struct witnesses witnesses;
-    struct trials trials = {.p = p, .weight = weight};
     size_t best[N_WITNESSES];
     double errors[N_WITNESSES];
     if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
@@ -125,26 +134,87 @@ bool mth_replay_find_scale(const struct mth_replay_parameter *p, float weight, f
     for (size_t i = 0; i < N_WITNESSES; i++) {
         /* A significand is below 2. */
         double off = (errors[i] + 0x1p-21) * 0x1p53;
-        witnesses.gradients[i] = fabs(gradient_of(p, best[i], weight));
-        witnesses.off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
+        witnesses->gradients[i] = fabs(gradient_of(p, best[i], weight));
+        witnesses->off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
     }
+    *error = errors[0];
+    return true;
+}
+
+/*
+ * The scale by which some bf16 values are the gradients; its power of two is theirs. It lies between 1/2 and 1, its inverse is looked for in steps as small as
+ * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
+ * near one of 128 places. What all of the best known agree to is tried on all.
+ */
+static void search_places(struct trials *trials, const struct witnesses *witnesses, double error)
+{
+    enum { N_SIGNIFICANDS = 128 };
     int exponent;
-    double significand = 2 * frexp(witnesses.gradients[0], &exponent);
+    double significand = 2 * frexp(witnesses->gradients[0], &exponent);
     /* Off by an error in a significand below 2, and by a step. */
-    double reach = (errors[0] + 0x1p-21) * 4 * N_SCALES + 1;
+    double reach = (error + 0x1p-21) * 4 * N_SCALES + 1;
     uint32_t end = 0; /* behind the last step that was looked at */
-    for (uint32_t i = 0; i <= 3 * N_SIGNIFICANDS && trials.n_tried < MAX_TRIED; i++) {
+    for (uint32_t i = 0; i <= 3 * N_SIGNIFICANDS && trials->n_tried < MAX_TRIED; i++) {
         double inverse = (1 + i * (1.0 / N_SIGNIFICANDS)) / significand;
         double middle = (inverse - 1) * N_SCALES, first = middle - reach, last = middle + reach;
         if (last < 0 || first >= N_SCALES)
             continue;
         uint32_t step = first > end ? (uint32_t)first : end;
-        for (; step <= last && step < N_SCALES && trials.n_tried < MAX_TRIED; step++) {
-            if (all_agree(&witnesses, inverse_at(step)))
-                try_scale(&trials, step);
+        for (; step <= last && step < N_SCALES && trials->n_tried < MAX_TRIED; step++) {
+            if (agree(witnesses, inverse_at(step)))
+                try_scale(trials, step);
         }
         end = step;
     }
+}
+
+/* Of sums there are too many significands: every step is looked at. */
+static void search_all(struct trials *trials, const struct witnesses *witnesses)
+{
+    for (uint32_t step = 0; step < N_SCALES && trials->n_tried < MAX_TRIED; step++) {
+        if (agree(witnesses, inverse_at(step)))
+            try_scale(trials, step);
+    }
+}
+
+static size_t enough(const struct mth_replay_parameter *p)
+{
+    return p->n - p->n / 16;
+}
+
+static bool find_scale(const struct mth_replay_parameter *p, float weight, enum mth_gradients gradients,
+                       float *scale)
+{
+    struct trials trials = {.p = p, .weight = weight, .gradients = gradients};
+    struct witnesses witnesses = {.n_mantissa = 7};
+    double error;
+    if (!find_witnesses(p, weight, &witnesses, &error))
+        return false;
+    if (gradients == MTH_GRADIENTS_16) {
+        search_places(&trials, &witnesses, error);
+    } else {
+        witnesses.n_mantissa = 15;
+        witnesses.n_misses = 2;
+        search_all(&trials, &witnesses);
+    }
     *scale = trials.scale;
-    return trials.most >= p->n - p->n / 16;
+    return trials.most >= enough(p);
+}
+
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight,
+                                        struct mth_replay_scale *scale)
+{
+    float found = scale->bits ? mth_float_of(scale->bits) : 1;
+    size_t n_searches = scale->bits ? MAX_SEARCHES : scale->n_searches++;
+    for (enum mth_gradients gradients = MTH_GRADIENTS_16; gradients <= MTH_GRADIENTS_24; gradients++) {
+        /* Looking at every step takes long: it is done once. */
+        bool searches = n_searches < (gradients == MTH_GRADIENTS_16 ? MAX_SEARCHES : 1);
+        if (count_exact(p, weight, found, gradients) >= enough(p) ||
+            (searches && find_scale(p, weight, gradients, &found))) {
+            scale->bits = mth_bits_of(found);
+            return gradients;
+        }
+        found = scale->bits ? mth_float_of(scale->bits) : 1;
+    }
+    return MTH_GRADIENTS_32;
 }

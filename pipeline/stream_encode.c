@@ -166,12 +166,12 @@ static int take_moments(struct encode_run *run, const struct mth_replay *replay,
     int status = MTH_OK;
     for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_MOMENT32; i++) {
         struct mth_pipeline *pipeline;
-        if (i == MTH_PLAN_MOMENT16 ? !replay->has_moment16 : !replay->has_moment32)
+        if (!replay->has[i - MTH_PLAN_MOMENT16])
             continue;
         const char *plain = mth_plan_stand_in((enum mth_plan_spec)i), *rest = strchr(plain, '+');
         snprintf(text, sizeof text, "%.*s:weight=%lu", (int)(rest - plain), plain,
                  (unsigned long)replay->weight);
-        if (i == MTH_PLAN_MOMENT16)
+        if (i != MTH_PLAN_MOMENT32)
             snprintf(text + strlen(text), sizeof text - strlen(text), ":scale=%lu",
                      (unsigned long)replay->scale);
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s", rest);
@@ -202,6 +202,8 @@ static int find_replays(struct encode_run *run, struct mth_families *families, s
     }
     int status = mth_families_find_replays(families, run->job->input, &match->use, &match->reader, references,
                                            replay, err);
+    if (!status)
+        status = mth_families_find_averages(families, run->job->input, &match->reader, references, err);
     mth_memory_free(memory, references);
     return status;
 }

@@ -282,6 +282,38 @@ static void entropy_counts_changed_lanes_signs_and_mantissas(void **state)
     mth_entropy_counter_destroy(counter);
 }
 
+static void states_steps_apart_are_bounded_by_what_adam_left(void **state)
+{
+    (void)state;
+    static const char folder[] = "tests/fixtures/states/adamw-bf16-";
+    struct mth_loaded before, next, later;
+    struct mth_bound bound, plain;
+    struct mth_error err;
+    char path[256];
+    snprintf(path, sizeof path, "%s11.pt", folder);
+    assert_int_equal(mth_loaded_open(path, MTH_N_DTYPES, memory, &before, &err), 0);
+    snprintf(path, sizeof path, "%s12.pt", folder);
+    assert_int_equal(mth_loaded_open(path, MTH_N_DTYPES, memory, &next, &err), 0);
+    snprintf(path, sizeof path, "%s21.pt", folder);
+    assert_int_equal(mth_loaded_open(path, MTH_N_DTYPES, memory, &later, &err), 0);
+    assert_int_equal(mth_bound_compute(&next.checkpoint, &before.checkpoint, &bound), 0);
+    assert_string_not_equal(bound.model, "adam-steps-apart");
+    /* That is for what follows each other; ten steps later less is left, but more than the xor tells. */
+    assert_int_equal(mth_bound_compute(&later.checkpoint, &before.checkpoint, &bound), 0);
+    assert_string_equal(bound.model, "adam-steps-apart");
+    size_t n_params = later.checkpoint.map->n_params;
+    ((struct mth_region_map *)(uintptr_t)later.checkpoint.map)->n_params = 0;
+    assert_int_equal(mth_bound_compute(&later.checkpoint, &before.checkpoint, &plain), 0);
+    ((struct mth_region_map *)(uintptr_t)later.checkpoint.map)->n_params = n_params;
+    assert_string_not_equal(plain.model, "adam-steps-apart");
+    assert_true(bound.bits < plain.bits);
+    /* The low 22 bits of each first moment at least. */
+    assert_true(bound.bits > 22.0 * (48 * 32 + 32 + 32 * 20 + 20));
+    mth_loaded_close(&before);
+    mth_loaded_close(&next);
+    mth_loaded_close(&later);
+}
+
 /* The numbers were computed apart, in datasets/train/checkpoint_stats.py, over the tensors without the header. */
 static void bounds_of_the_trained_run_are_the_known_ones(void **state)
 {
@@ -324,6 +356,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bound_of_floats_is_exponent_entropy_and_raw_rest, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(bound_of_integers_is_entropy_of_byte_planes, create_memory,
+                                        destroy_memory),
+        cmocka_unit_test_setup_teardown(states_steps_apart_are_bounded_by_what_adam_left, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(bound_of_a_pair_is_entropy_of_xor_planes, create_memory,
                                         destroy_memory),

@@ -18,9 +18,20 @@
 
 /* Of all that a predictor predicts below. */
 static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
-    [MTH_PREDICT_BF16_NEAREST] = 0xb74b1b79ff54609dULL, [MTH_PREDICT_BF16_TRUNCATED] = 0x71869a63edbaffa9ULL,
-    [MTH_PREDICT_F16_NEAREST] = 0xdf05146f5df61a53ULL,  [MTH_PREDICT_ADAM_V] = 0xc5b5ff0d659b8087ULL,
-    [MTH_PREDICT_ADAM_W] = 0xb6ff0ae1bff4d9edULL,       [MTH_PREDICT_ADAM_DRIFT] = 0xcec9878cd1bee87eULL,
+    [MTH_PREDICT_BF16_NEAREST] = 0xb74b1b79ff54609dULL,
+    [MTH_PREDICT_BF16_TRUNCATED] = 0x71869a63edbaffa9ULL,
+    [MTH_PREDICT_F16_NEAREST] = 0xdf05146f5df61a53ULL,
+    [MTH_PREDICT_ADAM_V] = 0xc5b5ff0d659b8087ULL,
+    [MTH_PREDICT_ADAM_W] = 0xb6ff0ae1bff4d9edULL,
+    [MTH_PREDICT_ADAM_DRIFT] = 0xcec9878cd1bee87eULL,
+    [MTH_PREDICT_LARGER] = 0x658a1591c79da392ULL,
+    [MTH_PREDICT_SGD_W] = 0xdf36130de3a4d32cULL,
+    [MTH_PREDICT_NESTEROV_W] = 0xd7ca210c5a48ddcaULL,
+    [MTH_PREDICT_DIVISORS] = 0x81089a5b99552d1dULL,
+    [MTH_PREDICT_CENTERED] = 0xf297c52cbcc69084ULL,
+    [MTH_PREDICT_AVERAGED] = 0x24f1d3f66fc0a852ULL,
+    [MTH_PREDICT_AVERAGED_APART] = 0xa181a7b4ba5dec86ULL,
+    [MTH_PREDICT_ADAM_V24] = 0xdb68852e3e8b27b8ULL,
 };
 
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
@@ -119,6 +130,9 @@ static void every_instruction_set_predicts_alike(void **state)
             mth_adam_kernels_portable.v(settings[s], inputs, N, expected);
             tables[t]->v(settings[s], inputs, N, out);
             assert_memory_equal(out, expected, sizeof out);
+            mth_adam_kernels_portable.v24(settings[s], inputs, N, expected);
+            tables[t]->v24(settings[s], inputs, N, out);
+            assert_memory_equal(out, expected, sizeof out);
             mth_adam_kernels_portable.w(settings[s], inputs, N, expected);
             tables[t]->w(settings[s], inputs, N, out);
             assert_memory_equal(out, expected, sizeof out);
@@ -134,7 +148,9 @@ struct block {
     uint8_t sizes[MTH_MOMENT_BLOCK_ELEMS], rests[MTH_MOMENT_BLOCK_ELEMS], m[4 * MTH_MOMENT_BLOCK_ELEMS];
     uint8_t classes[MTH_MOMENT_BLOCK_ELEMS], again[MTH_MOMENT_BLOCK_ELEMS], symbols[MTH_MOMENT_BLOCK_ELEMS];
     uint8_t low[2 * MTH_MOMENT_BLOCK_ELEMS], high[MTH_MOMENT_BLOCK_ELEMS], m32[4 * MTH_MOMENT_BLOCK_ELEMS];
-    uint32_t unsound[2];
+    uint8_t sizes24[MTH_MOMENT_BLOCK_ELEMS], rests24[MTH_MOMENT_BLOCK_ELEMS], lows[MTH_MOMENT_BLOCK_ELEMS],
+        m24[4 * MTH_MOMENT_BLOCK_ELEMS];
+    uint32_t unsound[3];
 };
 
 static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_t at, size_t n,
@@ -146,6 +162,9 @@ static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_
     memset(block, 0, sizeof *block);
     kernels->find16(&rule, m0, v0, m1, n, block->sizes, block->rests);
     block->unsound[0] = kernels->restore16(&rule, m0, v0, block->sizes, block->rests, n, block->m);
+    kernels->find24(&rule, m0, v0, m1, n, block->sizes24, block->rests24, block->lows);
+    block->unsound[2] =
+        kernels->restore24(&rule, m0, v0, block->sizes24, block->rests24, block->lows, n, block->m24);
     kernels->split32(&rule32, m0, v0, m1, n, block->classes, block->symbols, block->low, block->high);
     kernels->classify32(&rule32, m0, v0, n, block->again);
     block->unsound[1] =
@@ -154,10 +173,12 @@ static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_
     for (size_t i = 0; i < n; i++) {
         if (block->sizes[i] != MTH_MOMENT_ESCAPE)
             assert_memory_equal(block->m + 4 * i, m1 + 4 * i, 4);
+        if (block->sizes24[i] != MTH_MOMENT_ESCAPE)
+            assert_memory_equal(block->m24 + 4 * i, m1 + 4 * i, 4);
         if (block->symbols[i] != MTH_MOMENT_ESCAPE)
             assert_memory_equal(block->m32 + 4 * i, m1 + 4 * i, 4);
     }
-    assert_int_equal(block->unsound[0] | block->unsound[1], 0);
+    assert_int_equal(block->unsound[0] | block->unsound[1] | block->unsound[2], 0);
 }
 
 static void every_instruction_set_splits_moments_alike(void **state)

@@ -64,6 +64,54 @@ static void tables_that_read_are_written_as_they_were(void **state)
     assert_true(n_read > 1000);
 }
 
+/* What a table holds, whatever its bytes were; starts and bounds follow from it. */
+static void assert_same_table(const struct mth_ulp_table *a, const struct mth_ulp_table *b)
+{
+    assert_int_equal(a->top, b->top);
+    assert_int_equal(a->used, b->used);
+    assert_memory_equal(a->changed, b->changed, sizeof a->changed);
+    assert_memory_equal(a->shift, b->shift, sizeof a->shift);
+    assert_memory_equal(a->freq, b->freq, sizeof a->freq);
+    assert_memory_equal(a->bound, b->bound, sizeof a->bound);
+    assert_int_equal(a->n_symbols, b->n_symbols);
+}
+
+static void packed_tables_come_back(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    size_t n_read = 0;
+    for (size_t trial = 0; trial < 20000; trial++) {
+        uint8_t wire[MTH_ULP_TABLE_BYTES], packed[MTH_ULP_PACKED_TABLE_BYTES];
+        bool has_shifts = trial % 2;
+        struct mth_reader reader = {.at = wire, .end = wire + draw_table(&random, has_shifts, wire)};
+        struct mth_ulp_table table, again;
+        if (!mth_ulp_table_read(&reader, has_shifts, &table))
+            continue;
+        n_read++;
+        size_t n = mth_ulp_table_pack(&table, has_shifts, packed);
+        assert_true(n <= sizeof packed);
+        uint8_t *guarded = guard_alloc(n);
+        memcpy(guarded, packed, n);
+        reader = (struct mth_reader){.at = guarded, .end = guarded + n};
+        assert_true(mth_ulp_table_unpack(&reader, has_shifts, &again));
+        assert_ptr_equal(reader.at, reader.end);
+        assert_same_table(&table, &again);
+        reader = (struct mth_reader){.at = guarded, .end = guarded + n - 1};
+        assert_false(mth_ulp_table_unpack(&reader, has_shifts, &again));
+        /* Whatever the bytes say: refused, or a table that packs to just these. */
+        guarded[pattern_random(&random) % n] ^= (uint8_t)(1u << pattern_random(&random) % 8);
+        reader = (struct mth_reader){.at = guarded, .end = guarded + n};
+        if (mth_ulp_table_unpack(&reader, has_shifts, &again)) {
+            size_t n_again = mth_ulp_table_pack(&again, has_shifts, packed);
+            assert_int_equal(n_again, reader.at - guarded);
+            assert_memory_equal(packed, guarded, n_again);
+        }
+        guard_free(guarded, n);
+    }
+    assert_true(n_read > 1000);
+}
+
 static void wrong_tables_are_refused(void **state)
 {
     (void)state;
@@ -150,7 +198,7 @@ struct golden {
     uint8_t frame[1024];
 };
 
-/* What encoders write, and what they wrote when signs were not in states yet. */
+/* What encoders write, and what they wrote when signs were not in states yet, and tables not packed. */
 #include "tests/golden/ulp_frames.h"
 #include "tests/golden/ulp_frames_before.h"
 
@@ -270,6 +318,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_that_read_are_written_as_they_were),
+        cmocka_unit_test(packed_tables_come_back),
         cmocka_unit_test(wrong_tables_are_refused),
         cmocka_unit_test(any_table_that_reads_decodes_safely),
         cmocka_unit_test(frames_of_version_1_are_written_and_read),

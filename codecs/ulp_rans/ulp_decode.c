@@ -155,8 +155,10 @@ static bool decode_changes(struct block *block, uint8_t head)
     bool grouped = head & MTH_ULP_GROUPED, has_shifts = block->format->lane_bits > 16;
     size_t flag_lanes = mth_ulp_flag_lanes(head),
            n_lanes = (size_t)1 << (head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK), n_extra;
-    if (head >> MTH_ULP_HEAD_BITS || n_lanes > MTH_RANS_MAX_LANES ||
-        !mth_ulp_table_read(&block->reader, has_shifts, &state->table))
+    if (n_lanes > MTH_RANS_MAX_LANES)
+        return false;
+    if (!(head & MTH_ULP_PACKED ? mth_ulp_table_unpack(&block->reader, has_shifts, &state->table)
+                                : mth_ulp_table_read(&block->reader, has_shifts, &state->table)))
         return false;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
         if (state->table.shift[c] > block->format->lane_bits - 2)

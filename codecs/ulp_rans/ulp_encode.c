@@ -310,7 +310,7 @@ static bool encode_changes(struct block *block)
     struct mth_ulp_state *state = block->state;
     struct mth_ulp_counts counts = {.elements = {0}};
     struct mth_ulp_parts parts;
-    uint8_t table[MTH_ULP_TABLE_BYTES];
+    uint8_t table[MTH_ULP_TABLE_BYTES], packed[MTH_ULP_PACKED_TABLE_BYTES];
     bool has_shifts = block->format->lane_bits > 16;
     memset(state->table.shift, 0, sizeof state->table.shift);
     if (has_shifts)
@@ -321,12 +321,16 @@ static bool encode_changes(struct block *block)
     count_elements(block, NULL, block->n_groups, counts.elements);
     size_t n_map = try_map(block, &counts), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
     mth_ulp_table_build(&state->table, &counts);
-    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | MTH_ULP_CARRIES | (n_map ? MTH_ULP_GROUPED : 0) |
+    size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
+           n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
+    bool is_packed = n_packed < n_table;
+    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | MTH_ULP_CARRIES | (is_packed ? MTH_ULP_PACKED : 0) |
+                             (n_map ? MTH_ULP_GROUPED : 0) |
                              (block->n_changed >= MANY_CHANGES ? MTH_ULP_MANY_FLAG_LANES : 0) |
                              log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
     size_t n_signs = (block->n_changed + 7) / 8, n_extra = (size_t)(parts.extra.at - parts.signs) - n_signs;
     bool fits = put(block, &head, 1) &&
-                put(block, table, mth_ulp_table_write(&state->table, has_shifts, table)) &&
+                put(block, is_packed ? packed : table, is_packed ? n_packed : n_table) &&
                 put_number(block, block->n_changed) && put_number(block, n_extra);
     if (fits && n_map)
         fits = put_number(block, n_map) && put(block, state->map_coded, n_map);

@@ -16,7 +16,7 @@ enum {
     MTH_ULP_LANES_SHIFT = 3,     /* log2 of the lanes of symbols, three bits */
     MTH_ULP_LANES_MASK = 7,
     MTH_ULP_CARRIES = 64, /* states begin with signs, and many lanes are 128, not 64 */
-    MTH_ULP_HEAD_BITS = 7
+    MTH_ULP_PACKED = 128  /* the table is packed */
 };
 
 /* Lanes of flags, by the head. */

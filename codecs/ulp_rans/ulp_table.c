@@ -2,6 +2,7 @@
 #include "codecs/ulp_rans/ulp_table.h"
 
 #include "codecs/rans/rans_quantise.h"
+#include "codecs/ulp_rans/ulp_bits.h"
 
 #include <string.h>
 
@@ -174,6 +175,139 @@ bool mth_ulp_table_read(struct mth_reader *reader, bool has_shifts, struct mth_u
         if (!read_symbols(reader, table, c))
             return false;
     }
+    prepare(table);
+    return true;
+}
+
+/* ---- bits ---- */
+
+enum {
+    TOP_BITS = 11,
+    N_SYMBOLS_BITS = 4,
+    CHANGED_ORDER = 2, /* of the codes below, for each field */
+    SHIFT_ORDER = 0,
+    FREQ_ORDER = 2,
+    MAX_PREFIX = 9 /* ones, at most: no field needs more */
+};
+
+/* A number by an exponential Golomb code: how much longer than `order` bits it is, in ones, a zero, and what is behind its
+ * leading one when 2^order is added to it. */
+static bool put_golomb(struct mth_ulp_bit_writer *writer, unsigned value, unsigned order)
+{
+    unsigned n = order;
+    value += 1u << order;
+    while (value >> n > 1)
+        n++;
+    return mth_ulp_put_bits(writer, (1u << (n - order)) - 1, n - order + 1) &&
+           mth_ulp_put_bits(writer, value - (1u << n), n);
+}
+
+static bool get_golomb(struct mth_ulp_bit_reader *reader, unsigned order, unsigned *value)
+{
+    uint64_t bit = 1, rest;
+    unsigned n = order;
+    while (mth_ulp_get_bits(reader, 1, &bit) && bit && n - order < MAX_PREFIX)
+        n++;
+    if (bit || !mth_ulp_get_bits(reader, n, &rest))
+        return false;
+    *value = (1u << n) + (unsigned)rest - (1u << order);
+    return true;
+}
+
+static unsigned fold(int difference)
+{
+    return difference < 0 ? (unsigned)-difference * 2 - 1 : (unsigned)difference * 2;
+}
+
+static int unfold(unsigned folded)
+{
+    return folded & 1 ? -(int)(folded / 2) - 1 : (int)(folded / 2);
+}
+
+/* Half the exponent, twice the steps in units of the last place: of a context twice as many elements change as of the one
+ * before. */
+static int expected_changed(int before)
+{
+    return before == 0 ? 1 : before * 2 < LAST_SLOT ? before * 2 : LAST_SLOT;
+}
+
+size_t mth_ulp_table_pack(const struct mth_ulp_table *table, bool has_shifts, uint8_t *out)
+{
+    struct mth_ulp_bit_writer writer = {.at = out, .end = out + MTH_ULP_PACKED_TABLE_BYTES};
+    int changed = 0, shift = 0;
+    mth_ulp_put_bits(&writer, table->top, TOP_BITS);
+    mth_ulp_put_bits(&writer, table->used, MTH_ULP_CONTEXTS);
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        size_t n = MTH_ULP_SYMBOLS - 1;
+        if (!(table->used >> c & 1))
+            continue;
+        put_golomb(&writer, fold(table->changed[c] - expected_changed(changed)), CHANGED_ORDER);
+        if (has_shifts)
+            put_golomb(&writer, fold(table->shift[c] - shift), SHIFT_ORDER);
+        changed = table->changed[c];
+        shift = table->shift[c];
+        while (n > 0 && table->freq[n][c] == 0)
+            n--;
+        mth_ulp_put_bits(&writer, n, N_SYMBOLS_BITS);
+        for (size_t s = 1; s <= n; s++)
+            put_golomb(&writer, table->freq[s][c], FREQ_ORDER);
+    }
+    mth_ulp_end_bits(&writer);
+    return (size_t)(writer.at - out);
+}
+
+/* Symbols of a context: 0 gets the slots that the others leave. */
+static bool unpack_symbols(struct mth_ulp_bit_reader *reader, struct mth_ulp_table *table, size_t c)
+{
+    uint64_t n;
+    unsigned freq = 1, sum = 0;
+    if (!mth_ulp_get_bits(reader, N_SYMBOLS_BITS, &n))
+        return false;
+    for (size_t s = 1; s <= n; s++) {
+        if (!get_golomb(reader, FREQ_ORDER, &freq))
+            return false;
+        sum += freq;
+        if (sum >= MTH_ULP_SLOTS)
+            return false;
+        table->freq[s][c] = (uint8_t)freq;
+    }
+    table->freq[0][c] = (uint8_t)(MTH_ULP_SLOTS - sum);
+    return freq > 0;
+}
+
+bool mth_ulp_table_unpack(struct mth_reader *reader, bool has_shifts, struct mth_ulp_table *table)
+{
+    struct mth_ulp_bit_reader bits = {.at = reader->at, .end = reader->end};
+    uint64_t top, used;
+    int changed = 0, shift = 0;
+    unsigned folded;
+    memset(table, 0, sizeof *table);
+    if (!mth_ulp_get_bits(&bits, TOP_BITS, &top) || !mth_ulp_get_bits(&bits, MTH_ULP_CONTEXTS, &used))
+        return false;
+    table->top = (uint16_t)top;
+    table->used = (uint16_t)used;
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        if (!(used >> c & 1))
+            continue;
+        if (!get_golomb(&bits, CHANGED_ORDER, &folded))
+            return false;
+        changed = expected_changed(changed) + unfold(folded);
+        if (changed < 1 || changed > LAST_SLOT)
+            return false;
+        table->changed[c] = (uint8_t)changed;
+        if (has_shifts && !get_golomb(&bits, SHIFT_ORDER, &folded))
+            return false;
+        shift += has_shifts ? unfold(folded) : 0;
+        if (shift < 0 || shift > MTH_ULP_MAX_SHIFT)
+            return false;
+        table->shift[c] = (uint8_t)shift;
+        if (!unpack_symbols(&bits, table, c))
+            return false;
+    }
+    /* The last byte is filled up with zeros. */
+    if (bits.n_used && *bits.at >> bits.n_used)
+        return false;
+    reader->at = bits.at + (bits.n_used > 0);
     prepare(table);
     return true;
 }

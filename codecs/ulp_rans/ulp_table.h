@@ -23,7 +23,9 @@ enum {
     MTH_ULP_ESCAPE = 15,
     MTH_ULP_MAX_SHIFT = 63,
     /* The most bytes a table takes: top, contexts, and for each a frequency, a shift, symbols, and their frequencies. */
-    MTH_ULP_TABLE_BYTES = 4 + MTH_ULP_CONTEXTS * (1 + 1 + 2 + MTH_ULP_SYMBOLS)
+    MTH_ULP_TABLE_BYTES = 4 + MTH_ULP_CONTEXTS * (1 + 1 + 2 + MTH_ULP_SYMBOLS),
+    /* Packed: 27 bits, and for each context up to 17, 13 and 4, and 15 frequencies of at most 15; a word more for the writer. */
+    MTH_ULP_PACKED_TABLE_BYTES = (27 + MTH_ULP_CONTEXTS * (17 + 13 + 4 + 15 * 15)) / 8 + 1 + 8
 };
 
 struct mth_ulp_table {
@@ -59,7 +61,11 @@ void mth_ulp_table_build(struct mth_ulp_table *table, const struct mth_ulp_count
 /* Returns the bytes written to out[MTH_ULP_TABLE_BYTES]. */
 size_t mth_ulp_table_write(const struct mth_ulp_table *table, bool has_shifts, uint8_t *out);
 
-/* Reads hostile bytes. False where they are no table. */
+/* The same in fewer bytes, where most symbols of a context are its first ones: to out[MTH_ULP_PACKED_TABLE_BYTES]. */
+size_t mth_ulp_table_pack(const struct mth_ulp_table *table, bool has_shifts, uint8_t *out);
+
+/* Read hostile bytes. False where they are no table. */
 bool mth_ulp_table_read(struct mth_reader *reader, bool has_shifts, struct mth_ulp_table *table);
+bool mth_ulp_table_unpack(struct mth_reader *reader, bool has_shifts, struct mth_ulp_table *table);
 
 #endif

@@ -90,6 +90,11 @@ def entry(name, settings):
         if record["file"].endswith(".safetensors") and "-fp32/" not in record["file"]:
             checkpoints[0]["file"] = f"build/datasets/{name}/{record['file']}"
             break
+    # A state with masters is worth a look alone: its bf16 weights follow from them.
+    if any(phase.get("precision") == "mixed" for phase in run["phases"]):
+        states = [record["file"] for record in settings["checkpoints"] if "-training/" in record["file"]]
+        checkpoints.append({"id": f"{name}/state", "title": f"{run['title']}, its last training state",
+                            "file": f"build/datasets/{name}/{states[-1]}"})
     return {"id": name, "class": "toy-trained", "title": run["title"], "licence": LICENCE,
             "source": {"kind": "trained", "rebuild": f"datasets/train/run.sh {name}", "about": ABOUT},
             "files": [file_record(f"build/datasets/{name}/{r['file']}") for r in settings["checkpoints"]],

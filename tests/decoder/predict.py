@@ -109,6 +109,22 @@ def adam_v(settings, v0, m0, m1):
     return bits(fma(rounded(share * g), g, rounded(value(v0) * decay)))
 
 
+def cut(x, n):
+    return 0x7fc00000 if x & 0x7fffffff > 0x7f800000 else (x + (1 << n - 1) - 1 + (x >> n & 1)) & 0xffffffff & ~((1 << n) - 1)
+
+
+def adam_v24(settings, v0, m0, m1):
+    weight, decay, share, scale = map(value, settings)
+    g = fma(rounded(value(m1) - value(m0)), over(weight), value(m0))
+    near = bits(rounded(g * over(scale)))
+    for n in (16, 12, 8):
+        candidate = rounded(value(cut(near, n)) * scale)
+        if bits(moment(value(m0), candidate, weight)) == m1:
+            g = candidate
+            break
+    return bits(fma(rounded(share * g), g, rounded(value(v0) * decay)))
+
+
 def adam_w(settings, w0, m1, v1):
     decay, step, bias, eps = map(value, settings)
     v = value(v1)
@@ -127,6 +143,44 @@ def adam_drift(settings, w0, m0, v0, m1, v1):
     return bits(rounded(rounded(value(w0) * decay) + rounded(moved(a, m0, v0) + moved(b, m1, v1))))
 
 
+def larger(settings, a, b):
+    return bits(value(b) if value(b) > value(a) or math.isnan(value(b)) else value(a))
+
+
+def sgd_w(settings, w0, momentum):
+    return bits(fma(value(momentum), value(settings[0]), value(w0)))
+
+
+def nesterov_w(settings, w0, after, before):
+    rate, mu, over_rest = map(value, settings)
+    gradient = rounded(rounded(value(after) - rounded(value(before) * mu)) * over_rest)
+    return bits(fma(fma(value(after), mu, gradient), rate, value(w0)))
+
+
+def divisors(settings, s0, before, after):
+    stays, share, mu, over_rate = map(value, settings)
+    r = rounded(rounded(value(after) - rounded(value(before) * mu)) * over_rate)
+    below = rounded(1 - rounded(share * rounded(r * r)))
+    return bits(rounded(divided(rounded(value(s0) * stays), below)))
+
+
+def centered(settings, x, before, after, squares):
+    mu, rate, weight, eps = map(value, settings)
+    gradient = fma(rounded(value(after) - value(before)), over(weight), value(before))
+    variance = fma(-value(after), value(after), value(squares))
+    below = rounded((rounded(math.sqrt(variance)) if variance >= 0 else NAN) + eps)
+    return bits(rounded(rounded(value(x) * mu) + rounded(divided(rounded(rate * gradient), below))))
+
+
+def averaged(settings, e, w):
+    return bits(fma(value(settings[0]), rounded(value(w) - value(e)), value(e)))
+
+
+def averaged_apart(settings, e, w):
+    weight, decay = map(value, settings)
+    return bits(fma(value(w), weight, rounded(value(e) * decay)))
+
+
 # number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
 PREDICTORS = {
     1: (0, 1, 0, 0, None),
@@ -136,6 +190,14 @@ PREDICTORS = {
     5: (4, 3, 4, 4, adam_v),
     6: (4, 3, 4, 4, adam_w),
     7: (4, 5, 4, 4, adam_drift),
+    8: (0, 2, 4, 4, larger),
+    9: (1, 2, 4, 4, sgd_w),
+    10: (3, 3, 4, 4, nesterov_w),
+    11: (4, 3, 4, 4, divisors),
+    12: (4, 4, 4, 4, centered),
+    13: (1, 2, 4, 4, averaged),
+    14: (2, 2, 4, 4, averaged_apart),
+    15: (4, 3, 4, 4, adam_v24),
 }
 
 
@@ -185,6 +247,32 @@ class Moment16:
                 require(0 <= top <= 0x1ff, "a size that no gradient has")
                 g = rest >> 6 << 15 | top << 6 | rest & 0x3f
                 m1 = bits(moment(value(m0), scaled(g, scale), weight))
+            out += m1.to_bytes(4, "little")
+        out += kept.take(n - 4 * m)
+        kept.end("what is kept")
+        return out
+
+
+class Moment24:
+    n_references = 2
+
+    def plan(self, options, type_, n, opaque, u8):
+        m = n // 4
+        return [(u8, m, False), (opaque, (7 * m + 7) // 8, False), (u8, m, False), (opaque, n, True)]
+
+    def inverse(self, options, type_, streams, n, inputs):
+        weight, scale = value(int(options["weight"])), value(int(options["scale"]))
+        kept, out, m = Cursor(streams[3]), b"", n // 4
+        symbols = zip(streams[0], unpacked(streams[1], m, 7), streams[2])
+        for (size, rest, low), m0, v0 in zip(symbols, words(inputs[0]), words(inputs[1])):
+            if size == 255:
+                require(rest == 0 and low == 0, "what is kept has a rest")
+                m1 = kept.fixed(4)
+            else:
+                top = size - 128 + half_octave_of_root(v0)
+                require(0 <= top <= 0x1ff, "a size that no gradient has")
+                g = rest >> 6 << 31 | top << 22 | (rest & 0x3f) << 16 | low << 8
+                m1 = bits(moment(value(m0), rounded(value(g) * scale), weight))
             out += m1.to_bytes(4, "little")
         out += kept.take(n - 4 * m)
         kept.end("what is kept")

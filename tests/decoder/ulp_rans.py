@@ -48,6 +48,40 @@ def read_table(cursor, elements):
     return top, contexts
 
 
+def golomb(bits, order):
+    n = order
+    while bits.take(1):
+        n += 1
+        require(n - order <= 9, "a number that is too long")
+    return (1 << n) + bits.take(n) - (1 << order)
+
+
+def folded(bits, order):
+    n = golomb(bits, order)
+    return n >> 1 if n % 2 == 0 else -(n >> 1) - 1
+
+
+def read_packed_table(cursor, elements):
+    """The same in bits."""
+    bits, changed, shift, contexts = Bits(cursor.data[cursor.at:]), 0, 0, {}
+    top, used = bits.take(11), bits.take(16)
+    for c in range(16):
+        if not used >> c & 1:
+            continue
+        changed = min(max(2 * changed, 1), 255) + folded(bits, 2)
+        require(1 <= changed <= 255, "slots that there are not")
+        shift += folded(bits, 0) if elements.bits > 16 else 0
+        require(0 <= shift <= elements.bits - 2, "a shift of too many bits")
+        others = [golomb(bits, 2) for _ in range(bits.take(4))]
+        require(sum(others) < 256 and (not others or others[-1]), "a symbol without slots")
+        frequencies = [(0, 256 - sum(others))] + [(s + 1, f) for s, f in enumerate(others) if f]
+        contexts[c] = (rans.slots_of([(True, changed), (False, 256 - changed)]), shift, rans.slots_of(frequencies))
+    n_bytes = (bits.at + 7) // 8
+    require(bits.take(n_bytes * 8 - bits.at) == 0, "a bit is set behind a table")
+    cursor.take(n_bytes)
+    return top, contexts
+
+
 def read_map(cursor, n_groups):
     n_map = (n_groups + 7) // 8
     bits = le(rans.decode(cursor.take(cursor.varint()), n_map))
@@ -70,9 +104,9 @@ def read_step(bits, elements, symbol, shift):
 
 def decode_changes(cursor, head, elements, base):
     """base: the elements of the block, as numbers -> the same with their steps"""
-    require(head & 1 and head < 1 << 7 and head >> 3 & 7 < 7, "a head that is none")
+    require(head & 1 and head >> 3 & 7 < 7, "a head that is none")
     n_flag_lanes, n_symbol_lanes = 32 if not head & 4 else 128 if head & 64 else 64, 1 << (head >> 3 & 7)
-    top, contexts = read_table(cursor, elements)
+    top, contexts = (read_packed_table if head & 128 else read_table)(cursor, elements)
     n_changed, n_extra = cursor.varint(), cursor.varint()
     require(1 <= n_changed <= len(base), "a number of elements that there are not")
     n_groups = (len(base) + GROUP - 1) // GROUP

@@ -229,10 +229,23 @@ static struct made *fixture(const char *path)
 
 struct made *golden_input(enum golden_input which)
 {
-    static const char *const fixtures[] = {
-        "tests/fixtures/states/adamw-bf16-11.pt", "tests/fixtures/states/adamw-bf16-12.pt",
-        "tests/fixtures/states/adamw-bf16-21.pt", "tests/fixtures/states/adamw-fp32-11.pt",
-        "tests/fixtures/states/adamw-fp32-12.pt"};
+    static const char *const fixtures[] = {"tests/fixtures/states/adamw-bf16-11.pt",
+                                           "tests/fixtures/states/adamw-bf16-12.pt",
+                                           "tests/fixtures/states/adamw-bf16-21.pt",
+                                           "tests/fixtures/states/adamw-fp32-11.pt",
+                                           "tests/fixtures/states/adamw-fp32-12.pt",
+                                           "tests/fixtures/states/sgd-11.pt",
+                                           "tests/fixtures/states/sgd-12.pt",
+                                           "tests/fixtures/states/nesterov-11.pt",
+                                           "tests/fixtures/states/nesterov-12.pt",
+                                           "tests/fixtures/states/adagrad-11.pt",
+                                           "tests/fixtures/states/adagrad-12.pt",
+                                           "tests/fixtures/states/rmsprop-centered-11.pt",
+                                           "tests/fixtures/states/rmsprop-centered-12.pt",
+                                           "tests/fixtures/states/amsgrad-11.pt",
+                                           "tests/fixtures/states/amsgrad-12.pt",
+                                           "tests/fixtures/states/accumulated-11.pt",
+                                           "tests/fixtures/states/accumulated-12.pt"};
     switch (which) {
     case GOLDEN_EMPTY:
         return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
@@ -254,6 +267,18 @@ struct made *golden_input(enum golden_input which)
     case GOLDEN_ADAM_BF16_LATER:
     case GOLDEN_ADAM_FP32_BEFORE:
     case GOLDEN_ADAM_FP32:
+    case GOLDEN_SGD_BEFORE:
+    case GOLDEN_SGD:
+    case GOLDEN_NESTEROV_BEFORE:
+    case GOLDEN_NESTEROV:
+    case GOLDEN_ADAGRAD_BEFORE:
+    case GOLDEN_ADAGRAD:
+    case GOLDEN_CENTERED_BEFORE:
+    case GOLDEN_CENTERED:
+    case GOLDEN_AMSGRAD_BEFORE:
+    case GOLDEN_AMSGRAD:
+    case GOLDEN_ACCUMULATED_BEFORE:
+    case GOLDEN_ACCUMULATED:
         return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);
     case GOLDEN_WEIGHTS:
     case GOLDEN_NEXT_WEIGHTS:

@@ -99,6 +99,18 @@ MTH_ALWAYS_INLINE void mth_moment_end(const struct mth_transform_job *job, const
     kept->n_bytes += job->n_bytes - 4 * n;
 }
 
+/* The elements of a block that are kept, behind those before. */
+MTH_ALWAYS_INLINE void mth_moment_keep(const uint8_t *symbols, size_t n, const uint8_t *block,
+                                       struct mth_buffer *kept)
+{
+    for (const uint8_t *escape = memchr(symbols, MTH_MOMENT_ESCAPE, n); escape;) {
+        size_t i = (size_t)(escape - symbols);
+        memcpy(kept->data + kept->n_bytes, block + 4 * i, 4);
+        kept->n_bytes += 4;
+        escape = memchr(symbols + i + 1, MTH_MOMENT_ESCAPE, n - i - 1);
+    }
+}
+
 /* The elements of a block that are kept, to their places; used: bytes taken before. False where there are none left. */
 MTH_ALWAYS_INLINE bool mth_moment_take_kept(const uint8_t *symbols, size_t n, const struct mth_bytes *kept,
                                             size_t *used, uint8_t *block)

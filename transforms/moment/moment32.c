@@ -85,12 +85,7 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
                            low + 2 * at, high);
         for (size_t i = 0; i < n_block; i++)
             *ends[classes[i]]++ = symbols[i];
-        for (const uint8_t *escape = memchr(symbols, MTH_MOMENT_ESCAPE, n_block); escape;) {
-            size_t i = (size_t)(escape - symbols);
-            memcpy(streams[KEPT].data + streams[KEPT].n_bytes, src + 4 * (at + i), 4);
-            streams[KEPT].n_bytes += 4;
-            escape = memchr(symbols + i + 1, MTH_MOMENT_ESCAPE, n_block - i - 1);
-        }
+        mth_moment_keep(symbols, n_block, src + 4 * at, &streams[KEPT]);
         mth_pack(high, at, n_block, MTH_MOMENT32_HIGH_BITS, packed);
     }
     for (size_t c = 0; c < N_CLASSES; c++)

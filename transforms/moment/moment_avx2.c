@@ -5,8 +5,8 @@
 #define MTH_FMA    __builtin_fmaf
 #include "transforms/moment/moment_template.h"
 
-const struct mth_moment_kernels mth_moment_kernels_avx2 = {"avx2",  find16,     restore16,
-                                                           split32, classify32, join32};
+const struct mth_moment_kernels mth_moment_kernels_avx2 = {"avx2",    find16,  restore16,  find24,
+                                                           restore24, split32, classify32, join32};
 
 #else
 

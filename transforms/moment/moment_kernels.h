@@ -32,6 +32,12 @@ struct mth_moment_kernels {
     /* And back; what is written for escapes is of no use. 0 unless some size or rest is none. */
     uint32_t (*restore16)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0,
                           const uint8_t *sizes, const uint8_t *rests, size_t n, uint8_t *m1);
+    /* moment24: the same of gradients of 24 bits; lows: 8 more bits of each. */
+    void (*find24)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0, const uint8_t *m1,
+                   size_t n, uint8_t *sizes, uint8_t *rests, uint8_t *lows);
+    uint32_t (*restore24)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                          const uint8_t *sizes, const uint8_t *rests, const uint8_t *lows, size_t n,
+                          uint8_t *m1);
     /* moment32: the class of each element, its symbol, and the rest of its mantissa in 16 bits and 6. */
     void (*split32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
                     const uint8_t *m1, size_t n, uint8_t *classes, uint8_t *symbols, uint8_t *low,

@@ -4,8 +4,8 @@
 #define MTH_KERNEL
 #include "transforms/moment/moment_template.h"
 
-const struct mth_moment_kernels mth_moment_kernels_portable = {"portable", find16,     restore16,
-                                                               split32,    classify32, join32};
+const struct mth_moment_kernels mth_moment_kernels_portable = {"portable", find16,  restore16,  find24,
+                                                               restore24,  split32, classify32, join32};
 
 const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features)
 {

@@ -39,6 +39,44 @@ MTH_KERNEL static uint32_t restore16(const struct mth_adam_rule *rule, const uin
     return unsound;
 }
 
+/* ---- moment24 ---- */
+
+MTH_KERNEL static void find24(const struct mth_adam_rule *rule, const uint8_t *restrict before,
+                              const uint8_t *restrict squares, const uint8_t *restrict after, size_t n,
+                              uint8_t *restrict sizes, uint8_t *restrict rests, uint8_t *restrict lows)
+{
+    const struct mth_adam_rule r = *rule;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
+        uint32_t m1 = mth_lane_load32(after + 4 * i), v0 = mth_lane_load32(squares + 4 * i), fits;
+        uint32_t g = mth_adam_gradient24(&r, m0, m1, mth_adam_gradient(&r, m0, mth_float_of(m1)), &fits);
+        uint32_t size = (uint32_t)(mth_half_octave(g) - mth_half_octave_of_root(v0) + MTH_MOMENT16_BIAS);
+        fits &= 0 - (uint32_t)(size < MTH_MOMENT_ESCAPE);
+        sizes[i] = (uint8_t)((size & fits) | (MTH_MOMENT_ESCAPE & ~fits));
+        rests[i] = (uint8_t)((g >> 31 << 6 | (g >> 16 & 0x3f)) & fits);
+        lows[i] = (uint8_t)(g >> 8 & fits);
+    }
+}
+
+MTH_KERNEL static uint32_t restore24(const struct mth_adam_rule *rule, const uint8_t *restrict before,
+                                     const uint8_t *restrict squares, const uint8_t *restrict sizes,
+                                     const uint8_t *restrict rests, const uint8_t *restrict lows, size_t n,
+                                     uint8_t *restrict after)
+{
+    const struct mth_adam_rule r = *rule;
+    uint32_t unsound = 0;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
+        uint32_t rest = rests[i], low = lows[i], escapes = 0 - (uint32_t)(sizes[i] == MTH_MOMENT_ESCAPE);
+        uint32_t top = (uint32_t)(sizes[i] - MTH_MOMENT16_BIAS +
+                                  mth_half_octave_of_root(mth_lane_load32(squares + 4 * i)));
+        unsound |= (~escapes & (top & ~0x1ffu)) | (escapes & (rest | low));
+        uint32_t g = rest >> 6 << 31 | (top & 0x1ff) << 22 | (rest & 0x3f) << 16 | low << 8;
+        mth_lane_store32(after + 4 * i, mth_bits_of(mth_adam_m(&r, m0, mth_float_of(g) * r.scale)));
+    }
+    return unsound;
+}
+
 /* ---- moment32 ---- */
 
 /* What is known of an element before it is there. */

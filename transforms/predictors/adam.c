@@ -14,6 +14,12 @@ void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, 
     mth_adam_kernels_of(mth_cpu_features())->v(settings, inputs, n, out);
 }
 
+/* The same of gradients that were sums of some of 16 bits, or of fp16. */
+void mth_predict_adam_v24(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
+{
+    mth_adam_kernels_of(mth_cpu_features())->v24(settings, inputs, n, out);
+}
+
 /*
  * Weights after a step, from those before and m and v after: w * (1 - lr * decay) - step * m / (sqrt(v) / bias + eps).
  *

@@ -47,4 +47,30 @@ MTH_ALWAYS_INLINE uint32_t mth_adam_fits(const struct mth_adam_rule *rule, float
     return 0 - (uint32_t)(mth_bits_of(mth_adam_m(rule, m0, scaled)) == m1);
 }
 
+/*
+ * Gradients of up to 24 bits: sums of some of 16, and those of fp16. Bits of fp32 whose lower n are zero, to nearest, ties to even.
+ */
+MTH_ALWAYS_INLINE uint32_t mth_cut_bits(uint32_t x, unsigned n)
+{
+    uint32_t rounded = (x + ((1u << (n - 1)) - 1) + (x >> n & 1)) & ~((1u << n) - 1);
+    return (x & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : rounded;
+}
+
+/* The gradient that made m1 of m0, before it was scaled, if it was one of few bits: of 16, else of 20, else of 24. fits: all bits where it gives
+ * just m1, or 0. */
+MTH_ALWAYS_INLINE uint32_t mth_adam_gradient24(const struct mth_adam_rule *rule, float m0, uint32_t m1,
+                                               float gradient, uint32_t *fits)
+{
+    uint32_t near = mth_bits_of(gradient * rule->over_scale), best = 0, found = 0;
+    for (unsigned n_cut = 16; n_cut >= 8; n_cut -= 4) {
+        uint32_t tried = mth_cut_bits(near, n_cut);
+        uint32_t is_right =
+            0 - (uint32_t)(mth_bits_of(mth_adam_m(rule, m0, mth_float_of(tried) * rule->scale)) == m1);
+        best = (best & found) | (tried & ~found);
+        found |= is_right;
+    }
+    *fits = found;
+    return best;
+}
+
 #endif

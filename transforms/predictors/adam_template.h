@@ -8,7 +8,7 @@ MTH_ALWAYS_INLINE float v_of(float v0, float gradient, float decay, float share)
     return MTH_FMA(share * gradient, gradient, v0 * decay);
 }
 
-/* Two loops: gradients of any bits, of which every bit counts; and those of 16, of which m tells more. */
+/* Three loops: gradients of any bits, of which every bit counts; and those of 16 and of 24, of which m tells more. */
 MTH_KERNEL static void v32(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
                            uint8_t *restrict out)
 {
@@ -36,6 +36,25 @@ MTH_KERNEL static void v16(const uint32_t *settings, const uint8_t *const *input
         uint16_t gradient16 = mth_adam_gradient16(&rule, gradient);
         float scaled = mth_adam_scaled(&rule, gradient16);
         uint32_t fits = mth_adam_fits(&rule, m0, gradient16, m1);
+        memcpy(&bits, &gradient, sizeof bits);
+        memcpy(&scaled_bits, &scaled, sizeof scaled_bits);
+        gradient = mth_float_of((scaled_bits & fits) | (bits & ~fits));
+        float v0 = mth_float_of(mth_lane_load32(v + 4 * i));
+        mth_lane_store32(out + 4 * i, mth_bits_of(v_of(v0, gradient, decay, share)));
+    }
+}
+
+MTH_KERNEL static void v24(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                           uint8_t *restrict out)
+{
+    const struct mth_adam_rule rule = mth_adam_rule_of(settings[0], settings[3]);
+    float decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]);
+    const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2];
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i));
+        uint32_t m1 = mth_lane_load32(after + 4 * i), fits, bits, scaled_bits;
+        float gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
+        float scaled = mth_float_of(mth_adam_gradient24(&rule, m0, m1, gradient, &fits)) * rule.scale;
         memcpy(&bits, &gradient, sizeof bits);
         memcpy(&scaled_bits, &scaled, sizeof scaled_bits);
         gradient = mth_float_of((scaled_bits & fits) | (bits & ~fits));

@@ -25,6 +25,14 @@ enum mth_predictor_number {
     MTH_PREDICT_ADAM_V,
     MTH_PREDICT_ADAM_W,
     MTH_PREDICT_ADAM_DRIFT,
+    MTH_PREDICT_LARGER,
+    MTH_PREDICT_SGD_W,
+    MTH_PREDICT_NESTEROV_W,
+    MTH_PREDICT_DIVISORS,
+    MTH_PREDICT_CENTERED,
+    MTH_PREDICT_AVERAGED,
+    MTH_PREDICT_AVERAGED_APART,
+    MTH_PREDICT_ADAM_V24,
     MTH_N_PREDICTORS
 };
 
@@ -42,7 +50,16 @@ struct mth_predictor {
 const struct mth_predictor *mth_predictor_at(uint64_t number);
 
 void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_adam_v24(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_larger(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_sgd_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_nesterov_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_divisors(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_centered(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_averaged(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_averaged_apart(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                                uint8_t *out);
 
 #endif

@@ -33,6 +33,14 @@ static const struct mth_predictor predictors[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_ADAM_V] = {"adam-v", 3, 4, 4, 4, mth_predict_adam_v},
     [MTH_PREDICT_ADAM_W] = {"adam-w", 3, 4, 4, 4, mth_predict_adam_w},
     [MTH_PREDICT_ADAM_DRIFT] = {"adam-drift", 5, 4, 4, 4, mth_predict_adam_drift},
+    [MTH_PREDICT_LARGER] = {"larger", 2, 0, 4, 4, mth_predict_larger},
+    [MTH_PREDICT_SGD_W] = {"sgd-w", 2, 1, 4, 4, mth_predict_sgd_w},
+    [MTH_PREDICT_NESTEROV_W] = {"nesterov-w", 3, 3, 4, 4, mth_predict_nesterov_w},
+    [MTH_PREDICT_DIVISORS] = {"divisors", 3, 4, 4, 4, mth_predict_divisors},
+    [MTH_PREDICT_CENTERED] = {"centered", 4, 4, 4, 4, mth_predict_centered},
+    [MTH_PREDICT_AVERAGED] = {"averaged", 2, 1, 4, 4, mth_predict_averaged},
+    [MTH_PREDICT_AVERAGED_APART] = {"averaged-apart", 2, 2, 4, 4, mth_predict_averaged_apart},
+    [MTH_PREDICT_ADAM_V24] = {"adam-v24", 3, 4, 4, 4, mth_predict_adam_v24},
 };
 
 const struct mth_predictor *mth_predictor_at(uint64_t number)

@@ -1,0 +1,282 @@
+/* What of each optimizer follows from what, and with what numbers; see replay.h and docs/states.md. */
+#include "pipeline/replay.h"
+
+#include "transforms/predictors/float_bits.h"
+
+#include <math.h>
+
+/* Bits a value by which a prediction must be nearer than the value before, or it is not worth its time. */
+#define MIN_GAIN 0.05
+
+static uint32_t setting(double value)
+{
+    return mth_bits_of((float)value);
+}
+
+/* The recipe of a tensor, which comes next; not predicted as yet. */
+static struct mth_recipe *add(struct mth_recipes *recipes, enum mth_kept of)
+{
+    struct mth_recipe *recipe = &recipes->of[recipes->n++];
+    *recipe = (struct mth_recipe){.of = of};
+    return recipe;
+}
+
+static void before(struct mth_recipe *recipe, enum mth_kept kept)
+{
+    recipe->inputs[recipe->n_inputs].is_after = false;
+    recipe->inputs[recipe->n_inputs++].kept = kept;
+}
+
+static void after(struct mth_recipe *recipe, enum mth_kept kept)
+{
+    recipe->inputs[recipe->n_inputs].is_after = true;
+    recipe->inputs[recipe->n_inputs++].kept = kept;
+}
+
+static bool is_kept(const struct mth_replay_parameter *p, enum mth_kept kept)
+{
+    return p->regions[kept] != MTH_NO_REGION;
+}
+
+/* Takes what was tried if it fits better than what was kept. */
+static void keep_better(const struct mth_replay_parameter *p, const struct mth_recipe *tried, size_t *most,
+                        struct mth_recipe *recipe)
+{
+    size_t n = mth_recipe_fit(p, tried);
+    if (n > *most) {
+        *most = n;
+        *recipe = *tried;
+    }
+}
+
+/* The rate is the file's, or the base's where a scheduler has set the next one already. */
+static double rate(const struct mth_replay_parameter *p, size_t which)
+{
+    return which && p->base_group ? p->base_group->lr : p->group->lr;
+}
+
+/* A moving average of gradients by its transform; weight: the share of a new one. False where that is none. */
+static bool add_moment(struct mth_recipes *recipes, double weight, double most)
+{
+    float share = (float)weight < 1 ? (float)weight : 0x1.fffffep-1f;
+    struct mth_recipe *m = add(recipes, MTH_KEPT_M);
+    before(m, MTH_KEPT_M);
+    before(m, MTH_KEPT_V);
+    recipes->weight = mth_bits_of(share);
+    return share >= 0x1p-24f && (double)share < most;
+}
+
+/* Squares that are averaged as gradients are, whose own average is known. */
+static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint32_t scale,
+                        struct mth_recipes *recipes)
+{
+    struct mth_recipe *v = add(recipes, MTH_KEPT_V);
+    v->predictor = recipes->gradients == MTH_GRADIENTS_24 ? MTH_PREDICT_ADAM_V24 : MTH_PREDICT_ADAM_V;
+    before(v, MTH_KEPT_V);
+    before(v, MTH_KEPT_M);
+    after(v, MTH_KEPT_M);
+    v->settings[0] = recipes->weight;
+    v->settings[1] = setting(beta2);
+    v->settings[2] = setting(1 - beta2);
+    v->settings[3] = scale;
+    return mth_recipe_fit(p, v) > 0;
+}
+
+/* Weights less a rate times what is said to be subtracted. */
+static void add_subtraction(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    const struct mth_optimizer_group *group = p->group;
+    struct mth_recipe *w = add(recipes, MTH_KEPT_W);
+    size_t most = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct mth_recipe tried = {.of = MTH_KEPT_W, .predictor = MTH_PREDICT_SGD_W};
+        before(&tried, MTH_KEPT_W);
+        after(&tried, MTH_KEPT_MOMENTUM);
+        tried.settings[0] = setting(-rate(p, i));
+        if (group->kind == MTH_OPTIMIZER_SGD && group->is_nesterov) {
+            tried.predictor = MTH_PREDICT_NESTEROV_W;
+            before(&tried, MTH_KEPT_MOMENTUM);
+            tried.settings[1] = setting(group->momentum);
+            tried.settings[2] = setting(1 / (1 - group->dampening));
+        }
+        keep_better(p, &tried, &most, w);
+    }
+}
+
+/* ---- Adam ---- */
+
+static void add_adam_weights(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    const struct mth_optimizer_group *group = p->group;
+    struct mth_recipe *w = add(recipes, MTH_KEPT_W);
+    double correction = 1 - pow(group->beta1, p->step), bias = sqrt(1 - pow(group->beta2, p->step));
+    size_t most = 0;
+    /* Weights decay by the rate, or not. */
+    for (size_t i = 0; i < 4; i++) {
+        struct mth_recipe tried = {.of = MTH_KEPT_W, .predictor = MTH_PREDICT_ADAM_W};
+        double lr = rate(p, i % 2);
+        before(&tried, MTH_KEPT_W);
+        after(&tried, MTH_KEPT_M);
+        after(&tried, is_kept(p, MTH_KEPT_MAX) ? MTH_KEPT_MAX : MTH_KEPT_V);
+        tried.settings[0] = setting(i < 2 ? 1 - lr * group->weight_decay : 1);
+        tried.settings[1] = setting(-(lr / correction));
+        tried.settings[2] = setting(bias);
+        tried.settings[3] = setting(group->eps);
+        keep_better(p, &tried, &most, w);
+    }
+}
+
+static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                      struct mth_recipes *recipes)
+{
+    double weight = 1 - p->group->beta1;
+    if (!add_moment(recipes, weight, 0.5))
+        return false;
+    recipes->gradients = mth_replay_fit_scale(p, (float)weight, scale);
+    if (!add_squares(p, p->group->beta2, recipes->gradients == MTH_GRADIENTS_32 ? 0 : scale->bits, recipes))
+        return false;
+    if (is_kept(p, MTH_KEPT_MAX)) {
+        struct mth_recipe *largest = add(recipes, MTH_KEPT_MAX);
+        largest->predictor = MTH_PREDICT_LARGER;
+        before(largest, MTH_KEPT_MAX);
+        after(largest, MTH_KEPT_V);
+    }
+    add_adam_weights(p, recipes);
+    return true;
+}
+
+/* Several steps: the gradients between are not known, but what is left of the moments before, and where the weights went. */
+static bool follow_adam(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    const struct mth_optimizer_group *group = p->group;
+    double kept = pow(1 - group->lr * group->weight_decay, p->n_steps), a, b;
+    if (!(group->beta1 >= 0) || !add_moment(recipes, 1 - pow(group->beta1, p->n_steps), 1))
+        return false;
+    add(recipes, MTH_KEPT_V);
+    if (is_kept(p, MTH_KEPT_MAX))
+        add(recipes, MTH_KEPT_MAX);
+    struct mth_recipe *w = add(recipes, MTH_KEPT_W), moved = {.of = MTH_KEPT_W};
+    if (!mth_replay_fit_drift(p, kept, &a, &b))
+        return true;
+    moved.predictor = MTH_PREDICT_ADAM_DRIFT;
+    before(&moved, MTH_KEPT_W);
+    before(&moved, MTH_KEPT_M);
+    before(&moved, MTH_KEPT_V);
+    after(&moved, MTH_KEPT_M);
+    after(&moved, MTH_KEPT_V);
+    moved.settings[0] = setting(kept);
+    moved.settings[1] = setting(a);
+    moved.settings[2] = setting(b);
+    moved.settings[3] = setting(group->eps);
+    if (mth_recipe_gain(p, &moved) > MIN_GAIN)
+        *w = moved;
+    return true;
+}
+
+/* ---- the others ---- */
+
+static bool find_sgd(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    if (!is_kept(p, MTH_KEPT_MOMENTUM))
+        return false;
+    add(recipes, MTH_KEPT_MOMENTUM);
+    add_subtraction(p, recipes);
+    return recipes->of[1].n_inputs > 0;
+}
+
+/* Squares by what they divided: a tensor that moved by a rate times gradients over their root. */
+static bool add_divisors(const struct mth_replay_parameter *p, enum mth_kept moved, double stays,
+                         double share, double mu, bool by_rate, struct mth_recipes *recipes)
+{
+    struct mth_recipe *v = add(recipes, MTH_KEPT_V);
+    double best = MIN_GAIN;
+    for (size_t i = 0; i < 2; i++) {
+        double lr = rate(p, i);
+        struct mth_recipe tried = {.of = MTH_KEPT_V, .predictor = MTH_PREDICT_DIVISORS};
+        if (p->group->kind == MTH_OPTIMIZER_ADAGRAD)
+            lr /= 1 + (p->step - 1) * p->group->lr_decay;
+        before(&tried, MTH_KEPT_V);
+        before(&tried, moved);
+        after(&tried, moved);
+        tried.settings[0] = setting(stays);
+        tried.settings[1] = setting(share);
+        tried.settings[2] = setting(mu);
+        tried.settings[3] = setting(by_rate ? 1 / lr : 1);
+        double gain = mth_recipe_gain(p, &tried);
+        if (gain > best) {
+            best = gain;
+            *v = tried;
+        }
+    }
+    return best > MIN_GAIN;
+}
+
+static bool find_adagrad(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    add(recipes, MTH_KEPT_W);
+    return add_divisors(p, MTH_KEPT_W, 1, 1, 1, true, recipes);
+}
+
+/* Gradients, less their average in what divides them, over that: what weights or their momentum move by. */
+static void add_centered(const struct mth_replay_parameter *p, enum mth_kept moved, double mu, bool by_rate,
+                         struct mth_recipes *recipes)
+{
+    struct mth_recipe *recipe = add(recipes, moved);
+    size_t most = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct mth_recipe tried = {.of = moved, .predictor = MTH_PREDICT_CENTERED};
+        before(&tried, moved);
+        before(&tried, MTH_KEPT_M);
+        after(&tried, MTH_KEPT_M);
+        after(&tried, MTH_KEPT_V);
+        tried.settings[0] = setting(mu);
+        tried.settings[1] = setting(by_rate ? -rate(p, i) : 1);
+        tried.settings[2] = recipes->weight;
+        tried.settings[3] = setting(p->group->eps);
+        keep_better(p, &tried, &most, recipe);
+    }
+}
+
+static bool find_rmsprop(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+{
+    const struct mth_optimizer_group *group = p->group;
+    bool has_momentum = is_kept(p, MTH_KEPT_MOMENTUM), fits;
+    if (is_kept(p, MTH_KEPT_M)) {
+        fits = add_moment(recipes, 1 - group->alpha, 0.5) && add_squares(p, group->alpha, 0, recipes);
+        if (fits && has_momentum)
+            add_centered(p, MTH_KEPT_MOMENTUM, group->momentum, false, recipes);
+        else if (fits)
+            add_centered(p, MTH_KEPT_W, 1, true, recipes);
+    } else if (has_momentum) {
+        add(recipes, MTH_KEPT_MOMENTUM);
+        fits = add_divisors(p, MTH_KEPT_MOMENTUM, group->alpha, 1 - group->alpha, group->momentum, false,
+                            recipes);
+    } else {
+        add(recipes, MTH_KEPT_W);
+        fits = add_divisors(p, MTH_KEPT_W, group->alpha, 1 - group->alpha, 1, true, recipes);
+    }
+    if (fits && has_momentum)
+        add_subtraction(p, recipes);
+    return fits;
+}
+
+bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                     struct mth_recipes *recipes)
+{
+    bool has_moments = is_kept(p, MTH_KEPT_M) && is_kept(p, MTH_KEPT_V);
+    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32};
+    switch (p->group->kind) {
+    case MTH_OPTIMIZER_ADAM:
+        if (!has_moments || p->n_steps < 1)
+            return false;
+        return p->n_steps > 1 ? follow_adam(p, recipes) : find_adam(p, scale, recipes);
+    case MTH_OPTIMIZER_SGD:
+        return find_sgd(p, recipes);
+    case MTH_OPTIMIZER_ADAGRAD:
+        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_adagrad(p, recipes);
+    case MTH_OPTIMIZER_RMSPROP:
+        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_rmsprop(p, recipes);
+    default:
+        return false;
+    }
+}
