@@ -121,7 +121,7 @@ static int try_states(const struct mth_checkpoint *input, const struct mth_check
 {
     struct mth_memory *memory = input->map->memory;
     bool *covered = mth_memory_calloc(memory, input->map->n_regions, sizeof *covered);
-    struct mth_bound rest;
+    struct mth_bound rest = {.bits = 0};
     double bits = 0;
     int status = covered ? mth_state_bound(input, base, base_offsets, covered, &bits) : MTH_ERR_NO_MEMORY;
     if (!status && bits > 0)

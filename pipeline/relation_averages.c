@@ -143,21 +143,23 @@ static double estimate_share(const struct search *s)
 /* The way and the decay, one of few decimals, that make the average of most of the sample. */
 static bool fit(const struct search *s, struct mth_related *member)
 {
-    enum { MIN_DECIMALS = 1, MAX_DECIMALS = 7 };
-    double share = estimate_share(s), unit = 1;
+    enum { MAX_DECIMALS = 7 };
+    static const uint8_t ways[] = {MTH_PREDICT_AVERAGED, MTH_PREDICT_AVERAGED_APART};
+    double share = estimate_share(s), unit = 10;
     size_t most = N_SAMPLE / 2;
     if (!(share > 0 && share < 0.5))
         return false;
-    for (int decimals = 0; decimals <= MAX_DECIMALS; decimals++, unit *= 10) {
+    for (int decimals = 1; decimals <= MAX_DECIMALS; decimals++) {
         double decay = round((1 - share) * unit) / unit;
         const uint32_t settings[MTH_MAX_SETTINGS] = {mth_bits_of((float)(1 - decay)),
                                                      mth_bits_of((float)decay)};
-        for (uint8_t way = MTH_PREDICT_AVERAGED; way <= MTH_PREDICT_AVERAGED_APART; way++) {
-            size_t n = decimals < MIN_DECIMALS ? 0 : count_right(s, way, settings);
+        unit *= 10;
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+            size_t n = count_right(s, ways[i], settings);
             if (n <= most)
                 continue;
             most = n;
-            member->predictor = way;
+            member->predictor = ways[i];
             memcpy(member->settings, settings, sizeof settings);
         }
     }

@@ -133,7 +133,7 @@ static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMIL
         return mth_families_begin(families, members, n);
     struct mth_growing_family *family = &families->of[of_w - 1];
     size_t w = 0;
-    while (members[w].region != s->parameter.regions[MTH_KEPT_W])
+    while (w + 1 < n && members[w].region != s->parameter.regions[MTH_KEPT_W])
         w++;
     if (family->n - 1 + n > MTH_MAX_FAMILY_MEMBERS || families->regions[members[w].region].member != 0)
         return MTH_OK;
@@ -155,7 +155,7 @@ static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMIL
 static int relate(struct search *s)
 {
     struct mth_replay *replay = s->replay;
-    struct mth_related members[MTH_MAX_FAMILY_MEMBERS];
+    struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {{.region = 0}};
     struct mth_recipes recipes;
     int status = read_samples(s);
     /* Transforms of moments have one weight in a container. */
@@ -176,6 +176,27 @@ static const struct mth_optimizer_group *base_group(const struct search *s, uint
     return mth_tensor_group(base, &base->tensors[s->use->tensors[s->references[region]]]);
 }
 
+/* Takes tensors apart that look alike and are all kept of one parameter: as long as squares only rise, the largest are those. */
+static void part_own(struct search *s, const struct mth_kept_tensors *kept, uint32_t region)
+{
+    struct mth_families *families = s->families;
+    struct mth_growing_family *family = &families->of[families->regions[region].family - 1];
+    for (size_t i = 0; i < family->n; i++) {
+        bool is_own = false;
+        for (size_t k = MTH_KEPT_W + 1; k < MTH_KEPT_STEP; k++)
+            is_own |= kept->tensors[k] != MTH_NO_TENSOR &&
+                      s->map->tensors[kept->tensors[k]].region == family->members[i].region;
+        if (!is_own)
+            return;
+    }
+    for (size_t i = 0; i < family->n; i++) {
+        uint32_t member = family->members[i].region;
+        families->regions[member].family = 0;
+        families->regions[member].is_copy = false;
+    }
+    family->n = 0;
+}
+
 /* Tells the regions of a parameter; false where something that is kept of it can not be followed. */
 static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
 {
@@ -193,6 +214,8 @@ static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
         if (kept->tensors[i] == MTH_NO_TENSOR)
             continue;
         const struct mth_tensor *tensor = &map->tensors[kept->tensors[i]];
+        if (tensor->region != MTH_NO_REGION && s->families->regions[tensor->region].family)
+            part_own(s, kept, tensor->region);
         if (!is_known(s, tensor) || tensor->n_elems != p->n_elems ||
             s->families->regions[tensor->region].family)
             return false;

@@ -138,6 +138,24 @@ static void steps_of_other_optimizers_are_redone(void **state)
     }
 }
 
+/* As long as squares rise, the largest are copies of them. */
+static void the_largest_squares_may_be_the_squares(void **state)
+{
+    (void)state;
+    struct made *before = load_file("amsgrad-11"), *after = load_file("amsgrad-12");
+    size_t n_different = assert_comes_back_in(65536, after, before, "balanced");
+    struct made *const both[] = {before, after};
+    for (size_t i = 0; i < 2; i++) {
+        size_t n;
+        uint8_t *largest = bytes_of(both[i], "optimizer.state.0.max_exp_avg_sq", &n);
+        memcpy(largest, bytes_of(both[i], "optimizer.state.0.exp_avg_sq", &n), 4 * n);
+    }
+    size_t n_alike = assert_comes_back_in(65536, after, before, "balanced");
+    assert_true(n_alike < n_different + 2 * 384); /* the weights were made with others */
+    made_free(before);
+    made_free(after);
+}
+
 static void what_groups_say_is_read(void **state)
 {
     (void)state;
@@ -326,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_step_costs_its_gradients),
         cmocka_unit_test(ten_steps_apart_less_follows),
         cmocka_unit_test(steps_of_other_optimizers_are_redone),
+        cmocka_unit_test(the_largest_squares_may_be_the_squares),
         cmocka_unit_test(what_groups_say_is_read),
         cmocka_unit_test(the_arithmetic_is_that_of_torch),
         cmocka_unit_test(whatever_a_state_holds_comes_back),
