@@ -84,7 +84,7 @@ law file_over_4_mib_is_found '^base/data.bin:1: 4194305 bytes'
 head -c 4194304 /dev/zero >base/data.bin
 law file_of_4_mib_passes ''
 for i in 1 2 3 4; do head -c 4194304 /dev/zero >base/data$i.bin; done
-law total_over_16_mib_is_found '16 MiB is the limit'
+law data_over_16_mb_is_found '16 MB is the limit'
 for word in TO''DO FIX''ME X''XX; do
     echo "int y; /* $word: later */" >>harness/one.c
     law "word_${word}_is_found" '^harness/one.c:4: put off'

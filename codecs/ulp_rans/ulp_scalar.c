@@ -109,7 +109,7 @@ size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth
                                    const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks)
 {
     size_t n_lanes = reader->lanes.n_lanes, g = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM], slots_of[MTH_ULP_CONTEXTS];
+    uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS];
     const uint8_t *in = reader->in;
     struct group group;
     if (n_lanes < MTH_ULP_GROUP)
@@ -148,7 +148,7 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
                                    const uint32_t *masks)
 {
     size_t n_lanes = writer->lanes.n_lanes, left = n_groups;
-    uint16_t x[MTH_RANS_LANES_ROOM], slots_of[MTH_ULP_CONTEXTS], reciprocal_of[MTH_ULP_CONTEXTS];
+    uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS], reciprocal_of[MTH_ULP_CONTEXTS];
     struct mth_rans_divisor divisors[MTH_ULP_CONTEXTS][2]; /* of "same", of "changed" */
     uint8_t *at = writer->at;
     struct group group;
@@ -277,7 +277,7 @@ size_t mth_ulp_scalar_decode_symbols(const struct mth_ulp_table *table, struct m
                                      const uint8_t *contexts, size_t n_steps, uint8_t *symbols)
 {
     size_t n_lanes = reader->lanes.n_lanes, done = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM];
+    uint16_t x[MTH_RANS_LANES_ROOM] = {0};
     const uint8_t *in = reader->in;
     struct symbol_slots slots;
     if (n_steps * n_lanes < WORTH_TABLES)
@@ -307,7 +307,7 @@ size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct m
                                      const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps)
 {
     size_t n_lanes = writer->lanes.n_lanes, done = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM];
+    uint16_t x[MTH_RANS_LANES_ROOM] = {0};
     struct mth_rans_divisor divisors[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS];
     uint8_t *at = writer->at;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
