@@ -197,7 +197,9 @@ static uint32_t get_bits(struct bit_reader *reader, unsigned n)
 {
     uint32_t bits = 0;
     for (unsigned i = 0; i < n; i++, reader->at++)
-        bits |= (reader->at < reader->n_bits ? reader->in[reader->at / 8] >> reader->at % 8 & 1u : 1u) << i;
+        bits |=
+            (reader->at < reader->n_bits ? (uint32_t)reader->in[reader->at / 8] >> reader->at % 8 & 1u : 1u)
+            << i;
     return bits;
 }
 

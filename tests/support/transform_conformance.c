@@ -46,8 +46,10 @@ static uint64_t random_state;
 
 static void fill_random(uint8_t *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)pattern_random(&random_state);
+    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+        uint64_t word = pattern_random(&random_state);
+        memcpy(p + i, &word, n - i < sizeof word ? n - i : sizeof word);
+    }
 }
 
 static void arena_open(struct arena *arena)
