@@ -279,6 +279,7 @@ results: all
 	+$(MAKE) bench BENCH_ARGS="--resident $(BENCH_ARGS)"
 	{ grep -v '"by":"tensor"' $(DETAIL_ROWS); cat $(ROWS); } >$(REFERENCE_ROWS)
 	$(BUILD)/mithril report -o results --formats svg,pdf,png --html results/page.html $(REFERENCE_ROWS)
+	rm -f results/page_*
 	+$(MAKE) status
 
 # What each policy costs on runs, over the distance between full checkpoints: rows and figure of each run, one table, in
