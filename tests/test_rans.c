@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "codecs/codec_registry.h"
 #include "codecs/rans/rans_quantise.h"
+#include "codecs/rans/rans_shuffles.h"
 #include "codecs/rans/rans_stream.h"
 #include "tests/support/guard.h"
 #include "tests/support/patterns.h"
@@ -866,6 +867,32 @@ static void hostile_streams_are_refused(void **state)
     close_rig(&rig);
 }
 
+/* A row is what a shuffle by it is for, bit by bit of its mask. */
+static void shuffles_follow_their_masks(void **state)
+{
+    (void)state;
+    for (unsigned mask = 0; mask < 256; mask++) {
+        uint8_t expand[2][8], compress[2][8];
+        size_t n = 0;
+        for (unsigned lane = 0; lane < 8; lane++) {
+            for (unsigned half = 0; half < 2; half++)
+                expand[half][lane] = mask >> lane & 1 ? (uint8_t)(n + 8 * half) : 128;
+            n += mask >> lane & 1;
+        }
+        memset(compress, 128, sizeof compress);
+        for (unsigned lane = 8, place = 8; lane-- > 0;) {
+            if (mask >> lane & 1) {
+                compress[0][--place] = (uint8_t)lane;
+                compress[1][place] = (uint8_t)(lane + 8);
+            }
+        }
+        assert_memory_equal(mth_rans_expand.first[mask], expand[0], 8);
+        assert_memory_equal(mth_rans_expand.second[mask], expand[1], 8);
+        assert_memory_equal(mth_rans_compress.first[mask], compress[0], 8);
+        assert_memory_equal(mth_rans_compress.second[mask], compress[1], 8);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -873,6 +900,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shapes_reach_every_variant),
         cmocka_unit_test(wide_kernels_write_the_same_bytes_and_read_each_other),
         cmocka_unit_test(kernels_find_the_same_escapes),
+        cmocka_unit_test(shuffles_follow_their_masks),
         cmocka_unit_test(two_streams_decode_side_by_side_as_alone),
         cmocka_unit_test(every_state_advances_as_division_says),
         cmocka_unit_test(log2_is_close_to_the_real_one),
