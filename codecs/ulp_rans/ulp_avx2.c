@@ -1,5 +1,5 @@
 /* The kernels in AVX2: a group of 32 elements a vector; see ulp_kernels.h. */
-#include "codecs/ulp_rans/ulp_kernels.h"
+#include "codecs/ulp_rans/ulp_long.h"
 
 #ifdef MTH_RANS_HAVE_X86
 
@@ -666,6 +666,8 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .encode_symbols = encode_symbols,
     .split16 = split16,
     .join16 = join16,
+    .split32 = mth_ulp_long_split_avx2,
+    .join32 = mth_ulp_long_join_avx2,
 };
 
 #else

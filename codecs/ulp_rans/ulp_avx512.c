@@ -1,5 +1,5 @@
 /* The kernels in AVX-512 with VBMI2: two groups of 32 elements a vector of bytes; see ulp_kernels.h. */
-#include "codecs/ulp_rans/ulp_kernels.h"
+#include "codecs/ulp_rans/ulp_long.h"
 
 /* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
@@ -12,7 +12,9 @@
 #ifndef RANS_EMULATED
 #define ULP_NAME mth_ulp_avx512
 /* What does not come in whole vectors. */
-#define ULP_REST mth_ulp_avx2
+#define ULP_REST       mth_ulp_avx2
+#define ULP_LONG_SPLIT mth_ulp_long_split_avx2
+#define ULP_LONG_JOIN  mth_ulp_long_join_avx2
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
@@ -596,6 +598,8 @@ const struct mth_ulp_kernels ULP_NAME = {
     .encode_symbols = encode_symbols,
     .split16 = split16,
     .join16 = join16,
+    .split32 = ULP_LONG_SPLIT,
+    .join32 = ULP_LONG_JOIN,
 };
 
 #else

@@ -82,6 +82,17 @@ struct mth_ulp_kernels {
                       struct mth_ulp_bit_writer *extra);
     size_t (*join16)(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
                      struct mth_ulp_bit_reader *extra, uint8_t *steps);
+    /*
+     * The same of steps of 32 bits, whose lowest shift[context] bits are stored; see ulp_long.h.
+     *
+     * Shape     contexts[32 n]
+     * Returns   how many groups were done; joining also ends at one that stands for steps that there are not
+     */
+    size_t (*split32)(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps, const uint8_t *contexts,
+                      size_t n_groups, uint8_t *symbols, uint8_t *signs, struct mth_ulp_bit_writer *extra);
+    size_t (*join32)(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
+                     const uint8_t *contexts, size_t n_groups, struct mth_ulp_bit_reader *extra,
+                     uint8_t *steps);
 };
 
 /*
@@ -93,9 +104,10 @@ struct mth_ulp_fields {
     uint64_t bits[MTH_ULP_GROUP / 4], n[MTH_ULP_GROUP / 4];
 };
 
-/* By symbol: the first u that it stands for, 0 for the escape; how many bits follow in 16-bit lanes. */
+/* By symbol: the first u that it stands for, 0 for the escape; how many bits follow in lanes of 16 bits, and of 32 behind the shift. */
 #define MTH_ULP_FIRST_OF_SYMBOL     0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 70, 134, 0
 #define MTH_ULP_BITS_OF_SYMBOL      0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 15
+#define MTH_ULP_BITS_OF_LONG_SYMBOL 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 31
 #define MTH_ULP_FIRST_OF_THE_ESCAPE 262
 
 enum { MTH_ULP_FIELDS_ROOM = MTH_ULP_GROUP * 2 + 16 };

@@ -134,13 +134,16 @@ bool mth_ulp_split(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
     if (lane_bits == 16 && kernels->split16)
         done = MTH_ULP_GROUP *
                kernels->split16(steps, n / MTH_ULP_GROUP, parts->symbols, parts->signs, &parts->extra);
+    else if (lane_bits == 32)
+        done = MTH_ULP_GROUP * kernels->split32(shift, steps, contexts, n / MTH_ULP_GROUP, parts->symbols,
+                                                parts->signs, &parts->extra);
     switch (lane_bits) {
     case 8:
         return split8(shift, steps, contexts, 0, n, parts);
     case 16:
         return split16(shift, steps, contexts, done, n, parts);
     case 32:
-        return split32(shift, steps, contexts, 0, n, parts);
+        return split32(shift, steps, contexts, done, n, parts);
     default:
         return split64(shift, steps, contexts, 0, n, parts);
     }
@@ -153,13 +156,16 @@ bool mth_ulp_join(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
     size_t done = 0;
     if (lane_bits == 16 && kernels->join16)
         done = MTH_ULP_GROUP * kernels->join16(symbols, signs, n / MTH_ULP_GROUP, extra, steps);
+    else if (lane_bits == 32)
+        done =
+            MTH_ULP_GROUP * kernels->join32(shift, symbols, signs, contexts, n / MTH_ULP_GROUP, extra, steps);
     switch (lane_bits) {
     case 8:
         return join8(shift, symbols, signs, contexts, 0, n, extra, steps);
     case 16:
         return join16(shift, symbols, signs, contexts, done, n, extra, steps);
     case 32:
-        return join32(shift, symbols, signs, contexts, 0, n, extra, steps);
+        return join32(shift, symbols, signs, contexts, done, n, extra, steps);
     default:
         return join64(shift, symbols, signs, contexts, 0, n, extra, steps);
     }

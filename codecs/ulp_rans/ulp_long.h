@@ -1,0 +1,93 @@
+/*
+ * Bits of steps that are mostly long: every element has some, and how many depends on its context.
+ *
+ * A field is what one element has, at most 31 bits, or what two neighbours have, at most 62: no field is looked at before it goes
+ * out, and nothing branches on how long it is.
+ */
+#ifndef MTH_CODECS_ULP_LONG_H
+#define MTH_CODECS_ULP_LONG_H
+
+#include "base/lane.h"
+#include "codecs/ulp_rans/ulp_kernels.h"
+
+enum {
+    MTH_ULP_LONG_BITS = 31, /* of an escape, and the most that a field of one element has */
+    /* What 32 fields take at most, and a word that is written behind them. */
+    MTH_ULP_LONG_ROOM = MTH_ULP_GROUP * MTH_ULP_LONG_BITS / 8 + 1 + 8,
+    /* Read, hostile shifts and symbols may ask for more: 30 and 7 bits. */
+    MTH_ULP_LONG_MOST = MTH_ULP_GROUP * (MTH_ULP_LONG_BITS - 1 + 7) / 8 + 1 + 8
+};
+
+/* A bit writer between groups, with up to 63 bits held. */
+struct mth_ulp_long_writer {
+    uint8_t *at;
+    uint64_t held;
+    unsigned n_held;
+};
+
+static inline bool mth_ulp_long_has_room(const struct mth_ulp_bit_writer *writer)
+{
+    return writer->end - writer->at >= MTH_ULP_LONG_ROOM;
+}
+
+/* value < 2^n, n < 64. */
+MTH_ALWAYS_INLINE void mth_ulp_long_put(struct mth_ulp_long_writer *writer, uint64_t value, unsigned n)
+{
+    enum { WORD_BITS = 64 };
+    uint64_t held = writer->held | value << writer->n_held,
+             behind = value >> 1 >> (WORD_BITS - 1 - writer->n_held);
+    unsigned n_held = writer->n_held + n, is_full = n_held / WORD_BITS;
+    mth_lane_store64(writer->at, held);
+    writer->at += is_full * sizeof(uint64_t);
+    writer->held = is_full ? behind : held;
+    writer->n_held = n_held % WORD_BITS;
+}
+
+MTH_ALWAYS_INLINE struct mth_ulp_long_writer mth_ulp_long_begin(const struct mth_ulp_bit_writer *writer)
+{
+    return (struct mth_ulp_long_writer){writer->at, writer->held, writer->n_held};
+}
+
+/* What is held goes out but for less than a byte. */
+MTH_ALWAYS_INLINE void mth_ulp_long_end(const struct mth_ulp_long_writer *from,
+                                        struct mth_ulp_bit_writer *writer)
+{
+    mth_lane_store64(from->at, from->held);
+    writer->at = from->at + from->n_held / 8;
+    writer->held = from->held >> (from->n_held & ~7u);
+    writer->n_held = from->n_held & 7;
+}
+
+static inline bool mth_ulp_long_has_bits(const struct mth_ulp_bit_reader *reader)
+{
+    return reader->end - reader->at >= MTH_ULP_LONG_MOST;
+}
+
+/* The next n[i] bits for each of a group's elements, and any above them. */
+MTH_ALWAYS_INLINE void mth_ulp_long_get(struct mth_ulp_bit_reader *reader, const uint8_t n[MTH_ULP_GROUP],
+                                        uint32_t fields[MTH_ULP_GROUP])
+{
+    size_t bit = reader->n_used;
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        fields[i] = (uint32_t)(mth_lane_load64(reader->at + bit / 8) >> bit % 8);
+        bit += n[i];
+    }
+    reader->at += bit / 8;
+    reader->n_used = (unsigned)(bit % 8);
+}
+
+/* As split32 and join32 of ulp_kernels.h. */
+#define MTH_DECLARE_ULP_LONG(name)                                                                  \
+    size_t mth_ulp_long_split_##name(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps,   \
+                                     const uint8_t *contexts, size_t n_groups, uint8_t *symbols,    \
+                                     uint8_t *signs, struct mth_ulp_bit_writer *extra);             \
+    size_t mth_ulp_long_join_##name(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols,  \
+                                    const uint8_t *signs, const uint8_t *contexts, size_t n_groups, \
+                                    struct mth_ulp_bit_reader *extra, uint8_t *steps);
+MTH_DECLARE_ULP_LONG(portable)
+#ifdef MTH_RANS_HAVE_X86
+MTH_DECLARE_ULP_LONG(avx2)
+#endif
+#undef MTH_DECLARE_ULP_LONG
+
+#endif
