@@ -72,32 +72,46 @@ static size_t best_known(const struct mth_replay_parameter *p, float weight, siz
 struct witnesses {
     double gradients[N_WITNESSES];
     uint64_t off[N_WITNESSES];
+    double steps_a_unit[N_WITNESSES]; /* of the scale, that raise it by a unit; not more */
     unsigned n_mantissa, n_misses;
 };
 
-/* How far a normal value is from one whose mantissa has so few bits. */
-static uint64_t off_grid(double value, unsigned n_mantissa)
+/* How far a normal value lies above one whose mantissa has so few bits. */
+static uint64_t above_grid(double value, unsigned n_mantissa)
 {
-    uint64_t bits, step = (uint64_t)1 << (52 - n_mantissa);
+    uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    uint64_t rest = bits & (step - 1), other = step - rest;
-    return rest < other ? rest : other;
-}
-
-static bool agree(const struct witnesses *witnesses, double inverse)
-{
-    unsigned n_misses = 0;
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        n_misses += off_grid(witnesses->gradients[i] * inverse, witnesses->n_mantissa) > witnesses->off[i];
-        if (n_misses > witnesses->n_misses)
-            return false;
-    }
-    return true;
+    return bits & (((uint64_t)1 << (52 - n_mantissa)) - 1);
 }
 
 static double inverse_at(uint32_t step)
 {
     return 1 + step * (1.0 / N_SCALES);
+}
+
+/* 0 where the witnesses agree to a step, else how many steps on they may: when one of those that miss gets near a value of few bits again. */
+static uint32_t steps_to_go(const struct witnesses *witnesses, uint32_t step)
+{
+    double inverse = inverse_at(step);
+    uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa), n_misses = 0;
+    double nearest = N_SCALES;
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        uint64_t off = witnesses->off[i],
+                 above = above_grid(witnesses->gradients[i] * inverse, witnesses->n_mantissa);
+        uint64_t below = grid - above;
+        if (above <= off || below <= off)
+            continue;
+        double ahead = (double)(below - off) * witnesses->steps_a_unit[i];
+        nearest = ahead < nearest ? ahead : nearest;
+        if (++n_misses > witnesses->n_misses)
+            return nearest > 2 ? (uint32_t)nearest - 1 : 1;
+    }
+    return 0;
+}
+
+static bool agree(const struct witnesses *witnesses, uint32_t step)
+{
+    return steps_to_go(witnesses, step) == 0;
 }
 
 /* Scales that were tried. */
@@ -136,6 +150,9 @@ static bool find_witnesses(const struct mth_replay_parameter *p, float weight, s
         double off = (errors[i] + 0x1p-21) * 0x1p53;
         witnesses->gradients[i] = fabs(gradient_of(p, best[i], weight));
         witnesses->off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
+        /* A step is 2^-21 of the gradient, a unit 2^-52 of its power of two; once past the next power, a unit is two of these. */
+        int exponent;
+        witnesses->steps_a_unit[i] = 0x1p-32 / frexp(witnesses->gradients[i], &exponent);
     }
     *error = errors[0];
     return true;
@@ -161,19 +178,22 @@ static void search_places(struct trials *trials, const struct witnesses *witness
             continue;
         uint32_t step = first > end ? (uint32_t)first : end;
         for (; step <= last && step < N_SCALES && trials->n_tried < MAX_TRIED; step++) {
-            if (agree(witnesses, inverse_at(step)))
+            if (agree(witnesses, step))
                 try_scale(trials, step);
         }
         end = step;
     }
 }
 
-/* Of sums there are too many significands: every step is looked at. */
+/* Of sums there are too many significands: every step is looked at that the witnesses may agree to. */
 static void search_all(struct trials *trials, const struct witnesses *witnesses)
 {
-    for (uint32_t step = 0; step < N_SCALES && trials->n_tried < MAX_TRIED; step++) {
-        if (agree(witnesses, inverse_at(step)))
+    for (uint32_t step = 0, n; step < N_SCALES && trials->n_tried < MAX_TRIED; step += n) {
+        n = steps_to_go(witnesses, step);
+        if (n == 0) {
             try_scale(trials, step);
+            n = 1;
+        }
     }
 }
 

@@ -150,8 +150,53 @@ struct block {
     uint8_t low[2 * MTH_MOMENT_BLOCK_ELEMS], high[MTH_MOMENT_BLOCK_ELEMS], m32[4 * MTH_MOMENT_BLOCK_ELEMS];
     uint8_t sizes24[MTH_MOMENT_BLOCK_ELEMS], rests24[MTH_MOMENT_BLOCK_ELEMS], lows[MTH_MOMENT_BLOCK_ELEMS],
         m24[4 * MTH_MOMENT_BLOCK_ELEMS];
+    uint8_t packed[2][MTH_MOMENT_BLOCK_ELEMS], sorted[MTH_MOMENT32_CLASSES][MTH_MOMENT_BLOCK_ELEMS];
     uint32_t unsound[3];
 };
+
+/* Symbols sorted by class, as far as there are any, and back; one fewer of any class is noticed. */
+static void sort(const struct mth_moment_kernels *kernels, size_t n, struct block *block)
+{
+    uint8_t *ends[MTH_MOMENT32_CLASSES], back[MTH_MOMENT_BLOCK_ELEMS];
+    const uint8_t *starts[MTH_MOMENT32_CLASSES], *sizes[MTH_MOMENT32_CLASSES];
+    size_t n_sorted = 0;
+    for (size_t c = 0; c < MTH_MOMENT32_CLASSES; c++)
+        ends[c] = block->sorted[c];
+    kernels->deal32(block->classes, block->symbols, n, ends);
+    for (size_t lacking = 0; lacking <= MTH_MOMENT32_CLASSES; lacking++) {
+        bool is_whole = true;
+        for (size_t c = 0; c < MTH_MOMENT32_CLASSES; c++) {
+            starts[c] = block->sorted[c];
+            sizes[c] = ends[c];
+            if (c == lacking && ends[c] > starts[c]) {
+                sizes[c]--;
+                is_whole = false;
+            }
+        }
+        assert_int_equal(kernels->collect32(block->classes, n, starts, sizes, back), is_whole);
+    }
+    assert_memory_equal(back, block->symbols, n);
+    for (size_t c = 0; c < MTH_MOMENT32_CLASSES; c++) {
+        assert_ptr_equal(starts[c], ends[c]);
+        n_sorted += (size_t)(ends[c] - block->sorted[c]);
+    }
+    assert_int_equal(n_sorted, n);
+}
+
+/* Packed as if other symbols stood before, and back. */
+static void pack(const struct mth_moment_kernels *kernels, size_t n, struct block *block)
+{
+    enum { BEFORE = 16 };
+    uint8_t back[MTH_MOMENT_BLOCK_ELEMS];
+    kernels->pack(block->high, 0, n, MTH_MOMENT32_HIGH_BITS, block->packed[0]);
+    kernels->unpack(block->packed[0], 0, n, MTH_MOMENT32_HIGH_BITS, back);
+    assert_memory_equal(back, block->high, n);
+    if (n > MTH_MOMENT_BLOCK_ELEMS - 2 * BEFORE)
+        return;
+    kernels->pack(block->rests, BEFORE, n, MTH_MOMENT16_REST_BITS, block->packed[1]);
+    kernels->unpack(block->packed[1], BEFORE, n, MTH_MOMENT16_REST_BITS, back);
+    assert_memory_equal(back, block->rests, n);
+}
 
 static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_t at, size_t n,
                  struct block *block)
@@ -170,6 +215,8 @@ static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_
     block->unsound[1] =
         kernels->join32(&rule32, m0, v0, block->symbols, block->low, block->high, n, block->m32);
     assert_memory_equal(block->again, block->classes, n);
+    sort(kernels, n, block);
+    pack(kernels, n, block);
     for (size_t i = 0; i < n; i++) {
         if (block->sizes[i] != MTH_MOMENT_ESCAPE)
             assert_memory_equal(block->m + 4 * i, m1 + 4 * i, 4);
@@ -184,17 +231,22 @@ static void fill(const struct mth_moment_kernels *kernels, size_t setting, size_
 static void every_instruction_set_splits_moments_alike(void **state)
 {
     static struct block expected, block;
+    const struct mth_moment_kernels *tables[3];
+    unsigned features = mth_cpu_features();
+    size_t n_tables = 0;
     (void)state;
+    if (features & MTH_CPU_AVX2 && mth_moment_kernels_avx2.name)
+        tables[n_tables++] = &mth_moment_kernels_avx2;
+    if (features & MTH_CPU_AVX512 && mth_moment_kernels_avx512.name)
+        tables[n_tables++] = &mth_moment_kernels_avx512;
+    if (features & MTH_CPU_AVX512 && features & MTH_CPU_VBMI && mth_moment_kernels_vbmi.name)
+        tables[n_tables++] = &mth_moment_kernels_vbmi;
     for (size_t s = 0; s < N_SETTINGS; s++) {
         for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
             for (size_t at = 0; at + lengths[l] <= N; at += N / 8 + 1) {
                 fill(&mth_moment_kernels_portable, s, at, lengths[l], &expected);
-                if (mth_cpu_features() & MTH_CPU_AVX2 && mth_moment_kernels_avx2.name) {
-                    fill(&mth_moment_kernels_avx2, s, at, lengths[l], &block);
-                    assert_memory_equal(&block, &expected, sizeof block);
-                }
-                if (mth_cpu_features() & MTH_CPU_AVX512 && mth_moment_kernels_avx512.name) {
-                    fill(&mth_moment_kernels_avx512, s, at, lengths[l], &block);
+                for (size_t t = 0; t < n_tables; t++) {
+                    fill(tables[t], s, at, lengths[l], &block);
                     assert_memory_equal(&block, &expected, sizeof block);
                 }
             }

@@ -95,7 +95,7 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
             }
             escape = memchr(sizes + i + 1, MTH_MOMENT_ESCAPE, n_block - i - 1);
         }
-        mth_pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
+        a.kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
     }
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
@@ -113,7 +113,7 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS];
         const uint8_t *sizes = streams[SIZES].data + at;
-        mth_unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
+        a.kernels->unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
         if (a.kernels->restore16(&a.rule, m + 4 * at, v + 4 * at, sizes, rests, n_block, dst + 4 * at))
             return MTH_ERR_CORRUPT;
         if (!mth_moment_take_kept(sizes, n_block, &streams[KEPT], &used, dst + 4 * at))

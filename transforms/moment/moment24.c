@@ -58,7 +58,7 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
         kernels->find24(&rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, sizes, rests,
                         streams[LOWS].data + at);
         mth_moment_keep(sizes, n_block, src + 4 * at, &streams[KEPT]);
-        mth_pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
+        kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
     }
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
@@ -77,7 +77,7 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS];
         const uint8_t *sizes = streams[SIZES].data + at;
-        mth_unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
+        kernels->unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
         if (kernels->restore24(&rule, m + 4 * at, v + 4 * at, sizes, rests, streams[LOWS].data + at, n_block,
                                dst + 4 * at) ||
             !mth_moment_take_kept(sizes, n_block, &streams[KEPT], &used, dst + 4 * at))

@@ -83,29 +83,15 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         a.kernels->split32(&a.rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, classes, symbols,
                            low + 2 * at, high);
-        for (size_t i = 0; i < n_block; i++)
-            *ends[classes[i]]++ = symbols[i];
+        a.kernels->deal32(classes, symbols, n_block, ends);
         mth_moment_keep(symbols, n_block, src + 4 * at, &streams[KEPT]);
-        mth_pack(high, at, n_block, MTH_MOMENT32_HIGH_BITS, packed);
+        a.kernels->pack(high, at, n_block, MTH_MOMENT32_HIGH_BITS, packed);
     }
     for (size_t c = 0; c < N_CLASSES; c++)
         streams[FIRST_CLASS + c].n_bytes = (size_t)(ends[c] - streams[FIRST_CLASS + c].data);
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
     return MTH_OK;
-}
-
-/* The symbols of a block out of the streams of their classes; false where one is at its end. */
-static bool take_symbols(const struct mth_bytes *streams, const uint8_t *classes, size_t n, size_t *used,
-                         uint8_t *symbols)
-{
-    for (size_t i = 0; i < n; i++) {
-        const struct mth_bytes *stream = &streams[FIRST_CLASS + classes[i]];
-        if (used[classes[i]] == stream->n_bytes)
-            return false;
-        symbols[i] = stream->data[used[classes[i]]++];
-    }
-    return true;
 }
 
 /* Would forward have kept the escapes of a block? It does not where their size has a symbol. */
@@ -124,24 +110,28 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
 {
     const struct arithmetic a = arithmetic_of(job->options);
     const uint8_t *m = job->references[0].data, *v = job->references[1].data;
-    size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, used[N_CLASSES] = {0}, n_kept = 0;
-    const uint8_t *low = streams[REST].data, *packed = low + 2 * n;
+    size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, n_kept = 0;
+    const uint8_t *low = streams[REST].data, *packed = low + 2 * n, *starts[N_CLASSES], *ends[N_CLASSES];
     uint8_t classes[MTH_MOMENT_BLOCK_ELEMS], symbols[MTH_MOMENT_BLOCK_ELEMS], high[MTH_MOMENT_BLOCK_ELEMS];
     if (!mth_packed_ends_clean(packed, n, MTH_MOMENT32_HIGH_BITS))
         return MTH_ERR_CORRUPT;
+    for (size_t c = 0; c < N_CLASSES; c++) {
+        starts[c] = streams[FIRST_CLASS + c].data;
+        ends[c] = starts[c] + streams[FIRST_CLASS + c].n_bytes;
+    }
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         const uint8_t *m0 = m + 4 * at, *v0 = v + 4 * at;
-        mth_unpack(packed, at, n_block, MTH_MOMENT32_HIGH_BITS, high);
+        a.kernels->unpack(packed, at, n_block, MTH_MOMENT32_HIGH_BITS, high);
         a.kernels->classify32(&a.rule, m0, v0, n_block, classes);
-        if (!take_symbols(streams, classes, n_block, used, symbols) ||
+        if (!a.kernels->collect32(classes, n_block, starts, ends, symbols) ||
             a.kernels->join32(&a.rule, m0, v0, symbols, low + 2 * at, high, n_block, dst + 4 * at) ||
             !mth_moment_take_kept(symbols, n_block, &streams[KEPT], &n_kept, dst + 4 * at) ||
             !must_be_kept(&a, m0, v0, dst + 4 * at, n_block, symbols))
             return MTH_ERR_CORRUPT;
     }
     for (size_t c = 0; c < N_CLASSES; c++) {
-        if (used[c] != streams[FIRST_CLASS + c].n_bytes)
+        if (starts[c] != ends[c])
             return MTH_ERR_CORRUPT;
     }
     if (streams[KEPT].n_bytes - n_kept != n_tail)

@@ -4,6 +4,7 @@
 
 #include "transforms/predictors/adam.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,11 +49,21 @@ struct mth_moment_kernels {
     uint32_t (*join32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
                        const uint8_t *symbols, const uint8_t *low, const uint8_t *high, size_t n,
                        uint8_t *m1);
+    /* mth_pack and mth_unpack of moment.h, of 6 bits or of 7. */
+    void (*pack)(const uint8_t *symbols, size_t first, size_t n, unsigned bits, uint8_t *packed);
+    void (*unpack)(const uint8_t *packed, size_t first, size_t n, unsigned bits, uint8_t *symbols);
+    /* Symbols to where those of their classes end; ends move on. */
+    void (*deal32)(const uint8_t *classes, const uint8_t *symbols, size_t n,
+                   uint8_t *ends[MTH_MOMENT32_CLASSES]);
+    /* And back, from where those of each class begin; starts move on. False where one is at its end; starts are of no use then. */
+    bool (*collect32)(const uint8_t *classes, size_t n, const uint8_t *starts[MTH_MOMENT32_CLASSES],
+                      const uint8_t *const ends[MTH_MOMENT32_CLASSES], uint8_t *symbols);
 };
 
 extern const struct mth_moment_kernels mth_moment_kernels_portable;
 extern const struct mth_moment_kernels mth_moment_kernels_avx2;   /* empty where it can not be compiled */
 extern const struct mth_moment_kernels mth_moment_kernels_avx512; /* the same */
+extern const struct mth_moment_kernels mth_moment_kernels_vbmi;   /* the same */
 
 /* The best of a set of CPU features (mth_cpu_features()). */
 const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features);

@@ -2,6 +2,24 @@
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
+/* ---- packed symbols: each number of bits a constant ---- */
+
+MTH_KERNEL static void pack(const uint8_t *symbols, size_t first, size_t n, unsigned bits, uint8_t *packed)
+{
+    if (bits == MTH_MOMENT32_HIGH_BITS)
+        mth_pack(symbols, first, n, MTH_MOMENT32_HIGH_BITS, packed);
+    else
+        mth_pack(symbols, first, n, MTH_MOMENT16_REST_BITS, packed);
+}
+
+MTH_KERNEL static void unpack(const uint8_t *packed, size_t first, size_t n, unsigned bits, uint8_t *symbols)
+{
+    if (bits == MTH_MOMENT32_HIGH_BITS)
+        mth_unpack(packed, first, n, MTH_MOMENT32_HIGH_BITS, symbols);
+    else
+        mth_unpack(packed, first, n, MTH_MOMENT16_REST_BITS, symbols);
+}
+
 /* ---- moment16 ---- */
 
 MTH_KERNEL static void find16(const struct mth_adam_rule *rule, const uint8_t *restrict before,
@@ -139,3 +157,30 @@ MTH_KERNEL static uint32_t join32(const struct mth_moment32_rule *rule, const ui
     }
     return unsound;
 }
+
+#ifndef MTH_SORTS_BY_VECTORS
+MTH_KERNEL static void deal32(const uint8_t *restrict classes, const uint8_t *restrict symbols, size_t n,
+                              uint8_t *ends[MTH_MOMENT32_CLASSES])
+{
+    uint8_t *at[MTH_MOMENT32_CLASSES];
+    memcpy(at, ends, sizeof at);
+    for (size_t i = 0; i < n; i++)
+        *at[classes[i]]++ = symbols[i];
+    memcpy(ends, at, sizeof at);
+}
+
+MTH_KERNEL static bool collect32(const uint8_t *restrict classes, size_t n,
+                                 const uint8_t *starts[MTH_MOMENT32_CLASSES],
+                                 const uint8_t *const ends[MTH_MOMENT32_CLASSES], uint8_t *restrict symbols)
+{
+    const uint8_t *at[MTH_MOMENT32_CLASSES];
+    memcpy(at, starts, sizeof at);
+    for (size_t i = 0; i < n; i++) {
+        if (at[classes[i]] == ends[classes[i]])
+            return false;
+        symbols[i] = *at[classes[i]]++;
+    }
+    memcpy(starts, at, sizeof at);
+    return true;
+}
+#endif
