@@ -129,6 +129,7 @@ struct mth_bundle_planner {
     const uint8_t *
         fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
+    size_t moments_bytes; /* the most of a bundle of a family with moments of any gradients */
     size_t
         alone_bytes; /* the most of a bundle that has no reference: as large as chunks are without a base */
     const struct mth_relations *relations; /* NULL: the file's own order */
@@ -143,7 +144,7 @@ struct mth_bundle_planner {
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
                              const struct mth_pipeline *asked,
                              const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
-                             size_t alone_bytes);
+                             size_t alone_bytes, size_t moments_bytes);
 void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 /* May the tensors of a dtype be coded with something that looks at their reference? */
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);

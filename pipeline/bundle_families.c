@@ -111,7 +111,7 @@ int mth_bundle_planner_next_of_families(struct mth_bundle_planner *planner, stru
         bool refers =
             mth_family_refers(&planner->relations->members[family->first_member], family->n_members);
         if (bundle->n_bytes > 0 &&
-            (n_bytes > planner->chunk_bytes - bundle->n_bytes ||
+            (bundle->n_bytes + n_bytes > planner->chunk_bytes ||
              (!refers && n_bytes > planner->alone_bytes - open.n_alone) ||
              bundle->n_segments + family->n_members > MTH_MAX_BUNDLE_SEGMENTS ||
              (k == open.n && bundle->n_chunks + family->n_members > MTH_MAX_BUNDLE_CHUNKS)))

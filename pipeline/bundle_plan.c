@@ -24,10 +24,10 @@ void mth_bundle_free(struct mth_bundle *bundle)
 void mth_bundle_planner_init(struct mth_bundle_planner *planner, const struct mth_region_map *map,
                              const struct mth_pipeline *asked,
                              const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS], size_t chunk_bytes,
-                             size_t alone_bytes)
+                             size_t alone_bytes, size_t moments_bytes)
 {
-    *planner =
-        (struct mth_bundle_planner){.map = map, .chunk_bytes = chunk_bytes, .alone_bytes = alone_bytes};
+    *planner = (struct mth_bundle_planner){
+        .map = map, .chunk_bytes = chunk_bytes, .alone_bytes = alone_bytes, .moments_bytes = moments_bytes};
     memcpy(planner->specs, specs, sizeof planner->specs);
     mth_pipeline_guards(asked, planner->guards);
     memset(planner->spec_of, 0xff, sizeof planner->spec_of);

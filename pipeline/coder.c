@@ -57,6 +57,11 @@ size_t mth_coder_chunk_bytes(const struct mth_coder *coder, const struct mth_pip
     return coder->asked_chunk_bytes ? coder->asked_chunk_bytes : mth_pipeline_chunk_bytes(pipeline, has_base);
 }
 
+size_t mth_coder_moments_bytes(const struct mth_coder *coder)
+{
+    return coder->asked_chunk_bytes ? coder->asked_chunk_bytes : MTH_CHUNK_BYTES_MOMENTS;
+}
+
 int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **out, struct mth_error *err)
 {
     return create(config, true, out, err);

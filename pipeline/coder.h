@@ -86,6 +86,8 @@ void mth_coder_trim_cache(struct mth_coder *coder, size_t n);
 /* The size of a coder's chunks for a pipeline: what was asked for, or what the pipeline likes. */
 size_t mth_coder_chunk_bytes(const struct mth_coder *coder, const struct mth_pipeline *pipeline,
                              bool has_base);
+/* The most of a bundle of a family with moments of any gradients. */
+size_t mth_coder_moments_bytes(const struct mth_coder *coder);
 
 /* The pipelines that a plan for this one may use, by enum mth_plan_spec; NULL where there is none. */
 int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline *pipeline,

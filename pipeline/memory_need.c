@@ -26,7 +26,7 @@ enum {
     MEMBER_BYTES = 80,       /* of a member of a layout, and its share of its family, with room to grow */
     CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
     /* So many more become chunks that do not want their base. */
-    MAX_CUTS = MTH_CHUNK_BYTES_LARGE / MTH_CHUNK_BYTES_ALONE,
+    MAX_CUTS = MTH_CHUNK_BYTES_MOMENTS / MTH_CHUNK_BYTES_ALONE,
     BUNDLE_PLAN_BYTES = 1 << 18, /* of most plans, whole */
     /* What presets keep to, less what the program takes; see docs/container.md. */
     BOUND_BYTES = 57 << 20,
@@ -321,6 +321,8 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
         mth_memory_free(memory, e);
         return status;
     }
+    if (relates && job->has_base && job->specs[MTH_PLAN_MOMENT32])
+        n = at_most(content.total, mth_size_max(job->chunk_bytes, job->moments_bytes));
     e->batch = 1;
     e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);
     for (size_t d = 0; d < MTH_N_DTYPES; d++)
@@ -430,6 +432,7 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
                                           .has_base = has_base && mth_pipeline_wants_reference(pipeline),
                                           .verify = config->verify || mth_pipeline_is_lossy(pipeline),
                                           .chunk_bytes = mth_coder_chunk_bytes(coder, pipeline, has_base),
+                                          .moments_bytes = mth_coder_moments_bytes(coder),
                                           .n_threads = config->n_threads};
         for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
             job.specs[i] = specs[i] ? specs[i]->pipeline : NULL;

@@ -12,6 +12,7 @@ struct mth_need_encode_job {
     bool has_base;
     bool verify;
     size_t chunk_bytes;
+    size_t moments_bytes; /* of bundles of moments, where there may be any */
     size_t n_threads;
 };
 

@@ -116,9 +116,14 @@ struct mth_checkpoint {
 /*
  * What chunk_bytes 0 stands for: the first, which stays in a processor's second-level cache on its way from file to file; the
  * second where a stage looks at a base, because what is left of a chunk then is small beside what frames it, or at rows and
- * columns, because what is noted of columns is paid by all their rows in a chunk.
+ * columns, because what is noted of columns is paid by all their rows in a chunk. Bundles of parameters whose gradients were no 16-bit
+ * ones are as large as the third: each has a table for every class of moments.
  */
-enum { MTH_CHUNK_BYTES_ALONE = 256 << 10, MTH_CHUNK_BYTES_LARGE = 1 << 20 };
+enum {
+    MTH_CHUNK_BYTES_ALONE = 256 << 10,
+    MTH_CHUNK_BYTES_LARGE = 1 << 20,
+    MTH_CHUNK_BYTES_MOMENTS = 2 << 20
+};
 size_t mth_pipeline_chunk_bytes(const struct mth_pipeline *pipeline, bool has_base);
 
 struct mth_coder_config {

@@ -74,6 +74,9 @@ static int add(struct mth_relations *relations, const struct mth_region_map *map
     size_t piece_elems = chunk_bytes / elem_bytes / 1024 * 1024;
     if (piece_elems < MTH_MIN_PIECE_ELEMS)
         return MTH_OK;
+    uint64_t largest = (n_elems < piece_elems ? n_elems : piece_elems) * elem_bytes;
+    if (largest > relations->largest_bytes)
+        relations->largest_bytes = (size_t)largest;
     uint32_t kind = kind_of(relations, map, members, n);
     int status = mth_array_reserve(layout->memory, &relations->members, &relations->members_capacity,
                                    before + n, sizeof *relations->members);
@@ -93,6 +96,26 @@ static int add(struct mth_relations *relations, const struct mth_region_map *map
     relations->kinds[layout->n_families - 1] = kind;
     relations->n_kinds += kind == relations->n_kinds;
     return MTH_OK;
+}
+
+/* Has it moments of gradients of any bits? Then each of its pieces has many tables. */
+static bool has_moments(const struct mth_related *members, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].n_inputs && members[i].predictor == MTH_PREDICT_NOTHING &&
+            members[i].spec == MTH_PLAN_MOMENT32)
+            return true;
+    }
+    return false;
+}
+
+/* The most that a piece of all members may have. */
+static size_t piece_bytes(const struct mth_bundle_planner *planner, const struct mth_related *members,
+                          size_t n)
+{
+    if (!mth_family_refers(members, n))
+        return planner->alone_bytes;
+    return has_moments(members, n) ? planner->moments_bytes : planner->chunk_bytes;
 }
 
 /* What codes steps from a prediction: where it is a candidate as well, that; where it does not take a dtype, what does. */
@@ -131,8 +154,7 @@ int mth_relations_settle(struct mth_relations *relations, const struct mth_famil
         }
         if (family->n > 1)
             status = add(relations, map, family->members, family->n,
-                         mth_family_refers(family->members, family->n) ? planner->chunk_bytes
-                                                                       : planner->alone_bytes);
+                         piece_bytes(planner, family->members, family->n));
     }
     return status ? status : mth_layout_finish(&relations->layout, map->n_bytes);
 }

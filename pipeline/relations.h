@@ -33,7 +33,8 @@ struct mth_relations {
     uint32_t *kinds; /* for each family: those of one kind are predicted alike */
     size_t kinds_capacity;
     uint32_t n_kinds;
-    bool *is_member; /* for each region */
+    bool *is_member;      /* for each region */
+    size_t largest_bytes; /* of a piece of all members */
 };
 
 void mth_relations_free(struct mth_relations *relations);

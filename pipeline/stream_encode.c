@@ -234,6 +234,8 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     if (!status && run->relations.layout.n_families) {
         run->planner.relations = &run->relations;
         run->encoder.layout = &run->relations.layout;
+        while (run->encoder.coder->chunk_bytes < run->relations.largest_bytes)
+            run->encoder.coder->chunk_bytes *= 2;
     }
     return status;
 }
@@ -314,6 +316,7 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
                                                job->base && mth_pipeline_wants_reference(job->pipeline),
                                            .verify = job->verify || run->encoder.is_lossy,
                                            .chunk_bytes = coder->chunk_bytes,
+                                           .moments_bytes = mth_coder_moments_bytes(coder),
                                            .n_threads = coder->n_threads};
     struct mth_memory_need need;
     if (mth_memory_limit(coder->memory) == SIZE_MAX)
@@ -341,7 +344,8 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         return status;
     run->encoder.alone_bytes = mth_coder_chunk_bytes(coder, job->pipeline, false);
     mth_bundle_planner_init(&run->planner, job->map, job->pipeline, pipelines, coder->chunk_bytes,
-                            mth_size_min(run->encoder.alone_bytes, coder->chunk_bytes));
+                            mth_size_min(run->encoder.alone_bytes, coder->chunk_bytes),
+                            mth_coder_moments_bytes(coder));
     /* A base that no stage looks at is not part of the container. */
     if (job->base && mth_pipeline_wants_reference(job->pipeline))
         status = prepare_base(run, err);
@@ -540,7 +544,7 @@ int mth_compress_estimate(const struct mth_pipeline *pipeline, const struct mth_
     size_t chunk_bytes =
         config->chunk_bytes ? config->chunk_bytes : mth_pipeline_chunk_bytes(pipeline, base != NULL);
     struct mth_coder_config coder_config = {
-        .n_threads = config->n_threads, .chunk_bytes = chunk_bytes, .memory = config->memory};
+        .n_threads = config->n_threads, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
     struct mth_container_stats stats;
     struct mth_sink sink = {.name = "nowhere", .write = discard, .fd = -1};
     struct mth_stream_sampled sampled = {0};

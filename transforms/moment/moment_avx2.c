@@ -6,7 +6,8 @@
 #include "transforms/moment/moment_template.h"
 
 const struct mth_moment_kernels mth_moment_kernels_avx2 = {"avx2",    find16,  restore16,  find24,
-                                                           restore24, split32, classify32, join32, pack, unpack, deal32, collect32};
+                                                           restore24, split32, classify32, join32,
+                                                           pack,      unpack,  deal32,     collect32};
 
 #else
 

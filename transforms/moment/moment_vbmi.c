@@ -3,8 +3,9 @@
 
 #include <immintrin.h>
 
-#define MTH_KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt,fma")))
-#define MTH_FMA    __builtin_fmaf
+#define MTH_KERNEL \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt,fma")))
+#define MTH_FMA __builtin_fmaf
 #define MTH_SORTS_BY_VECTORS
 #include "transforms/moment/moment_template.h"
 
@@ -17,7 +18,8 @@ MTH_KERNEL static uint64_t low_bits(unsigned bits)
 }
 
 /* Whole words are touched, as mth_pack does, so long as another group follows. */
-MTH_KERNEL static void pack_words(const uint8_t *symbols, size_t first, size_t n, unsigned bits, uint8_t *packed)
+MTH_KERNEL static void pack_words(const uint8_t *symbols, size_t first, size_t n, unsigned bits,
+                                  uint8_t *packed)
 {
     uint8_t *group = packed + first / GROUP * bits;
     uint64_t mask = low_bits(bits);
@@ -61,7 +63,8 @@ MTH_KERNEL static void deal64(const uint8_t *classes, const uint8_t *symbols, si
     }
 }
 
-MTH_KERNEL static bool collect64(const uint8_t *classes, size_t n, const uint8_t *starts[MTH_MOMENT32_CLASSES],
+MTH_KERNEL static bool collect64(const uint8_t *classes, size_t n,
+                                 const uint8_t *starts[MTH_MOMENT32_CLASSES],
                                  const uint8_t *const ends[MTH_MOMENT32_CLASSES], uint8_t *symbols)
 {
     for (size_t at = 0; at < n; at += VEC_BYTES) {
@@ -83,9 +86,9 @@ MTH_KERNEL static bool collect64(const uint8_t *classes, size_t n, const uint8_t
     return true;
 }
 
-const struct mth_moment_kernels mth_moment_kernels_vbmi = {
-    "vbmi",     find16, restore16,  find24,       restore24, split32,
-    classify32, join32, pack_words, unpack_words, deal64,    collect64};
+const struct mth_moment_kernels mth_moment_kernels_vbmi = {"vbmi",     find16,       restore16,  find24,
+                                                           restore24,  split32,      classify32, join32,
+                                                           pack_words, unpack_words, deal64,     collect64};
 
 #else
 
