@@ -10,7 +10,8 @@ enum {
     N_WITNESSES = 16,
     N_SCALES = 1 << 21,
     MAX_TRIED = 64,
-    MAX_SEARCHES = 4 /* where none was found */
+    MAX_SEARCHES = 4, /* where none was found */
+    MAX_MISSES = 2    /* of witnesses */
 };
 
 /* As near as m1 tells: not rounded. */
@@ -89,24 +90,37 @@ static double inverse_at(uint32_t step)
     return 1 + step * (1.0 / N_SCALES);
 }
 
-/* 0 where the witnesses agree to a step, else how many steps on they may: when one of those that miss gets near a value of few bits again. */
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * 0 where the witnesses agree to a step, else how many steps on they may: each that misses has so far to go until it is near a value of few bits
+ * again, and no more may miss than n_misses. Nothing branches on who does, which is a coin.
+ */
 static uint32_t steps_to_go(const struct witnesses *witnesses, uint32_t step)
 {
-    double inverse = inverse_at(step);
-    uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa), n_misses = 0;
-    double nearest = N_SCALES;
+    double inverse = inverse_at(step), farthest[MAX_MISSES + 1] = {0};
+    uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
     for (size_t i = 0; i < N_WITNESSES; i++) {
         uint64_t off = witnesses->off[i],
                  above = above_grid(witnesses->gradients[i] * inverse, witnesses->n_mantissa);
-        uint64_t below = grid - above;
-        if (above <= off || below <= off)
-            continue;
-        double ahead = (double)(below - off) * witnesses->steps_a_unit[i];
-        nearest = ahead < nearest ? ahead : nearest;
-        if (++n_misses > witnesses->n_misses)
-            return nearest > 2 ? (uint32_t)nearest - 1 : 1;
+        uint64_t below = grid - above, is_off = above > off && below > off;
+        double ahead = (double)(int64_t)((below - off) & (0 - is_off)) * witnesses->steps_a_unit[i];
+        for (size_t k = 0; k <= MAX_MISSES; k++) {
+            double rest = smaller(farthest[k], ahead);
+            farthest[k] = larger(farthest[k], ahead);
+            ahead = rest;
+        }
     }
-    return 0;
+    double n = farthest[witnesses->n_misses];
+    return n > 1 ? (uint32_t)n : n > 0;
 }
 
 static bool agree(const struct witnesses *witnesses, uint32_t step)
@@ -214,7 +228,7 @@ static bool find_scale(const struct mth_replay_parameter *p, float weight, enum 
         search_places(&trials, &witnesses, error);
     } else {
         witnesses.n_mantissa = 15;
-        witnesses.n_misses = 2;
+        witnesses.n_misses = MAX_MISSES;
         search_all(&trials, &witnesses);
     }
     *scale = trials.scale;
