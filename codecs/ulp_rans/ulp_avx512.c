@@ -13,8 +13,8 @@
 #define ULP_NAME mth_ulp_avx512
 /* What does not come in whole vectors. */
 #define ULP_REST       mth_ulp_avx2
-#define ULP_LONG_SPLIT mth_ulp_long_split_avx2
-#define ULP_LONG_JOIN  mth_ulp_long_join_avx2
+#define ULP_LONG_SPLIT mth_ulp_long_split_avx512
+#define ULP_LONG_JOIN  mth_ulp_long_join_avx512
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512

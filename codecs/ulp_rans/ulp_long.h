@@ -76,6 +76,32 @@ MTH_ALWAYS_INLINE void mth_ulp_long_get(struct mth_ulp_bit_reader *reader, const
     reader->n_used = (unsigned)(bit % 8);
 }
 
+/*
+ * The same by pairs, each from one word; where some have more than 57 bits, their elements one by one.
+ *
+ * Shape     n[32]: bits of elements; n_pair[16]: of two
+ */
+MTH_ALWAYS_INLINE void mth_ulp_long_get_pairs(struct mth_ulp_bit_reader *reader,
+                                              const uint32_t n[MTH_ULP_GROUP],
+                                              const uint64_t n_pair[MTH_ULP_GROUP / 2], bool is_long,
+                                              uint64_t pairs[MTH_ULP_GROUP / 2])
+{
+    size_t bit = reader->n_used;
+    for (size_t i = 0; !is_long && i < MTH_ULP_GROUP / 2; i++) {
+        pairs[i] = mth_lane_load64(reader->at + bit / 8) >> bit % 8;
+        bit += n_pair[i];
+    }
+    for (size_t i = 0; is_long && i < MTH_ULP_GROUP / 2; i++) {
+        uint64_t first = mth_lane_load64(reader->at + bit / 8) >> bit % 8;
+        bit += n[2 * i];
+        uint64_t second = mth_lane_load64(reader->at + bit / 8) >> bit % 8;
+        bit += n[2 * i + 1];
+        pairs[i] = (first & (((uint64_t)1 << n[2 * i]) - 1)) | second << n[2 * i];
+    }
+    reader->at += bit / 8;
+    reader->n_used = (unsigned)(bit % 8);
+}
+
 /* As split32 and join32 of ulp_kernels.h. */
 #define MTH_DECLARE_ULP_LONG(name)                                                                  \
     size_t mth_ulp_long_split_##name(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps,   \
@@ -87,6 +113,7 @@ MTH_ALWAYS_INLINE void mth_ulp_long_get(struct mth_ulp_bit_reader *reader, const
 MTH_DECLARE_ULP_LONG(portable)
 #ifdef MTH_RANS_HAVE_X86
 MTH_DECLARE_ULP_LONG(avx2)
+MTH_DECLARE_ULP_LONG(avx512)
 #endif
 #undef MTH_DECLARE_ULP_LONG
 

@@ -626,4 +626,60 @@ EMULATED __m128i _mm512_cvtepi32_epi8(__m512i a)
     return r;
 }
 
+/* Floats as their bits. */
+typedef __m512i __m512;
+
+EMULATED __m512 _mm512_cvtepi32_ps(__m512i a)
+{
+    for (int i = 0; i < 16; i++) {
+        float x = (float)(int32_t)emulated_double(&a, i);
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        emulated_set_double(&a, i, bits);
+    }
+    return a;
+}
+
+EMULATED __m512i _mm512_castps_si512(__m512 a)
+{
+    return a;
+}
+
+EMULATED __m512i _mm512_abs_epi32(__m512i a)
+{
+    for (int i = 0; i < 16; i++) {
+        uint32_t x = emulated_double(&a, i);
+        emulated_set_double(&a, i, x >> 31 ? 0 - x : x);
+    }
+    return a;
+}
+
+EMULATED __m512i _mm512_min_epu32(__m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi32(_mm512_cmplt_epu32_mask(a, b), b, a);
+}
+
+EMULATED __m512i _mm512_mask_add_epi32(__m512i src, __mmask16 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi32(k, src, _mm512_add_epi32(a, b));
+}
+
+EMULATED __m512i _mm512_mask_sub_epi32(__m512i src, __mmask16 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi32(k, src, _mm512_sub_epi32(a, b));
+}
+
+EMULATED __m512i _mm512_maskz_sub_epi32(__mmask16 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi32(k, _mm512_setzero_si512(), _mm512_sub_epi32(a, b));
+}
+
+EMULATED __mmask16 _mm512_movepi32_mask(__m512i a)
+{
+    unsigned k = 0;
+    for (int i = 0; i < 16; i++)
+        k |= (unsigned)(emulated_double(&a, i) >> 31) << i;
+    return (__mmask16)k;
+}
+
 #endif

@@ -6,6 +6,13 @@
 
 /* The AVX-512 kernels, run without such a processor. */
 extern const struct mth_ulp_kernels ulp_emulated;
+/* Their long steps, as split32 and join32 of ulp_kernels.h. */
+size_t ulp_emulated_split(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps,
+                          const uint8_t *contexts, size_t n_groups, uint8_t *symbols, uint8_t *signs,
+                          struct mth_ulp_bit_writer *extra);
+size_t ulp_emulated_join(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
+                         const uint8_t *contexts, size_t n_groups, struct mth_ulp_bit_reader *extra,
+                         uint8_t *steps);
 
 enum { ULP_MAX_KERNELS = 5 };
 
