@@ -2,6 +2,8 @@
 # Real comparisons, counted: a build with itself, and with a build that is slower by a part that is planted.
 # usage: compare_trials.sh TRIALS [SECONDS] [-- BENCH-ARGUMENT...]      (default: 20 trials of 120 seconds)
 #
+# The two kinds take turns, so that both meet the same hours of the machine. KEEP=DIR keeps what each comparison wrote
+# (--json), the times of all blocks in it; comparisons whose file is there already are counted and not made again.
 # make compare-trials builds the slower one, in which every sample of bench takes 5 % more processor time.
 set -eu
 
@@ -16,37 +18,46 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 mithril=${MITHRIL:-build/mithril}
 planted=${PLANTED:-build/planted/mithril}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+scratch=${KEEP:-}
+if [ -n "$scratch" ]; then
+    mkdir -p "$scratch"
+else
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+fi
 
-# count NEW LABEL: the verdicts of all trials against the build itself.
-count() {
+# trial NEW LABEL NUMBER ARGUMENT...: one comparison of the build with NEW.
+trial() {
     new=$1
-    label=$2
-    shift 2
-    ok=0
-    regressed=0
-    inconclusive=0
-    for trial in $(seq 1 "$trials"); do
-        code=0
-        "$mithril" compare --run "$mithril" "$new" --seconds "$seconds" --seed "$trial" -q \
-            --json "$scratch/$label-$trial.json" -- "$@" || code=$?
-        case $code in
-        0) ok=$((ok + 1)) ;;
-        3) regressed=$((regressed + 1)) ;;
-        4) inconclusive=$((inconclusive + 1)) ;;
-        *) exit "$code" ;;
-        esac
-    done
-    printf '%s: %d trials of %s s: %d OK, %d REGRESSED, %d INCONCLUSIVE\n' "$label" "$trials" "$seconds" "$ok" "$regressed" "$inconclusive"
-    # The shift of each phase, the median over the trials.
-    cat "$scratch/$label"-*.json | grep -o '"shift_pct":[-0-9.e]*' | sed 's/.*://' | sort -g |
+    file=$scratch/$2-$3.json
+    seed=$3
+    shift 3
+    [ ! -f "$file" ] || return 0
+    code=0
+    "$mithril" compare --run "$mithril" "$new" --seconds "$seconds" --seed "$seed" -q --json "$file.part" -- "$@" || code=$?
+    case $code in
+    0 | 3 | 4) mv "$file.part" "$file" ;;
+    *) exit "$code" ;;
+    esac
+}
+
+# verdicts LABEL VERDICT: how many comparisons came out so.
+verdicts() {
+    cat "$scratch/$1"-*.json | grep -c "\"kind\":\"compare\".*\"result\":\"$2\"" || true
+}
+
+# summary LABEL: the verdicts, and the shifts of all phases.
+summary() {
+    printf '%s: %d trials of %s s: %d OK, %d REGRESSED, %d INCONCLUSIVE\n' "$1" "$trials" "$seconds" \
+        "$(verdicts "$1" OK)" "$(verdicts "$1" REGRESSED)" "$(verdicts "$1" INCONCLUSIVE)"
+    cat "$scratch/$1"-*.json | grep -o '"shift_pct":[-0-9.e]*' | sed 's/.*://' | sort -g |
         awk '{ v[NR] = $1 } END { if (NR) printf "  shifts in percent: %.2f to %.2f, median %.2f\n", v[1], v[NR], v[int((NR + 1) / 2)] }'
 }
 
-count "$mithril" itself "$@"
-if [ -x "$planted" ]; then
-    count "$planted" slower "$@"
-else
-    echo "no $planted: make compare-trials builds one"
-fi
+[ -x "$planted" ] || echo "no $planted: make compare-trials builds one"
+for number in $(seq 1 "$trials"); do
+    trial "$mithril" itself "$number" "$@"
+    [ ! -x "$planted" ] || trial "$planted" slower "$number" "$@"
+done
+summary itself
+[ ! -x "$planted" ] || summary slower
