@@ -256,7 +256,7 @@ int mth_bench_plan_matrix(struct mth_bench *bench, const char *path, const struc
 int mth_bench_add_dataset(struct mth_bench *bench, const char *id, const struct mth_manifest *manifest,
                           const char *const *specs, size_t n_specs, struct mth_error *err);
 
-/* ---- bench_measure.c: measuring one case ---- */
+/* ---- bench_measure.c: measuring one case (bench_measuring.h has its inner parts) ---- */
 
 /* Called before each round; done counts samples. Anything but 0 ends the measuring with MTH_ERR_CANCELLED. */
 typedef int mth_bench_progress(void *arg, const struct mth_bench_case *at, size_t round, size_t n_rounds);
@@ -265,7 +265,7 @@ typedef int mth_bench_progress(void *arg, const struct mth_bench_case *at, size_
 int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_bench_progress *progress,
                       void *progress_arg, struct mth_error *err);
 
-/* Its parts that bench_peer.c shares: room for samples, one of them, and how many passes it should have. */
+/* Parts of bench_cell.c that bench_peer.c shares: room for samples, one of them, and how many passes it should have. */
 int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds);
 void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uint64_t wall_ns,
                           uint64_t cpu_ns, size_t copies, double memcpy_ns);

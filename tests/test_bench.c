@@ -277,9 +277,8 @@ static void a_cache_said_to_be_smaller_is_flagged_and_asked_for_again(void **sta
 {
     const char *file = TINY "pretrain/pretrain-step-002000.safetensors";
     (void)state;
-    struct program_result result =
-        run((const char *const[]){"bench", file, "-p", "store", "--rounds", "3", "--seconds", "0", "-q",
-                                  "--json", "-", NULL});
+    struct program_result result = run((const char *const[]){"bench", file, "-p", "store", "--rounds", "3",
+                                                             "--seconds", "0", "-q", "--json", "-", NULL});
     assert_int_equal(result.exit_code, 0);
     assert_non_null(strstr(result.out, "\"flags\":[\"in_cache\""));
     assert_non_null(strstr(result.out, "\"--cache\",\"65536\""));

@@ -237,9 +237,9 @@ static void measure(const char *const *modes, size_t n_modes, const char *limit,
     char *directory = temp_dir_create();
     char path[4096];
     static char peers[MAX_MODES][4200];
-    const char *arguments[18 + MAX_MODES] = {"bench",     FILE_PATH, "-p",     "store", "--rounds", "3",
-                                             "--seconds", "0",       "--json", path,    "-q",       "--cache",
-                                             "64KiB"};
+    const char *arguments[18 + MAX_MODES] = {"bench", FILE_PATH,   "-p",   "store",  "--rounds",
+                                             "3",     "--seconds", "0",    "--json", path,
+                                             "-q",    "--cache",   "64KiB"};
     size_t n = 13;
     assert_in_range(n_modes, 1, MAX_MODES);
     for (size_t i = 0; i < n_modes; i++) {
