@@ -1,6 +1,8 @@
 /* The same cases on fewer threads, and what the others gain; see bench.h. */
 #include "harness/bench.h"
 
+#include "harness/text.h"
+
 #include <string.h>
 
 static int add_on(struct mth_bench *bench, size_t index, size_t n_threads, struct mth_error *err)
@@ -26,22 +28,17 @@ int mth_bench_add_scaling(struct mth_bench *bench, struct mth_error *err)
     return status;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* The cell on one thread; NULL where there is none. */
 static const struct mth_bench_cell *on_one_thread(const struct mth_bench *bench,
                                                   const struct mth_bench_cell *cell)
 {
     for (size_t c = 0; c < bench->n_cases; c++) {
         const struct mth_bench_case *at = &bench->cases[c];
-        if (at->n_threads != 1 || !same(at->id, cell->parent->id) ||
-            !same(at->base_path, cell->parent->base_path))
+        if (at->n_threads != 1 || !mth_text_same(at->id, cell->parent->id) ||
+            !mth_text_same(at->base_path, cell->parent->base_path))
             continue;
         for (size_t i = 0; i < at->n_cells; i++) {
-            if (at->cells[i].verified && same(at->cells[i].spec, cell->spec))
+            if (at->cells[i].verified && mth_text_same(at->cells[i].spec, cell->spec))
                 return &at->cells[i];
         }
     }

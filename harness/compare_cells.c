@@ -2,6 +2,7 @@
 #include "harness/compare.h"
 
 #include "harness/require.h"
+#include "harness/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,11 +11,6 @@
 
 static const char required_names[] = "ratio, gib_s, compress_gib_s, decompress_gib_s, compress_pct_memcpy, "
                                      "decompress_pct_memcpy, heap_ratio";
-
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 /* ---- the same cell in another measurement ---- */
 
@@ -27,7 +23,7 @@ static bool counts(const struct mth_report_cell *cell)
 /* By hash where both have one: paths differ from checkout to checkout, and the name of a file is not its content. */
 static bool same_data(const char *hash, const char *name, const char *other_hash, const char *other_name)
 {
-    return hash && other_hash ? strcmp(hash, other_hash) == 0 : same(name, other_name);
+    return hash && other_hash ? strcmp(hash, other_hash) == 0 : mth_text_same(name, other_name);
 }
 
 static bool same_scope(const struct mth_report_group *a, const struct mth_report_group *b)
@@ -47,10 +43,11 @@ static const struct mth_report_cell *counterpart(const struct mth_report *rows,
     for (size_t i = 0; i < rows->n_cells; i++) {
         const struct mth_report_cell *other = &rows->cells[i];
         const struct mth_report_group *other_group = &rows->groups[other->group];
-        if (taken[i] || !counts(other) || !same(other->spec, cell->spec) || !same_scope(group, other_group))
+        if (taken[i] || !counts(other) || !mth_text_same(other->spec, cell->spec) ||
+            !same_scope(group, other_group))
             continue;
-        int likeness =
-            2 * same(group->env_id, other_group->env_id) + same(group->dataset, other_group->dataset);
+        int likeness = 2 * mth_text_same(group->env_id, other_group->env_id) +
+                       mth_text_same(group->dataset, other_group->dataset);
         if (likeness > found_likeness) {
             found = other;
             found_likeness = likeness;
@@ -63,7 +60,7 @@ static const struct mth_report_env *env_of(const struct mth_report *rows,
                                            const struct mth_report_group *group)
 {
     for (size_t i = 0; i < rows->n_envs; i++) {
-        if (same(rows->envs[i].env_id, group->env_id))
+        if (mth_text_same(rows->envs[i].env_id, group->env_id))
             return &rows->envs[i];
     }
     return NULL;
@@ -78,16 +75,16 @@ static int check_machine(const struct mth_report_env *old_env, const struct mth_
     if (!old_env || !new_env)
         return mth_error_set(err, MTH_ERR_LIMIT, "rows without their env row: the machine is not known; %s",
                              advice);
-    if (!same(old_env->cpu_model, new_env->cpu_model))
+    if (!mth_text_same(old_env->cpu_model, new_env->cpu_model))
         return mth_error_set(err, MTH_ERR_LIMIT, "different machines (%.40s, then %.40s): %s",
                              old_env->cpu_model ? old_env->cpu_model : "unknown",
                              new_env->cpu_model ? new_env->cpu_model : "unknown", advice);
-    if (!same(old_env->cpu_features, new_env->cpu_features))
+    if (!mth_text_same(old_env->cpu_features, new_env->cpu_features))
         return mth_error_set(err, MTH_ERR_LIMIT, "different machines (features %.40s, then %.40s): %s",
                              old_env->cpu_features ? old_env->cpu_features : "unknown",
                              new_env->cpu_features ? new_env->cpu_features : "unknown", advice);
     if (old_env->cpus_allowed != new_env->cpus_allowed || old_env->llc_bytes != new_env->llc_bytes ||
-        !same(old_env->machine, new_env->machine))
+        !mth_text_same(old_env->machine, new_env->machine))
         return mth_error_set(err, MTH_ERR_LIMIT,
                              "different machines (%" PRId64 " processors with %" PRId64
                              " bytes of last-level cache, then %" PRId64 " with %" PRId64 "): %s",
@@ -154,7 +151,7 @@ static void judge_size(struct mth_compare_cell *cell, const struct mth_report_en
     }
     double change_pct = 100 * fabs((double)now->stored_bytes / (double)before->stored_bytes - 1);
     cell->outcome = change_pct <= cell->margin.size_pct ? MTH_SIZE_TOLERATED : MTH_SIZE_CHANGED;
-    if (!same(before->spec_resolved, now->spec_resolved))
+    if (!mth_text_same(before->spec_resolved, now->spec_resolved))
         snprintf(cell->note, sizeof cell->note, "the spec means something else: %.70s, then %.70s",
                  before->spec_resolved ? before->spec_resolved : "?",
                  now->spec_resolved ? now->spec_resolved : "?");
@@ -232,7 +229,7 @@ static void explain_missing(const struct mth_compare *compare, struct mth_compar
 {
     for (size_t i = 0; i < compare->new_rows->n_groups; i++) {
         const struct mth_report_group *group = &compare->new_rows->groups[i];
-        if (!same(group->dataset, cell->group->dataset) || !group->base != !cell->group->base)
+        if (!mth_text_same(group->dataset, cell->group->dataset) || !group->base != !cell->group->base)
             continue;
         if (group->raw_bytes != cell->group->raw_bytes ||
             !same_data(group->hash, group->dataset, cell->group->hash, cell->group->dataset))
@@ -265,7 +262,7 @@ static int add_old(struct mth_compare *compare, const struct mth_report_cell *be
     cell->group = &new_rows->groups[now->group];
     cell->margin = mth_margin_of(compare->margins, cell->group->dataset, before->spec);
     const struct mth_report_env *old_env = env_of(old_rows, group), *new_env = env_of(new_rows, cell->group);
-    if (!compare->sizes_only && !same(group->env_id, cell->group->env_id)) {
+    if (!compare->sizes_only && !mth_text_same(group->env_id, cell->group->env_id)) {
         int status = check_machine(old_env, new_env, err);
         if (status)
             return status;

@@ -7,6 +7,8 @@
  */
 #include "harness/report_plot.h"
 
+#include "harness/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +71,9 @@ static enum series series_of(const struct mth_report_chain *chain, double *k)
     return strncmp(chain->policy, one_shot, sizeof one_shot - 1) == 0 ? ONE_SHOT : FULL;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool is_of_group(const struct mth_report_chain *chain, const struct mth_report_chain *first)
 {
-    return same(chain->env_id, first->env_id) && strcmp(chain->dataset, first->dataset) == 0 &&
+    return mth_text_same(chain->env_id, first->env_id) && strcmp(chain->dataset, first->dataset) == 0 &&
            strcmp(chain->spec, first->spec) == 0 && chain->threads == first->threads;
 }
 

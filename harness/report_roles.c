@@ -4,6 +4,8 @@
  */
 #include "harness/report_plot.h"
 
+#include "harness/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -11,15 +13,10 @@
 static const char *const roles[] = {"weight", "adam_m", "adam_v", "step", "other", "header", "framing"};
 enum { N_ROLES = sizeof roles / sizeof roles[0], MAX_BARS = 14, NAME_BYTES = 30 };
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_bar(const struct mth_report_part *a, const struct mth_report_part *b)
 {
-    return same(a->env_id, b->env_id) && same(a->dataset, b->dataset) && same(a->base, b->base) &&
-           same(a->spec, b->spec) && a->threads == b->threads;
+    return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
+           mth_text_same(a->base, b->base) && mth_text_same(a->spec, b->spec) && a->threads == b->threads;
 }
 
 static size_t role_of(const struct mth_report_part *part)
@@ -79,8 +76,9 @@ static bool begins_bar(const struct mth_report *report, size_t index)
         const struct mth_report_part *other = &report->parts[i];
         if (i < index && same_bar(other, part))
             return false;
-        if (same(other->env_id, part->env_id) && same(other->dataset, part->dataset) &&
-            same(other->base, part->base) && same(other->spec, part->spec) && other->threads < part->threads)
+        if (mth_text_same(other->env_id, part->env_id) && mth_text_same(other->dataset, part->dataset) &&
+            mth_text_same(other->base, part->base) && mth_text_same(other->spec, part->spec) &&
+            other->threads < part->threads)
             return false;
     }
     return true;

@@ -2,6 +2,7 @@
 #include "harness/report_rows.h"
 
 #include "base/file.h"
+#include "harness/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,11 +22,6 @@ void *mth_report_grow(struct mth_report *report, size_t which, void *array_point
     }
     memset(array + *n * size, 0, size);
     return array + size * (*n)++;
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 /* A line is a document of its own, which stays: rows borrow their strings from it. */
@@ -132,7 +128,8 @@ const struct mth_report_cell *mth_report_other_phase(const struct mth_report *re
     size_t start = (size_t)(cell - report->cells);
     for (size_t i = 1; i < report->n_cells; i++) {
         const struct mth_report_cell *other = &report->cells[(start + i) % report->n_cells];
-        if (other->group == cell->group && same(other->spec, cell->spec) && !same(other->phase, cell->phase))
+        if (other->group == cell->group && mth_text_same(other->spec, cell->spec) &&
+            !mth_text_same(other->phase, cell->phase))
             return other;
     }
     return NULL;

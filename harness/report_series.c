@@ -4,6 +4,8 @@
  */
 #include "harness/report_plot.h"
 
+#include "harness/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,14 +60,10 @@ static bool resident(const struct mth_report *report, const struct mth_report_ce
     return *y > 0 && report->groups[cell->group].threads == 1;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_data(const struct mth_report_group *a, const struct mth_report_group *b)
 {
-    return same(a->env_id, b->env_id) && same(a->dataset, b->dataset) && same(a->base, b->base);
+    return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
+           mth_text_same(a->base, b->base);
 }
 
 /* The largest checkpoint that was measured on several numbers of threads; NULL for none. */

@@ -1,15 +1,12 @@
 /* Sweeps in a report: which shards rows come from, and whether all of them are there, once; see report.h. */
 #include "harness/report.h"
 
+#include "harness/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 /* Rows of one process begin their ids alike. */
 static bool same_run(const char *row_id, const char *other)
@@ -22,7 +19,7 @@ struct mth_report_shard *mth_report_find_shard(const struct mth_report *report,
 {
     for (size_t i = 0; i < report->n_shards; i++) {
         struct mth_report_shard *shard = &report->shards[i];
-        if (same(shard->sweep, like->sweep) && same(shard->shard, like->shard) &&
+        if (mth_text_same(shard->sweep, like->sweep) && mth_text_same(shard->shard, like->shard) &&
             same_run(shard->row_id, like->row_id))
             return shard;
     }
@@ -50,7 +47,7 @@ struct sweep {
 static bool is_first(const struct mth_report *report, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
-        if (same(report->shards[i].sweep, report->shards[index].sweep))
+        if (mth_text_same(report->shards[i].sweep, report->shards[index].sweep))
             return false;
     }
     return true;
@@ -61,7 +58,8 @@ static const struct mth_report_shard *twin(const struct mth_report *report, size
 {
     const struct mth_report_shard *shard = &report->shards[index];
     for (size_t i = before ? 0 : index + 1; i < (before ? index : report->n_shards); i++) {
-        if (same(report->shards[i].sweep, shard->sweep) && same(report->shards[i].shard, shard->shard))
+        if (mth_text_same(report->shards[i].sweep, shard->sweep) &&
+            mth_text_same(report->shards[i].shard, shard->shard))
             return &report->shards[i];
     }
     return NULL;
@@ -74,7 +72,8 @@ static struct sweep sweep_of(const struct mth_report *report, size_t index)
     if (!numbers(sweep.first->shard, &number, &sweep.n_shards))
         sweep.n_shards = 0;
     for (size_t i = 0; i < report->n_shards; i++)
-        sweep.n_present += same(report->shards[i].sweep, sweep.first->sweep) && !twin(report, i, true);
+        sweep.n_present +=
+            mth_text_same(report->shards[i].sweep, sweep.first->sweep) && !twin(report, i, true);
     return sweep;
 }
 
@@ -94,9 +93,9 @@ static struct sweep largest(const struct mth_report *report)
 
 static const char *difference(const struct mth_report_shard *a, const struct mth_report_shard *b)
 {
-    if (a->plan && b->plan && !same(a->plan, b->plan))
+    if (a->plan && b->plan && !mth_text_same(a->plan, b->plan))
         return "other cells or other options";
-    return a->build && b->build && !same(a->build, b->build) ? "another build" : "split otherwise";
+    return a->build && b->build && !mth_text_same(a->build, b->build) ? "another build" : "split otherwise";
 }
 
 static void put_separator(size_t *n_problems, FILE *out)
@@ -109,8 +108,8 @@ static bool is_present(const struct mth_report *report, const char *sweep, uint6
 {
     uint64_t other, n_shards;
     for (size_t i = 0; i < report->n_shards; i++) {
-        if (same(report->shards[i].sweep, sweep) && numbers(report->shards[i].shard, &other, &n_shards) &&
-            other == number)
+        if (mth_text_same(report->shards[i].sweep, sweep) &&
+            numbers(report->shards[i].shard, &other, &n_shards) && other == number)
             return true;
     }
     return false;
@@ -136,7 +135,7 @@ static void put_foreign(const struct mth_report *report, const struct sweep *swe
 {
     for (size_t i = 0; i < report->n_shards; i++) {
         const struct mth_report_shard *shard = &report->shards[i];
-        if (!same(shard->sweep, sweep->first->sweep))
+        if (!mth_text_same(shard->sweep, sweep->first->sweep))
             continue;
         put_separator(n_problems, out);
         fprintf(out, "%.60s: shard %.16s of sweep %.8s is foreign to sweep %.8s (%s)", shard->file,
@@ -154,7 +153,7 @@ size_t mth_report_sweep_problems(const struct mth_report *report, FILE *out)
         const struct sweep sweep = sweep_of(report, i);
         if (sweep.n_shards > 0 && sweep.n_present >= sweep.n_shards)
             continue;
-        if (same(sweep.first->sweep, most.first->sweep))
+        if (mth_text_same(sweep.first->sweep, most.first->sweep))
             put_lost(report, &sweep, &n_problems, out);
         else
             put_foreign(report, &sweep, &most, &n_problems, out);

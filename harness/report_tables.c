@@ -1,6 +1,8 @@
 /* What the tables of a report say; see report_tables.h. */
 #include "harness/report_tables.h"
 
+#include "harness/text.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -8,11 +10,6 @@
 #define MIB          ((double)(1 << 20))
 
 static const char compress[] = "compress", decompress[] = "decompress";
-
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 static double per_byte(int64_t n_bytes, int64_t raw_bytes)
 {
@@ -162,8 +159,8 @@ static void put_machine(const struct mth_report *report, size_t index, enum mth_
 static bool is_latency_of(const struct mth_report *report, const struct mth_report_latency *row, size_t group)
 {
     const struct mth_report_group *g = &report->groups[group];
-    return same(row->env_id, g->env_id) && same(row->dataset, g->dataset) && same(row->base, g->base) &&
-           row->threads == g->threads;
+    return mth_text_same(row->env_id, g->env_id) && mth_text_same(row->dataset, g->dataset) &&
+           mth_text_same(row->base, g->base) && row->threads == g->threads;
 }
 
 static bool has_latency(const struct mth_report *report, size_t index)
@@ -180,8 +177,8 @@ static const struct mth_report_latency *way_back(const struct mth_report *report
 {
     for (size_t i = 0; i < report->n_latencies; i++) {
         const struct mth_report_latency *other = &report->latencies[i];
-        if (is_latency_of(report, other, group) && same(other->spec, row->spec) &&
-            other->up_to_bytes == row->up_to_bytes && same(other->phase, decompress))
+        if (is_latency_of(report, other, group) && mth_text_same(other->spec, row->spec) &&
+            other->up_to_bytes == row->up_to_bytes && mth_text_same(other->phase, decompress))
             return other;
     }
     return NULL;
@@ -211,7 +208,7 @@ static void put_latency(const struct mth_report *report, size_t index, enum mth_
     mth_table_begin(&table, format, columns, COUNT(columns), out);
     for (size_t i = 0; i < report->n_latencies; i++) {
         const struct mth_report_latency *row = &report->latencies[i];
-        if (!is_latency_of(report, row, index) || !same(row->phase, compress))
+        if (!is_latency_of(report, row, index) || !mth_text_same(row->phase, compress))
             continue;
         mth_table_code(&table, row->spec, NULL);
         mth_table_real(&table, (double)row->up_to_bytes / 1024, 0, "");

@@ -32,6 +32,11 @@ const char *mth_text_name(const char *name, size_t n_columns, char out[MTH_TEXT_
     return out;
 }
 
+bool mth_text_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 const char *mth_text_size(uint64_t n_bytes, char out[MTH_TEXT_BYTES])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "harness/json_writer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ enum { MTH_TEXT_BYTES = 128 };
  * Example   "model.layers.10.weight", 12 -> "...10.weight"
  */
 const char *mth_text_name(const char *name, size_t n_columns, char out[MTH_TEXT_BYTES]);
+
+/* Are they the same text, or both NULL? */
+bool mth_text_same(const char *a, const char *b);
 
 /* "853688 B", "833.7 KiB", "1.50 GiB". Returns out. */
 const char *mth_text_size(uint64_t n_bytes, char out[MTH_TEXT_BYTES]);
