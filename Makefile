@@ -66,8 +66,9 @@ LARGE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/large_*.c))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS := $(BUILD)/tests/fuzz/seeds
-# An example named *plugin* is a plug-in, any other is a program that uses the library.
+# An example named *plugin* is a plug-in, any other is a program that uses the library. tests/plugin_*.c are plug-ins of tests.
 PLUGIN_SOURCES := $(wildcard examples/*plugin*.c)
+TEST_PLUGINS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugin_*.c))
 PLUGINS := $(PLUGIN_SOURCES:%.c=$(BUILD)/%.so)
 EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(filter-out $(PLUGIN_SOURCES),$(wildcard examples/*.c)))
 
@@ -116,7 +117,7 @@ $(BUILD)/mithril: $(PROGRAM_OBJECTS) $(LIB_OBJECTS) $(BUILD)/sources
 	$(SAY) LINK $@
 	$(Q)$(LINK) -rdynamic -o $@ $(PROGRAM_OBJECTS) $(LIB_OBJECTS) $(CONFIG_LIBS)
 
-$(PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
+$(PLUGINS) $(TEST_PLUGINS): $(BUILD)/%.so: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -shared -o $@ $<
@@ -145,7 +146,7 @@ TEST_LIBRARIES := $(TEST_SUPPORT) $(BUILD)/libharness.a $(BUILD)/libmithril.a
 LINK_TEST = $(LINK) -rdynamic -o $@ $< $(TEST_SUPPORT) $(BUILD)/libharness.a \
 	-Wl,--whole-archive $(BUILD)/libmithril.a -Wl,--no-whole-archive $(CONFIG_LIBS)
 
-$(TESTS) $(LARGE_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_LIBRARIES)
+$(TESTS) $(LARGE_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_LIBRARIES) | $(TEST_PLUGINS)
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
 	$(Q)$(LINK_TEST) $(CONFIG_TEST_LIBS)

@@ -271,8 +271,17 @@ void mth_bench_add_sample(struct mth_bench_cell *cell, enum mth_phase phase, uin
                           uint64_t cpu_ns, size_t copies, double memcpy_ns);
 void mth_bench_begin_warm_up(struct mth_bench_cell *cell, enum mth_phase phase, double first_ns);
 size_t mth_bench_copies_for(double pass_ns, size_t n_slots);
+
+/* ---- bench_flags.c: what speaks against a row ---- */
+
 /* What the times of a phase say against themselves; result has its summary and its processor time. */
 uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache);
+/* The flags one by one, in the order of rows; NULL behind the last. */
+const char *mth_bench_flag_name(size_t index, uint32_t *flag);
+/* The words of enum mth_cell_flags with a comma between. */
+void mth_bench_flag_words(uint32_t flags, char out[256]);
+/* --strict: an error, MTH_ERR_LIMIT, that names the flags of the first cell which has any. */
+int mth_bench_refuse_flags(const struct mth_bench *bench, struct mth_error *err);
 
 /* ---- bench_warm_up.c ---- */
 
@@ -318,9 +327,6 @@ int mth_require_check(const struct mth_bench *bench, const char *expression, boo
 double mth_gib_s(uint64_t raw_bytes, double ns);
 
 /* ---- bench_rows.c ---- */
-
-/* The words of enum mth_cell_flags with a comma between. */
-void mth_bench_flag_words(uint32_t flags, char out[256]);
 
 /* Gives every row its id. Call once, when all is measured. */
 void mth_bench_number_rows(struct mth_bench *bench);

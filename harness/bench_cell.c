@@ -240,19 +240,6 @@ int mth_live_prepare(struct mth_measuring *m, struct mth_live *live)
     return MTH_OK;
 }
 
-uint32_t mth_bench_phase_flags(const struct mth_phase_result *result, size_t n_threads, bool in_cache)
-{
-    const struct mth_summary *time = &result->time;
-    uint32_t flags = in_cache ? MTH_CELL_IN_CACHE : 0;
-    if (result->n_samples < 5)
-        flags |= MTH_CELL_FEW_SAMPLES;
-    if (time->ci_hi > 1.05 * time->median || time->ci_lo < 0.95 * time->median)
-        flags |= MTH_CELL_SPREAD;
-    if (result->cpu_ns > 1.1 * (double)n_threads * time->median)
-        flags |= MTH_CELL_THREADS;
-    return flags;
-}
-
 /* scratch: room for as many values as there are rounds. */
 void mth_live_finish(struct mth_measuring *m, struct mth_live *live, double *scratch)
 {

@@ -49,11 +49,11 @@ static size_t available_bytes(void)
     return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)FALLBACK_BYTES;
 }
 
-static size_t count_slots(const struct mth_ring *ring, size_t llc_bytes, bool *in_cache)
+size_t mth_ring_count(const struct mth_ring *ring, size_t llc_bytes, size_t free_bytes, bool *in_cache)
 {
     size_t n = 4 * llc_bytes / mth_size_max(ring->raw_bytes, 1) + 1;
     size_t per_slot = ring->raw_bytes * 2 + ring->base_bytes + ring->frame_bytes + 1;
-    size_t most = mth_size_max(available_bytes() / 2 / per_slot, 1);
+    size_t most = mth_size_max(free_bytes / 2 / per_slot, 1);
     *in_cache = llc_bytes == 0 || n > most;
     return mth_size_min(n, most);
 }
@@ -63,7 +63,7 @@ int mth_ring_build(struct mth_ring *ring, struct mth_bytes input, struct mth_byt
 {
     *ring =
         (struct mth_ring){.raw_bytes = input.n_bytes, .base_bytes = base.n_bytes, .frame_bytes = frame_bytes};
-    ring->n_slots = count_slots(ring, llc_bytes, in_cache);
+    ring->n_slots = mth_ring_count(ring, llc_bytes, available_bytes(), in_cache);
     ring->sweep_bytes = 2 * llc_bytes;
     ring->raw = touched(ring->n_slots, ring->raw_bytes);
     ring->base = touched(ring->n_slots, ring->base_bytes);

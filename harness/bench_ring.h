@@ -28,6 +28,8 @@ struct mth_ring {
  */
 int mth_ring_build(struct mth_ring *ring, struct mth_bytes input, struct mth_bytes base, size_t frame_bytes,
                    size_t llc_bytes, bool *in_cache);
+/* How many slots those are, with so much memory free. */
+size_t mth_ring_count(const struct mth_ring *ring, size_t llc_bytes, size_t free_bytes, bool *in_cache);
 void mth_ring_free(struct mth_ring *ring);
 
 static inline uint8_t *mth_ring_slot(uint8_t *first, size_t bytes, size_t index)

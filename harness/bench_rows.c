@@ -16,25 +16,6 @@ enum { SCHEMA = 1 };
 static const char *const phase_names[MTH_N_PHASES] = {"compress", "decompress"};
 
 static const struct {
-    uint32_t flag;
-    const char *name;
-} flag_names[] = {
-    {MTH_CELL_IN_CACHE, "in_cache"},
-    {MTH_CELL_SHORT_SAMPLE, "short_sample"},
-    {MTH_CELL_SPREAD, "spread"},
-    {MTH_CELL_FEW_SAMPLES, "few_samples"},
-    {MTH_CELL_THREADS, "extra_threads"},
-    {MTH_CELL_NONDETERMINISTIC, "nondeterministic"},
-    {MTH_CELL_DISQUALIFIED, "disqualified"},
-    {MTH_CELL_UNSETTLED, "unsettled"},
-    {MTH_CELL_GOVERNOR, "governor"},
-    {MTH_CELL_THROTTLED, "throttled"},
-    {MTH_CELL_STOLEN, "stolen"},
-    {MTH_CELL_SWAPPED, "swapped"},
-    {MTH_CELL_LOSSY, "lossy"},
-};
-
-static const struct {
     const char *tool;
     bool verifies;
 } file_passes[MTH_N_FILE_PASSES] = {{"mithril, unverified", false}, {"mithril", true}, {"mithril", false}};
@@ -181,21 +162,13 @@ static void put_argv(struct mth_json_writer *w, const struct mth_bench *bench,
 static void put_flags(struct mth_json_writer *w, uint32_t flags)
 {
     mth_json_begin_array(w, "flags");
-    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
-        if (flags & flag_names[i].flag)
-            mth_json_string(w, NULL, flag_names[i].name);
+    uint32_t flag;
+    const char *name;
+    for (size_t i = 0; (name = mth_bench_flag_name(i, &flag)) != NULL; i++) {
+        if (flags & flag)
+            mth_json_string(w, NULL, name);
     }
     mth_json_end(w);
-}
-
-void mth_bench_flag_words(uint32_t flags, char out[256])
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0] && used < 256; i++) {
-        if (flags & flag_names[i].flag)
-            used += (size_t)snprintf(out + used, 256 - used, "%s%s", used ? ", " : "", flag_names[i].name);
-    }
 }
 
 static size_t chunk_bytes_of(const struct mth_bench *bench, const struct mth_bench_case *at,

@@ -178,26 +178,6 @@ static int conclude(struct mth_bench *bench, const struct mth_options *options, 
     return MTH_EXIT_OK;
 }
 
-/* What flags say of the rows, where --strict wants none. */
-static int refuse_flags(const struct mth_bench *bench, struct mth_error *err)
-{
-    for (size_t c = 0; c < bench->n_cases; c++) {
-        for (size_t i = 0; i < bench->cases[c].n_cells; i++) {
-            const struct mth_bench_cell *cell = &bench->cases[c].cells[i];
-            for (size_t p = 0; p < MTH_N_PHASES; p++) {
-                char flags[256];
-                if (!cell->verified || cell->phases[p].flags == 0)
-                    continue;
-                mth_bench_flag_words(cell->phases[p].flags, flags);
-                return mth_error_set(err, MTH_ERR_LIMIT,
-                                     "--strict: %.80s, %.60s: flagged %s; no rows were written",
-                                     bench->cases[c].id, cell->spec, flags);
-            }
-        }
-    }
-    return MTH_OK;
-}
-
 /* Is this a place to measure on? */
 static int refuse_conditions(struct mth_error *err)
 {
@@ -280,7 +260,7 @@ int mth_cmd_bench(int argc, char **argv)
     if (!status)
         status = measure_all(&bench, options.quiet, &err);
     if (!status && options.strict)
-        status = refuse_flags(&bench, &err);
+        status = mth_bench_refuse_flags(&bench, &err);
     code = status ? mth_command_fail(&err) : conclude(&bench, &options, &err);
 done:
     mth_bench_free(&bench);

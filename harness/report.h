@@ -99,6 +99,23 @@ struct mth_report_chain {
     bool verified;
 };
 
+/* A search for pipelines. front: row ids of compressing cells; classes: see mth_report_explore_points. */
+struct mth_report_exploration {
+    const char *row_id, *env_id, *dataset, *base, *prefer, *winner, *winner_row;
+    int64_t threads, raw_bytes;
+    double budget_s, took_s;
+    struct mth_json_node front, classes;
+    size_t n_front, n_classes;
+};
+
+/* A point of a class's front on samples. */
+struct mth_report_explore_point {
+    const char *class_name, *spec;
+    int64_t raw_bytes, n_specs; /* of the class */
+    int64_t sample_bytes;
+    double ratio, compress_gib_s, decompress_gib_s;
+};
+
 /* A part of a sweep, that one process measured. */
 struct mth_report_shard {
     const char *sweep, *shard, *row_id, *plan, *build;
@@ -119,12 +136,14 @@ struct mth_report {
     struct mth_report_chain *chains;
     struct mth_report_latency *latencies;
     struct mth_report_shard *shards;
+    struct mth_report_exploration *explorations;
+    size_t n_explorations;
     size_t n_envs, n_groups, n_cells, n_verdicts, n_runs, n_e2e, n_parts, n_chains, n_latencies, n_shards;
     struct mth_json **documents; /* what the strings lie in */
     size_t n_documents;
     char **texts; /* what was joined of them */
     size_t n_texts;
-    size_t capacities[12]; /* of these arrays, as report_rows.h numbers them */
+    size_t capacities[13]; /* of these arrays, as report_rows.h numbers them */
 };
 
 /*
@@ -149,6 +168,14 @@ int64_t mth_report_resident(const struct mth_report *report, const struct mth_re
 bool mth_report_is_compress(const struct mth_report_cell *cell);
 /* "alone", "against a base", "against the base 1 step before". */
 const char *mth_report_scope(const char *base, int64_t steps_apart, char out[64]);
+
+/* ---- report_explore.c: explorations ---- */
+
+typedef void mth_report_explore_each(void *arg, const struct mth_report_explore_point *point);
+/* Goes through the points of all classes; each may be NULL. Errors: MTH_ERR_FORMAT for members that are not there or of another
+ * type: reading a row asks once. */
+int mth_report_explore_points(const struct mth_report_exploration *exploration, mth_report_explore_each *each,
+                              void *arg, struct mth_error *err);
 
 /* ---- report_sweeps.c: parts of sweeps ---- */
 

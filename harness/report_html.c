@@ -120,6 +120,14 @@ void mth_report_html(const struct mth_report *report, const struct mth_report_dr
                 "Cells of the benchmark stand beside their throughput in memory; command lines include the "
                 "start of the process.",
                 mth_report_put_files, out);
+    put_chapter(report, report->n_explorations, "explorations", "Explorations",
+                "Searches for pipelines, and the winner of each by its rule.", mth_report_put_explorations,
+                out);
+    put_chapter(report, report->n_explorations, "explored-fronts", "Fronts that were found",
+                "Measured in full, the smallest first; * won.", mth_report_put_explored_fronts, out);
+    put_chapter(report, report->n_explorations, "explored-classes", "Classes of tensors",
+                "The front of each on samples, in cache: what the search promised.",
+                mth_report_put_explored_classes, out);
     put_chapter(report, report->n_envs, "provenance", "Where the numbers come from",
                 "Commits that end in -dirty had changes.", mth_report_put_machines, out);
     fputs("<script>", out);

@@ -423,15 +423,65 @@ static int read_chain(struct mth_report *report, struct mth_row_reader *reader)
     return reader->status;
 }
 
+static bool same_exploration(const void *left, const void *right)
+{
+    const struct mth_report_exploration *a = left, *b = right;
+    return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
+           mth_text_same(a->base, b->base) && a->threads == b->threads && mth_text_same(a->prefer, b->prefer);
+}
+
+static int read_exploration(struct mth_report *report, struct mth_row_reader *reader)
+{
+    double load_s = mth_reader_real(reader, "load_s"), search_s = mth_reader_real(reader, "search_s"),
+           full_s = mth_reader_real(reader, "full_s");
+    struct mth_report_exploration row = {
+        .row_id = mth_reader_text(reader, "row_id", MTH_JSON_OPTIONAL),
+        .env_id = mth_reader_text(reader, "env_id", MTH_JSON_OPTIONAL),
+        .dataset = mth_reader_text(reader, "dataset", MTH_JSON_REQUIRED),
+        .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+        .prefer = mth_reader_text(reader, "prefer", MTH_JSON_OPTIONAL),
+        .winner = mth_reader_text(reader, "winner", MTH_JSON_OPTIONAL),
+        .winner_row = mth_reader_text(reader, "winner_row", MTH_JSON_OPTIONAL),
+        .threads = mth_reader_integer(reader, "threads"),
+        .raw_bytes = mth_reader_integer(reader, "raw_bytes"),
+        .budget_s = mth_reader_real(reader, "budget_s"),
+        .took_s = load_s < 0 || search_s < 0 || full_s < 0 ? -1 : load_s + search_s + full_s};
+    if (!reader->status)
+        reader->status = mth_json_get_array(reader->row, "front", MTH_JSON_OPTIONAL, &row.front, &row.n_front,
+                                            reader->err);
+    for (size_t i = 0; !reader->status && i < row.n_front; i++) {
+        const char *row_id;
+        reader->status = mth_json_item_string(&row.front, i, &row_id, reader->err);
+    }
+    if (!reader->status)
+        reader->status = mth_json_get_array(reader->row, "classes", MTH_JSON_OPTIONAL, &row.classes,
+                                            &row.n_classes, reader->err);
+    if (!reader->status)
+        reader->status = mth_report_explore_points(&row, NULL, NULL, reader->err);
+    if (reader->status)
+        return reader->status;
+    row.front.parent = row.classes.parent = NULL; /* as with libraries */
+    mth_reader_put(report, reader, MTH_REPORT_EXPLORATIONS, &report->explorations, &report->n_explorations,
+                   sizeof row, &row, same_exploration);
+    return reader->status;
+}
+
 int mth_report_take_row(struct mth_report *report, const struct mth_json_node *row, struct mth_error *err)
 {
     static const struct {
         const char *kind;
         int (*read)(struct mth_report *report, struct mth_row_reader *reader);
-    } kinds[] = {{"env", read_env},     {"cell", read_cell},       {"verdict", read_verdict},
-                 {"run", read_run},     {"e2e", read_e2e},         {"part", read_part},
-                 {"chain", read_chain}, {"latency", read_latency}, {"baseline", read_baseline},
-                 {"shard", read_shard}};
+    } kinds[] = {{"env", read_env},
+                 {"cell", read_cell},
+                 {"verdict", read_verdict},
+                 {"run", read_run},
+                 {"e2e", read_e2e},
+                 {"part", read_part},
+                 {"chain", read_chain},
+                 {"latency", read_latency},
+                 {"baseline", read_baseline},
+                 {"shard", read_shard},
+                 {"explore", read_exploration}};
     struct mth_row_reader reader = {.row = row, .err = err};
     if (mth_json_type(row) != MTH_JSON_OBJECT)
         return mth_json_error(row, NULL, MTH_ERR_FORMAT, err, "is no object");

@@ -191,6 +191,19 @@ static void put_chains(const struct mth_report *report, FILE *out)
         put_chain(&report->chains[i], out);
 }
 
+static void put_explorations(const struct mth_report *report, FILE *out)
+{
+    if (report->n_explorations == 0)
+        return;
+    put_chapter(report, report->n_explorations,
+                "Explorations\n\nSearches for pipelines, and the winner of each by its rule.",
+                mth_report_put_explorations, out);
+    fputs("\nThe front of what was measured in full, the smallest first; * won.\n\n", out);
+    mth_report_put_explored_fronts(report, MTH_TABLE_MARKDOWN, out);
+    fputs("\nThe front of each class of tensors on samples, in cache: what the search promised.\n\n", out);
+    mth_report_put_explored_classes(report, MTH_TABLE_MARKDOWN, out);
+}
+
 void mth_report_markdown(const struct mth_report *report, FILE *out)
 {
     fputs("# mithril: measured\n\nGiB is 2^30 bytes, MB is 10^6. A ratio is original over compressed; "
@@ -219,4 +232,5 @@ void mth_report_markdown(const struct mth_report *report, FILE *out)
         "memory, with its interval.",
         mth_report_put_files, out);
     put_chains(report, out);
+    put_explorations(report, out);
 }

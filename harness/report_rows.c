@@ -109,7 +109,8 @@ void mth_report_free(struct mth_report *report)
         mth_memory_free(report->memory, report->texts[i]);
     void *arrays[] = {report->envs,  report->groups,    report->cells,  report->verdicts,
                       report->runs,  report->e2e,       report->chains, report->documents,
-                      report->parts, report->latencies, report->shards, report->texts};
+                      report->parts, report->latencies, report->shards, report->explorations,
+                      report->texts};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         mth_memory_free(report->memory, arrays[i]);
     mth_memory_destroy(report->memory);

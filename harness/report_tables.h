@@ -22,6 +22,11 @@ void mth_report_put_runs(const struct mth_report *report, enum mth_table_format 
 void mth_report_put_verdicts(const struct mth_report *report, enum mth_table_format format, FILE *out);
 void mth_report_put_files(const struct mth_report *report, enum mth_table_format format, FILE *out);
 void mth_report_put_machines(const struct mth_report *report, enum mth_table_format format, FILE *out);
+/* report_explore.c: explorations, their fronts in full, and the fronts of their classes on samples. */
+void mth_report_put_explorations(const struct mth_report *report, enum mth_table_format format, FILE *out);
+void mth_report_put_explored_fronts(const struct mth_report *report, enum mth_table_format format, FILE *out);
+void mth_report_put_explored_classes(const struct mth_report *report, enum mth_table_format format,
+                                     FILE *out);
 
 /* "; memcpy 5.00 GiB/s, reads 6.00, writes 7.00": what memory can do beside a group. */
 void mth_report_put_memory(const struct mth_report_group *group, FILE *out);

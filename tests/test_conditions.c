@@ -1,5 +1,6 @@
 /* Laws of what a measurement tells against itself: each flag is raised by its cause, and by nothing else. */
 #include "harness/bench.h"
+#include "harness/bench_ring.h"
 #include "harness/conditions.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
@@ -123,6 +124,50 @@ static void a_sample_below_a_millisecond_is_flagged(void **state)
     }
 }
 
+static void a_ring_that_has_no_room_for_four_caches_is_flagged(void **state)
+{
+    static const struct mth_ring ring = {.raw_bytes = 1000, .base_bytes = 500, .frame_bytes = 499};
+    bool in_cache = true;
+    (void)state;
+    /* A slot takes 3000 bytes, and half of what is free may be taken. */
+    assert_int_equal(mth_ring_count(&ring, 2500, 2 * 11 * 3000, &in_cache), 11);
+    assert_false(in_cache);
+    assert_int_equal(mth_ring_count(&ring, 2500, 2 * 11 * 3000 - 1, &in_cache), 10);
+    assert_true(in_cache);
+    assert_int_equal(mth_ring_count(&ring, 2500, 0, &in_cache), 1);
+    assert_true(in_cache);
+    assert_int_equal(mth_ring_count(&ring, 0, 1 << 30, &in_cache),
+                     1); /* how large the cache is is not known */
+    assert_true(in_cache);
+}
+
+/* Whatever it is, in whichever cell and phase. */
+static void strict_refuses_each_flag_by_its_name(void **state)
+{
+    struct mth_bench_cell cells[2] = {{.spec = "a", .verified = true}, {.spec = "b", .verified = true}};
+    struct mth_bench_case at = {.id = "d", .cells = cells, .n_cells = 2};
+    struct mth_bench bench = {.cases = &at, .n_cases = 1};
+    struct mth_error err = {0};
+    const char *name;
+    uint32_t flag, all = 0;
+    size_t n = 0;
+    (void)state;
+    assert_int_equal(mth_bench_refuse_flags(&bench, &err), 0);
+    for (; (name = mth_bench_flag_name(n, &flag)) != NULL; n++) {
+        struct mth_phase_result *result = &cells[n % 2].phases[n / 2 % 2];
+        result->flags = flag;
+        assert_int_equal(mth_bench_refuse_flags(&bench, &err), MTH_ERR_LIMIT);
+        assert_non_null(strstr(err.text, name));
+        result->flags = 0;
+        all |= flag;
+    }
+    assert_int_equal(n, 13);
+    assert_int_equal(all, (1u << 13) - 1); /* none twice, none left out */
+    cells[1].phases[1].flags = MTH_CELL_UNSETTLED;
+    cells[1].verified = false; /* that is told otherwise */
+    assert_int_equal(mth_bench_refuse_flags(&bench, &err), 0);
+}
+
 static struct program_result run_on(const char *root, const char *const *arguments)
 {
     assert_int_equal(setenv("MTH_SYSTEM_ROOT", root, 1), 0);
@@ -203,13 +248,44 @@ static void a_row_carries_the_flags_of_the_system(void **state)
     temp_dir_destroy(root);
 }
 
-int main(void)
+/* build/tests/plugin_moody.so, beside this program. */
+static const char *this_program;
+
+static void a_codec_that_makes_other_bytes_each_time_is_flagged(void **state)
 {
+    static const char zeros[1 << 16];
+    char *directory = temp_dir_create(), file[4096], plugin[4096];
+    const char *slash = strrchr(this_program, '/');
+    (void)state;
+    temp_dir_write(directory, "zeros", zeros, sizeof zeros);
+    snprintf(file, sizeof file, "%s/zeros", directory);
+    snprintf(plugin, sizeof plugin, "%.*splugin_moody.so", slash ? (int)(slash - this_program + 1) : 0,
+             this_program);
+    for (int moody = 0; moody < 2; moody++) {
+        struct program_result result = program_run(
+            NULL, (const char *const[]){"bench", file, "--dtype", "bf16", "--plugin", plugin, "-p",
+                                        moody ? "moody" : "zstd", "--rounds", "3", "--seconds", "0", "-q",
+                                        "--cache", "64KiB", "--json", "-", NULL});
+        if (result.exit_code != 0)
+            fail_msg("exit %d: %s", result.exit_code, result.err);
+        assert_int_equal(strstr(result.out, "\"nondeterministic\"") != NULL, moody);
+        program_result_free(&result);
+    }
+    temp_dir_destroy(directory);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    this_program = argv[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_flag_of_the_system_has_its_cause),
         cmocka_unit_test(a_system_that_tells_nothing_raises_nothing),
         cmocka_unit_test(each_flag_of_the_times_has_its_cause),
         cmocka_unit_test(a_sample_below_a_millisecond_is_flagged),
+        cmocka_unit_test(a_ring_that_has_no_room_for_four_caches_is_flagged),
+        cmocka_unit_test(strict_refuses_each_flag_by_its_name),
+        cmocka_unit_test(a_codec_that_makes_other_bytes_each_time_is_flagged),
         cmocka_unit_test(env_tells_what_speaks_against_measuring),
         cmocka_unit_test(strict_refuses_before_the_measuring_and_rows_with_flags_after),
         cmocka_unit_test(a_row_carries_the_flags_of_the_system),

@@ -41,6 +41,19 @@ static void the_summary_depends_on_samples_and_seed_alone(void **state)
     assert_int_equal(mth_summarise(samples, 6, 7, &b), 0);
     assert_memory_equal(&a, &b, sizeof a);
     assert_true(samples[0] == 5 && samples[5] == 2); /* and leaves them alone */
+    /* Of many uneven samples another seed has another interval, and the same median. */
+    double uneven[40];
+    uint64_t random = 1;
+    bool differs = false;
+    for (size_t i = 0; i < 40; i++)
+        uneven[i] = (double)(mth_random_next(&random) >> 40);
+    assert_int_equal(mth_summarise(uneven, 40, 0, &a), 0);
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        assert_int_equal(mth_summarise(uneven, 40, seed, &b), 0);
+        assert_true(a.median == b.median);
+        differs |= a.ci_lo != b.ci_lo || a.ci_hi != b.ci_hi;
+    }
+    assert_true(differs);
 }
 
 /* Of intervals from samples of a known distribution, about 95 % must hold its median. */
