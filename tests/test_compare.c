@@ -18,14 +18,16 @@
 
 /* A cell as bench would write it; zero and NULL are what most tests take. */
 struct made_cell {
-    const char *dataset, *hash, *spec, *resolved;
-    unsigned long stored_bytes;
+    const char *dataset, *hash, *base_hash, *spec, *resolved; /* without a base where it has no hash */
+    unsigned long stored_bytes, threads;
     double ns;
     bool fails;
 };
 
 struct made_rows {
-    const char *env_id, *cpu_model, *zstd;
+    const char *env_id, *cpu_model, *features, *zstd;
+    unsigned long cpus, llc_bytes;
+    bool no_env;
     struct made_cell cells[4];
     size_t n_cells;
 };
@@ -42,17 +44,21 @@ static void put_cell(const struct made_rows *rows, const struct made_cell *cell,
     for (size_t p = 0; p < 2; p++) {
         fprintf(out,
                 "{\"schema\":1,\"kind\":\"cell\",\"row_id\":\"%s-%zu\",\"env_id\":\"%s\",\"dataset\":\"%s\","
-                "\"class\":\"toy-trained\",\"base\":null,\"dataset_xxh3\":",
-                cell->spec, p, or_else(rows->env_id, "e1"), or_else(cell->dataset, "weights"));
+                "\"class\":\"toy-trained\",\"base\":%s,\"dataset_xxh3\":",
+                cell->spec, p, or_else(rows->env_id, "e1"), or_else(cell->dataset, "weights"),
+                cell->base_hash ? "\"base\"" : "null");
         fprintf(out, cell->hash ? "\"%s\"" : "%s", or_else(cell->hash, "null"));
+        if (cell->base_hash)
+            fprintf(out, ",\"base_xxh3\":\"%s\"", cell->base_hash);
         fprintf(
             out,
-            ",\"spec\":\"%s\",\"spec_resolved\":\"%s\",\"phase\":\"%s\",\"threads\":1,\"raw_bytes\":10000,"
+            ",\"spec\":\"%s\",\"spec_resolved\":\"%s\",\"phase\":\"%s\",\"threads\":%lu,\"raw_bytes\":10000,"
             "\"stored_bytes\":%lu,\"ratio\":%.17g,\"median_ns\":%g,\"ci_lo_ns\":%g,\"ci_hi_ns\":%g,\"gib_s\":"
             "1,"
             "\"verified\":%s}\n",
-            cell->spec, or_else(cell->resolved, cell->spec), phases[p], cell->stored_bytes,
-            10000.0 / (double)cell->stored_bytes, ns, ns * 0.99, ns * 1.01, cell->fails ? "false" : "true");
+            cell->spec, or_else(cell->resolved, cell->spec), phases[p], cell->threads ? cell->threads : 1,
+            cell->stored_bytes, 10000.0 / (double)cell->stored_bytes, ns, ns * 0.99, ns * 1.01,
+            cell->fails ? "false" : "true");
     }
 }
 
@@ -62,10 +68,13 @@ static void write_rows(const char *directory, const char *name, const struct mad
     size_t n_text;
     FILE *out = open_memstream(&text, &n_text);
     assert_non_null(out);
-    fprintf(out,
-            "{\"kind\":\"env\",\"schema\":1,\"env_id\":\"%s\",\"cpu_model\":\"%s\",\"cpus_allowed\":2,"
-            "\"llc_bytes\":1000,\"libraries\":{\"zstd\":\"%s\"}}\n",
-            or_else(rows->env_id, "e1"), or_else(rows->cpu_model, "one"),
+    if (!rows->no_env)
+        fprintf(
+            out,
+            "{\"kind\":\"env\",\"schema\":1,\"env_id\":\"%s\",\"cpu_model\":\"%s\",\"cpu_features\":\"%s\","
+            "\"cpus_allowed\":%lu,\"llc_bytes\":%lu,\"libraries\":{\"zstd\":\"%s\"}}\n",
+            or_else(rows->env_id, "e1"), or_else(rows->cpu_model, "one"), or_else(rows->features, "avx2"),
+            rows->cpus ? rows->cpus : 2, rows->llc_bytes ? rows->llc_bytes : 1000,
             or_else(rows->zstd, "libzstd 1.5.4"));
     for (size_t i = 0; i < rows->n_cells; i++)
         put_cell(rows, &rows->cells[i], out);
@@ -141,6 +150,23 @@ static void data_are_found_by_their_hash_and_not_by_their_name(void **state)
     expect(compare(&plain, &now, NULL), 4, "the data of this name are others");
 }
 
+static void a_cell_is_the_same_with_the_same_base_threads_and_spec_alone(void **state)
+{
+    struct made_rows before = plain, now;
+    (void)state;
+    before.cells[0].base_hash = "cc";
+    now = before;
+    expect(compare(&before, &now, NULL), 0, "2 the same");
+    now.cells[0].base_hash = "dd";
+    expect(compare(&before, &now, NULL), 4, "the base is another");
+    now = before;
+    now.cells[1].threads = 2;
+    expect(compare(&before, &now, NULL), 4, "1 missing, 1 added");
+    now = before;
+    now.cells[1].spec = "zstd:level=4";
+    expect(compare(&before, &now, NULL), 4, "1 missing, 1 added");
+}
+
 static void a_size_by_another_library_is_not_compared(void **state)
 {
     struct made_rows now = plain;
@@ -188,6 +214,19 @@ static void different_machines_are_refused_unless_sizes_alone_are_asked_for(void
     assert_int_equal(program_lines(result.err), 1);
     assert_string_equal(result.out, "");
     expect(result, 5, "different machines (one, then two)");
+    expect(compare(&plain, &now, (const char *const[]){"--sizes", NULL}), 0, "2 the same");
+    now.cpu_model = NULL;
+    now.features = "avx2 avx512";
+    expect(compare(&plain, &now, NULL), 5, "different machines (features avx2, then avx2 avx512)");
+    now.features = NULL;
+    now.cpus = 4;
+    expect(compare(&plain, &now, NULL), 5, "different machines (2 processors");
+    now.cpus = 0;
+    now.llc_bytes = 2000;
+    expect(compare(&plain, &now, NULL), 5, "then 2 with 2000): ");
+    now.llc_bytes = 0;
+    now.no_env = true;
+    expect(compare(&plain, &now, NULL), 5, "the machine is not known");
     expect(compare(&plain, &now, (const char *const[]){"--sizes", NULL}), 0, "2 the same");
 }
 
@@ -281,6 +320,7 @@ int main(void)
         cmocka_unit_test(any_other_size_exits_3_in_either_direction),
         cmocka_unit_test(speeds_of_two_runs_change_no_result),
         cmocka_unit_test(data_are_found_by_their_hash_and_not_by_their_name),
+        cmocka_unit_test(a_cell_is_the_same_with_the_same_base_threads_and_spec_alone),
         cmocka_unit_test(a_size_by_another_library_is_not_compared),
         cmocka_unit_test(missing_and_added_cells_are_named),
         cmocka_unit_test(a_cell_that_does_not_restore_any_more_exits_3),

@@ -8,6 +8,7 @@
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -118,6 +119,64 @@ static void a_program_that_differs_from_itself_makes_nothing_of_another(void **s
     judge(times, 40, 3);
     assert_int_equal(times->verdicts[0], MTH_SPEED_INCONCLUSIVE);
     assert_int_equal(times->verdicts[1], MTH_SPEED_OK);
+    free(times);
+}
+
+/*
+ * Twelve blocks, new above old by 5.0 to 6.1 percent, but for the fifth smallest, which is below: of 4096 ways to give ranks 1 to 12
+ * their signs 10 have a sum of 5 or less on a side, so p = 20 / 4096 = 0.0049. Alone that is below 0.01; as one of three it is not.
+ */
+static void what_one_phase_may_say_is_corrected_for_how_many_were_asked(void **state)
+{
+    enum { N = 12, FIFTH = 4 };
+    struct times *times = calloc(1, sizeof *times);
+    struct mth_speed_series series[N_SERIES];
+    (void)state;
+    assert_non_null(times);
+    for (size_t s = 0; s < N_SERIES; s++) {
+        series[s] = (struct mth_speed_series){.n_blocks = N, .margin_pct = 3.5};
+        for (size_t arm = 0; arm < MTH_N_ARMS; arm++)
+            series[s].ns[arm] = times->ns[s][arm];
+        for (size_t b = 0; b < N; b++) {
+            double shift = s ? (b % 2 ? 1e-4 : -1e-4) * (double)(b + 1) : 0.050 + 0.001 * (double)b;
+            times->ns[s][MTH_ARM_OLD][b] = times->ns[s][MTH_ARM_AGAIN][b] = 1e6;
+            times->ns[s][MTH_ARM_NEW][b] = 1e6 * exp(s == 0 && b == FIFTH ? -shift : shift);
+        }
+    }
+    assert_int_equal(mth_speed_judge(series, 1, 1, times->shifts, times->verdicts), 0);
+    assert_true(fabs(times->shifts[0].p - 20.0 / 4096) < 1e-12 &&
+                times->shifts[0].p_holm == times->shifts[0].p);
+    assert_true(times->shifts[0].pct > 3.5);
+    assert_int_equal(times->verdicts[0], MTH_SPEED_REGRESSED);
+    assert_int_equal(mth_speed_judge(series, N_SERIES, 1, times->shifts, times->verdicts), 0);
+    assert_true(fabs(times->shifts[0].p_holm - 60.0 / 4096) < 1e-12);
+    assert_int_equal(times->verdicts[0], MTH_SPEED_INCONCLUSIVE);
+    assert_int_equal(times->verdicts[1], MTH_SPEED_OK);
+    free(times);
+}
+
+/* The interval is drawn by the seed, and by nothing else. */
+static void the_seed_draws_the_interval(void **state)
+{
+    struct times *times = calloc(1, sizeof *times);
+    struct mth_speed_series series = {.n_blocks = 40, .margin_pct = 3};
+    struct mth_speed_shift one, again, other;
+    enum mth_speed_verdict verdict;
+    bool differs = false;
+    (void)state;
+    assert_non_null(times);
+    make_times(times, 0.1, 9);
+    for (size_t arm = 0; arm < MTH_N_ARMS; arm++)
+        series.ns[arm] = times->ns[0][arm];
+    assert_int_equal(mth_speed_judge(&series, 1, 1, &one, &verdict), 0);
+    assert_int_equal(mth_speed_judge(&series, 1, 1, &again, &verdict), 0);
+    assert_memory_equal(&one, &again, sizeof one);
+    for (uint64_t seed = 2; seed < 12; seed++) {
+        assert_int_equal(mth_speed_judge(&series, 1, seed, &other, &verdict), 0);
+        assert_true(one.pct == other.pct && one.p == other.p);
+        differs |= one.lo_pct != other.lo_pct || one.hi_pct != other.hi_pct;
+    }
+    assert_true(differs);
     free(times);
 }
 
@@ -236,6 +295,8 @@ int main(void)
         cmocka_unit_test(faster_is_fine),
         cmocka_unit_test(what_noise_hides_is_inconclusive),
         cmocka_unit_test(a_program_that_differs_from_itself_makes_nothing_of_another),
+        cmocka_unit_test(what_one_phase_may_say_is_corrected_for_how_many_were_asked),
+        cmocka_unit_test(the_seed_draws_the_interval),
         cmocka_unit_test(on_recorded_noise_it_is_seldom_wrong),
         cmocka_unit_test(without_time_for_blocks_sizes_are_compared_and_speeds_are_not_judged),
         cmocka_unit_test(blocks_are_measured_and_every_time_is_kept),

@@ -2,7 +2,9 @@
 #include "harness/bench.h"
 #include "harness/bench_ring.h"
 #include "harness/conditions.h"
+#include "harness/json.h"
 #include "tests/support/program.h"
+#include "tests/support/rows.h"
 #include "tests/support/temp_dir.h"
 
 #include <setjmp.h>
@@ -212,6 +214,58 @@ static void env_tells_what_speaks_against_measuring(void **state)
     temp_dir_destroy(root);
 }
 
+struct stamp {
+    const char *key;
+    char text[256]; /* "" for what the build does not know */
+    size_t n_found;
+};
+
+static void check_stamp(const struct mth_json_node *row, void *arg)
+{
+    struct stamp *stamp = arg;
+    const char *text;
+    struct mth_error err;
+    assert_int_equal(mth_json_get_string(row, stamp->key, MTH_JSON_OPTIONAL, &text, &err), 0);
+    stamp->n_found++;
+    if (stamp->text[0] == '\0')
+        assert_null(text);
+    else
+        assert_string_equal(text ? text : "nothing", stamp->text);
+}
+
+/* make leaves both beside the program: the commit, and the hash of what `git diff HEAD` said. */
+static void a_row_tells_the_commit_and_what_was_changed_since_and_null_for_what_is_not_known(void **state)
+{
+    static const char *const keys[][2] = {{"commit", "commit"}, {"dirty_diff", "diff"}};
+    static const char *const unknown[] = {"governor", "boost", "smt"};
+    char *path = program_path();
+    struct program_result result = program_run(NULL, (const char *const[]){"env", "--json", "-", NULL});
+    (void)state;
+    assert_int_equal(result.exit_code, 0);
+    *strrchr(path, '/') = '\0';
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct stamp stamp = {.key = keys[i][0]};
+        char *text = temp_dir_read(path, keys[i][1], NULL);
+        if (!text) { /* another program than make's */
+            skip();
+            return;
+        }
+        snprintf(stamp.text, sizeof stamp.text, "%.*s", (int)strcspn(text, "\n"), text);
+        free(text);
+        rows_each(result.out, check_stamp, &stamp);
+        assert_int_equal(stamp.n_found, 1);
+    }
+    /* Whatever this system tells of these: there, and never an empty text. */
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "\"%s\":", unknown[i]);
+        assert_non_null(strstr(result.out, key));
+    }
+    assert_null(strstr(result.out, ":\"\""));
+    free(path);
+    program_result_free(&result);
+}
+
 static void strict_refuses_before_the_measuring_and_rows_with_flags_after(void **state)
 {
     char *root = quiet_system(), rows[4096];
@@ -287,6 +341,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(strict_refuses_each_flag_by_its_name),
         cmocka_unit_test(a_codec_that_makes_other_bytes_each_time_is_flagged),
         cmocka_unit_test(env_tells_what_speaks_against_measuring),
+        cmocka_unit_test(a_row_tells_the_commit_and_what_was_changed_since_and_null_for_what_is_not_known),
         cmocka_unit_test(strict_refuses_before_the_measuring_and_rows_with_flags_after),
         cmocka_unit_test(a_row_carries_the_flags_of_the_system),
     };
