@@ -63,3 +63,10 @@ int mth_format_map(const struct mth_source *source, const struct mth_format_opti
         mth_region_map_free(map);
     return status;
 }
+
+bool mth_format_is_of_content(int status)
+{
+    return status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED || status == MTH_ERR_OVERFLOW ||
+           status == MTH_ERR_UNSUPPORTED || status == MTH_ERR_LIMIT || status == MTH_ERR_CORRUPT ||
+           status == MTH_ERR_CHECKSUM;
+}

@@ -255,6 +255,9 @@ const struct mth_format *mth_format_at(size_t index);
 int mth_format_map(const struct mth_source *source, const struct mth_format_options *options,
                    struct mth_memory *memory, struct mth_region_map *map, struct mth_error *err);
 
+/* Is it the content of a file that was not understood, not its place that failed? */
+bool mth_format_is_of_content(int status);
+
 #ifdef __cplusplus
 }
 #endif

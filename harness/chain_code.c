@@ -151,17 +151,19 @@ static int take_restored(struct mth_chain_coder *coder, struct mth_chain_step *s
 }
 
 /* A file of a step that the chain has: its bytes are compared with what the chain notes of them. */
-static int compare_file(const struct mth_chain_step *there, const char *path, struct mth_error *err)
+static int compare_file(const struct mth_chain_step *there, const char *path, struct mth_memory *memory,
+                        struct mth_error *err)
 {
-    struct mth_source file;
+    struct mth_opened file;
     struct mth_digest xxh3;
-    int status = mth_source_open(path, &file, err);
-    if (status)
-        return status;
-    status = mth_source_digest(&file, &xxh3, err);
-    mth_source_close(&file);
+    bool is_folder = mth_path_is_directory(path);
+    int status = mth_opened_open_step(&file, path, memory, err);
+    uint64_t n_bytes = status ? 0 : file.source.n_bytes;
+    if (!status)
+        status = mth_chain_original_digest(&file.source, is_folder, memory, &xxh3, err);
+    mth_opened_close(&file);
     if (!status &&
-        (file.n_bytes != there->raw_bytes ||
+        (n_bytes != there->raw_bytes || is_folder != there->is_folder ||
          memcmp(xxh3.bytes, there->loss.is_lossy ? there->given_xxh3 : there->xxh3, sizeof there->xxh3) != 0))
         status = mth_error_set(err, MTH_ERR_USAGE,
                                "%s: the chain has a step %llu already, of other bytes; drop that first", path,
@@ -207,28 +209,40 @@ static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *
     return status;
 }
 
+static int set_name(struct mth_chain_step *step, const char *path, struct mth_error *err)
+{
+    const char *name = mth_path_name(path);
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return mth_error_set(err, MTH_ERR_USAGE, "%s: has no name to be restored to; give it by its name",
+                             path);
+    snprintf(step->name, sizeof step->name, "%s", name);
+    return MTH_OK;
+}
+
 int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,
                   enum mth_chain_outcome *outcome, struct mth_error *err)
 {
     struct mth_chain *chain = &coder->writer.chain;
-    struct mth_chain_step step = {.number = number, .writing = 1, .dtype = dtype};
+    struct mth_chain_step step = {
+        .number = number, .writing = 1, .dtype = dtype, .is_folder = mth_path_is_directory(path)};
     struct mth_digest xxh3;
     size_t there = mth_chain_find(chain, number), base = mth_chain_choose(chain, number);
     bool has_base = base < chain->n_steps, found;
     int status = MTH_OK;
     *outcome = MTH_CHAIN_WAS_THERE;
     if (there < chain->n_steps)
-        return compare_file(&chain->steps[there], path, err);
-    if (has_base)
+        return compare_file(&chain->steps[there], path, chain->memory, err);
+    status = set_name(&step, path, err);
+    if (!status && has_base)
         status = prepare_base(coder, base, path, err);
     if (!status)
         status = mth_chain_pair_open(&coder->pair, path, number, dtype, coder->config.memory, err);
     if (!status)
-        status = mth_source_digest(&mth_chain_pair_input(&coder->pair)->opened.source, &xxh3, err);
+        status = mth_chain_original_digest(&mth_chain_pair_input(&coder->pair)->opened.source, step.is_folder,
+                                           chain->memory, &xxh3, err);
     if (status)
         return status;
     memcpy(step.xxh3, xxh3.bytes, sizeof step.xxh3);
-    snprintf(step.name, sizeof step.name, "%s", mth_path_name(path));
     status = code(coder, has_base, false, &step, &found, err);
     if (!status && step.loss.is_lossy)
         status = take_restored(coder, &step, err);

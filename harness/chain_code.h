@@ -31,7 +31,7 @@ enum mth_chain_outcome {
 };
 
 /*
- * Add a file as a step: its container is written, then the manifest; until then nothing of it counts.
+ * Add a file, or a directory with all its files, as a step: its container is written, then the manifest; until then nothing of it counts.
  * Errors    MTH_ERR_USAGE for another step of its number; those of reading, mapping, coding and writing
  */
 int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,

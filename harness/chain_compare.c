@@ -3,7 +3,6 @@
 
 #include "harness/chain_code.h"
 #include "harness/clock.h"
-#include "harness/file_digest.h"
 #include "pipeline/chain.h"
 
 #include <errno.h>
@@ -85,26 +84,24 @@ static int add_all(const struct mth_chain_comparison *comparison, struct mth_cha
 /* ---- restoring it ---- */
 
 /* Is what was restored the original, byte for byte? */
-static int compare_bytes(const struct mth_source *restored, const char *path, struct mth_error *err)
+static int compare_bytes(const struct mth_source *restored, const char *path, struct mth_memory *memory,
+                         struct mth_error *err)
 {
-    struct mth_source original;
+    struct mth_opened original = {0};
     uint8_t *pieces = malloc(2 * PIECE_BYTES);
-    int status = pieces ? mth_source_open(path, &original, err)
+    int status = pieces ? mth_opened_open_step(&original, path, memory, err)
                         : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to compare files");
-    if (status) {
-        free(pieces);
-        return status;
-    }
-    bool same = restored->n_bytes == original.n_bytes;
-    for (uint64_t at = 0; !status && same && at < original.n_bytes; at += PIECE_BYTES) {
-        uint64_t left = original.n_bytes - at;
+    uint64_t n_bytes = status ? 0 : original.source.n_bytes;
+    bool same = restored->n_bytes == n_bytes;
+    for (uint64_t at = 0; !status && same && at < n_bytes; at += PIECE_BYTES) {
+        uint64_t left = n_bytes - at;
         size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        status = mth_source_read(&original, at, pieces, n, err);
+        status = mth_source_read(&original.source, at, pieces, n, err);
         if (!status)
             status = mth_source_read(restored, at, pieces + PIECE_BYTES, n, err);
         same = !status && memcmp(pieces, pieces + PIECE_BYTES, n) == 0;
     }
-    mth_source_close(&original);
+    mth_opened_close(&original);
     free(pieces);
     if (!status && !same)
         return mth_error_set(err, MTH_ERR_CHECKSUM, "%s: was not restored bit for bit", path);
@@ -113,10 +110,10 @@ static int compare_bytes(const struct mth_source *restored, const char *path, st
 
 /* Is it what the chain says that the step restores to? */
 static int compare_digest(const struct mth_source *restored, const struct mth_chain_step *step,
-                          struct mth_error *err)
+                          struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_digest xxh3;
-    int status = mth_source_digest(restored, &xxh3, err);
+    int status = mth_chain_original_digest(restored, step->is_folder, memory, &xxh3, err);
     if (!status && memcmp(xxh3.bytes, step->xxh3, sizeof step->xxh3) != 0)
         status = mth_error_set(err, MTH_ERR_CHECKSUM, "%s: was not restored to what it was quantized to",
                                step->name);
@@ -148,9 +145,9 @@ static int restore_one(const struct mth_chain_comparison *comparison, const stru
     if (!status)
         status = mth_scratch_source(&scratch, &restored, err);
     if (!status && chain->steps[index].loss.is_lossy)
-        status = compare_digest(&restored, &chain->steps[index], err);
+        status = compare_digest(&restored, &chain->steps[index], chain->memory, err);
     else if (!status)
-        status = compare_bytes(&restored, comparison->files->items[index].path, err);
+        status = compare_bytes(&restored, comparison->files->items[index].path, chain->memory, err);
     mth_scratch_close(&scratch);
     return status;
 }
@@ -173,9 +170,9 @@ static int restore_lossy(const struct mth_chain_comparison *comparison, const st
 /* A step's base, at hand: its original, or what a lossy one restores to. Close it also where there is none. */
 struct base_at_hand {
     struct mth_scratch scratch;
-    struct mth_source source;
+    struct mth_source source; /* of what was restored */
+    struct mth_opened opened;
     struct mth_chain_given given;
-    bool is_there;
 };
 
 static int open_base(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
@@ -186,20 +183,19 @@ static int open_base(const struct mth_chain_comparison *comparison, const struct
     if (!step->has_base)
         return MTH_OK;
     size_t below = mth_chain_find(chain, step->base);
-    int status = chain->steps[below].loss.is_lossy
-                     ? restore_lossy(comparison, chain, directory, below, &base->scratch, &base->source, err)
-                     : mth_source_open(comparison->files->items[below].path, &base->source, err);
-    base->given = (struct mth_chain_given){.step = below, .source = &base->source};
-    base->is_there = !status;
+    int status =
+        chain->steps[below].loss.is_lossy
+            ? restore_lossy(comparison, chain, directory, below, &base->scratch, &base->source, err)
+            : mth_opened_open_step(&base->opened, comparison->files->items[below].path, chain->memory, err);
+    base->given = (struct mth_chain_given){
+        .step = below, .source = chain->steps[below].loss.is_lossy ? &base->source : &base->opened.source};
     return status;
 }
 
 static void close_base(struct base_at_hand *base)
 {
-    if (base->scratch.fd >= 0)
-        mth_scratch_close(&base->scratch);
-    else if (base->is_there)
-        mth_source_close(&base->source);
+    mth_scratch_close(&base->scratch);
+    mth_opened_close(&base->opened);
 }
 
 static uint64_t median(uint64_t samples[N_ROUNDS])
@@ -230,7 +226,7 @@ static int time_step(const struct mth_chain_comparison *comparison, const struct
     uint64_t heap_bytes;
     status = open_base(comparison, chain, directory, index, &base, err);
     for (size_t round = 0; !status && round < N_ROUNDS; round++) {
-        status = restore_one(comparison, chain, directory, index, base.is_there ? &base.given : NULL,
+        status = restore_one(comparison, chain, directory, index, base.given.source ? &base.given : NULL,
                              &link_ns[round], &heap_bytes, err);
         if (!status)
             status = restore_one(comparison, chain, directory, index, NULL, &whole_ns[round],

@@ -22,7 +22,7 @@ static int add_input(struct mth_step_files *inputs, const char *path, uint64_t s
     if (!items)
         return no_memory(err);
     inputs->items = items;
-    items[inputs->n_items].path = mth_path_join(path, "", "");
+    items[inputs->n_items].path = mth_path_trimmed(path);
     items[inputs->n_items].step = step;
     if (!items[inputs->n_items].path)
         return no_memory(err);
@@ -30,11 +30,11 @@ static int add_input(struct mth_step_files *inputs, const char *path, uint64_t s
     return MTH_OK;
 }
 
-/* A directory's steps, each a file. */
+/* The steps in a directory, files and directories of files. */
 static int add_directory(struct mth_step_files *inputs, const char *path, struct mth_error *err)
 {
     struct mth_step_files files;
-    int status = mth_step_files_list(path, &files, err);
+    int status = mth_step_files_list_folders(path, &files, err);
     if (status)
         return status;
     for (size_t i = 0; !status && i < files.n_items; i++)
@@ -43,23 +43,36 @@ static int add_directory(struct mth_step_files *inputs, const char *path, struct
     return status;
 }
 
+/* What a path without --step is: a file or a directory that is one step, or a directory of steps. */
+static int add_path(struct mth_step_files *inputs, const char *path, struct mth_error *err)
+{
+    char *trimmed = mth_path_trimmed(path);
+    uint64_t step;
+    bool is_step = false;
+    int status = trimmed ? mth_step_is_directory(trimmed, &is_step, err) : no_memory(err);
+    if (!status && mth_path_is_directory(trimmed) && !is_step)
+        status = add_directory(inputs, trimmed, err);
+    else if (!status && (is_step ? mth_step_of_directory(mth_path_name(trimmed), &step)
+                                 : mth_step_of_file(mth_path_name(trimmed), &step)))
+        status = add_input(inputs, trimmed, step, err);
+    else if (!status)
+        status = mth_error_set(err, MTH_ERR_USAGE,
+                               "%s: its name does not end in a step number (step-1000.pt); --step N gives it",
+                               trimmed);
+    free(trimmed);
+    return status;
+}
+
 static int collect(const struct mth_options *options, size_t first, struct mth_step_files *inputs,
                    struct mth_error *err)
 {
     int status = MTH_OK;
-    uint64_t step = options->step;
     if (options->has_step && options->operands.n_items != first + 1)
         return mth_error_set(err, MTH_ERR_USAGE, "--step goes with one file");
     for (size_t i = first; !status && i < options->operands.n_items; i++) {
         const char *path = options->operands.items[i];
-        if (mth_path_is_directory(path) && !options->has_step)
-            status = add_directory(inputs, path, err);
-        else if (options->has_step || mth_step_of_file(mth_path_name(path), &step))
-            status = add_input(inputs, path, step, err);
-        else
-            status = mth_error_set(
-                err, MTH_ERR_USAGE,
-                "%s: its name does not end in a step number (step-1000.pt); --step N gives it", path);
+        status =
+            options->has_step ? add_input(inputs, path, options->step, err) : add_path(inputs, path, err);
     }
     if (status)
         return status;

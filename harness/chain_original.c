@@ -3,6 +3,7 @@
 
 #include "harness/directory.h"
 #include "harness/file_digest.h"
+#include "harness/folder_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,13 +109,15 @@ static bool open_if_same(struct mth_chain_original *original, const char *path,
 {
     struct mth_error err;
     struct mth_digest digest;
-    if (mth_opened_open_file(&original->opened, path, memory, &err))
+    if (mth_path_is_directory(path) != step->is_folder ||
+        mth_opened_open_step(&original->opened, path, memory, &err))
         return false;
     original->is_there = true;
     original->number = step->number;
     original->attributes = mth_opened_attributes(&original->opened);
     return original->opened.source.n_bytes == step->raw_bytes &&
-           mth_source_digest(&original->opened.source, &digest, &err) == MTH_OK &&
+           mth_chain_original_digest(&original->opened.source, step->is_folder, memory, &digest, &err) ==
+               MTH_OK &&
            memcmp(digest.bytes, step->xxh3, sizeof step->xxh3) == 0 &&
            map(original, step->dtype, &err) == MTH_OK;
 }
@@ -127,7 +130,7 @@ static bool find_beside(struct mth_chain_original *slot, const struct mth_chain_
     if (!path)
         return false;
     close_original(slot);
-    bool found = mth_path_is_file(path) && open_if_same(slot, path, step, place->chain->memory);
+    bool found = open_if_same(slot, path, step, place->chain->memory);
     if (!found) {
         close_original(slot);
         free(path);
@@ -163,7 +166,8 @@ int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_p
     if (!input->is_there || input->number != step->number)
         status = restore(pair, place, index, input, err);
     if (!status)
-        status = mth_source_digest(&input->opened.source, &digest, err);
+        status = mth_chain_original_digest(&input->opened.source, step->is_folder, place->chain->memory,
+                                           &digest, err);
     if (!status && memcmp(digest.bytes, step->xxh3, sizeof step->xxh3) != 0)
         status = mth_error_set(err, MTH_ERR_CHECKSUM,
                                "step %llu: does not restore to what was added: its XXH3-128 differs",
@@ -177,7 +181,9 @@ int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_c
     struct mth_chain_original *input = mth_chain_pair_input(pair);
     close_original(input);
     int status = restore(pair, place, index, input, err);
-    return status ? status : mth_source_digest(&input->opened.source, xxh3, err);
+    return status ? status
+                  : mth_chain_original_digest(&input->opened.source, place->chain->steps[index].is_folder,
+                                              place->chain->memory, xxh3, err);
 }
 
 int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
@@ -185,11 +191,14 @@ int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t 
 {
     struct mth_chain_original *input = mth_chain_pair_input(pair);
     close_original(input);
-    int status = mth_opened_open_file(&input->opened, path, memory, err);
+    int status = mth_opened_open_step(&input->opened, path, memory, err);
     input->is_there = true;
     input->number = number;
     if (status)
         return status;
+    if (input->opened.folder && dtype != MTH_N_DTYPES)
+        return mth_error_set(err, MTH_ERR_USAGE, "%s: --dtype is for one file, and this is a directory",
+                             path);
     input->attributes = mth_opened_attributes(&input->opened);
     return map(input, dtype, err);
 }
@@ -198,9 +207,13 @@ int mth_chain_original_check(const struct mth_chain_original *original, struct m
 {
     if (original->has_scratch)
         return MTH_OK;
-    struct mth_file_attributes now = mth_opened_attributes(&original->opened);
-    if (now.known && now.mtime_s == original->attributes.mtime_s &&
-        now.mtime_ns == original->attributes.mtime_ns)
-        return MTH_OK;
-    return mth_error_set(err, MTH_ERR_IO, "%s: was changed while it was read", original->opened.path);
+    return mth_opened_check(&original->opened, &original->attributes, err);
+}
+
+int mth_chain_original_digest(const struct mth_source *source, bool is_folder, struct mth_memory *memory,
+                              struct mth_digest *xxh3, struct mth_error *err)
+{
+    struct mth_source content = *source;
+    int status = is_folder ? mth_folder_content(source, memory, &content, err) : MTH_OK;
+    return status ? status : mth_source_digest(&content, xxh3, err);
 }

@@ -53,10 +53,17 @@ int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_p
  */
 int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_chain_place *place,
                                  size_t index, struct mth_digest *xxh3, struct mth_error *err);
-/* Make a file the input. path: borrowed. Errors: those of opening and mapping. */
+/* Make a file, or a directory with all its files, the input. path: borrowed. Errors: those of opening and mapping. */
 int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
                         struct mth_memory *memory, struct mth_error *err);
 /* Is a file still as it was when it was opened? Errors: MTH_ERR_IO. */
 int mth_chain_original_check(const struct mth_chain_original *original, struct mth_error *err);
+
+/*
+ * What a chain notes of an original: XXH3-128 of a file, and of a directory as one file of all but when its files were
+ * written. Errors: those of reading, and of the list of a directory's files.
+ */
+int mth_chain_original_digest(const struct mth_source *source, bool is_folder, struct mth_memory *memory,
+                              struct mth_digest *xxh3, struct mth_error *err);
 
 #endif

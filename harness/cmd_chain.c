@@ -114,6 +114,7 @@ void mth_chain_put_step(struct mth_json_writer *writer, const struct mth_chain *
     else
         mth_json_null(writer, "base_step");
     mth_json_string(writer, "name", step->name);
+    mth_json_bool(writer, "is_folder", step->is_folder);
     mth_json_uint(writer, "raw_bytes", step->raw_bytes);
     mth_json_uint(writer, "stored_bytes", step->stored_bytes);
     mth_json_uint(writer, "n_links", cost.n_links);

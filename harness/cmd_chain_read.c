@@ -2,7 +2,9 @@
 #include "harness/chain_command.h"
 #include "harness/command.h"
 
+#include "base/scratch.h"
 #include "harness/directory.h"
+#include "harness/folder_files.h"
 #include "harness/loss.h"
 #include "harness/opened.h"
 #include "harness/output.h"
@@ -71,10 +73,11 @@ static void print_line(const struct mth_chain *chain, size_t index, const char *
     char base[24] = "-", loss[MTH_LOSS_TEXT_BYTES];
     if (step->has_base)
         snprintf(base, sizeof base, "%llu", (unsigned long long)step->base);
-    printf("%12llu %12s %14llu %14llu %8.3f %6zu %14llu  %s%s\n", (unsigned long long)step->number, base,
+    printf("%12llu %12s %14llu %14llu %8.3f %6zu %14llu  %s%s%s\n", (unsigned long long)step->number, base,
            (unsigned long long)step->raw_bytes, (unsigned long long)step->stored_bytes,
            step->stored_bytes ? (double)step->raw_bytes / (double)step->stored_bytes : 0, cost.n_links,
-           (unsigned long long)cost.stored_bytes, state, mth_loss_text(&step->loss, loss));
+           (unsigned long long)cost.stored_bytes, state, step->is_folder ? ", a folder" : "",
+           mth_loss_text(&step->loss, loss));
 }
 
 /* The states of steps: what is wrong with each itself, and the number of one below that is to blame. */
@@ -245,45 +248,107 @@ static int put_restored(const struct mth_chain_run *run, const struct mth_chain 
     return mth_text_put_json(&json, run->options.json, err);
 }
 
-/* Temporary files lie beside the output, where there is room for it. */
+/* Where a step goes to, and what came of it. Temporary files lie beside the output, where there is room for it. */
+struct restoring {
+    struct mth_chain_run *run;
+    const struct mth_chain *chain;
+    size_t index;
+    const char *path, *beside;
+    struct mth_container_stats stats;
+};
+
+static int restore_into(struct restoring *at, struct mth_sink *sink, struct mth_error *err)
+{
+    return mth_chain_restore(at->chain, at->run->directory, at->index, NULL, at->beside, sink,
+                             &at->run->config, &at->stats, NULL, err);
+}
+
+static int restore_file(struct restoring *at, struct mth_error *err)
+{
+    struct mth_output output;
+    int status = mth_output_open(at->path, &output, err);
+    if (status)
+        return status;
+    status = restore_into(at, &output.sink, err);
+    if (status == MTH_ERR_CANCELLED)
+        mth_error_set(err, status, "interrupted, nothing was written");
+    return mth_output_close(&output, status, &at->stats.attributes, err);
+}
+
+/* Through a file without a name: where each of its files begins is only known from its list. */
+static int restore_folder(struct restoring *at, struct mth_error *err)
+{
+    struct mth_scratch scratch;
+    struct mth_source source;
+    struct mth_sink sink;
+    int status = mth_scratch_open(at->beside, at->chain->steps[at->index].name, &scratch, err);
+    if (status)
+        return status;
+    mth_output_watch();
+    mth_scratch_sink(&scratch, &sink);
+    status = restore_into(at, &sink, err);
+    if (!status)
+        status = mth_scratch_source(&scratch, &source, err);
+    if (!status)
+        status = mth_folder_unpack(&source, at->path, &at->stats.attributes, mth_output_interrupted,
+                                   at->run->limit.memory, err);
+    if (status == MTH_ERR_CANCELLED)
+        mth_error_set(err, status, "interrupted, nothing was written");
+    mth_output_unwatch();
+    mth_scratch_close(&scratch);
+    return status;
+}
+
+static void print_restored(const struct restoring *at, uint64_t ns)
+{
+    char peak[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES], name[MTH_TEXT_BYTES];
+    struct mth_chain_cost cost = mth_chain_cost_of(at->chain, at->index);
+    const struct mth_chain_step *step = &at->chain->steps[at->index];
+    double seconds = (double)ns * 1e-9;
+    fprintf(strcmp(at->path, "-") == 0 ? stderr : stdout,
+            "%s: step %llu, %llu bytes from %zu links of %llu bytes, %.3f GiB/s, peak %s, digest "
+            "verified%s\n",
+            mth_text_name(at->path, 60, name), (unsigned long long)step->number,
+            (unsigned long long)at->stats.raw_bytes, cost.n_links, (unsigned long long)cost.stored_bytes,
+            seconds > 0 ? (double)at->stats.raw_bytes / (double)(1 << 30) / seconds : 0,
+            mth_text_size(mth_peak_resident_bytes(), peak), mth_loss_text(&step->loss, loss));
+}
+
 static int restore_to(struct mth_chain_run *run, const struct mth_chain *chain, size_t index,
                       const char *output_path, struct mth_error *err)
 {
-    struct mth_container_stats stats = {0};
-    struct mth_output output;
+    struct restoring at = {.run = run, .chain = chain, .index = index, .path = output_path};
     struct mth_stream_bar bar;
-    char peak[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES], name[MTH_TEXT_BYTES];
     bool to_pipe = strcmp(output_path, "-") == 0;
-    char *beside = to_pipe ? NULL : mth_path_directory(output_path);
+    char *trimmed = mth_path_trimmed(output_path);
+    char *beside = trimmed && !to_pipe ? mth_path_directory(trimmed) : NULL;
+    free(trimmed);
     if (!to_pipe && !beside)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
-    int status = mth_output_open(output_path, &output, err);
-    if (!status) {
-        mth_stream_bar_begin(&bar, chain->steps[index].name, run->options.quiet);
-        run->config.progress = mth_stream_bar_show;
-        run->config.progress_arg = &bar;
-        status = mth_chain_restore(chain, run->directory, index, NULL, beside, &output.sink, &run->config,
-                                   &stats, NULL, err);
-        if (status == MTH_ERR_CANCELLED)
-            mth_error_set(err, status, "interrupted, nothing was written");
-        status = mth_output_close(&output, status, &stats.attributes, err);
-        uint64_t ns = mth_stream_bar_end(&bar);
-        struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
-        double seconds = (double)ns * 1e-9;
-        if (!status && mth_chain_run_talks(run))
-            fprintf(to_pipe ? stderr : stdout,
-                    "%s: step %llu, %llu bytes from %zu links of %llu bytes, %.3f GiB/s, peak %s, digest "
-                    "verified%s\n",
-                    mth_text_name(output_path, 60, name), (unsigned long long)chain->steps[index].number,
-                    (unsigned long long)stats.raw_bytes, cost.n_links, (unsigned long long)cost.stored_bytes,
-                    seconds > 0 ? (double)stats.raw_bytes / (double)(1 << 30) / seconds : 0,
-                    mth_text_size(mth_peak_resident_bytes(), peak),
-                    mth_loss_text(&chain->steps[index].loss, loss));
-        if (!status && run->options.json)
-            status = put_restored(run, chain, index, output_path, ns, err);
-    }
+    at.beside = beside;
+    mth_stream_bar_begin(&bar, chain->steps[index].name, run->options.quiet);
+    run->config.progress = mth_stream_bar_show;
+    run->config.progress_arg = &bar;
+    int status = chain->steps[index].is_folder ? restore_folder(&at, err) : restore_file(&at, err);
+    uint64_t ns = mth_stream_bar_end(&bar);
+    if (!status && mth_chain_run_talks(run))
+        print_restored(&at, ns);
+    if (!status && run->options.json)
+        status = put_restored(run, chain, index, output_path, ns, err);
     free(beside);
     return status;
+}
+
+static int check_output(const struct mth_chain_step *step, const char *path, bool force,
+                        struct mth_error *err)
+{
+    if (!step->is_folder)
+        return mth_output_check(path, force, NULL, 0, err);
+    if (strcmp(path, "-") == 0)
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "step %llu has several files: they can not go to standard output",
+                             (unsigned long long)step->number);
+    return mth_folder_output_check(path, err);
 }
 
 static int restore(struct mth_chain_run *run, struct mth_error *err)
@@ -298,7 +363,7 @@ static int restore(struct mth_chain_run *run, struct mth_error *err)
         status = find_step(run, &chain, &index, err);
         const char *output = asked ? asked : status ? "" : chain.steps[index].name;
         if (!status)
-            status = mth_output_check(output, run->options.force, NULL, 0, err);
+            status = check_output(&chain.steps[index], output, run->options.force, err);
         if (!status)
             status = restore_to(run, &chain, index, output, err);
         bool again = status == MTH_ERR_NOT_FOUND && i + 1 < MAX_TRIES && is_changed(&chain, run->directory);

@@ -3,6 +3,7 @@
 #include "harness/opened.h"
 
 #include "formats/dcp.h"
+#include "harness/folder_files.h"
 #include "harness/set_files.h"
 
 #include <stdio.h>
@@ -38,6 +39,20 @@ int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth
         return status;
     opened->has_file = true;
     opened->source = opened->file;
+    opened->base = (struct mth_stream_base){.source = &opened->source};
+    return MTH_OK;
+}
+
+int mth_opened_open_step(struct mth_opened *opened, const char *path, struct mth_memory *memory,
+                         struct mth_error *err)
+{
+    if (!mth_path_is_directory(path))
+        return mth_opened_open_file(opened, path, memory, err);
+    *opened = (struct mth_opened){.path = path, .memory = memory};
+    int status = mth_folder_files_open(&opened->folder, path, memory, err);
+    if (status)
+        return status;
+    mth_folder_files_source(opened->folder, &opened->source);
     opened->base = (struct mth_stream_base){.source = &opened->source};
     return MTH_OK;
 }
@@ -193,26 +208,18 @@ int mth_opened_map(struct mth_opened *opened, enum mth_dtype raw_dtype, struct m
     return map_with(opened, raw_dtype, true, err);
 }
 
-/* Is it the content that was not understood? */
-static bool is_of_content(int status)
-{
-    return status == MTH_ERR_FORMAT || status == MTH_ERR_TRUNCATED || status == MTH_ERR_OVERFLOW ||
-           status == MTH_ERR_UNSUPPORTED || status == MTH_ERR_LIMIT || status == MTH_ERR_CORRUPT ||
-           status == MTH_ERR_CHECKSUM;
-}
-
 int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool *is_opaque,
                        struct mth_error *why, struct mth_error *err)
 {
     int status = mth_opened_map(opened, raw_dtype, why);
     *is_opaque = false;
-    if (is_of_content(status) && mth_path_ends_in(opened->path, MTH_DCP_SUFFIX)) {
+    if (mth_format_is_of_content(status) && mth_path_ends_in(opened->path, MTH_DCP_SUFFIX)) {
         struct mth_error of_metadata = *why;
         status = map_with(opened, raw_dtype, false, why);
         if (!status)
             fprintf(stderr, "mithril: %s; its tensors go without names\n", of_metadata.text);
     }
-    *is_opaque = is_of_content(status);
+    *is_opaque = mth_format_is_of_content(status);
     if (*is_opaque)
         return mth_opened_map(opened, MTH_DTYPE_OPAQUE, err);
     if (status)
@@ -226,6 +233,7 @@ void mth_opened_close(struct mth_opened *opened)
         mth_region_map_free(&opened->map);
     mth_container_close(opened->container);
     mth_set_files_close(opened->set);
+    mth_folder_files_close(opened->folder);
     if (opened->has_file)
         mth_source_close(&opened->file);
     *opened = (struct mth_opened){0};
@@ -328,10 +336,23 @@ int mth_opened_has_counterparts(const struct mth_opened *opened, const struct mt
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened)
 {
     struct stat st;
+    if (opened->folder)
+        return mth_folder_files_attributes(opened->folder);
     if (strcmp(opened->path, "-") == 0 || !opened->has_file || fstat(opened->file.fd, &st) != 0)
         return (struct mth_file_attributes){0};
     return (struct mth_file_attributes){.known = true,
                                         .mode = (uint32_t)st.st_mode & 0777,
                                         .mtime_s = st.st_mtim.tv_sec,
                                         .mtime_ns = (uint32_t)st.st_mtim.tv_nsec};
+}
+
+int mth_opened_check(const struct mth_opened *opened, const struct mth_file_attributes *attributes,
+                     struct mth_error *err)
+{
+    if (opened->folder)
+        return mth_folder_files_check(opened->folder, err);
+    struct mth_file_attributes now = mth_opened_attributes(opened);
+    if (now.known && now.mtime_s == attributes->mtime_s && now.mtime_ns == attributes->mtime_ns)
+        return MTH_OK;
+    return mth_error_set(err, MTH_ERR_IO, "%s: was changed while it was read", opened->path);
 }

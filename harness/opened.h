@@ -12,6 +12,7 @@ enum { MTH_CONTAINER_MAX_CHAIN = 64 };
 #define MTH_CONTAINER_SUFFIX ".mth"
 
 struct mth_set_files;
+struct mth_folder_files;
 
 /* Stays where it was filled: its parts point to each other. */
 struct mth_opened {
@@ -20,6 +21,7 @@ struct mth_opened {
     struct mth_source file;
     struct mth_container *container; /* NULL: the file is the checkpoint */
     struct mth_set_files *set;       /* NULL: it is one file */
+    struct mth_folder_files *folder; /* NULL: it is no directory that is read as one file */
     struct mth_source source;        /* of the checkpoint */
     struct mth_region_map map;
     struct mth_stream_base base; /* the checkpoint as a base; its map is NULL where there is none */
@@ -35,6 +37,9 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
                     struct mth_error *err);
 /* The same, but a container is a file like any other. */
 int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth_memory *memory,
+                         struct mth_error *err);
+/* The same; a directory is one file with all that is in it (folder_files.h). */
+int mth_opened_open_step(struct mth_opened *opened, const char *path, struct mth_memory *memory,
                          struct mth_error *err);
 /* The same of bytes that are open already, under a name; the source stays the caller's. */
 void mth_opened_borrow(struct mth_opened *opened, const char *path, const struct mth_source *source,
@@ -83,8 +88,11 @@ int mth_opened_has_counterparts(const struct mth_opened *opened, const struct mt
 /* Is a path a file that it is read from? */
 bool mth_opened_holds(const struct mth_opened *opened, const char *path);
 
-/* Mode and time of a file; not known for what is none. */
+/* Mode and time of a file, or of the directory that is one; not known for what is neither. */
 struct mth_file_attributes mth_opened_attributes(const struct mth_opened *opened);
+/* Is it still as it was when these were taken, and it was opened? Errors: MTH_ERR_IO. */
+int mth_opened_check(const struct mth_opened *opened, const struct mth_file_attributes *attributes,
+                     struct mth_error *err);
 
 /* Puts a path before an error's line unless it is there. Returns the status. */
 int mth_opened_blame(const char *path, struct mth_error *err);

@@ -47,7 +47,7 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { N_SIGNALS = sizeof signals / sizeof signals[0] };
 static struct sigaction before[N_SIGNALS + 1];
 
-static void note_signals(void)
+void mth_output_watch(void)
 {
     struct sigaction note = {.sa_handler = note_interrupt}, ignore = {.sa_handler = SIG_IGN};
     interrupted = 0;
@@ -61,7 +61,7 @@ static void note_signals(void)
     sigaction(SIGPIPE, &ignore, &before[N_SIGNALS]);
 }
 
-static void restore_signals(void)
+void mth_output_unwatch(void)
 {
     for (size_t i = 0; i < N_SIGNALS; i++)
         sigaction(signals[i], &before[i], NULL);
@@ -76,14 +76,14 @@ bool mth_output_interrupted(void)
 int mth_output_open(const char *path, struct mth_output *output, struct mth_error *err)
 {
     *output = (struct mth_output){.path = path};
-    note_signals();
+    mth_output_watch();
     if (strcmp(path, "-") == 0) {
         mth_sink_descriptor("standard output", STDOUT_FILENO, &output->sink);
         return MTH_OK;
     }
     int status = mth_file_writer_open(path, &output->writer, err);
     if (status)
-        restore_signals();
+        mth_output_unwatch();
     else
         mth_sink_writer(path, output->writer, &output->sink);
     return status;
@@ -103,7 +103,7 @@ int mth_output_close(struct mth_output *output, int status, const struct mth_fil
         else
             status = mth_file_writer_commit(output->writer, err);
     }
-    restore_signals();
+    mth_output_unwatch();
     return status;
 }
 

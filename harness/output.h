@@ -37,7 +37,10 @@ int mth_output_open(const char *path, struct mth_output *output, struct mth_erro
 /* status: of what was written; on an error nothing stays. attributes: NULL for none. Returns the first failure. */
 int mth_output_close(struct mth_output *output, int status, const struct mth_file_attributes *attributes,
                      struct mth_error *err);
-/* Was an interrupt noted since the last output was opened? */
+/* The same for whoever writes otherwise: from watch to unwatch an interrupt is only noted. */
+void mth_output_watch(void);
+void mth_output_unwatch(void);
+/* Was an interrupt noted since the last output was opened, or watching began? */
 bool mth_output_interrupted(void);
 
 /* The program's standard output, to its end. Errors: MTH_ERR_IO when not all of it could be written. */

@@ -24,7 +24,8 @@ static bool step_of_stem(const char *name, size_t n_stem, uint64_t *step)
     return true;
 }
 
-bool mth_step_of_file(const char *name, uint64_t *step)
+/* Bytes before the extension of a checkpoint, 0 where it has none. */
+static size_t stem_of(const char *name)
 {
     static const char *const extensions[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
     size_t n_name = strlen(name), n_stem = 0;
@@ -33,18 +34,30 @@ bool mth_step_of_file(const char *name, uint64_t *step)
         if (n_name > n_ext && strcmp(name + n_name - n_ext, extensions[i]) == 0)
             n_stem = n_name - n_ext;
     }
-    return step_of_stem(name, n_stem, step);
+    return n_stem;
+}
+
+bool mth_step_of_file(const char *name, uint64_t *step)
+{
+    return step_of_stem(name, stem_of(name), step);
+}
+
+bool mth_step_of_directory(const char *name, uint64_t *step)
+{
+    return step_of_stem(name, strlen(name), step);
 }
 
 /* Is it a step: a regular file, or a directory that is a checkpoint of several files? */
-static int is_step(const char *path, const char *name, uint64_t *step, bool *found, struct mth_error *err)
+static int is_step(const char *path, const char *name, bool any_directory, uint64_t *step, bool *found,
+                   struct mth_error *err)
 {
     struct mth_set_plan plan;
     *found = mth_path_is_file(path) && mth_step_of_file(name, step);
-    if (*found || !mth_path_is_directory(path) || !step_of_stem(name, strlen(name), step))
+    if (*found || !mth_path_is_directory(path) || !mth_step_of_directory(name, step))
         return MTH_OK;
-    int status = mth_set_plan_find(path, &plan, err);
-    if (status)
+    *found = any_directory;
+    int status = any_directory ? MTH_OK : mth_set_plan_find(path, &plan, err);
+    if (status || any_directory)
         return status;
     *found = plan.kind != MTH_SET_NONE;
     mth_set_plan_free(&plan);
@@ -58,15 +71,15 @@ static int by_step(const void *a, const void *b)
 }
 
 /* Adds directory/name when it is a step. capacity is that of files->items. */
-static int consider(const char *directory, const char *name, struct mth_step_files *files, size_t *capacity,
-                    struct mth_error *err)
+static int consider(const char *directory, const char *name, bool any_directory, struct mth_step_files *files,
+                    size_t *capacity, struct mth_error *err)
 {
     uint64_t step = 0;
     bool found = false;
     if (name[0] == '.')
         return MTH_OK;
     char *path = mth_path_join(directory, "/", name);
-    int status = path ? is_step(path, name, &step, &found, err)
+    int status = path ? is_step(path, name, any_directory, &step, &found, err)
                       : mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for its files", directory);
     if (status || !found) {
         free(path);
@@ -105,7 +118,8 @@ static int order(const char *directory, struct mth_step_files *files, struct mth
     return MTH_OK;
 }
 
-int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err)
+static int list(const char *directory, bool any_directory, struct mth_step_files *files,
+                struct mth_error *err)
 {
     struct mth_names names;
     size_t capacity = 0;
@@ -114,13 +128,72 @@ int mth_step_files_list(const char *directory, struct mth_step_files *files, str
     if (status)
         return status;
     for (size_t i = 0; i < names.n_items && !status; i++)
-        status = consider(directory, names.items[i], files, &capacity, err);
+        status = consider(directory, names.items[i], any_directory, files, &capacity, err);
     mth_names_free(&names);
     if (!status)
         status = order(directory, files, err);
     if (status)
         mth_step_files_free(files);
     return status;
+}
+
+int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err)
+{
+    return list(directory, false, files, err);
+}
+
+int mth_step_files_list_folders(const char *directory, struct mth_step_files *files, struct mth_error *err)
+{
+    return list(directory, true, files, err);
+}
+
+/* What the names of a directory's files say: a run has checkpoints of one name but for the number, or directories of steps. */
+static bool is_run(const char *path, const struct mth_names *names)
+{
+    const char *first = NULL;
+    size_t n_directories = 0, n_first = 0;
+    uint64_t step;
+    for (size_t i = 0; i < names->n_items; i++) {
+        const char *name = names->items[i];
+        size_t n_stem = stem_of(name), n_prefix = n_stem;
+        if (n_stem == 0) {
+            char *inner = mth_path_join(path, "/", name);
+            n_directories += inner && mth_path_is_directory(inner) && mth_step_of_directory(name, &step);
+            free(inner);
+            continue;
+        }
+        while (n_prefix > 0 && name[n_prefix - 1] >= '0' && name[n_prefix - 1] <= '9')
+            n_prefix--;
+        if (n_prefix == n_stem || (first && (n_prefix != n_first || memcmp(first, name, n_prefix) != 0)))
+            return false;
+        first = name;
+        n_first = n_prefix;
+    }
+    return first || n_directories;
+}
+
+int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err)
+{
+    struct mth_names names;
+    struct mth_set_plan plan;
+    struct mth_error unfit;
+    uint64_t step;
+    *is_step = false;
+    if (!mth_path_is_directory(path))
+        return MTH_OK;
+    /* Shards of which some are missing are a set, too. */
+    int status = mth_set_plan_find(path, &plan, &unfit);
+    *is_step = status || plan.kind != MTH_SET_NONE;
+    if (!status)
+        mth_set_plan_free(&plan);
+    if (*is_step || !mth_step_of_directory(mth_path_name(path), &step))
+        return MTH_OK;
+    status = mth_names_list(path, &names, err);
+    if (status)
+        return status;
+    *is_step = !is_run(path, &names);
+    mth_names_free(&names);
+    return MTH_OK;
 }
 
 void mth_step_files_free(struct mth_step_files *files)

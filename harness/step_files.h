@@ -28,9 +28,21 @@ struct mth_step_files {
  * Example   a-2.safetensors, a-10.safetensors, notes.txt -> steps 2, 10
  */
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err);
+/* The same, but every directory named <anything><step> is a step, whatever its files are. */
+int mth_step_files_list_folders(const char *directory, struct mth_step_files *files, struct mth_error *err);
 void mth_step_files_free(struct mth_step_files *files);
 
 /* The step that a file's name ends in before its extension (those above); false when it is not the name of a step file. */
 bool mth_step_of_file(const char *name, uint64_t *step);
+
+/* The same of a directory, whose name has no extension. */
+bool mth_step_of_directory(const char *name, uint64_t *step);
+
+/*
+ * Is a directory one step, not a run of them? It is where it holds a checkpoint of several files (set_plan.h), or its name ends
+ * in a number and its files are no series of steps, all of one name but for the number: so step-1000 with optimizer states in it, but
+ * not lr-5 with step-10.pt and step-20.pt. Errors: those of listing.
+ */
+int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err);
 
 #endif

@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION = 1, MAX_NUMBER_DIGITS = 20, HASH_DIGITS = 16, LINE_BYTES = 512, CLOSE_BYTES = 64 };
+/* Folders came with version 2; a chain without them is of version 1 still. */
+enum {
+    VERSION_OF_FILES = 1,
+    VERSION = 2,
+    MAX_NUMBER_DIGITS = 20,
+    HASH_DIGITS = 16,
+    LINE_BYTES = 512,
+    CLOSE_BYTES = 64
+};
 
 /* No file is larger, and sums of sizes then do not overflow in chains that fit in memory. */
 static const uint64_t max_file_bytes = UINT64_C(1) << 56;
@@ -149,9 +157,16 @@ static bool take_dtype(struct reader *reader, enum mth_dtype *dtype)
     return *dtype != MTH_N_DTYPES;
 }
 
+/* What stands before the name says whether it is that of a file. */
+static bool take_kind(struct reader *reader, uint64_t version, struct mth_chain_step *step)
+{
+    step->is_folder = version > VERSION_OF_FILES && take_text(reader, "folder ");
+    return step->is_folder || take_text(reader, "name ");
+}
+
 /* ---- reading ---- */
 
-static bool take_step(struct reader *reader, struct mth_chain_step *step)
+static bool take_step(struct reader *reader, uint64_t version, struct mth_chain_step *step)
 {
     bool right = take_number(reader, &step->number) && take_text(reader, " base ");
     step->has_base = right && !take_text(reader, "-");
@@ -163,15 +178,15 @@ static bool take_step(struct reader *reader, struct mth_chain_step *step)
            take_text(reader, " xxh3 ") && take_hex(reader, step->xxh3, sizeof step->xxh3) &&
            take_text(reader, " written ") && take_number(reader, &step->writing) &&
            take_text(reader, " dtype ") && take_dtype(reader, &step->dtype) && take_loss(reader, step) &&
-           take_text(reader, "name ") && take_name(reader, step->name);
+           take_kind(reader, version, step) && take_name(reader, step->name);
 }
 
 /* Steps ascend and stand on earlier ones: no chain of theirs is a circle. */
-static int read_step(struct reader *reader, struct mth_chain *chain, struct mth_error *err)
+static int read_step(struct reader *reader, uint64_t version, struct mth_chain *chain, struct mth_error *err)
 {
     struct mth_chain_step step = {0};
     struct reader at = *reader;
-    if (!take_step(reader, &step))
+    if (!take_step(reader, version, &step))
         return wrong(&at, "is no step", err);
     if (chain->n_steps && step.number <= chain->steps[chain->n_steps - 1].number)
         return wrong(&at, "the steps do not ascend", err);
@@ -182,17 +197,16 @@ static int read_step(struct reader *reader, struct mth_chain *chain, struct mth_
     return mth_chain_put(chain, &step, err);
 }
 
-static int read_head(struct reader *reader, struct mth_chain *chain, struct mth_error *err)
+static int read_head(struct reader *reader, uint64_t *version, struct mth_chain *chain, struct mth_error *err)
 {
     char policy[MTH_CHAIN_POLICY_BYTES];
     struct mth_error inner;
-    uint64_t version;
-    if (!take_text(reader, "mithril-chain ") || !take_number(reader, &version) || !take_text(reader, "\n"))
+    if (!take_text(reader, "mithril-chain ") || !take_number(reader, version) || !take_text(reader, "\n"))
         return mth_error_set(err, MTH_ERR_FORMAT, "%s: is not the manifest of a chain", reader->name);
-    if (version != VERSION)
+    if (*version < VERSION_OF_FILES || *version > VERSION)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED,
                              "%s: is of version %" PRIu64 ", this program knows version %d", reader->name,
-                             version, VERSION);
+                             *version, VERSION);
     reader->line++;
     if (!take_text(reader, "policy "))
         return wrong(reader, "there is no policy", err);
@@ -239,14 +253,15 @@ int mth_chain_manifest_parse(const char *name, struct mth_bytes text, struct mth
                              struct mth_error *err)
 {
     struct reader reader;
+    uint64_t version;
     int status = check_close(name, text, &reader, err);
     if (!status)
-        status = read_head(&reader, chain, err);
+        status = read_head(&reader, &version, chain, err);
     while (!status && reader.at < reader.end) {
         if (!take_text(&reader, "step "))
             status = wrong(&reader, "is no step", err);
         else
-            status = read_step(&reader, chain, err);
+            status = read_step(&reader, version, chain, err);
     }
     chain->stamp = mth_hash64(text.data, text.n_bytes, 0);
     return status;
@@ -303,7 +318,7 @@ static size_t put_step(const struct mth_chain_step *step, char *out)
                                 step->writing,
                                 step->dtype == MTH_N_DTYPES ? "-" : mth_dtype_info(step->dtype)->name);
     n += put_loss(step, out + n);
-    n += (size_t)snprintf(out + n, LINE_BYTES, "name ");
+    n += (size_t)snprintf(out + n, LINE_BYTES, "%s ", step->is_folder ? "folder" : "name");
     n += put_name(step->name, out + n);
     out[n++] = '\n';
     return n;
@@ -322,7 +337,11 @@ int mth_chain_manifest_write(const struct mth_chain *chain, struct mth_buffer *t
     if (!text->data)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the manifest of a chain");
     char *out = (char *)text->data;
-    size_t n = (size_t)snprintf(out, capacity, "mithril-chain %d\npolicy %s\nspec %s\n", VERSION,
+    bool has_folders = false;
+    for (size_t i = 0; i < chain->n_steps; i++)
+        has_folders |= chain->steps[i].is_folder;
+    size_t n = (size_t)snprintf(out, capacity, "mithril-chain %d\npolicy %s\nspec %s\n",
+                                has_folders ? VERSION : VERSION_OF_FILES,
                                 mth_chain_policy_text(&chain->policy, policy), chain->spec);
     for (size_t i = 0; i < chain->n_steps; i++)
         n += put_step(&chain->steps[i], out + n);

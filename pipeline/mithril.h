@@ -391,12 +391,14 @@ struct mth_chain_step {
     bool has_base; /* it is coded against the step of the number `base`, which is smaller */
     uint64_t base;
     uint64_t raw_bytes, stored_bytes;
-    uint8_t digest[16];              /* that its container notes of the original: docs/container.md */
-    uint8_t xxh3[16];                /* XXH3-128 of the original; of a lossy step, of what it restores to */
-    struct mth_loss loss;            /* of a lossy step */
-    uint8_t given_xxh3[16];          /* of a lossy step: XXH3-128 of the file that was added */
-    uint64_t writing;                /* how often its container was written: 1, 2, .. */
-    enum mth_dtype dtype;            /* of a raw file's elements; MTH_N_DTYPES: the file says itself */
+    uint8_t digest[16];     /* that its container notes of the original: docs/container.md */
+    uint8_t xxh3[16];       /* XXH3-128 of the original; of a lossy step, of what it restores to; of a folder
+                                        without its attributes */
+    struct mth_loss loss;   /* of a lossy step */
+    uint8_t given_xxh3[16]; /* of a lossy step: XXH3-128 of the file that was added */
+    uint64_t writing;       /* how often its container was written: 1, 2, .. */
+    enum mth_dtype dtype;   /* of a raw file's elements; MTH_N_DTYPES: the file says itself */
+    bool is_folder;         /* the original is a directory, kept as one file: docs/formats.md, "folder" */
     char name[MTH_CHAIN_NAME_BYTES]; /* of the original, without directories */
 };
 

@@ -1,0 +1,46 @@
+/* A directory of files as one file (formats/folder.h), read where they lie; and such a file as a directory again. */
+#ifndef MTH_HARNESS_FOLDER_FILES_H
+#define MTH_HARNESS_FOLDER_FILES_H
+
+#include "base/file.h"
+#include "pipeline/mithril.h"
+
+struct mth_folder_files;
+
+/*
+ * Open a directory with all that is in it, at any depth. Files are opened when they are read from.
+ * Errors    MTH_ERR_IO for what is neither file nor directory, and for a link to a directory; MTH_ERR_LIMIT for a name that
+ *           is too long; those of listing, MTH_ERR_NO_MEMORY; then there is nothing to close
+ */
+int mth_folder_files_open(struct mth_folder_files **files, const char *path, struct mth_memory *memory,
+                          struct mth_error *err);
+void mth_folder_files_close(struct mth_folder_files *files);
+
+/* It borrows the files. */
+void mth_folder_files_source(struct mth_folder_files *files, struct mth_source *source);
+
+/* Mode and time of the directory itself. */
+struct mth_file_attributes mth_folder_files_attributes(const struct mth_folder_files *files);
+
+/* Is every file still as it was when they were opened? Errors: MTH_ERR_IO. */
+int mth_folder_files_check(const struct mth_folder_files *files, struct mth_error *err);
+
+/* Bytes of a folder that is one file without what says when its files were written. Errors: those of reading its list. */
+int mth_folder_content(const struct mth_source *source, struct mth_memory *memory, struct mth_source *content,
+                       struct mth_error *err);
+
+/* May this directory be made? Errors: MTH_ERR_USAGE where something is there that is not an empty directory. */
+int mth_folder_output_check(const char *path, struct mth_error *err);
+
+/*
+ * Make a directory of a folder that is one file: beside its place, under a name of its own (NAME.mithril-XXXXXX), synced, and
+ * renamed when all of it is there; an empty directory of its name may be there. On an error nothing stays.
+ *
+ * Shape     stop: asked between pieces, true ends it; NULL: never
+ * Errors    MTH_ERR_IO, MTH_ERR_CANCELLED, MTH_ERR_NO_MEMORY, those of the list
+ */
+int mth_folder_unpack(const struct mth_source *source, const char *path,
+                      const struct mth_file_attributes *attributes, bool (*stop)(void),
+                      struct mth_memory *memory, struct mth_error *err);
+
+#endif
