@@ -28,20 +28,19 @@ static void count(struct mth_paired *paired, enum mth_alignment_kind kind)
 
 /* Cuts regions of which only the front has a counterpart. */
 static int split(struct mth_bundle_planner *planner, const struct mth_alignment *alignments,
-                 struct mth_base_match *match, uint64_t *n_front, uint32_t *first)
+                 struct mth_base_match *match, struct mth_region_cut *cuts, uint32_t *first)
 {
     const struct mth_region_map *map = planner->map;
-    bool splits = false;
+    size_t n_cuts = 0;
     for (size_t i = 0; i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
         uint64_t n_bytes = alignments[i].n_elems * mth_dtype_lane_bytes(region->dtype);
-        bool is_cut = alignments[i].kind != MTH_ALIGNED_NOT && n_bytes < region->n_bytes;
-        n_front[i] = is_cut ? n_bytes : 0;
-        splits |= is_cut;
+        if (alignments[i].kind != MTH_ALIGNED_NOT && n_bytes < region->n_bytes)
+            cuts[n_cuts++] = (struct mth_region_cut){(uint32_t)i, n_bytes};
         first[i] = (uint32_t)i;
     }
-    int status = splits ? mth_region_split(map, n_front, &match->split, first) : MTH_OK;
-    if (!status && splits)
+    int status = n_cuts ? mth_region_split(map, cuts, n_cuts, &match->split, first) : MTH_OK;
+    if (!status && n_cuts)
         planner->map = &match->split;
     return status;
 }
@@ -109,8 +108,8 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     size_t n = map->n_regions;
     struct mth_error inner = {0};
     struct mth_alignment *alignments = mth_memory_calloc(memory, n, sizeof *alignments);
-    uint64_t *n_front = mth_memory_alloc(memory, n * sizeof *n_front);
-    uint32_t *first = mth_memory_alloc(memory, n * sizeof *first);
+    struct mth_region_cut *cuts = mth_memory_alloc(memory, n * sizeof *cuts);
+    uint32_t *first = mth_memory_alloc(memory, (n + 1) * sizeof *first);
     match->reader = (struct mth_base_reader){.source = base->source, .memory = memory};
     match->reader.offsets = mth_memory_alloc(memory, n * sizeof *match->reader.offsets);
     match->reader.dtypes = mth_memory_alloc(memory, n);
@@ -119,12 +118,12 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     memcpy(match->use.digest.bytes, base->digest, sizeof match->use.digest.bytes);
     match->use.tensors = mth_memory_alloc(memory, n * sizeof *match->use.tensors);
     bool has_room =
-        alignments && n_front && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
+        alignments && cuts && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
     int status = has_room && n < MTH_NO_REFERENCE ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
     if (!status)
         status = pair(input, map, base, alignments, &match->paired, &inner);
     if (!status)
-        status = split(planner, alignments, match, n_front, first);
+        status = split(planner, alignments, match, cuts, first);
     if (!status) {
         match->references = mth_memory_alloc(memory, planner->map->n_regions * sizeof *match->references);
         status = match->references ? MTH_OK : MTH_ERR_NO_MEMORY;
@@ -132,7 +131,7 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     if (!status)
         note_references(planner, map, base->map, alignments, first, match);
     mth_memory_free(memory, alignments);
-    mth_memory_free(memory, n_front);
+    mth_memory_free(memory, cuts);
     mth_memory_free(memory, first);
     if (status)
         return blame(status, &inner, err);
@@ -147,14 +146,17 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
 void mth_base_match_prune(struct mth_base_match *match, const bool *needed, size_t n_regions)
 {
     size_t n = 0;
-    /* References are numbered in the order of regions. */
+    uint32_t last = MTH_NO_REFERENCE;
+    /* References are numbered in the order of regions; neighbours that are parts of one tensor have the same. */
     for (size_t i = 0; i < n_regions; i++) {
         uint32_t old = match->references[i];
         if (old == MTH_NO_REFERENCE)
             continue;
-        match->references[i] = needed[i] ? (uint32_t)n : MTH_NO_REFERENCE;
-        if (!needed[i])
+        bool is_new = needed[i] && old != last;
+        match->references[i] = needed[i] ? (uint32_t)(n - !is_new) : MTH_NO_REFERENCE;
+        if (!is_new)
             continue;
+        last = old;
         match->use.tensors[n] = match->use.tensors[old];
         match->reader.dtypes[n] = match->reader.dtypes[old];
         match->reader.offsets[n++] = match->reader.offsets[old];

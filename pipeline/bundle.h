@@ -122,6 +122,7 @@ struct mth_bundle_planner {
     const struct mth_region_map *map;
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS];
     const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
+    const uint64_t *origins; /* for each region where in its reference it begins; NULL: at its first byte */
     struct mth_spec_guard guards[MTH_MAX_CANDIDATES]; /* of those asked for */
     const uint8_t *classes;    /* for each region its enum mth_tensor_class; NULL: no guard asks for one */
     const uint32_t *row_elems; /* for each region; NULL: no stage looks at rows */
@@ -157,6 +158,11 @@ static inline enum mth_tensor_class mth_bundle_planner_class(const struct mth_bu
                                                              size_t region)
 {
     return planner->classes ? (enum mth_tensor_class)planner->classes[region] : MTH_CLASS_OTHER;
+}
+/* Where in its reference a region begins. */
+static inline uint64_t mth_bundle_planner_origin(const struct mth_bundle_planner *planner, size_t region)
+{
+    return planner->origins ? planner->origins[region] : 0;
 }
 /* The next bundle; n_bytes 0 behind the last. Errors: MTH_ERR_NO_MEMORY. */
 int mth_bundle_planner_next(struct mth_bundle_planner *planner, struct mth_bundle *bundle);

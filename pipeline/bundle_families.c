@@ -66,7 +66,8 @@ static int note_places(const struct mth_bundle_planner *planner, struct mth_bund
     for (size_t i = 0; i < member->n_inputs; i++) {
         uint32_t source = planner->relations->members[family->first_member + member->inputs[i].member].region;
         if (member->inputs[i].source == MTH_FROM_BASE)
-            places[i] = (struct mth_input_place){planner->references[source], offset};
+            places[i] = (struct mth_input_place){planner->references[source],
+                                                 mth_bundle_planner_origin(planner, source) + offset};
     }
     return MTH_OK;
 }
@@ -86,9 +87,10 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
             status = mth_bundle_add_piece(bundle, first + m, region, offset, (size_t)n * elem_bytes,
                                           planner->row_elems[member->region]);
         if (!status)
-            status = mth_bundle_add_segment(bundle, chunk, (size_t)n * elem_bytes,
-                                            refers ? planner->references[member->region] : MTH_NO_REFERENCE,
-                                            refers ? offset : 0);
+            status = mth_bundle_add_segment(
+                bundle, chunk, (size_t)n * elem_bytes,
+                refers ? planner->references[member->region] : MTH_NO_REFERENCE,
+                refers ? mth_bundle_planner_origin(planner, member->region) + offset : 0);
         if (!status && member->n_inputs)
             status = note_places(planner, bundle, member, offset);
     }

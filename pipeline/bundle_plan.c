@@ -156,9 +156,9 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
         bundle->n_bytes += n;
         return MTH_OK;
     }
-    return mth_bundle_add_segment(bundle, chunk, n,
-                                  has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
-                                  has_reference ? planner->done : 0);
+    return mth_bundle_add_segment(
+        bundle, chunk, n, has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
+        has_reference ? mth_bundle_planner_origin(planner, planner->region) + planner->done : 0);
 }
 
 /* Families stand behind all else. */

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/repeats.h"
 #include "pipeline/relations.h"
+#include "pipeline/slices.h"
 #include "pipeline/stream_turns.h"
 
 #include <string.h>
@@ -23,6 +24,9 @@ enum {
     PLACES_BYTES = 160,
     /* Of a region, while it is found out whether it is predicted from another: what it looks like, its family. */
     RELATED_BYTES = 400,
+    /* Of a part of a region that was cut: a cut, a region, a tensor, its origin and its reference, and the same as of any region. */
+    PART_BYTES = 256 + RELATED_BYTES,
+    CUT_REGION_BYTES = 128,  /* of any region of a map that is cut: it is there twice */
     MEMBER_BYTES = 80,       /* of a member of a layout, and its share of its family, with room to grow */
     CHUNK_PLAN_BYTES = 4096, /* of a chunk in a plan, at most */
     /* So many more become chunks that do not want their base. */
@@ -315,8 +319,8 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     struct growth growth = {0};
     uint64_t n_models = 0, n_regions = job->map->n_regions;
     size_t n = at_most(content.total, job->chunk_bytes);
-    bool relates = false;
-    int status = job->specs[MTH_PLAN_STEPS] ? may_relate(job->map, memory, &relates) : MTH_OK;
+    bool relates = job->slices;
+    int status = job->specs[MTH_PLAN_STEPS] && !relates ? may_relate(job->map, memory, &relates) : MTH_OK;
     if (status) {
         mth_memory_free(memory, e);
         return status;
@@ -341,11 +345,15 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
               at_most(n_regions + MAX_CUTS, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES +
               sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
-    need->total_bytes =
-        add(product(thread, job->n_threads),
-            FRONT_BYTES + n_models + sizeof(struct mth_coder) +
-                n_regions * ((job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8) +
-                             (relates ? RELATED_BYTES : 0)));
+    need->total_bytes = add(
+        product(thread, job->n_threads),
+        FRONT_BYTES + n_models + sizeof(struct mth_coder) +
+            n_regions * ((job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8) +
+                         (relates ? RELATED_BYTES : 0)) +
+            /* Where tensors are cut the map is there again, with more regions; the search is over before anything is coded. */
+            (job->slices ? at_most(3 * n_regions, MTH_MAX_SLICE_CUTS) * (uint64_t)PART_BYTES +
+                               n_regions * (uint64_t)CUT_REGION_BYTES + mth_slices_need(job->map)
+                         : 0));
     return MTH_OK;
 }
 

@@ -11,6 +11,7 @@ struct mth_need_encode_job {
     const struct mth_region_map *map;
     bool has_base;
     bool verify;
+    bool slices; /* parts of tensors are looked for, and predicted where they are found */
     size_t chunk_bytes;
     size_t moments_bytes; /* of bundles of moments, where there may be any */
     size_t n_threads;

@@ -263,7 +263,9 @@ struct mth_memory_need {
 
 /*
  * What mth_compress will take of its account, and its libraries beside it, with these arguments. mth_compress and
- * mth_decompress look at this before they begin, and end with MTH_ERR_LIMIT where it does not fit the account's limit.
+ * mth_decompress look at this before they begin, and end with MTH_ERR_LIMIT where it does not fit the account's limit. A file in which
+ * tensors are found to be parts of others may take more where the account has no limit; where one does not allow it, they are
+ * not looked for.
  *
  * Shape     has_base: against one; the other arguments as above
  * Errors    MTH_ERR_NO_MEMORY

@@ -112,7 +112,7 @@ static int add(struct sampling *s, size_t index, uint64_t done, size_t n_bytes)
         .n_bytes = (uint32_t)n_bytes,
         .next = MTH_NO_SEGMENT,
         .reference = is_matched(s, index) ? planner->references[index] : MTH_NO_REFERENCE,
-        .reference_offset = done};
+        .reference_offset = mth_bundle_planner_origin(planner, index) + done};
     if (number > 0)
         bundle->segments[chunk->last].next = number;
     else

@@ -19,8 +19,7 @@ enum {
 struct search {
     struct mth_families *families;
     const struct mth_source *input;
-    const struct mth_base_reader *base;
-    const uint32_t *references;
+    const struct mth_counterparts *base;
     struct mth_name_index index;
     uint32_t before[N_SAMPLE], after[N_SAMPLE], weights[N_SAMPLE];
 };
@@ -172,7 +171,7 @@ static int consider(struct search *s, const struct mth_tensor *average, struct m
 {
     struct mth_families *families = s->families;
     const struct mth_region_map *map = families->map;
-    if (!is_plain(map, average) || s->references[average->region] == MTH_NO_REFERENCE ||
+    if (!is_plain(map, average) || s->base->references[average->region] == MTH_NO_REFERENCE ||
         families->regions[average->region].family)
         return MTH_OK;
     const struct mth_tensor *weights = find_weights(s, average);
@@ -183,7 +182,7 @@ static int consider(struct search *s, const struct mth_tensor *average, struct m
         status =
             read_sample(s->input, map->regions[weights->region].offset, average->n_elems, s->weights, err);
     if (!status)
-        status = read_sample(s->base->source, s->base->offsets[s->references[average->region]],
+        status = read_sample(s->base->reader->source, mth_counterpart_offset(s->base, average->region),
                              average->n_elems, s->before, err);
     struct mth_related member = {.region = average->region, .n_inputs = 2};
     if (status || !fit(s, &member))
@@ -192,8 +191,7 @@ static int consider(struct search *s, const struct mth_tensor *average, struct m
 }
 
 int mth_families_find_averages(struct mth_families *families, const struct mth_source *input,
-                               const struct mth_base_reader *base, const uint32_t *references,
-                               struct mth_error *err)
+                               const struct mth_counterparts *base, struct mth_error *err)
 {
     const struct mth_region_map *map = families->map;
     struct search *s = mth_memory_calloc(families->memory, 1, sizeof *s);
@@ -203,7 +201,7 @@ int mth_families_find_averages(struct mth_families *families, const struct mth_s
     for (size_t i = 0; !status && i < map->n_tensors; i++)
         n_marked += find_marker(mth_tensor_name(map, &map->tensors[i]), &n_marker) != NULL;
     if (!status && n_marked) {
-        *s = (struct search){.families = families, .input = input, .base = base, .references = references};
+        *s = (struct search){.families = families, .input = input, .base = base};
         status = mth_name_index_build(map, &s->index, NULL);
         for (size_t i = 0; !status && i < map->n_tensors; i++) {
             if (find_marker(mth_tensor_name(map, &map->tensors[i]), &n_marker))

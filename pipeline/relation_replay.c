@@ -13,8 +13,7 @@ struct search {
     const struct mth_region_map *map;
     const struct mth_source *input;
     const struct mth_base_use *use;
-    const struct mth_base_reader *base;
-    const uint32_t *references;
+    const struct mth_counterparts *base;
     struct mth_replay *replay;
     struct mth_error *err;
     struct mth_replay_scale scale;
@@ -44,14 +43,14 @@ static uint32_t masters_of(const struct search *s, uint32_t region)
 static bool is_known(const struct search *s, const struct mth_tensor *tensor)
 {
     return tensor->region != MTH_NO_REGION && is_plain(s, tensor->region, tensor->n_elems) &&
-           s->references[tensor->region] != MTH_NO_REFERENCE;
+           s->base->references[tensor->region] != MTH_NO_REFERENCE;
 }
 
 /* How many steps the parameter made since the base; 0: none, or nobody knows. */
 static int find_steps(struct search *s, const struct mth_tensor *step, struct mth_error *err)
 {
     const struct mth_region *region = step->region == MTH_NO_REGION ? NULL : &s->map->regions[step->region];
-    uint32_t reference = region ? s->references[step->region] : MTH_NO_REFERENCE;
+    uint32_t reference = region ? s->base->references[step->region] : MTH_NO_REFERENCE;
     struct mth_replay_parameter *p = &s->parameter;
     double before = -1;
     p->n_steps = 0;
@@ -59,8 +58,9 @@ static int find_steps(struct search *s, const struct mth_tensor *step, struct mt
         return MTH_OK;
     int status = mth_optimizer_read_step(s->input, step, region->offset + step->offset_bytes, &p->step, err);
     if (!status)
-        status = mth_optimizer_read_step(s->base->source, step,
-                                         s->base->offsets[reference] + step->offset_bytes, &before, err);
+        status = mth_optimizer_read_step(s->base->reader->source, step,
+                                         mth_counterpart_offset(s->base, step->region) + step->offset_bytes,
+                                         &before, err);
     if (!status && before >= 0 && p->step > before && p->step - before <= MAX_STEPS)
         p->n_steps = p->step - before;
     return status;
@@ -92,7 +92,7 @@ static int read_samples(struct search *s)
             continue;
         status = read_sample(s->input, s->map->regions[p->regions[i]].offset, p, p->after[i], s->err);
         if (!status)
-            status = read_sample(s->base->source, s->base->offsets[s->references[p->regions[i]]], p,
+            status = read_sample(s->base->reader->source, mth_counterpart_offset(s->base, p->regions[i]), p,
                                  p->before[i], s->err);
     }
     return status;
@@ -173,7 +173,7 @@ static int relate(struct search *s)
 static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
 {
     const struct mth_region_map *base = s->use->map;
-    return mth_tensor_group(base, &base->tensors[s->use->tensors[s->references[region]]]);
+    return mth_tensor_group(base, &base->tensors[s->use->tensors[s->base->references[region]]]);
 }
 
 /* Takes tensors apart that look alike and are all kept of one parameter: as long as squares only rise, the largest are those. */
@@ -206,7 +206,7 @@ static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
     uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
     p->n_elems = map->tensors[kept->tensors[MTH_KEPT_W]].n_elems;
     if (p->n_elems < MTH_MIN_RELATED_ELEMS || w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) ||
-        s->references[w] == MTH_NO_REFERENCE || s->families->regions[w].is_copy)
+        s->base->references[w] == MTH_NO_REFERENCE || s->families->regions[w].is_copy)
         return false;
     p->regions[MTH_KEPT_W] = w;
     for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++) {
@@ -249,8 +249,8 @@ static int consider(struct search *s, const struct mth_kept_tensors *kept)
 }
 
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
-                              const struct mth_base_use *use, const struct mth_base_reader *base,
-                              const uint32_t *references, struct mth_replay *replay, struct mth_error *err)
+                              const struct mth_base_use *use, const struct mth_counterparts *base,
+                              struct mth_replay *replay, struct mth_error *err)
 {
     struct search *s = mth_memory_calloc(families->memory, 1, sizeof *s);
     struct mth_kept_tensors *kept = NULL;
@@ -262,7 +262,6 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
                              .input = input,
                              .use = use,
                              .base = base,
-                             .references = references,
                              .replay = replay,
                              .err = &inner};
         kept = families->map->n_params ? mth_optimizer_list_kept(s->map, families->memory) : NULL;

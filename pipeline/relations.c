@@ -49,6 +49,11 @@ static uint32_t kind_of(const struct mth_relations *relations, const struct mth_
     return relations->n_kinds;
 }
 
+uint64_t mth_counterpart_offset(const struct mth_counterparts *base, uint32_t region)
+{
+    return base->reader->offsets[base->references[region]] + (base->origins ? base->origins[region] : 0);
+}
+
 bool mth_family_refers(const struct mth_related *members, size_t n)
 {
     bool refers = false;

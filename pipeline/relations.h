@@ -79,6 +79,16 @@ struct mth_bundle_planner;
 struct mth_base_reader;
 struct mth_base_use;
 
+/* What the base has of regions. */
+struct mth_counterparts {
+    const struct mth_base_reader *reader;
+    const uint32_t *references; /* for each region that of the base, or MTH_NO_REFERENCE */
+    const uint64_t *origins;    /* for each region where in that it begins; NULL: at its first byte */
+};
+
+/* Where the base has the first byte of a region that has a reference. */
+uint64_t mth_counterpart_offset(const struct mth_counterparts *base, uint32_t region);
+
 /* What a step of an optimizer is redone with, as far as it is the same for all parameters. */
 struct mth_replay {
     uint32_t weight; /* bits of 1 - beta1, in fp32 */
@@ -90,12 +100,11 @@ struct mth_replay {
  * Parameters whose optimizer made one step since the base: their m, v and weights become families, or join those of their
  * copies.
  *
- * Shape     references: for each region that of the base, or MTH_NO_REFERENCE
  * Errors    those of reading; MTH_ERR_NO_MEMORY
  */
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
-                              const struct mth_base_use *use, const struct mth_base_reader *base,
-                              const uint32_t *references, struct mth_replay *replay, struct mth_error *err);
+                              const struct mth_base_use *use, const struct mth_counterparts *base,
+                              struct mth_replay *replay, struct mth_error *err);
 
 /* Does any member of a settled family look at the base? */
 bool mth_family_refers(const struct mth_related *members, size_t n);
@@ -103,8 +112,7 @@ bool mth_family_refers(const struct mth_related *members, size_t n);
 /* Moving averages of weights, by their names and a few elements, where the base has them too. Errors: those of reading;
  * MTH_ERR_NO_MEMORY. */
 int mth_families_find_averages(struct mth_families *families, const struct mth_source *input,
-                               const struct mth_base_reader *base, const uint32_t *references,
-                               struct mth_error *err);
+                               const struct mth_counterparts *base, struct mth_error *err);
 
 /* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
  * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */

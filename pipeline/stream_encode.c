@@ -1,6 +1,7 @@
 /* Compressing a file in order: threads read and code bundles, and hand them over in turn; see stream.h. */
 #include "pipeline/base_match.h"
 #include "pipeline/memory_need.h"
+#include "pipeline/slices.h"
 #include "pipeline/stream_turns.h"
 
 #include "base/checked.h"
@@ -14,6 +15,8 @@ struct encode_run {
     struct mth_bundle_encoder encoder;
     struct mth_bundle_planner planner;
     struct mth_base_match match;
+    struct mth_slices slices;
+    bool may_cut;                     /* memory allows for it */
     const struct mth_region_map *map; /* to plan with */
     uint32_t *row_elems;              /* for each region */
     uint8_t *classes;                 /* the same, where guards ask for them */
@@ -200,10 +203,10 @@ static int find_replays(struct encode_run *run, struct mth_families *families, s
                         (enum mth_dtype)match->reader.dtypes[reference] == run->map->regions[i].dtype;
         references[i] = is_plain ? reference : MTH_NO_REFERENCE;
     }
-    int status = mth_families_find_replays(families, run->job->input, &match->use, &match->reader, references,
-                                           replay, err);
+    struct mth_counterparts base = {&match->reader, references, run->planner.origins};
+    int status = mth_families_find_replays(families, run->job->input, &match->use, &base, replay, err);
     if (!status)
-        status = mth_families_find_averages(families, run->job->input, &match->reader, references, err);
+        status = mth_families_find_averages(families, run->job->input, &base, err);
     mth_memory_free(memory, references);
     return status;
 }
@@ -319,6 +322,7 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
                                            .moments_bytes = mth_coder_moments_bytes(coder),
                                            .n_threads = coder->n_threads};
     struct mth_memory_need need;
+    run->may_cut = job->pipeline->relates;
     if (mth_memory_limit(coder->memory) == SIZE_MAX)
         return MTH_OK;
     memcpy(need_job.specs, specs, sizeof need_job.specs);
@@ -326,7 +330,13 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
     int status = mth_need_encode(&need_job, coder->memory, &need);
     if (status)
         return mth_error_set(err, status, "no memory to plan");
-    return mth_need_check(coder->memory, &need, err);
+    status = mth_need_check(coder->memory, &need, err);
+    if (status || !run->may_cut)
+        return status;
+    need_job.slices = true;
+    status = mth_need_encode(&need_job, coder->memory, &need);
+    run->may_cut = !status && mth_need_check(coder->memory, &need, NULL) == MTH_OK;
+    return status ? mth_error_set(err, status, "no memory to plan") : MTH_OK;
 }
 
 static int prepare(struct encode_run *run, struct mth_error *err)
@@ -351,6 +361,11 @@ static int prepare(struct encode_run *run, struct mth_error *err)
         status = prepare_base(run, err);
     if (status)
         return status;
+    if (run->may_cut)
+        status = mth_slices_cut(&run->planner, job->input, &run->match, coder->memory, &run->slices, err);
+    if (status)
+        return status;
+    run->map = run->planner.map;
     status = mth_bundle_workers(coder);
     if (status)
         return mth_error_set(err, status, "no memory to plan");
@@ -493,6 +508,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     run.stats.paired = run.match.paired;
     if (!status && stats)
         *stats = run.stats;
+    mth_slices_free(&run.slices, coder->memory);
     mth_base_match_free(&run.match, coder->memory);
     mth_memory_free(coder->memory, run.row_elems);
     mth_memory_free(coder->memory, run.classes);
