@@ -5,6 +5,8 @@
 #include "harness/entropy.h"
 #include "harness/state_bound.h"
 #include "harness/step_entropy.h"
+#include "pipeline/base_match.h"
+#include "transforms/predictors/float_convert.h"
 
 #include <math.h>
 
@@ -31,27 +33,70 @@ static unsigned parts_alone(enum mth_dtype dtype)
     return mth_dtype_info(dtype)->exponent_bits ? MTH_ENTROPY_EXPONENT : MTH_ENTROPY_PLANES;
 }
 
-static int count_region(struct pools *pools, const struct mth_region *region, const uint8_t *data,
-                        const uint8_t *base, struct mth_memory *memory)
+static int count_alone(struct pools *pools, enum mth_dtype dtype, const uint8_t *data, size_t n_bytes,
+                       struct mth_memory *memory)
 {
-    struct mth_entropy_counter **counter =
-        base ? &pools->paired[region->dtype] : &pools->alone[region->dtype];
+    struct mth_entropy_counter **counter = &pools->alone[dtype];
     if (!*counter)
-        *counter = mth_entropy_counter_create(region->dtype,
-                                              base ? MTH_ENTROPY_XOR : parts_alone(region->dtype), memory);
+        *counter = mth_entropy_counter_create(dtype, parts_alone(dtype), memory);
     if (!*counter)
         return MTH_ERR_NO_MEMORY;
-    mth_entropy_count(*counter, data, base, (size_t)region->n_bytes);
-    if (base) {
-        struct mth_step_entropy **steps = &pools->steps[region->dtype];
-        if (!*steps)
-            *steps = mth_step_entropy_create(region->dtype, memory);
-        if (!*steps)
-            return MTH_ERR_NO_MEMORY;
-        pools->step_bits += mth_step_entropy_bits(*steps, data, base, (size_t)region->n_bytes);
-    }
-    pools->tail_bytes += region->n_bytes % mth_dtype_lane_bytes(region->dtype);
+    mth_entropy_count(*counter, data, NULL, n_bytes);
     return MTH_OK;
+}
+
+static int count_paired(struct pools *pools, enum mth_dtype dtype, const uint8_t *data, const uint8_t *base,
+                        size_t n_bytes, struct mth_memory *memory)
+{
+    struct mth_entropy_counter **counter = &pools->paired[dtype];
+    struct mth_step_entropy **steps = &pools->steps[dtype];
+    if (!*counter)
+        *counter = mth_entropy_counter_create(dtype, MTH_ENTROPY_XOR, memory);
+    if (!*steps)
+        *steps = mth_step_entropy_create(dtype, memory);
+    if (!*counter || !*steps)
+        return MTH_ERR_NO_MEMORY;
+    mth_entropy_count(*counter, data, base, n_bytes);
+    pools->step_bits += mth_step_entropy_bits(*steps, data, base, n_bytes);
+    return MTH_OK;
+}
+
+/* The same against a base that keeps the elements in another dtype. */
+static int count_converted(struct pools *pools, enum mth_dtype dtype, const uint8_t *data,
+                           enum mth_dtype base_dtype, const uint8_t *base, size_t n_elems,
+                           struct mth_memory *memory)
+{
+    size_t n_bytes = n_elems * mth_dtype_lane_bytes(dtype);
+    uint8_t *converted = mth_memory_alloc(memory, n_bytes);
+    if (!converted)
+        return MTH_ERR_NO_MEMORY;
+    mth_float_convert(base_dtype, dtype, n_elems, base, converted);
+    int status = count_paired(pools, dtype, data, converted, n_bytes, memory);
+    mth_memory_free(memory, converted);
+    return status;
+}
+
+/* What has a counterpart stands in front; alignment: NULL where nothing has. */
+static int count_region(struct pools *pools, const struct mth_region *region, const uint8_t *data,
+                        const struct mth_checkpoint *base, const struct mth_alignment *alignment,
+                        struct mth_memory *memory)
+{
+    size_t lane_bytes = mth_dtype_lane_bytes(region->dtype), n_front = 0;
+    int status = MTH_OK;
+    if (alignment && alignment->kind != MTH_ALIGNED_NOT) {
+        const struct mth_region *of = &base->map->regions[base->map->tensors[alignment->base_tensor].region];
+        const uint8_t *before = base->data + of->offset;
+        n_front = (size_t)alignment->n_elems * lane_bytes;
+        status = alignment->kind == MTH_ALIGNED_CONVERTED
+                     ? count_converted(pools, region->dtype, data, of->dtype, before,
+                                       (size_t)alignment->n_elems, memory)
+                     : count_paired(pools, region->dtype, data, before, n_front, memory);
+    }
+    size_t n_rest = (size_t)region->n_bytes - n_front;
+    if (!status && n_rest >= lane_bytes)
+        status = count_alone(pools, region->dtype, data + n_front, n_rest, memory);
+    pools->tail_bytes += n_rest % lane_bytes;
+    return status;
 }
 
 static double bits_alone(const struct mth_entropy_counter *counter, enum mth_dtype dtype)
@@ -86,7 +131,7 @@ static double ratio_of(uint64_t raw_bytes, double bits)
 
 /* Bits of all regions that are not left out, and by which model those with a counterpart are. */
 static int count_all(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
-                     const uint64_t *base_offsets, const bool *left_out, struct mth_bound *out)
+                     const struct mth_alignment *alignments, const bool *left_out, struct mth_bound *out)
 {
     const struct mth_region_map *map = input->map;
     struct pools pools = {0};
@@ -95,9 +140,8 @@ static int count_all(const struct mth_checkpoint *input, const struct mth_checkp
         const struct mth_region *region = &map->regions[i];
         if (region->dtype == MTH_DTYPE_OPAQUE || (left_out && left_out[i]))
             continue;
-        bool paired = base && base_offsets[i] != MTH_NO_MATCH;
-        status = count_region(&pools, region, input->data + region->offset,
-                              paired ? base->data + base_offsets[i] : NULL, map->memory);
+        status = count_region(&pools, region, input->data + region->offset, base,
+                              base ? &alignments[i] : NULL, map->memory);
     }
     if (!status) {
         double bits = 8.0 * (double)pools.tail_bytes, xor_bits = 0;
@@ -117,37 +161,56 @@ static int count_all(const struct mth_checkpoint *input, const struct mth_checkp
 
 /* With what is told of training states, where that is less. */
 static int try_states(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
-                      const uint64_t *base_offsets, struct mth_bound *out)
+                      const struct mth_alignment *alignments, struct mth_bound *out)
 {
-    struct mth_memory *memory = input->map->memory;
-    bool *covered = mth_memory_calloc(memory, input->map->n_regions, sizeof *covered);
+    const struct mth_region_map *map = input->map;
+    uint64_t *base_offsets = mth_memory_calloc(map->memory, map->n_regions, sizeof *base_offsets);
+    bool *covered = mth_memory_calloc(map->memory, map->n_regions, sizeof *covered);
     struct mth_bound rest = {.bits = 0};
     double bits = 0;
-    int status = covered ? mth_state_bound(input, base, base_offsets, covered, &bits) : MTH_ERR_NO_MEMORY;
+    int status = base_offsets && covered ? MTH_OK : MTH_ERR_NO_MEMORY;
+    if (!status)
+        status = mth_region_match(map, base->map, base_offsets);
+    if (!status)
+        status = mth_state_bound(input, base, base_offsets, covered, &bits);
     if (!status && bits > 0)
-        status = count_all(input, base, base_offsets, covered, &rest);
+        status = count_all(input, base, alignments, covered, &rest);
     if (!status && bits > 0 && bits + rest.bits < out->bits)
         *out = (struct mth_bound){.model = "adam-steps-apart", .bits = bits + rest.bits};
-    mth_memory_free(memory, covered);
+    mth_memory_free(map->memory, base_offsets);
+    mth_memory_free(map->memory, covered);
     return status;
+}
+
+/* The counterparts that a plan would take. */
+static int align(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                 struct mth_alignment *alignments)
+{
+    struct mth_source source, base_source;
+    struct mth_paired paired = {0};
+    struct mth_error err;
+    mth_source_memory("input", (struct mth_bytes){input->data, (size_t)input->map->n_bytes}, &source);
+    mth_source_memory("the base", (struct mth_bytes){base->data, (size_t)base->map->n_bytes}, &base_source);
+    struct mth_stream_base stream = {.source = &base_source, .map = base->map};
+    return mth_base_align(&source, input->map, &stream, alignments, &paired, &err);
 }
 
 int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
                       struct mth_bound *out)
 {
     const struct mth_region_map *map = input->map;
-    uint64_t *base_offsets = NULL;
+    struct mth_alignment *alignments = NULL;
     int status = MTH_OK;
     if (base) {
-        base_offsets = mth_memory_calloc(map->memory, map->n_regions, sizeof *base_offsets);
-        status = base_offsets ? mth_region_match(map, base->map, base_offsets) : MTH_ERR_NO_MEMORY;
+        alignments = mth_memory_calloc(map->memory, map->n_regions, sizeof *alignments);
+        status = alignments ? align(input, base, alignments) : MTH_ERR_NO_MEMORY;
     }
     if (!status)
-        status = count_all(input, base, base_offsets, NULL, out);
+        status = count_all(input, base, alignments, NULL, out);
     if (!status && base)
-        status = try_states(input, base, base_offsets, out);
+        status = try_states(input, base, alignments, out);
     if (!status)
         out->ratio = ratio_of(map->n_bytes, out->bits);
-    mth_memory_free(map->memory, base_offsets);
+    mth_memory_free(map->memory, alignments);
     return status;
 }

@@ -16,7 +16,8 @@ struct mth_bound {
  *
  * Model     alone, "order0-exponent": floats spend the entropy of their exponents, pooled over all tensors
  *           of a dtype, and every other bit as it is; other dtypes spend the entropy of each byte plane.
- *           Against a base the one of two that spends less on tensors with a counterpart, others as alone:
+ *           Against a base the one of two that spends less on what has a counterpart as compress pairs them (renamed,
+ *           reshaped, converted ones too, of resized ones the rows in front), the rest as alone:
  *           "ulp-given-exponent", the model of step_entropy.h, tensor by tensor; or "order0-xor-bytes": the
  *           entropy of each byte plane of the xor, pooled over all tensors of a dtype; or "adam-steps-apart", the model of
  *           state_bound.h, on what Adam keeps, the rest as before. Opaque bytes and the

@@ -1,7 +1,6 @@
 /* Pairing a checkpoint with its base; see base_match.h. */
 #include "pipeline/base_match.h"
 
-#include "formats/region_align.h"
 #include "formats/region_split.h"
 #include "transforms/predictors/float_convert.h"
 
@@ -67,9 +66,9 @@ static void note_references(struct mth_bundle_planner *planner, const struct mth
     match->reader.n_references = use->n_references;
 }
 
-static int pair(const struct mth_source *input, const struct mth_region_map *map,
-                const struct mth_stream_base *base, struct mth_alignment *alignments,
-                struct mth_paired *paired, struct mth_error *err)
+int mth_base_align(const struct mth_source *input, const struct mth_region_map *map,
+                   const struct mth_stream_base *base, struct mth_alignment *alignments,
+                   struct mth_paired *paired, struct mth_error *err)
 {
     int status = mth_region_align(map, input, base->map, base->source, mth_float_converts, alignments, err);
     for (size_t i = 0; !status && i < map->n_regions; i++) {
@@ -95,7 +94,8 @@ int mth_pair(const struct mth_source *input, const struct mth_region_map *map,
     struct mth_error inner = {0};
     struct mth_alignment *alignments = mth_memory_calloc(map->memory, map->n_regions, sizeof *alignments);
     *paired = (struct mth_paired){0};
-    int status = alignments ? pair(input, map, base, alignments, paired, &inner) : MTH_ERR_NO_MEMORY;
+    int status =
+        alignments ? mth_base_align(input, map, base, alignments, paired, &inner) : MTH_ERR_NO_MEMORY;
     mth_memory_free(map->memory, alignments);
     return status ? blame(status, &inner, err) : MTH_OK;
 }
@@ -121,7 +121,7 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
         alignments && cuts && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
     int status = has_room && n < MTH_NO_REFERENCE ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
     if (!status)
-        status = pair(input, map, base, alignments, &match->paired, &inner);
+        status = mth_base_align(input, map, base, alignments, &match->paired, &inner);
     if (!status)
         status = split(planner, alignments, match, cuts, first);
     if (!status) {

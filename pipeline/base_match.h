@@ -2,6 +2,7 @@
 #ifndef MTH_PIPELINE_BASE_MATCH_H
 #define MTH_PIPELINE_BASE_MATCH_H
 
+#include "formats/region_align.h"
 #include "pipeline/bundle.h"
 
 struct mth_base_match {
@@ -12,6 +13,14 @@ struct mth_base_match {
     struct mth_base_reader reader;
     struct mth_paired paired;
 };
+
+/*
+ * The counterpart of each region, of those that a plan can refer to, and how many there are of each kind.
+ * Shape: alignments: one per region of map. paired: zeroed before. Errors: those of reading; MTH_ERR_NO_MEMORY
+ */
+int mth_base_align(const struct mth_source *input, const struct mth_region_map *map,
+                   const struct mth_stream_base *base, struct mth_alignment *alignments,
+                   struct mth_paired *paired, struct mth_error *err);
 
 /*
  * Pairs a checkpoint with its base. planner: its specs say which dtypes look at a base; its map becomes the one to plan with.

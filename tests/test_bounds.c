@@ -3,6 +3,8 @@
 #include "harness/bounds.h"
 #include "harness/checkpoint_file.h"
 #include "harness/entropy.h"
+#include "tests/support/made_checkpoint.h"
+#include "transforms/predictors/float_convert.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -208,21 +210,69 @@ static void bound_of_a_pair_is_entropy_of_steps_given_the_exponent(void **state)
     mth_region_map_free(&raw_base.map);
 }
 
+enum { ROWS = 600, MORE_ROWS = 100, COLUMNS = 256, N_COMMON = ROWS * COLUMNS };
+
+/* One tensor of BF16 with those elements, if there are any, in front of others. */
+static struct made *matrix(const char *name, uint64_t n_rows, uint64_t n_columns, const uint8_t *elements)
+{
+    struct made *made = made_begin();
+    made_add_shaped(made, name, MTH_DTYPE_BF16, (const uint64_t[]){n_rows, n_columns}, 2);
+    made_fill(made);
+    if (elements)
+        memcpy(made->data, elements, (size_t)N_COMMON * 2);
+    return made;
+}
+
+static double bits_of(const struct made *input, const struct made *base)
+{
+    struct mth_bound bound;
+    assert_int_equal(mth_bound_compute(&input->checkpoint, base ? &base->checkpoint : NULL, &bound), 0);
+    return bound.bits;
+}
+
 static void tensors_without_counterpart_are_bounded_as_alone(void **state)
 {
     (void)state;
-    enum { N = 8000 };
-    uint8_t *data = planted_floats(MTH_DTYPE_BF16, N);
-    struct raw_checkpoint raw, shorter;
-    struct mth_bound alone, paired;
-    make_raw(&raw, data, N * 2, MTH_DTYPE_BF16);
-    make_raw(&shorter, data, N, MTH_DTYPE_BF16);
+    struct made *input = matrix("w", ROWS, COLUMNS, NULL), *other = matrix("v", ROWS / 2, COLUMNS, NULL);
+    assert_true(bits_of(input, other) == bits_of(input, NULL));
+    made_free(input);
+    made_free(other);
+}
+
+/* Renamed, reshaped, grown, converted: what `compress` finds, the bound knows. */
+static void the_bound_pairs_tensors_as_a_plan_does(void **state)
+{
+    (void)state;
+    struct made *base = matrix("w", ROWS, COLUMNS, NULL), *wide = made_begin();
+    uint8_t *stepped = malloc((size_t)N_COMMON * 2);
+    assert_non_null(stepped);
+    memcpy(stepped, base->data, (size_t)N_COMMON * 2);
+    for (size_t i = 0; i < N_COMMON; i += 1 + made_random32() % 32)
+        stepped[2 * i] ^= 1;
+    struct made *same = matrix("w", ROWS, COLUMNS, stepped), *renamed = matrix("v", ROWS, COLUMNS, stepped),
+                *reshaped = matrix("w", ROWS / 2, COLUMNS * 2, stepped),
+                *grown = matrix("w", ROWS + MORE_ROWS, COLUMNS, stepped);
+    double bits = bits_of(same, base);
+    assert_true(bits > 0 && bits < N_COMMON);
+    assert_true(bits_of(renamed, base) == bits);
+    assert_true(bits_of(reshaped, base) == bits);
+
+    struct mth_bound alone;
+    struct raw_checkpoint raw;
+    make_raw(&raw, grown->data + (size_t)N_COMMON * 2, (size_t)MORE_ROWS * COLUMNS * 2, MTH_DTYPE_BF16);
     assert_int_equal(mth_bound_compute(&raw.checkpoint, NULL, &alone), 0);
-    assert_int_equal(mth_bound_compute(&raw.checkpoint, &shorter.checkpoint, &paired), 0);
-    assert_true(alone.bits == paired.bits);
+    assert_true(within(bits_of(grown, base), bits + alone.bits, 1e-9));
     mth_region_map_free(&raw.map);
-    mth_region_map_free(&shorter.map);
-    free(data);
+
+    made_add_shaped(wide, "w", MTH_DTYPE_F32, (const uint64_t[]){ROWS, COLUMNS}, 2);
+    made_fill(wide);
+    mth_float_convert(MTH_DTYPE_BF16, MTH_DTYPE_F32, N_COMMON, base->data, wide->data);
+    assert_true(bits_of(same, wide) == bits);
+
+    struct made *const all[] = {base, wide, same, renamed, reshaped, grown};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        made_free(all[i]);
+    free(stepped);
 }
 
 static void opaque_and_empty_checkpoints_have_a_bound(void **state)
@@ -364,6 +414,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bound_of_a_pair_is_entropy_of_steps_given_the_exponent, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(tensors_without_counterpart_are_bounded_as_alone, create_memory,
+                                        destroy_memory),
+        cmocka_unit_test_setup_teardown(the_bound_pairs_tensors_as_a_plan_does, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(opaque_and_empty_checkpoints_have_a_bound, create_memory,
                                         destroy_memory),
