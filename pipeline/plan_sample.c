@@ -20,7 +20,8 @@ enum {
     MARGIN = 64,
     /* A sample that the base made so many times smaller has no chunk that would be smaller without. */
     SURE_RATIO = 4,
-    MAX_KNOWN = 64 /* sketches that are kept; when there are more, regions are measured each */
+    MAX_KNOWN = 64, /* sketches that are kept; when there are more, regions are measured each */
+    ANY_ALONE = MTH_NO_FALLBACK - 1 /* in place of what a sample was measured against */
 };
 
 /* The best on a sample, and the best of those that do without the base where the former might not be it everywhere. */
@@ -218,22 +219,63 @@ static int choose_alone(struct sampling *s, const struct kind *kind, uint8_t *al
     return status;
 }
 
-/* Whether the sample is smaller with its base than with what does without it. */
-static int choose_with_base(struct sampling *s, const struct kind *kind, uint8_t alone, struct choice *choice)
+/* What a sample's base has, and what their difference looks like. */
+static int view_difference(struct sampling *s, struct mth_bytes *src, struct mth_bytes *reference,
+                           struct mth_plan_sketch *sketch)
 {
     struct mth_coder_worker *worker = &s->encoder->coder->workers[0];
     const struct mth_bundle *bundle = sample_bundle(s);
     const struct mth_bundle_chunk *chunk = &bundle->chunks[0];
-    struct mth_bytes src = {s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes}, reference;
-    struct mth_plan_sketch sketch;
-    size_t n_alone = 0, n_best = 0;
+    *src = (struct mth_bytes){s->encoder->coder->bundle_workers[0].lanes[0].bytes, bundle->n_bytes};
     int status = mth_base_reader_gather(s->encoder->base, bundle, chunk, &worker->reference[0],
-                                        &worker->reference_capacity[0], &reference, s->err);
+                                        &worker->reference_capacity[0], reference, s->err);
     if (!status)
         status = mth_bundle_set_spans(bundle, 0, worker);
+    if (!status)
+        mth_plan_sketch(*src, *reference, mth_dtype_lane_bytes(chunk->dtype), sketch);
+    return status;
+}
+
+static bool is_float16(enum mth_dtype dtype)
+{
+    return dtype == MTH_DTYPE_BF16 || dtype == MTH_DTYPE_F16;
+}
+
+/*
+ * What the base makes so small that nothing without it comes near, whatever that is: then it need not be looked for.
+ * MTH_NO_FALLBACK: it is not.
+ */
+static int choose_surely(struct sampling *s, const struct kind *kind, struct choice *choice)
+{
+    struct mth_bytes src, reference;
+    struct mth_plan_sketch sketch;
+    size_t n_best = 0;
+    int status = view_difference(s, &src, &reference, &sketch);
+    *choice = (struct choice){MTH_NO_FALLBACK, MTH_NO_FALLBACK};
+    if (status || !mth_plan_varies16(src))
+        return status;
+    const struct known *known = find_known(s, kind, ANY_ALONE, &sketch);
+    if (known) {
+        *choice = known->choice;
+        return MTH_OK;
+    }
+    status = find_best(s, kind, true, src, reference, &choice->spec, &n_best);
+    if (n_best >= src.n_bytes / SURE_RATIO)
+        choice->spec = MTH_NO_FALLBACK;
+    if (!status && choice->spec != MTH_NO_FALLBACK)
+        note_known(s, kind, ANY_ALONE, &sketch, *choice);
+    return status;
+}
+
+/* Whether the sample is smaller with its base than with what does without it. */
+static int choose_with_base(struct sampling *s, const struct kind *kind, uint8_t alone, struct choice *choice)
+{
+    struct mth_bytes src, reference;
+    struct mth_plan_sketch sketch;
+    size_t n_alone = 0, n_best = 0;
+    int status = view_difference(s, &src, &reference, &sketch);
     if (status)
         return status;
-    mth_plan_sketch(src, reference, mth_dtype_lane_bytes(chunk->dtype), &sketch);
     const struct known *known = find_known(s, kind, alone, &sketch);
     if (known && alone != MTH_NO_FALLBACK) {
         *choice = known->choice;
@@ -268,6 +310,11 @@ static int choose_for_region(struct sampling *s, const struct kind *kind, size_t
     for (uint64_t i = 0; !status && i < N_PIECES; i++) {
         uint64_t middle = n_bytes / (2 * N_PIECES) * (2 * i + 1), at = middle - n_piece / 2;
         status = add(s, index, at / PIECE_ALIGN * PIECE_ALIGN, n_piece);
+    }
+    if (!status && is_matched(s, index) && is_float16(s->planner->map->regions[index].dtype)) {
+        status = choose_surely(s, kind, choice);
+        if (status || choice->spec != MTH_NO_FALLBACK)
+            return status;
     }
     if (!status)
         status = choose_alone(s, kind, &choice->spec);

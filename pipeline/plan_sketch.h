@@ -22,12 +22,19 @@ struct mth_plan_sketch {
  * Sketch n_bytes of elements of a width, 1 .. 8 bytes; of differences to a base where reference.data is there.
  *
  * Exact     integers only
- * Cost      about 2 ns a byte of what is looked at, 16 KiB at most; 9 KiB of stack
+ * Cost      about 1 ns a byte of what is looked at and not 0, 16 KiB at most; 9 KiB of stack
  */
 void mth_plan_sketch(struct mth_bytes src, struct mth_bytes reference, size_t width,
                      struct mth_plan_sketch *out);
 
 /* Are samples with these sketches alike enough that the same candidate is best for both? */
 bool mth_plan_sketches_match(const struct mth_plan_sketch *a, const struct mth_plan_sketch *b);
+
+/*
+ * Do elements of 16 bits differ so much from those near them that no coder makes them four times smaller?
+ *
+ * Cost      a microsecond: of a few hundred elements half occur once, or more of them
+ */
+bool mth_plan_varies16(struct mth_bytes src);
 
 #endif

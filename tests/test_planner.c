@@ -205,6 +205,32 @@ static void against_a_base_a_chunk_is_a_difference_or_itself(void **state)
     mth_memory_destroy(memory);
 }
 
+/* Elements that are nearly all the same, a step from a base where one in ten is another: a tenth as large as they are, but alone far
+ * less. */
+static void what_is_smaller_alone_is_coded_so_however_small_its_difference_is(void **state)
+{
+    (void)state;
+    enum { ALONE_BYTES = 100 };
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct made *input = made_begin(), *base = made_begin();
+    for (int i = 0; i < 2; i++) {
+        made_add_tensor(i ? base : input, "same", MTH_DTYPE_BF16, LARGE / 2);
+        made_fill(i ? base : input);
+    }
+    memset(input->data, 0x3c, LARGE);
+    memset(base->data, 0x3c, LARGE);
+    for (size_t i = 0; i < LARGE; i += 2)
+        base->data[i] ^= made_random32() % 10 == 0;
+    size_t alone = encoded_bytes(coder, "max", input, NULL);
+    assert_true(encoded_bytes(coder, "max", input, base) <= alone + alone / 1000 + ALONE_BYTES);
+    assert_true(alone < LARGE / 100);
+    made_free(input);
+    made_free(base);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 /* What has no counterpart in the base is coded by the candidate that wants none, as if there were no base. */
 static void against_a_base_a_new_tensor_is_coded_as_if_alone(void **state)
 {
@@ -332,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_a_base_a_chunk_is_a_difference_or_itself),
+        cmocka_unit_test(what_is_smaller_alone_is_coded_so_however_small_its_difference_is),
         cmocka_unit_test(against_a_base_a_new_tensor_is_coded_as_if_alone),
         cmocka_unit_test(against_a_base_of_no_use_nothing_is_lost),
         cmocka_unit_test(against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_alone),
