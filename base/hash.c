@@ -32,6 +32,33 @@ bool mth_hash64_matches(const void *data, size_t n_bytes, uint64_t seed, uint64_
 #endif
 }
 
+_Static_assert(sizeof(XXH3_state_t) == MTH_HASH64_STATE_BYTES, "xxHash has another state");
+
+void mth_hash64_begin(struct mth_hash64_pieces *pieces)
+{
+    (void)XXH3_64bits_reset((XXH3_state_t *)(void *)pieces->state);
+}
+
+void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes)
+{
+#ifdef MTH_HASH_HAVE_X86
+    if (mth_cpu_features() & MTH_CPU_AVX512) {
+        mth_hash64_add_avx512(pieces->state, data, n_bytes);
+        return;
+    }
+    if (mth_cpu_features() & MTH_CPU_AVX2) {
+        mth_hash64_add_avx2(pieces->state, data, n_bytes);
+        return;
+    }
+#endif
+    (void)XXH3_64bits_update((XXH3_state_t *)(void *)pieces->state, data, n_bytes);
+}
+
+uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces)
+{
+    return XXH3_64bits_digest((const XXH3_state_t *)(const void *)pieces->state);
+}
+
 static struct mth_digest digest_of(XXH128_hash_t hash)
 {
     XXH128_canonical_t canonical;

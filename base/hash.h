@@ -3,6 +3,7 @@
 #ifndef MTH_BASE_HASH_H
 #define MTH_BASE_HASH_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,15 @@ uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed);
  * a checksum (FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, the name that libFuzzer and others use).
  */
 bool mth_hash64_matches(const void *data, size_t n_bytes, uint64_t seed, uint64_t noted);
+
+/* The same with seed 0 over pieces, for who has each of them in cache: begin, any number of pieces, end. */
+enum { MTH_HASH64_STATE_BYTES = 576 };
+struct mth_hash64_pieces {
+    alignas(64) uint8_t state[MTH_HASH64_STATE_BYTES];
+};
+void mth_hash64_begin(struct mth_hash64_pieces *pieces);
+void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes);
+uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces);
 
 /* XXH3-128 of n_bytes, seed 0. */
 struct mth_digest mth_hash128(const void *data, size_t n_bytes);

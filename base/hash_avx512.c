@@ -23,6 +23,11 @@ uint64_t mth_hash64_avx512(const void *data, size_t n_bytes, uint64_t seed)
     return XXH3_64bits_withSeed(data, n_bytes, seed);
 }
 
+void mth_hash64_add_avx512(void *state, const void *data, size_t n_bytes)
+{
+    (void)XXH3_64bits_update(state, data, n_bytes);
+}
+
 #if defined(__clang__)
 #pragma clang attribute pop
 #else

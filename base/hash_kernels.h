@@ -11,6 +11,9 @@
 /* Requires  a processor with AVX2, or AVX-512 F (mth_cpu_features()) */
 uint64_t mth_hash64_avx2(const void *data, size_t n_bytes, uint64_t seed);
 uint64_t mth_hash64_avx512(const void *data, size_t n_bytes, uint64_t seed);
+/* A piece more of mth_hash64_begin's state. */
+void mth_hash64_add_avx2(void *state, const void *data, size_t n_bytes);
+void mth_hash64_add_avx512(void *state, const void *data, size_t n_bytes);
 #endif
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/stream.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,14 +33,21 @@ enum mth_codec_flags {
 
 enum mth_side { MTH_SIDE_ENCODE = 1, MTH_SIDE_DECODE = 2 };
 
+/* XXH3-64 of what an encoder reads anyway: one that has it in cache may take it on its way. */
+struct mth_encode_digests {
+    bool taken; /* set by encode: so both are there */
+    uint64_t src, reference;
+};
+
 struct mth_encode_job {
     struct mth_bytes src;
     struct mth_symbol_type type;
     struct mth_context context;
     const void *model; /* NULL: none, the encoder makes do with its own tables */
     uint8_t *dst;
-    size_t dst_capacity;  /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
-    struct mth_bytes out; /* set by encode: anywhere in dst[0 .. dst_capacity) */
+    size_t dst_capacity;                /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
+    struct mth_bytes out;               /* set by encode: anywhere in dst[0 .. dst_capacity) */
+    struct mth_encode_digests *digests; /* NULL: nobody asks */
 };
 
 struct mth_decode_job {

@@ -91,6 +91,7 @@ struct mth_bundle {
     uint64_t offset; /* its place; without families that is its offset in the file */
     size_t n_bytes;
     uint64_t leaf;        /* XXH3-64 of its bytes, as they are restored */
+    bool has_leaf;        /* while encoding: it is there */
     struct mth_loss loss; /* only while encoding */
     struct mth_bundle_chunk chunks[MTH_MAX_BUNDLE_CHUNKS];
     size_t n_chunks;

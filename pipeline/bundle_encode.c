@@ -331,14 +331,23 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &prediction->reference, err);
-        if (!status)
-            chunk->reference_digest =
-                mth_hash64(prediction->reference.data, prediction->reference.n_bytes, 0);
     }
     if (!status && prediction->reference.data && prediction->n_inputs == 0 &&
         memcmp(src.data, prediction->reference.data, src.n_bytes) == 0)
         chunk->mode = is_predicted ? MTH_CHUNK_AS_PREDICTED : MTH_CHUNK_COPY_OF_BASE;
     return status;
+}
+
+/* The digests of a chunk's reference, and of its own bytes where they are all of its bundle's. */
+static void note_digests(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, struct mth_bytes src,
+                         struct mth_bytes reference, const struct mth_encode_digests *digests)
+{
+    if (!bundle->has_leaf)
+        bundle->leaf = digests->taken ? digests->src : mth_hash64(src.data, src.n_bytes, 0);
+    bundle->has_leaf = true;
+    if (chunk->has_reference)
+        chunk->reference_digest =
+            digests->taken ? digests->reference : mth_hash64(reference.data, reference.n_bytes, 0);
 }
 
 /* Codes one chunk to the end of out. */
@@ -359,14 +368,27 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     if (status)
         return mth_error_set(err, status, "no memory for a chunk");
     status = find_reference(encoder, worker_index, bundle, chunk, bytes, src, &prediction, err);
-    if (status || chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED)
+    if (status)
         return status;
+    struct mth_encode_digests digests = {.taken = false};
+    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE) {
+        digests.src = digests.reference = mth_hash64(src.data, src.n_bytes, 0);
+        digests.taken = true;
+    }
+    if (chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED) {
+        note_digests(bundle, chunk, src, prediction.reference, &digests);
+        return MTH_OK;
+    }
     struct mth_buffer payload = {.data = out->data + out->n_bytes,
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
     worker->chunk.inputs = prediction.inputs;
     worker->chunk.n_inputs = prediction.n_inputs;
+    worker->chunk.digests = chunk->has_reference ? &digests : NULL;
     status = code(encoder, worker_index, chunk, chunk->spec, src, prediction.reference, &payload, err);
     worker->chunk.n_inputs = 0;
+    worker->chunk.digests = NULL;
+    if (!status)
+        note_digests(bundle, chunk, src, prediction.reference, &digests);
     if (!status && may_be_worse(chunk, payload.n_bytes))
         status = try_fallback(encoder, worker_index, bundle, chunk, src, &payload, err);
     if (status)
@@ -394,7 +416,12 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     uint8_t tail[MTH_BUNDLE_TAIL_BYTES];
     worker->plan.n_bytes = 0;
     out->n_bytes = MTH_BLOCK_HEAD_BYTES;
-    bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
+    /* What is one chunk, in its order, gets its digest on the way. */
+    const struct mth_bundle_chunk *first = &bundle->chunks[0];
+    bundle->has_leaf =
+        !first->has_reference || first->n_bytes != bundle->n_bytes || !mth_bundle_is_flat(bundle, first);
+    if (bundle->has_leaf)
+        bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
     /* Chunks that are cut are more than there were. */
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         int status = encode_chunk(encoder, worker_index, bundle, i, bytes, out, err);

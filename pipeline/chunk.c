@@ -184,7 +184,8 @@ static int encode_leaf(struct encoding *e, const struct mth_node *node, const st
                                  .context = stream->context,
                                  .model = e->models ? e->models->model[leaf] : NULL,
                                  .dst = e->out + e->coded_at,
-                                 .dst_capacity = e->capacity - e->coded_at};
+                                 .dst_capacity = e->capacity - e->coded_at,
+                                 .digests = node == e->pipeline->nodes ? e->worker->digests : NULL};
     if (!(codec->flags & MTH_CODEC_IDENTITY) && codec->bound(node->options, stream->bytes.n_bytes) > 0) {
         void *state;
         status = mth_stage_state(e->pipeline, node, MTH_SIDE_ENCODE, e->worker->memory, e->states, &state);

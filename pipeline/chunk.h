@@ -34,6 +34,8 @@ struct mth_chunk_worker {
     /* Of a root that takes several references, for the chunk that is coded next: all of them. */
     const struct mth_bytes *inputs;
     size_t n_inputs;
+    struct mth_encode_digests
+        *digests; /* of the chunk that is coded next and its reference; NULL: not asked */
     bool generic; /* no fused paths: for tests, and to compare with */
 };
 

@@ -228,6 +228,11 @@ static void a_digest_does_not_depend_on_the_pieces(void **state)
         struct mth_digest digest = mth_hash_stream_digest(stream);
         assert_true(mth_digest_equal(&whole, &digest));
         mth_hash_stream_destroy(stream);
+        struct mth_hash64_pieces pieces;
+        mth_hash64_begin(&pieces);
+        for (size_t at = 0; at < sizeof bytes; at += piece)
+            mth_hash64_add(&pieces, bytes + at, mth_size_min(piece, sizeof bytes - at));
+        assert_true(mth_hash64_end(&pieces) == mth_hash64(bytes, sizeof bytes, 0));
     }
     struct mth_digest other = whole;
     other.bytes[15] ^= 1;

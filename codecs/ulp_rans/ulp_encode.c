@@ -2,6 +2,7 @@
 #include "codecs/ulp_rans/ulp_stream.h"
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "codecs/rans/rans_quantise.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
 
@@ -27,7 +28,21 @@ struct block {
     size_t n_elems, n_groups, n_full; /* groups; those that are whole */
     size_t n_changed, n_active;       /* elements; groups with any */
     uint8_t *at, *end;                /* the output */
+    struct digests *digests;          /* of what was read; NULL: not wanted */
 };
+
+struct digests {
+    struct mth_hash64_pieces src, base;
+};
+
+/* What the next pass has in cache is hashed now. */
+static void digest(struct digests *digests, const uint8_t *src, const uint8_t *base, size_t n_bytes)
+{
+    if (!digests)
+        return;
+    mth_hash64_add(&digests->src, src, n_bytes);
+    mth_hash64_add(&digests->base, base, n_bytes);
+}
 
 /* ---- what a block is like ---- */
 
@@ -52,6 +67,9 @@ static uint16_t choose_top(const struct block *block)
     size_t every = block->n_groups / TOP_GROUPS + 1;
     if (format->exponent_bits == 0 || !block->base)
         return 0;
+    /* They are far from one another in memory. */
+    for (size_t g = 0; g < block->n_groups; g += every)
+        __builtin_prefetch(block->base + g * MTH_ULP_GROUP * lane_bytes);
     for (size_t g = 0; g < block->n_groups; g += every) {
         for (size_t i = 0; i < MTH_ULP_GROUP && g * MTH_ULP_GROUP + i < block->n_elems; i++, n++)
             counts[exponent_at(format, block->base + (g * MTH_ULP_GROUP + i) * lane_bytes)]++;
@@ -66,21 +84,23 @@ static uint16_t choose_top(const struct block *block)
 static void count_elements(const struct block *block, const uint32_t *numbers, size_t n_groups,
                            uint64_t elements[MTH_ULP_CONTEXTS])
 {
-    struct mth_ulp_state *state = block->state;
+    enum { TURNS = 4 }; /* as below, in count_symbols */
     size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
-    uint32_t counts[2][MTH_ULP_CONTEXTS] = {{0}};
+    uint32_t counts[TURNS][MTH_ULP_CONTEXTS] = {{0}};
     for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
-        mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, 1, state->batch);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i += 2) {
-            counts[0][state->batch[i]]++;
-            counts[1][state->batch[i + 1]]++;
+        const uint8_t *contexts = block->state->of_base + (numbers ? numbers[g] : g) * MTH_ULP_GROUP;
+        for (size_t i = 0; i < MTH_ULP_GROUP; i += TURNS) {
+            for (size_t turn = 0; turn < TURNS; turn++)
+                counts[turn][contexts[i + turn]]++;
         }
     }
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        elements[c] = n_sampled ? (uint64_t)(counts[0][c] + counts[1][c]) * n_groups / n_sampled : 0;
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        uint64_t n = (uint64_t)counts[0][c] + counts[1][c] + counts[2][c] + counts[3][c];
+        elements[c] = n_sampled ? n * n_groups / n_sampled : 0;
+    }
 }
 
-/* Masks and steps of all groups, contexts of the steps, and which groups have any. */
+/* Contexts, masks and steps of all groups, contexts of the steps, and which groups have any. */
 static void analyze(struct block *block)
 {
     struct mth_ulp_state *state = block->state;
@@ -94,13 +114,15 @@ static void analyze(struct block *block)
         const uint8_t *src = is_last ? state->last_src : block->src + g * group_bytes;
         const uint8_t *base =
             is_last ? state->last_base : mth_ulp_base_at(state, block->base, group_bytes, g);
+        if (!is_last)
+            digest(block->digests, src, base, n * group_bytes);
         size_t n_steps = state->kernels->analyze(format, &state->shuffles, src, base, n, &state->masks[g],
                                                  state->steps + block->n_changed * lane_bytes);
-        if (n_steps) {
-            state->kernels->contexts(format, base, n, state->table.top, state->batch);
-            state->kernels->collect(&state->shuffles, state->batch, n, &state->masks[g],
+        uint8_t *contexts = state->of_base + g * MTH_ULP_GROUP;
+        state->kernels->contexts(format, base, n, state->table.top, contexts);
+        if (n_steps)
+            state->kernels->collect(&state->shuffles, contexts, n, &state->masks[g],
                                     state->contexts + block->n_changed);
-        }
         block->n_changed += n_steps;
         for (size_t i = 0; i < n; i++, g++) {
             state->active[block->n_active] = state->masks[g];
@@ -241,15 +263,18 @@ static bool put_flags(struct block *block, bool grouped, size_t n_lanes, struct 
 {
     struct mth_ulp_state *state = block->state;
     struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
-    const uint32_t *masks = grouped ? state->active : state->masks,
-                   *numbers = grouped ? state->numbers : NULL;
-    size_t left = grouped ? block->n_active : block->n_groups;
-    while (left > 0) {
+    if (!grouped)
+        return mth_ulp_encode_flags(state->kernels, &state->table, &writer, state->of_base, 0,
+                                    block->n_groups, state->masks) &&
+               put_lanes(block, &writer);
+    for (size_t left = block->n_active; left > 0;) {
         size_t n = (left - 1) % MTH_ULP_BATCH_GROUPS + 1;
         left -= n;
-        mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, left, n, state->batch);
+        for (size_t i = 0; i < n; i++)
+            memcpy(state->batch + i * MTH_ULP_GROUP,
+                   state->of_base + (size_t)state->numbers[left + i] * MTH_ULP_GROUP, MTH_ULP_GROUP);
         if (!mth_ulp_encode_flags(state->kernels, &state->table, &writer, state->batch, left, n,
-                                  masks + left))
+                                  state->active + left))
             return false;
     }
     return put_lanes(block, &writer);
@@ -373,8 +398,14 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
 {
     size_t lane_bytes = format->lane_bits / 8, n_elems = job->src.n_bytes / lane_bytes, done = 0;
     size_t n_tail = job->src.n_bytes % lane_bytes;
+    struct digests digests;
     struct block block = {
         .state = state, .format = format, .at = job->dst + 1, .end = job->dst + job->dst_capacity};
+    if (job->digests && base) {
+        mth_hash64_begin(&digests.src);
+        mth_hash64_begin(&digests.base);
+        block.digests = &digests;
+    }
     job->dst[0] = MTH_ULP_CODED;
     while (done < n_elems) {
         block.src = job->src.data + done * lane_bytes;
@@ -382,11 +413,21 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
         block.n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(format));
         if (!encode_block(&block))
             return false;
+        size_t n_left = (block.n_elems - block.n_full * MTH_ULP_GROUP) * lane_bytes,
+               at = (done + block.n_full * MTH_ULP_GROUP) * lane_bytes;
+        if (n_left)
+            digest(block.digests, job->src.data + at, base + at, n_left);
         done += block.n_elems;
     }
     if (!put(&block, job->src.data + done * lane_bytes, n_tail))
         return false;
     job->out = (struct mth_bytes){job->dst, (size_t)(block.at - job->dst)};
+    if (block.digests) {
+        size_t n_done = done * lane_bytes;
+        digest(&digests, job->src.data + n_done, base + n_done, n_tail);
+        *job->digests = (struct mth_encode_digests){
+            .taken = true, .src = mth_hash64_end(&digests.src), .reference = mth_hash64_end(&digests.base)};
+    }
     return job->out.n_bytes <= job->src.n_bytes;
 }
 

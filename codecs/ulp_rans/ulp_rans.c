@@ -39,6 +39,7 @@ static void destroy(void *opaque)
     mth_memory_free(state->memory, state->steps);
     mth_memory_free(state->memory, state->contexts);
     mth_memory_free(state->memory, state->symbols);
+    mth_memory_free(state->memory, state->of_base);
     mth_memory_free(state->memory, state->coded);
     mth_memory_free(state->memory, state->signs);
     mth_memory_free(state->memory, state->masks);
@@ -58,13 +59,16 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->contexts = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
     state->symbols = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
     state->masks = mth_memory_calloc(memory, 3 * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
-    if (sides & MTH_SIDE_ENCODE)
+    if (sides & MTH_SIDE_ENCODE) {
+        state->of_base = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS);
         state->coded = mth_memory_alloc(memory, MTH_ULP_CODED_BYTES);
+    }
     if (sides & MTH_SIDE_DECODE)
         state->signs = mth_memory_alloc(memory, MTH_ULP_SIGNS_BYTES);
     int status = mth_codec_rans.create(map_options, sides, memory, &state->map_state);
     if (status || !state->steps || !state->contexts || !state->symbols || !state->masks ||
-        (sides & MTH_SIDE_ENCODE && !state->coded) || (sides & MTH_SIDE_DECODE && !state->signs)) {
+        (sides & MTH_SIDE_ENCODE && (!state->of_base || !state->coded)) ||
+        (sides & MTH_SIDE_DECODE && !state->signs)) {
         destroy(state);
         return MTH_ERR_NO_MEMORY;
     }
@@ -80,7 +84,7 @@ static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_by
     size_t n = sizeof(struct mth_ulp_state) + MTH_ULP_BLOCK_BYTES + 2 * MTH_ULP_BLOCK_ELEMS +
                3 * MTH_ULP_SLACK_BYTES + 3 * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
     if (side & MTH_SIDE_ENCODE)
-        n += MTH_ULP_CODED_BYTES;
+        n += MTH_ULP_BLOCK_ELEMS + MTH_ULP_CODED_BYTES;
     if (side & MTH_SIDE_DECODE)
         n += MTH_ULP_SIGNS_BYTES;
     return n + mth_codec_rans.state_bytes(map_options, side, stream_bytes);

@@ -45,6 +45,7 @@ struct mth_ulp_state {
     uint8_t *steps;    /* of changed elements, in native lanes */
     uint8_t *contexts; /* of changed elements */
     uint8_t *symbols;
+    uint8_t *of_base;  /* an encoder's: contexts of all elements */
     uint8_t *coded;    /* an encoder's, written from the end */
     uint8_t *signs;    /* a decoder's */
     uint32_t *masks;   /* of groups */

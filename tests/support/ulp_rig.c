@@ -2,6 +2,7 @@
 #include "tests/support/ulp_rig.h"
 
 #include "base/cpu.h"
+#include "base/hash.h"
 #include "codecs/codec_registry.h"
 #include "tests/support/guard.h"
 
@@ -61,18 +62,33 @@ static uint8_t *guarded_copy(const uint8_t *from, size_t n)
     return to;
 }
 
+/* A coded stream has digests of what it was read from; a raw one has them, or says that it has none. */
+static void check_digests(const struct ulp_stream *stream, const struct mth_encode_digests *digests,
+                          bool is_coded)
+{
+    if (is_coded && stream->base && stream->n_base == stream->n)
+        assert_true(digests->taken);
+    if (!digests->taken)
+        return;
+    assert_true(digests->src == mth_hash64(stream->src, stream->n, 0));
+    assert_true(digests->reference == mth_hash64(stream->base, stream->n_base, 0));
+}
+
 /* The first kernel set's bytes are the stream's; the others' are compared with them. */
 static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream)
 {
     struct mth_context_part part = reference_of(stream);
     size_t capacity = rig->codec->bound(NULL, stream->n);
     uint8_t *room = guard_alloc(capacity);
+    struct mth_encode_digests digests = {.taken = false};
     struct mth_encode_job job = {.src = {stream->src, stream->n},
+                                 .digests = &digests,
                                  .type = mth_symbol_type_of(stream->dtype),
                                  .context = {&part, stream->base ? 1 : 0},
                                  .dst = room,
                                  .dst_capacity = capacity};
     assert_int_equal(rig->codec->encode(rig->states[k], &job), MTH_OK);
+    check_digests(stream, &digests, job.out.n_bytes > 0 && job.out.data[0] == MTH_ULP_CODED);
     if (k == 0) {
         stream->n_coded = job.out.n_bytes;
         stream->coded = guarded_copy(job.out.data, job.out.n_bytes);
