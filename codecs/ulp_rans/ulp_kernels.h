@@ -95,55 +95,6 @@ struct mth_ulp_kernels {
                      uint8_t *steps);
 };
 
-/*
- * Bits of a group, joined by four elements: what a vector makes of fields of one element each, and takes apart.
- *
- * Requires  at most 60 bits a field
- */
-struct mth_ulp_fields {
-    uint64_t bits[MTH_ULP_GROUP / 4], n[MTH_ULP_GROUP / 4];
-};
-
-/* By symbol: the first u that it stands for, 0 for the escape; how many bits follow in lanes of 16 bits, and of 32 behind the shift. */
-#define MTH_ULP_FIRST_OF_SYMBOL     0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 70, 134, 0
-#define MTH_ULP_BITS_OF_SYMBOL      0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 15
-#define MTH_ULP_BITS_OF_LONG_SYMBOL 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 31
-#define MTH_ULP_FIRST_OF_THE_ESCAPE 262
-
-enum { MTH_ULP_FIELDS_ROOM = MTH_ULP_GROUP * 2 + 16 };
-
-/* Those whose bit is set in `which`. False: there may be no room for all, and none were written. */
-static inline bool mth_ulp_put_fields(struct mth_ulp_bit_writer *writer, const struct mth_ulp_fields *fields,
-                                      uint32_t which)
-{
-    if (writer->end - writer->at < MTH_ULP_FIELDS_ROOM)
-        return false;
-    for (; which; which &= which - 1) {
-        unsigned i = (unsigned)__builtin_ctz(which);
-        (void)mth_ulp_put_bits(writer, fields->bits[i], (unsigned)fields->n[i]);
-    }
-    return true;
-}
-
-/* The others become 0. False: there are not so many bits. */
-static inline bool mth_ulp_get_fields(struct mth_ulp_bit_reader *reader, struct mth_ulp_fields *fields,
-                                      uint32_t which)
-{
-    bool good = true;
-    memset(fields->bits, 0, sizeof fields->bits);
-    for (; which; which &= which - 1) {
-        unsigned i = (unsigned)__builtin_ctz(which);
-        good &= mth_ulp_get_bits(reader, (unsigned)fields->n[i], &fields->bits[i]);
-    }
-    return good;
-}
-
-/*
- * Groups whose fields are read before any is looked at: a vector that is loaded right behind the stores of its parts waits
- * for them.
- */
-enum { MTH_ULP_JOIN_BATCH = 8 };
-
 const struct mth_ulp_kernels *mth_ulp_kernels_for(unsigned features);
 /* All that were built, portable first, then NULL. */
 const struct mth_ulp_kernels *mth_ulp_kernels_at(size_t i);

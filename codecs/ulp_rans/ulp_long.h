@@ -8,7 +8,7 @@
 #define MTH_CODECS_ULP_LONG_H
 
 #include "base/lane.h"
-#include "codecs/ulp_rans/ulp_kernels.h"
+#include "codecs/ulp_rans/ulp_steps.h"
 
 enum {
     MTH_ULP_LONG_BITS = 31, /* of an escape, and the most that a field of one element has */
