@@ -93,6 +93,16 @@ static bool read_map(struct block *block)
     return block->n_groups % 8 == 0 || state->map[n_map - 1] >> block->n_groups % 8 == 0;
 }
 
+/* Where groups go, while their flags are computed: it comes from memory, too, before anything is written. */
+static void prefetch_output(const struct block *block, size_t first, size_t n)
+{
+    enum { LINE_BYTES = 64 };
+    size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8),
+           end = mth_size_min(first + n, block->n_full) * group_bytes;
+    for (size_t at = first * group_bytes; at < end; at += LINE_BYTES)
+        __builtin_prefetch(block->dst + at, 1, 2);
+}
+
 /* Flags to masks, and the contexts of what changed. */
 static bool decode_flags(struct block *block, bool grouped, size_t n_lanes)
 {
@@ -106,6 +116,8 @@ static bool decode_flags(struct block *block, bool grouped, size_t n_lanes)
     for (size_t g = 0; g < block->n_active;) {
         size_t n = mth_size_min(block->n_active - g, MTH_ULP_BATCH_GROUPS);
         mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, n, state->batch);
+        if (!grouped)
+            prefetch_output(block, g, n);
         if (!mth_ulp_decode_flags(state->kernels, &state->table, &reader, state->batch, g, n, masks + g))
             return false;
         n_changed += state->kernels->collect(&state->shuffles, state->batch, n, masks + g,
