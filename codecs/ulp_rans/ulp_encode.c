@@ -100,7 +100,7 @@ static void count_elements(const struct block *block, const uint32_t *numbers, s
     }
 }
 
-/* Contexts, masks and steps of all groups, contexts of the steps, and which groups have any. */
+/* Contexts, masks and steps of all groups, contexts of the steps, and how many groups have any. */
 static void analyze(struct block *block)
 {
     struct mth_ulp_state *state = block->state;
@@ -124,11 +124,8 @@ static void analyze(struct block *block)
             state->kernels->collect(&state->shuffles, contexts, n, &state->masks[g],
                                     state->contexts + block->n_changed);
         block->n_changed += n_steps;
-        for (size_t i = 0; i < n; i++, g++) {
-            state->active[block->n_active] = state->masks[g];
-            state->numbers[block->n_active] = (uint32_t)g;
+        for (size_t i = 0; i < n; i++, g++)
             block->n_active += state->masks[g] != 0;
-        }
     }
 }
 
@@ -169,6 +166,18 @@ static uint64_t price(const struct mth_ulp_counts *counts)
     return sum;
 }
 
+/* Which groups have flags where a map names them. */
+static void list_active(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    size_t n = 0;
+    for (size_t g = 0; g < block->n_groups && n < block->n_active; g++) {
+        state->active[n] = state->masks[g];
+        state->numbers[n] = (uint32_t)g;
+        n += state->masks[g] != 0;
+    }
+}
+
 /* The map, a bit a group, into map_coded. Returns its bytes, 0 when it can not be. */
 static size_t code_map(struct block *block)
 {
@@ -205,6 +214,7 @@ static size_t try_map(struct block *block, struct mth_ulp_counts *counts)
     struct mth_ulp_counts grouped = *counts;
     if (!is_clustered(block))
         return 0;
+    list_active(block);
     size_t n_map = code_map(block);
     if (n_map == 0)
         return 0;

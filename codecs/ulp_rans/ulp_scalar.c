@@ -97,12 +97,32 @@ static void store_words(struct mth_rans_lanes *lanes, const uint16_t *x)
     }
 }
 
-static void begin_group(struct group *group, const uint16_t slots_of[MTH_ULP_CONTEXTS],
-                        const uint8_t *contexts, const uint16_t *x)
+/* What a table of words says of two contexts, which lie side by side, at once. */
+struct pairs {
+    uint32_t of[MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS];
+};
+
+static void fill_pairs(const uint16_t words[MTH_ULP_CONTEXTS], struct pairs *pairs)
 {
-    for (size_t i = 0; i < MTH_ULP_GROUP; i++)
-        group->changed[i] = slots_of[contexts[i]];
-    memcpy(group->x, x, sizeof group->x);
+    for (size_t second = 0; second < MTH_ULP_CONTEXTS; second++) {
+        for (size_t first = 0; first < MTH_ULP_CONTEXTS; first++) {
+            uint16_t both[2] = {words[first], words[second]};
+            memcpy(&pairs->of[second * MTH_ULP_CONTEXTS + first], both, sizeof both);
+        }
+    }
+}
+
+/* Contexts of a group as numbers of such pairs. */
+static void pair_contexts(const uint8_t *contexts, uint8_t numbers[MTH_ULP_GROUP / 2])
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++)
+        numbers[i] = (uint8_t)(contexts[2 * i] | contexts[2 * i + 1] << 4);
+}
+
+static void look_up(const struct pairs *pairs, const uint8_t numbers[MTH_ULP_GROUP / 2], uint16_t *words)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++)
+        memcpy(words + 2 * i, &pairs->of[numbers[i]], sizeof pairs->of[0]);
 }
 
 size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
@@ -111,16 +131,20 @@ size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth
     size_t n_lanes = reader->lanes.n_lanes, g = 0;
     uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS];
     const uint8_t *in = reader->in;
+    struct pairs slots;
     struct group group;
     if (n_lanes < MTH_ULP_GROUP)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
         slots_of[c] = table->changed[c];
+    fill_pairs(slots_of, &slots);
     load_words(&reader->lanes, x);
     for (; g < n_groups && (size_t)(reader->end - in) >= MTH_ULP_GROUP; g++, contexts += MTH_ULP_GROUP) {
         uint16_t *lanes = x + ((first + g) * MTH_ULP_GROUP & (n_lanes - 1));
-        uint8_t is_changed[MTH_ULP_GROUP];
-        begin_group(&group, slots_of, contexts, lanes);
+        uint8_t is_changed[MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
+        pair_contexts(contexts, numbers);
+        look_up(&slots, numbers, group.changed);
+        memcpy(group.x, lanes, sizeof group.x);
         for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
             uint16_t slot = group.x[i] & 255, high = group.x[i] >> 8;
             uint16_t freq = (uint16_t)(MTH_ULP_SLOTS - group.changed[i]);
@@ -151,6 +175,7 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
     uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS], reciprocal_of[MTH_ULP_CONTEXTS];
     struct mth_rans_divisor divisors[MTH_ULP_CONTEXTS][2]; /* of "same", of "changed" */
     uint8_t *at = writer->at;
+    struct pairs slots, reciprocals;
     struct group group;
     if (n_lanes < MTH_ULP_GROUP)
         return 0;
@@ -161,14 +186,18 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
         divisors[c][0] = mth_rans_divisor_of(MTH_ULP_SLOTS - changed, changed);
         divisors[c][1] = mth_rans_divisor_of(changed ? changed : MTH_ULP_SLOTS, 0);
     }
+    fill_pairs(slots_of, &slots);
+    fill_pairs(reciprocal_of, &reciprocals);
     load_words(&writer->lanes, x);
     for (; left > 0 && at - writer->begin >= MTH_ULP_GROUP; left--) {
         size_t g = left - 1;
         uint16_t *lanes = x + ((first + g) * MTH_ULP_GROUP & (n_lanes - 1)), reciprocal[MTH_ULP_GROUP];
         const uint8_t *of = contexts + g * MTH_ULP_GROUP;
-        begin_group(&group, slots_of, of, lanes);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++)
-            reciprocal[i] = reciprocal_of[of[i]];
+        uint8_t numbers[MTH_ULP_GROUP / 2];
+        pair_contexts(of, numbers);
+        look_up(&slots, numbers, group.changed);
+        look_up(&reciprocals, numbers, reciprocal);
+        memcpy(group.x, lanes, sizeof group.x);
         for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
             /* The quotient by `reciprocal` is right or one too small, as in rans_avx2.h. */
             uint16_t freq = (uint16_t)(MTH_ULP_SLOTS - group.changed[i]);
