@@ -112,8 +112,6 @@ ULP_INLINE size_t analyze16(const struct mth_ulp_shuffles *shuffles, bool is_flo
             _mm256_packs_epi16(_mm256_cmpeq_epi16(x, a), _mm256_cmpeq_epi16(y, b)), 0xd8);
         uint32_t mask = ~(uint32_t)_mm256_movemask_epi8(same);
         masks[g] = mask;
-        if (mask == 0)
-            continue;
         vec first = _mm256_sub_epi16(order16(x, is_float), order16(a, is_float));
         vec second = _mm256_sub_epi16(order16(y, is_float), order16(b, is_float));
         out = gather16(shuffles, _mm256_castsi256_si128(first), mask, out);

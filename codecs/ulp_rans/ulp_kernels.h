@@ -73,7 +73,7 @@ struct mth_ulp_kernels {
     size_t (*encode_symbols)(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                              const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps);
     /*
-     * Groups of 32 steps of 16 bits, without shifts, to symbols, signs and bits, and back; NULL: there is none.
+     * Groups of 32 steps of 16 bits, without shifts, to symbols, signs and bits, and back.
      *
      * Shape     steps: 32 n lanes; symbols[32 n]; signs[4 n]
      * Returns   how many groups were done: the room may be too near its end for more, or the bits at theirs

@@ -1,6 +1,7 @@
 /* The kernels in plain C: elements to steps and back; see ulp_kernels.h. Flags and symbols are in ulp_scalar.c. */
 #include "codecs/ulp_rans/ulp_long.h"
 #include "codecs/ulp_rans/ulp_scalar.h"
+#include "codecs/ulp_rans/ulp_steps.h"
 
 #include "base/lane.h"
 
@@ -157,6 +158,8 @@ const struct mth_ulp_kernels mth_ulp_portable = {
     .encode_flags = mth_ulp_scalar_encode_flags,
     .decode_symbols = mth_ulp_scalar_decode_symbols,
     .encode_symbols = mth_ulp_scalar_encode_symbols,
+    .split16 = mth_ulp_portable_split16,
+    .join16 = mth_ulp_portable_join16,
     .split32 = mth_ulp_long_split_portable,
     .join32 = mth_ulp_long_join_portable,
 };

@@ -1,6 +1,9 @@
 /* Steps to symbols and back; see ulp_symbols.h. */
 #include "codecs/ulp_rans/ulp_symbols.h"
 
+#include "codecs/ulp_rans/ulp_scalar.h"
+#include "codecs/ulp_rans/ulp_steps.h"
+
 #include <string.h>
 
 enum { BUCKET_BASE = 6 };
@@ -110,6 +113,60 @@ DEFINE_STEPS(16)
 DEFINE_STEPS(32)
 DEFINE_STEPS(64)
 
+/* A group at once, as if no step were a long one: arithmetic that compilers make vectors of. The long ones follow one by one. */
+size_t mth_ulp_portable_split16(const uint8_t *steps, size_t n_groups, uint8_t *symbols, uint8_t *signs,
+                                struct mth_ulp_bit_writer *extra)
+{
+    size_t g = 0;
+    for (; g < n_groups && extra->end - extra->at >= MTH_ULP_FIELDS_ROOM; g++, symbols += MTH_ULP_GROUP) {
+        uint16_t step[MTH_ULP_GROUP], v[MTH_ULP_GROUP];
+        uint8_t is_down[MTH_ULP_GROUP], is_long[MTH_ULP_GROUP];
+        memcpy(step, steps + g * sizeof step, sizeof step);
+        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+            uint16_t down = step[i] >> 15;
+            v[i] = (uint16_t)((step[i] ^ (0 - down)) + down - 1);
+            is_down[i] = (uint8_t)down;
+            is_long[i] = v[i] >= MTH_ULP_DIRECT;
+            symbols[i] = (uint8_t)v[i];
+        }
+        for (uint32_t rest = mth_ulp_mask_of(is_long); rest; rest &= rest - 1) {
+            size_t i = (size_t)__builtin_ctz(rest);
+            (void)split_one(v[i], 0, 16, extra, &symbols[i]);
+        }
+        mth_lane_store32(signs + g * sizeof(uint32_t), mth_ulp_mask_of(is_down));
+    }
+    return g;
+}
+
+size_t mth_ulp_portable_join16(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
+                               struct mth_ulp_bit_reader *extra, uint8_t *steps)
+{
+    for (size_t g = 0; g < n_groups; g++, symbols += MTH_ULP_GROUP) {
+        uint16_t step[MTH_ULP_GROUP], v[MTH_ULP_GROUP];
+        uint8_t is_long[MTH_ULP_GROUP];
+        uint32_t down = mth_lane_load32(signs + g * sizeof down);
+        struct mth_ulp_bit_reader reader = *extra;
+        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+            v[i] = symbols[i];
+            is_long[i] = symbols[i] >= MTH_ULP_DIRECT;
+        }
+        for (uint32_t rest = mth_ulp_mask_of(is_long); rest; rest &= rest - 1) {
+            size_t i = (size_t)__builtin_ctz(rest);
+            uint64_t value;
+            if (!join_one(symbols[i], 0, 16, &reader, &value))
+                return g;
+            v[i] = (uint16_t)value;
+        }
+        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+            uint16_t is_down = down >> i & 1;
+            step[i] = (uint16_t)(((v[i] + 1) ^ (0 - is_down)) + is_down);
+        }
+        memcpy(steps + g * sizeof step, step, sizeof step);
+        *extra = reader;
+    }
+    return n_groups;
+}
+
 unsigned mth_ulp_step_bits(unsigned lane_bits, const uint8_t *steps, size_t i)
 {
     bool is_down;
@@ -131,7 +188,7 @@ bool mth_ulp_split(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
 {
     size_t done = 0;
     memset(parts->signs, 0, (n + 7) / 8);
-    if (lane_bits == 16 && kernels->split16)
+    if (lane_bits == 16)
         done = MTH_ULP_GROUP *
                kernels->split16(steps, n / MTH_ULP_GROUP, parts->symbols, parts->signs, &parts->extra);
     else if (lane_bits == 32)
@@ -154,7 +211,7 @@ bool mth_ulp_join(const struct mth_ulp_kernels *kernels, unsigned lane_bits,
                   const uint8_t *contexts, size_t n, struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
     size_t done = 0;
-    if (lane_bits == 16 && kernels->join16)
+    if (lane_bits == 16)
         done = MTH_ULP_GROUP * kernels->join16(symbols, signs, n / MTH_ULP_GROUP, extra, steps);
     else if (lane_bits == 32)
         done =
