@@ -172,15 +172,10 @@ ULP_INLINE size_t merge16(const struct mth_ulp_shuffles *shuffles, bool is_float
     const uint8_t *in = steps;
     for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, dst += 2 * VEC_BYTES) {
         vec a = load(base), b = load(base + VEC_BYTES);
-        uint32_t mask = masks[g];
-        if (mask) {
-            vec first = scatter16(shuffles, &in, mask & 0xffff);
-            vec second = scatter16(shuffles, &in, mask >> 16);
-            a = unorder16(_mm256_add_epi16(order16(a, is_float), first), is_float);
-            b = unorder16(_mm256_add_epi16(order16(b, is_float), second), is_float);
-        }
-        store(dst, a);
-        store(dst + VEC_BYTES, b);
+        vec first = scatter16(shuffles, &in, masks[g] & 0xffff);
+        vec second = scatter16(shuffles, &in, masks[g] >> 16);
+        store(dst, unorder16(_mm256_add_epi16(order16(a, is_float), first), is_float));
+        store(dst + VEC_BYTES, unorder16(_mm256_add_epi16(order16(b, is_float), second), is_float));
     }
     return (size_t)(in - steps) / 2;
 }
