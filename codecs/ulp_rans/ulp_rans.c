@@ -7,7 +7,7 @@
  * stored. docs/delta.md tells what that gains, spec.md describes the bytes.
  *
  * The files: ulp_encode.c and ulp_decode.c bind blocks to kernels, ulp_table.c does the tables, ulp_symbols.c turns steps into
- * symbols, ulp_portable.c and ulp_avx2.c are the kernels.
+ * symbols, ulp_portable.c, ulp_avx2.c and ulp_avx512.c are the kernels.
  *
  * Source    the order of floats as integers: IEEE 754 totalOrder; rANS as in codecs/rans
  */
