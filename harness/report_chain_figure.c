@@ -2,8 +2,9 @@
  * The figure of chains: bytes written, bytes kept at most, and seconds to restore the worst step and the mean one, over the
  * distance between full checkpoints.
  *
- * Each run and pipeline has a colour. Circles are full:every=K, triangles one-shot:every=K; a policy that never has a second
- * full one stands at K = the number of steps. A dashed line is the intermittent policy, which picks its own distances.
+ * Each run and pipeline has a colour and a mark, as many as can be told apart: those with most points; the tables have all. Solid
+ * lines are full:every=K, dotted ones one-shot:every=K; a policy that never has a second full one stands at K = the number of
+ * steps. A dashed line across is the intermittent policy, which picks its own distances.
  */
 #include "harness/report_plot.h"
 
@@ -77,17 +78,45 @@ static bool is_of_group(const struct mth_report_chain *chain, const struct mth_r
            strcmp(chain->spec, first->spec) == 0 && chain->threads == first->threads;
 }
 
-/* Is it the first of its run and pipeline that is drawn? */
-static bool is_first(const struct mth_report *report, size_t index)
+enum { MAX_LINES = MTH_PLOT_COLOURS };
+
+/* The chains of its run and pipeline that have a place; 0 where an earlier one stands for them. */
+static size_t count_of_first(const struct mth_report *report, size_t index)
 {
+    size_t n = 0;
     double k;
-    if (series_of(&report->chains[index], &k) == N_SERIES)
-        return false;
-    for (size_t i = 0; i < index; i++)
-        if (series_of(&report->chains[i], &k) != N_SERIES &&
-            is_of_group(&report->chains[index], &report->chains[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < report->n_chains; i++) {
+        if (series_of(&report->chains[i], &k) == N_SERIES ||
+            !is_of_group(&report->chains[index], &report->chains[i]))
+            continue;
+        if (n == 0 && i != index)
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+/* The first chains of the runs and pipelines that are drawn, in the order of the rows. */
+static size_t choose(const struct mth_report *report, size_t first[MAX_LINES])
+{
+    size_t n_groups = 0, n = 0, most = 0;
+    for (size_t i = 0; i < report->n_chains; i++) {
+        size_t count = count_of_first(report, i);
+        n_groups += count > 0;
+        most = count > most ? count : most;
+    }
+    /* The fewest points that a group must have for all of those to be drawn. */
+    size_t least = 1;
+    for (size_t n_kept = n_groups; n_kept > MAX_LINES && least < most; least++) {
+        n_kept = 0;
+        for (size_t i = 0; i < report->n_chains; i++)
+            n_kept += count_of_first(report, i) > least;
+    }
+    for (size_t i = 0; i < report->n_chains && n < MAX_LINES; i++) {
+        if (count_of_first(report, i) >= least)
+            first[n++] = i;
+    }
+    return n;
 }
 
 struct point {
@@ -140,15 +169,14 @@ static void put_series(const struct mth_report *report, const struct mth_report_
 
 static void put_data(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
+    size_t first[MAX_LINES], n_lines = choose(report, first);
     (void)plot;
     fputs("# K", out);
     for (size_t i = 0; i < N_PANELS; i++)
         fprintf(out, "; %s, %s", panels[i].title, panels[i].unit);
     fputs("; policy\n", out);
-    for (size_t i = 0; i < report->n_chains; i++) {
-        const struct mth_report_chain *chain = &report->chains[i];
-        if (!is_first(report, i))
-            continue;
+    for (size_t i = 0; i < n_lines; i++) {
+        const struct mth_report_chain *chain = &report->chains[first[i]];
         fprintf(out, "# %s, %s, %" PRId64 " threads: full, one-shot, intermittent\n", chain->dataset,
                 chain->spec, chain->threads);
         for (enum series s = 0; s < N_SERIES; s++)
@@ -170,44 +198,40 @@ static void put_title(const struct mth_report_chain *chain, FILE *out)
 static void put_panel(const struct mth_report *report, size_t panel, FILE *out)
 {
     static const char *const styles[N_SERIES] = {
-        "linespoints pointtype 7 pointsize 1.1 linewidth 1.5",
-        "linespoints pointtype 9 pointsize 1.3 linewidth 1.5",
-        "lines dashtype 2 linewidth 1.8",
+        "linespoints dashtype 1 pointsize 1.1 linewidth 1.5 pointtype",
+        "linespoints dashtype 3 pointsize 1.1 linewidth 1.5 pointtype",
+        "lines dashtype 2 linewidth 1.5 linetype",
     };
-    size_t n = 0;
+    size_t first[MAX_LINES], n_lines = choose(report, first);
     fprintf(
         out, "set title '%s'\nset ylabel '%s'\nset key %s\nplot", panels[panel].title, panels[panel].unit,
         panel == 0
             ? "at screen 0.02,screen 0.01 bottom left vertical maxcols 1 Left reverse samplen 3 font small"
             : "off");
-    for (size_t i = 0; i < report->n_chains; i++) {
-        if (!is_first(report, i))
-            continue;
+    for (size_t i = 0; i < n_lines; i++) {
         for (enum series s = 0; s < N_SERIES; s++) {
-            fprintf(out, "%s \\\n  data index %zu using 1:%zu with %s linecolor rgb '%s'", n || s ? "," : "",
-                    N_SERIES * n + s, panel + 2, styles[s], mth_plot_colour(n));
+            fprintf(out, "%s \\\n  data index %zu using 1:%zu with %s %d linecolor rgb '%s'",
+                    i || s ? "," : "", N_SERIES * i + s, panel + 2, styles[s], mth_plot_mark(i),
+                    mth_plot_colour(i));
             if (s == FULL)
-                put_title(&report->chains[i], out);
+                put_title(&report->chains[first[i]], out);
             else
                 fputs(" notitle", out);
         }
-        n++;
     }
-    fputs(n ? "\n" : " NaN notitle\n", out);
+    fputs(n_lines ? "\n" : " NaN notitle\n", out);
 }
 
 static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
-    size_t n_lines = 0;
+    size_t first[MAX_LINES], n_lines = choose(report, first);
     (void)plot;
-    for (size_t i = 0; i < report->n_chains; i++)
-        n_lines += is_first(report, i);
     /* The key stands below, a line a run and pipeline: each takes about a fortieth of the height. */
-    double bottom = 0.09 + 0.0225 * (double)(n_lines < 16 ? n_lines : 16);
+    double bottom = 0.09 + 0.0225 * (double)n_lines;
     fputs(MTH_PLOT_PAPER, out);
     fprintf(out,
-            "set multiplot layout 2,2 margins 0.09,0.985,%.3f,0.90 spacing 0.11,0.13 title 'circles: "
-            "full:every=K; triangles: one-shot:every=K; dashed: intermittent'\nset logscale x 2\n"
+            "set multiplot layout 2,2 margins 0.09,0.985,%.3f,0.90 spacing 0.11,0.13 title 'solid: "
+            "full:every=K; dotted: one-shot:every=K; dashed: intermittent'\nset logscale x 2\n"
             "set xlabel 'K: steps from one full checkpoint to the next'\n"
             "set offsets graph 0.03,graph 0.03,graph 0.12,0\nset yrange [0:*]\nset key noenhanced\n"
             "set title noenhanced offset 0,-0.5\n",

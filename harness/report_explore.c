@@ -1,6 +1,7 @@
 /* Explorations in a report: what won each, the front of what was measured in full, and what each class had on samples. */
 #include "harness/report_tables.h"
 
+#include "harness/explore_specs.h"
 #include "harness/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -153,11 +154,13 @@ struct class_table {
 static void put_point(void *arg, const struct mth_report_explore_point *point)
 {
     struct class_table *to = arg;
+    char brief[4096];
+    bool is_brief = mth_explore_short(point->spec, brief, sizeof brief) == MTH_OK;
     put_name(&to->table, to->exploration);
     mth_table_text(&to->table, point->class_name);
     mth_table_real(&to->table, (double)point->raw_bytes / 1e6, 2, "");
     mth_table_real(&to->table, (double)point->n_specs, 0, "");
-    mth_table_code(&to->table, point->spec, NULL);
+    mth_table_code(&to->table, is_brief ? brief : point->spec, point->spec);
     mth_table_real(&to->table, (double)point->sample_bytes / 1024, 0, "");
     mth_table_real(&to->table, point->ratio, 3, "");
     mth_table_real(&to->table, point->compress_gib_s, 3, "");

@@ -131,7 +131,8 @@ static void put_data(const struct mth_report *report, const struct mth_report_pl
 }
 
 /* Patterns tell the roles apart in grey; weights are solid. */
-static const int patterns[N_ROLES] = {3, 1, 2, 6, 4, 5, 7};
+static const char *const patterns[N_ROLES] = {"solid",     "pattern 1", "pattern 2", "pattern 6",
+                                              "pattern 4", "pattern 5", "pattern 7"};
 
 static void put_script(const struct mth_report *report, const struct mth_report_plot *plot, FILE *out)
 {
@@ -141,7 +142,7 @@ static void put_script(const struct mth_report *report, const struct mth_report_
     (void)plot;
     for (size_t i = 0; i < n_bars; i++) {
         for (size_t r = 0; r < N_ROLES; r++)
-            used[r] |= bars[i].stored[r] > 0.05; /* less can not be seen */
+            used[r] |= bars[i].stored[r] > 0.4; /* less can not be seen */
     }
     fputs(MTH_PLOT_PAPER, out);
     fprintf(
@@ -149,8 +150,9 @@ static void put_script(const struct mth_report *report, const struct mth_report_
         "set xrange [0:100]\nset xtics 20\nset yrange [%zu.5:0.5]\nset grid noytics\nset xlabel 'stored, %% "
         "of the "
         "checkpoint'\n"
-        "set ytics noenhanced font small scale 0\nset key bmargin center horizontal maxcols 3 Left reverse "
-        "samplen 2 noenhanced\nset style fill border rgb '#333333'\nset lmargin at screen 0.47\nplot",
+        "set ytics noenhanced font small scale 0\nset key bmargin center horizontal maxcols 2 Left reverse "
+        "samplen 2 height 0.5 noenhanced\nset style fill border rgb '#333333'\nset "
+        "lmargin at screen 0.47\nplot",
         n_bars);
     for (size_t r = 0; r < N_ROLES; r++) {
         if (!used[r])
@@ -165,8 +167,8 @@ static void put_script(const struct mth_report *report, const struct mth_report_
         for (size_t k = 0; k <= r; k++)
             fprintf(out, "+$%zu", k + 3);
         fprintf(out,
-                "):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern %d border rgb '#333333' "
-                "linewidth 0.7 linecolor rgb '%s' title '%s'",
+                "):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle %s border rgb '#333333' "
+                "linewidth 0.7 linecolor rgb '%s' title '%s  '",
                 patterns[r], mth_plot_colour(r), roles[r]);
         n++;
     }

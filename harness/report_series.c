@@ -18,6 +18,7 @@ struct mth_series_axes {
     bool lines;
     bool bounds; /* the bounds of the same checkpoints as one more line */
     bool linear; /* what the first would reach if threads were free */
+    bool aside;  /* many points at one place of x: series stand a little apart, where x is a logarithm */
     /* The point of a compressing cell; false for one that has none. */
     bool (*point)(const struct mth_report *report, const struct mth_report_cell *cell, double *x, double *y);
 };
@@ -248,12 +249,13 @@ static void put_series_script(const struct mth_report *report, const struct mth_
             plot->axes->x_label, plot->axes->y_label, plot->axes->settings);
     fputs("plot", out);
     for (size_t s = 0; s < n_found; s++) {
-        fprintf(
-            out,
-            "%s \\\n  data index %zu using 1:2 with %s pointtype %d pointsize 1 linewidth 1.2 dashtype %d "
-            "linecolor rgb '%s' title ",
-            s ? "," : "", s, plot->axes->lines ? "linespoints" : "points", mth_plot_mark(s), mth_plot_dash(s),
-            mth_plot_colour(s));
+        fprintf(out,
+                "%s \\\n  data index %zu using ($1*%.4g):2 with %s pointtype %d pointsize 1 linewidth 1.2 "
+                "dashtype %d "
+                "linecolor rgb '%s' title ",
+                s ? "," : "", s, plot->axes->aside ? pow(1.05, (double)s - (double)(n_found - 1) / 2) : 1,
+                plot->axes->lines ? "linespoints" : "points", mth_plot_mark(s), mth_plot_dash(s),
+                mth_plot_colour(s));
         put_series_title(found[s].spec, out);
         fputs(" noenhanced", out);
     }
@@ -285,14 +287,17 @@ static const struct mth_series_axes changed_axes = {.x_label = "elements changed
 static const struct mth_series_axes steps_axes = {.x_label = "training steps between the two",
                                                   .y_label = "ratio",
                                                   .settings = "set logscale xy\n" MTH_PLOT_LOG_TICS,
+                                                  .aside = true,
                                                   .point = ratio_steps};
 static const struct mth_series_axes memory_axes = {.x_label = "checkpoint, MB",
                                                    .y_label = "peak heap, MiB",
                                                    .settings = "set logscale xy\n" MTH_PLOT_LOG_TICS,
+                                                   .aside = true,
                                                    .point = memory};
 static const struct mth_series_axes resident_axes = {.x_label = "checkpoint, MB",
                                                      .y_label = "resident peak, MiB",
                                                      .settings = "set logscale xy\n" MTH_PLOT_LOG_TICS,
+                                                     .aside = true,
                                                      .point = resident};
 static const struct mth_series_axes threads_axes = {.x_label = "threads",
                                                     .y_label = "slower phase, GiB/s",
@@ -304,8 +309,11 @@ static const struct mth_series_axes threads_axes = {.x_label = "threads",
 const struct mth_report_plot mth_plot_ratio_changed = SERIES(
     "ratio_changed", "Ratio of checkpoints against their bases over the part of the elements that changed.",
     changed_axes);
-const struct mth_report_plot mth_plot_ratio_steps = SERIES(
-    "ratio_steps", "Ratio of checkpoints against their bases over the training steps between.", steps_axes);
+const struct mth_report_plot mth_plot_ratio_steps =
+    SERIES("ratio_steps",
+           "Ratio of checkpoints against their bases over the training steps between; series stand a little "
+           "apart.",
+           steps_axes);
 const struct mth_report_plot mth_plot_memory =
     SERIES("memory",
            "Peak heap beyond the caller's buffers, of the hungrier phase, over the size of the checkpoint; "

@@ -22,6 +22,18 @@ static size_t number_of(const char *name, size_t otherwise)
     return text ? (size_t)strtoul(text, NULL, 10) : otherwise;
 }
 
+/* MTH_COMPARE_NOISE names a record of one's own. */
+static struct compare_counts simulate(const char *noise_path, double planted_pct, uint64_t seed)
+{
+    const char *own = getenv("MTH_COMPARE_NOISE");
+    struct compare_noise *noise = compare_noise_load(own ? own : noise_path);
+    struct compare_counts counts =
+        compare_noise_simulate(noise, number_of("MTH_COMPARE_RUNS", N_RUNS),
+                               number_of("MTH_COMPARE_BLOCKS", DEFAULT_BLOCKS), planted_pct, seed);
+    compare_noise_free(noise);
+    return counts;
+}
+
 static void report(const char *what, const struct compare_counts *counts)
 {
     printf("%s: %zu OK, %zu REGRESSED, %zu INCONCLUSIVE\n", what, counts->n_ok, counts->n_regressed,
@@ -31,12 +43,9 @@ static void report(const char *what, const struct compare_counts *counts)
 static void a_program_beside_itself_is_rarely_called_slower_and_mostly_fine(void **state)
 {
     size_t n_runs = number_of("MTH_COMPARE_RUNS", N_RUNS);
-    struct compare_noise *noise = compare_noise_load();
     (void)state;
-    struct compare_counts counts =
-        compare_noise_simulate(noise, n_runs, number_of("MTH_COMPARE_BLOCKS", DEFAULT_BLOCKS), 0, 1);
+    struct compare_counts counts = simulate(COMPARE_NOISE, 0, 1);
     report("itself", &counts);
-    compare_noise_free(noise);
     assert_true(counts.n_regressed * 100 <= n_runs);
     assert_true(counts.n_ok * 100 >= n_runs * 90);
 }
@@ -44,12 +53,9 @@ static void a_program_beside_itself_is_rarely_called_slower_and_mostly_fine(void
 static void a_slow_down_of_5_percent_is_caught(void **state)
 {
     size_t n_runs = number_of("MTH_COMPARE_RUNS", N_RUNS);
-    struct compare_noise *noise = compare_noise_load();
     (void)state;
-    struct compare_counts counts =
-        compare_noise_simulate(noise, n_runs, number_of("MTH_COMPARE_BLOCKS", DEFAULT_BLOCKS), 5, 2);
+    struct compare_counts counts = simulate(COMPARE_NOISE, 5, 2);
     report("5 % slower", &counts);
-    compare_noise_free(noise);
     assert_true(counts.n_regressed * 100 >= n_runs * 95);
 }
 

@@ -184,7 +184,7 @@ static void the_seed_draws_the_interval(void **state)
 static void on_recorded_noise_it_is_seldom_wrong(void **state)
 {
     enum { N_RUNS = 120, N_BLOCKS = 60 };
-    struct compare_noise *noise = compare_noise_load();
+    struct compare_noise *noise = compare_noise_load(COMPARE_NOISE);
     (void)state;
     struct compare_counts itself = compare_noise_simulate(noise, N_RUNS, N_BLOCKS, 0, 3);
     struct compare_counts slower = compare_noise_simulate(noise, N_RUNS, N_BLOCKS, 5, 4);

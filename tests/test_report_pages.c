@@ -2,6 +2,7 @@
  * Laws of what `mithril report` makes for a paper and for a browser: the same from the same rows, no text of a row taken for
  * markup, a page that fetches nothing.
  */
+#include "harness/report_plot.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -169,15 +170,137 @@ static void a_front_joins_what_no_other_pipeline_beats_in_both(void **state)
     static const char rows[] = CELL("slow", "compress", "3", "1") CELL("slow", "decompress", "3", "4")
         CELL("fast", "compress", "2", "5") CELL("fast", "decompress", "2", "3")
             CELL("beaten", "compress", "2", "4") CELL("beaten", "decompress", "2", "2.5")
-                CELL("moved", "compress", "1", "9");
+                CELL("as-fast", "compress", "1.5", "5") CELL("as-small", "decompress", "2", "1.5")
+                    CELL("moved", "compress", "1", "9");
     char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
     char *data = temp_dir_read(directory, "out/ratio_throughput.dat", NULL);
     (void)state;
     /* Compressing there are two on it, from slow to fast; decompressing the smallest is the fastest, and alone. */
-    assert_has(data, "1 3 1 1 \"slow\"\n5 2 5 5 \"fast\"\n\n\n4 2 4 4 \"beaten\"\n\n\n");
-    assert_has(data, "\n\n\n4 3 4 4 \"slow\"\n\n\n2.5 2 2.5 2.5 \"beaten\"\n3 2 3 3 \"fast\"\n");
+    assert_has(data,
+               "1 3 1 1 \"slow\"\n5 2 5 5 \"fast\"\n\n\n4 2 4 4 \"beaten\"\n5 1.5 5 5 \"as-fast\"\n\n\n");
+    assert_has(data, "\n\n\n4 3 4 4 \"slow\"\n\n\n1.5 2 1.5 1.5 \"as-small\"\n2.5 2 2.5 2.5 \"beaten\"\n3 2 "
+                     "3 3 \"fast\"\n");
     assert_has_not(data, "moved");
     free(data);
+    temp_dir_destroy(directory);
+}
+
+/* A pair at two distances, on one thread and on two, by one pipeline. */
+#define POINT(dataset, raw, steps, changed, threads, phase, ratio, speed, heap, resident)          \
+    "{\"schema\":1,\"kind\":\"cell\",\"dataset\":\"" dataset                                       \
+    "\",\"class\":\"user\",\"base\":\"b\",\"steps_apart\":" steps ",\"fraction_changed\":" changed \
+    ",\"bound_ratio\":7.5,\"bound_model\":\"m\",\"memcpy_gib_s\":8.25,\"spec\":\"s\","             \
+    "\"phase\":\"" phase "\",\"threads\":" threads ",\"raw_bytes\":" raw                           \
+    ",\"stored_bytes\":500,\"ratio\":" ratio ",\"gib_s\":" speed ",\"heap_peak_bytes\":" heap      \
+    ",\"resident_peak_bytes\":" resident ",\"verified\":true}\n"
+
+static void figures_show_what_the_rows_say(void **state)
+{
+    static const char rows[] =
+        POINT("near", "2000000", "1", "0.25", "1", "compress", "6", "1.5", "1048576", "3145728")
+            POINT("near", "2000000", "1", "0.25", "1", "decompress", "6", "1.25", "2097152", "1048576")
+                POINT("far", "4000000", "8", "0.5", "1", "compress", "3", "2", "4194304", "5242880")
+                    POINT("far", "4000000", "8", "0.5", "2", "compress", "3", "3.5", "8388608", "1048576")
+                        POINT("far", "4000000", "8", "0.5", "2", "decompress", "3", "3", "1", "1");
+    static const struct {
+        const char *file, *part;
+    } wanted[] = {{"out/ratio_steps.dat", "# s\n1 6\n8 3\n8 3\n"},
+                  {"out/ratio_changed.dat", "# s\n25 6\n50 3\n50 3\n"},
+                  {"out/ratio_changed.dat", "# bound\n25 7.5\n50 7.5\n50 7.5\n"},
+                  {"out/memory.dat", "# s\n2 2\n4 4\n"},   /* the hungrier phase, MiB over MB */
+                  {"out/resident.dat", "# s\n2 3\n4 5\n"}, /* on one thread */
+                  {"out/threads.dat", "# s\n1 2\n2 3\n"},  /* the slower phase, of the largest */
+                  {"out/ratio_throughput.gp", "set object 3 rectangle from 2.5,10 to graph 1,graph 1"},
+                  {"out/ratio_throughput.gp", "set arrow from 8.25,graph 0 to 8.25,graph 1 nohead"},
+                  {"out/ratio_throughput.gp", ",7.5 nohead dashtype 2"}, /* the bound */
+                  {"out/ratio_throughput.gp", "using 1:2:3:4 with xerrorbars"}};
+    char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
+    (void)state;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        char *text = temp_dir_read(directory, wanted[i].file, NULL);
+        assert_non_null(text);
+        assert_has(text, wanted[i].part);
+        free(text);
+    }
+    temp_dir_destroy(directory);
+}
+
+#define CHAIN(dataset, policy, spec, worst, mean)                                                     \
+    "{\"schema\":1,\"kind\":\"chain\",\"dataset\":\"" dataset "\",\"policy\":\"" policy               \
+    "\",\"spec\":\"" spec "\",\"threads\":1,\"n_steps\":10,\"n_full\":1,\"raw_bytes\":1000,\"stored_" \
+                          "bytes\":400,\"written_bytes\":500,"                                        \
+    "\"kept_peak_bytes\":150,\"worst\":{\"restore_ns\":" worst "},\"mean\":{\"restore_ns\":" mean     \
+    "},\"verified\":true}\n"
+
+static void chains_are_drawn_over_k_and_no_more_of_them_than_can_be_told_apart(void **state)
+{
+    static const char rows[] = CHAIN("r", "full:every=4", "a", "4e9", "2e9")
+        CHAIN("r", "full:every=2", "a", "2e9", "1e9") CHAIN("r", "one-shot:every=4", "a", "3e9", "1e9");
+    char *directory = reported(rows, (const char *const[]){"-o", "out", NULL});
+    char *data = temp_dir_read(directory, "out/chains.dat", NULL), *many = NULL;
+    size_t n_many;
+    (void)state;
+    /* K, bytes written and kept in percent, seconds of the worst and of the mean */
+    assert_has(data, "# r, a, 1 threads: full, one-shot, intermittent\n2 50 150 2 1 \"full:every=2\"\n"
+                     "4 50 150 4 2 \"full:every=4\"\n\n\n4 50 150 3 1 \"one-shot:every=4\"\n\n\n");
+    free(data);
+    temp_dir_destroy(directory);
+    /* Nine pipelines, the last with two points: it is drawn, and no two have a colour or a mark in common. */
+    FILE *out = open_memstream(&many, &n_many);
+    assert_non_null(out);
+    for (int i = 0; i < 9; i++)
+        fprintf(out, CHAIN("r", "consecutive", "p%d", "1e9", "1e9"), i);
+    fputs(CHAIN("r", "full:every=2", "p8", "1e9", "1e9"), out);
+    assert_int_equal(fclose(out), 0);
+    directory = reported(many, (const char *const[]){"-o", "out", NULL});
+    char *script = temp_dir_read(directory, "out/chains.gp", NULL);
+    assert_has(script, ", p8\"");
+    assert_true(count(script, " title \"r, p") <= MTH_PLOT_COLOURS);
+    for (size_t i = 0; i < MTH_PLOT_COLOURS; i++) {
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(mth_plot_colour(i), mth_plot_colour(j));
+            assert_int_not_equal(mth_plot_mark(i), mth_plot_mark(j));
+        }
+    }
+    free(many);
+    free(script);
+    temp_dir_destroy(directory);
+}
+
+static void explorations_are_told_with_winner_front_and_classes(void **state)
+{
+    static const char rows[] = CELL("small", "compress", "3", "1")
+        CELL("small", "decompress", "3",
+             "4") "{\"schema\":1,\"kind\":\"cell\",\"row_id\":\"w-1\",\"dataset\":\"d\",\"class\":\"user\","
+                  "\"spec\":\"won\",\"phase\":"
+                  "\"compress\",\"threads\":1,\"raw_bytes\":1000,\"stored_bytes\":500,\"ratio\":2,\"gib_s\":"
+                  "2.5,\"pct_memcpy\":50,"
+                  "\"heap_peak_bytes\":1048576,\"verified\":true}\n"
+                  "{\"schema\":1,\"kind\":\"explore\",\"row_id\":\"x\",\"dataset\":\"d\",\"threads\":1,\"raw_"
+                  "bytes\":1000,\"budget_s\":60,"
+                  "\"load_s\":1,\"search_s\":2,\"full_s\":3,\"prefer\":\"speed\",\"winner\":\"won\",\"winner_"
+                  "row\":\"w-1\",\"front\":[\"w-1\","
+                  "\"gone\"],\"classes\":[{\"class\":\"bf16.matrix\",\"raw_bytes\":2000000,\"n_specs\":77,"
+                  "\"front\":[{\"spec\":\"rans@1:aim=speed\","
+                  "\"sample_bytes\":65536,\"ratio\":1.25,\"compress_gib_s\":3,\"decompress_gib_s\":4}]}]}\n";
+    static const char broken[] = "{\"schema\":1,\"kind\":\"explore\",\"dataset\":\"d\",\"classes\":[{"
+                                 "\"class\":\"c\",\"front\":[{\"spec\":7}]}]}\n";
+    char *directory = reported(rows, (const char *const[]){"--markdown", "r.md", "--html", "p.html", NULL});
+    char *markdown = temp_dir_read(directory, "r.md", NULL), *html = temp_dir_read(directory, "p.html", NULL);
+    (void)state;
+    assert_has(markdown, "| d | 1 | speed | 60 | 6.0 | 1 | 2 | `won` | 2.000 |\n");
+    assert_has(markdown,
+               "| d | `won` | * | 2.000 | 2.500 | 50.0 | - | - | 1.00 |\n"); /* and none that is gone */
+    assert_has(markdown, "| d | bf16.matrix | 2.00 | 77 | `rans` | 64 | 1.250 | 3.000 | 4.000 |\n");
+    assert_has(html, "<h2 id=explorations>");
+    free(markdown);
+    free(html);
+    temp_dir_write(directory, "rows.jsonl", broken, sizeof broken - 1);
+    struct program_result result =
+        program_run(directory, (const char *const[]){"report", "rows.jsonl", "-q", NULL});
+    assert_int_equal(result.exit_code, 2);
+    assert_has(result.err, "rows.jsonl, row 1: classes[0].front[0].spec");
+    program_result_free(&result);
     temp_dir_destroy(directory);
 }
 
@@ -298,6 +421,9 @@ int main(void)
         cmocka_unit_test(a_page_holds_its_figures_and_fetches_nothing),
         cmocka_unit_test(the_same_rows_give_the_same_bytes),
         cmocka_unit_test(a_front_joins_what_no_other_pipeline_beats_in_both),
+        cmocka_unit_test(figures_show_what_the_rows_say),
+        cmocka_unit_test(chains_are_drawn_over_k_and_no_more_of_them_than_can_be_told_apart),
+        cmocka_unit_test(explorations_are_told_with_winner_front_and_classes),
         cmocka_unit_test(figures_are_as_wide_as_a_column_of_print),
         cmocka_unit_test(tables_tell_of_rooflines_threads_memory_and_single_tensors),
         cmocka_unit_test(roles_are_drawn_in_percent_of_the_checkpoint),

@@ -12,8 +12,6 @@
 
 #include <cmocka.h>
 
-static const char path[] = "tests/fixtures/compare_noise.tsv";
-
 enum { MAX_SERIES = 16, MAX_RECORDED = 4096, LINE_BYTES = 1024 };
 
 struct compare_noise {
@@ -32,7 +30,7 @@ static size_t read_block(char *line, double (*block)[MTH_N_ARMS])
     return n / MTH_N_ARMS;
 }
 
-struct compare_noise *compare_noise_load(void)
+struct compare_noise *compare_noise_load(const char *path)
 {
     struct compare_noise *noise = calloc(1, sizeof *noise);
     char line[LINE_BYTES];

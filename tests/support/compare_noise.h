@@ -7,8 +7,10 @@
 
 struct compare_noise; /* times of the same program three times a block, block after block */
 
-/* tests/fixtures/compare_noise.tsv, which scripts/compare_noise.sh records; ends the test when it is not there. */
-struct compare_noise *compare_noise_load(void);
+/* What scripts/compare_noise.sh recorded; ends the test when it is not there. */
+#define COMPARE_NOISE      "tests/fixtures/compare_noise.tsv"
+#define COMPARE_NOISE_BUSY "tests/fixtures/compare_noise_busy.tsv" /* with twice as much other work */
+struct compare_noise *compare_noise_load(const char *path);
 void compare_noise_free(struct compare_noise *noise);
 
 struct compare_counts {
