@@ -228,7 +228,7 @@ static void figures_show_what_the_rows_say(void **state)
 #define CHAIN(dataset, policy, spec, worst, mean)                                                     \
     "{\"schema\":1,\"kind\":\"chain\",\"dataset\":\"" dataset "\",\"policy\":\"" policy               \
     "\",\"spec\":\"" spec "\",\"threads\":1,\"n_steps\":10,\"n_full\":1,\"raw_bytes\":1000,\"stored_" \
-                          "bytes\":400,\"written_bytes\":500,"                                        \
+    "bytes\":400,\"written_bytes\":500,"                                                              \
     "\"kept_peak_bytes\":150,\"worst\":{\"restore_ns\":" worst "},\"mean\":{\"restore_ns\":" mean     \
     "},\"verified\":true}\n"
 
