@@ -55,6 +55,8 @@ static int add_path(struct mth_step_files *inputs, const char *path, struct mth_
     else if (!status && (is_step ? mth_step_of_directory(mth_path_name(trimmed), &step)
                                  : mth_step_of_file(mth_path_name(trimmed), &step)))
         status = add_input(inputs, trimmed, step, err);
+    else if (!status && !is_step && !mth_path_is_file(trimmed))
+        status = mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: there is no such file or directory", trimmed);
     else if (!status)
         status = mth_error_set(err, MTH_ERR_USAGE,
                                "%s: its name does not end in a step number (step-1000.pt); --step N gives it",
