@@ -96,12 +96,16 @@ int mth_chain_cmd_add(int argc, char **argv)
         .usage = "chain add DIRECTORY FILE... [OPTION...]",
         .summary =
             "Adds checkpoints to a chain, and makes it where there is none. The step is the number that a "
-            "file's "
-            "name ends in\n"
-            "(step-1000.pt); of a directory all such files are added. Each step is restored and compared, "
-            "bit for bit, and\n"
-            "is in the chain whole or not at all. A step that is there already with the same bytes is passed "
-            "over.",
+            "file's name ends in\n"
+            "(step-1000.pt). A directory of shards, of torch.distributed.checkpoint, or whose name ends in a "
+            "number and whose\n"
+            "files are no series of steps (checkpoint-1000) is one step, with all its files; of any other "
+            "all "
+            "steps in it are\n"
+            "added. Each step is restored and compared, bit for bit, and is in the chain whole or not at "
+            "all. "
+            "A step that is there\n"
+            "already with the same bytes is passed over.",
         .notes =
             "Policies: full, full:every=K (one alone every K steps, those between against the one before), "
             "consecutive,\n"

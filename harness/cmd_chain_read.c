@@ -378,10 +378,12 @@ int mth_chain_cmd_restore(int argc, char **argv)
     static const struct mth_command_line line = {
         .name = "chain restore",
         .usage = "chain restore DIRECTORY [--step N] [OPTION...]",
-        .summary = "Restores a step of a chain, the last one unless told which, bit for bit, with its mode "
-                   "and time; to "
-                   "its old name in\n"
-                   "this directory unless told where. -o - writes standard output.",
+        .summary =
+            "Restores a step of a chain, the last one unless told which, bit for bit, with its mode "
+            "and time; to "
+            "its old name in\n"
+            "this directory unless told where. -o - writes standard output. One of several files becomes a "
+            "directory.",
         .notes = "It goes from the full step below it link by link, through temporary files of its size "
                  "beside the "
                  "output: the memory\n"

@@ -161,7 +161,9 @@ static struct mth_chain random_chain(uint64_t *seed, size_t n_steps)
     uint64_t number = 0;
     for (size_t i = 0; i < n_steps; i++) {
         struct mth_error err;
-        struct mth_chain_step step = {.number = number, .writing = 1 + pattern_random(seed) % 3};
+        struct mth_chain_step step = {.number = number,
+                                      .writing = 1 + pattern_random(seed) % 3,
+                                      .is_folder = n_steps % 2 && pattern_random(seed) % 3 == 0};
         if (i > 0 && pattern_random(seed) % 4) {
             step.has_base = true;
             step.base = chain.steps[pattern_random(seed) % i].number;
@@ -202,12 +204,19 @@ static void manifests_hold_every_chain(void **state)
 {
     (void)state;
     uint64_t seed = 1;
+    size_t n_with_folders = 0;
     for (size_t n = 0; n < 40; n++) {
         struct mth_chain chain = random_chain(&seed, n), again;
         struct mth_buffer text;
         struct mth_error err;
         char left[MTH_CHAIN_POLICY_BYTES], right[MTH_CHAIN_POLICY_BYTES];
         assert_int_equal(mth_chain_manifest_write(&chain, &text, &err), 0);
+        bool has_folders = false;
+        for (size_t i = 0; i < n; i++)
+            has_folders |= chain.steps[i].is_folder;
+        n_with_folders += has_folders;
+        /* Of files alone it is for older programs, too. */
+        assert_memory_equal(text.data, has_folders ? "mithril-chain 2\n" : "mithril-chain 1\n", 16);
         assert_int_equal(parse(text, &again), 0);
         assert_int_equal(again.n_steps, n);
         assert_string_equal(again.spec, chain.spec);
@@ -217,7 +226,7 @@ static void manifests_hold_every_chain(void **state)
             const struct mth_chain_step *a = &chain.steps[i], *b = &again.steps[i];
             assert_true(a->number == b->number && a->has_base == b->has_base && a->base == b->base &&
                         a->raw_bytes == b->raw_bytes && a->stored_bytes == b->stored_bytes &&
-                        a->writing == b->writing && a->dtype == b->dtype);
+                        a->writing == b->writing && a->dtype == b->dtype && a->is_folder == b->is_folder);
             assert_memory_equal(a->digest, b->digest, 16);
             assert_memory_equal(a->xxh3, b->xxh3, 16);
             assert_string_equal(a->name, b->name);
@@ -226,6 +235,7 @@ static void manifests_hold_every_chain(void **state)
         mth_chain_free(&chain);
         mth_chain_free(&again);
     }
+    assert_true(n_with_folders > 10);
 }
 
 static void damage_of_a_manifest_is_noticed(void **state)
@@ -303,8 +313,14 @@ static void hostile_manifests_are_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (parse_lines(wrong[i]) != MTH_ERR_FORMAT)
             fail_msg("number %zu is taken for a manifest, or not called one", i);
-    assert_int_equal(parse_lines("mithril-chain 2\npolicy consecutive\nspec balanced\n"),
+    assert_int_equal(parse_lines("mithril-chain 3\npolicy consecutive\nspec balanced\n"),
                      MTH_ERR_UNSUPPORTED);
+    assert_int_equal(parse_lines("mithril-chain 0\npolicy consecutive\nspec balanced\n"),
+                     MTH_ERR_UNSUPPORTED);
+    /* Folders came with the second version. */
+#define FOLDER "step 1 base - raw 1 stored 1 digest " ZEROS " xxh3 " ZEROS " written 1 dtype - folder a\n"
+    assert_int_equal(parse_lines(HEAD FOLDER), MTH_ERR_FORMAT);
+    assert_int_equal(parse_lines("mithril-chain 2\npolicy consecutive\nspec balanced\n" FOLDER), 0);
 }
 
 static void only_our_own_names_are_ours(void **state)
