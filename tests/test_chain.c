@@ -108,10 +108,10 @@ static void each_policy_names_its_base(void **state)
         {"consecutive", {ALONE, 10, 20, 30, 40, 50, 60, 70}},
         {"one-shot", {ALONE, 10, 10, 10, 10, 10, 10, 10}},
         {"one-shot:every=4", {ALONE, 10, 10, 10, ALONE, 50, 50, 50}},
-        /* 100; 20: 120 <= 40? 30: 150 <= 90? 60: 210 <= 240, the next is full. */
+        /* 100; 20: 120 <= 40? 30: 150 <= 90? 50: 200 <= 200, the next is full. */
         {"intermittent", {ALONE, 10, 10, 10, ALONE, 50, 50, 50}},
     };
-    static const uint64_t increments[] = {0, 20, 30, 60};
+    static const uint64_t increments[] = {0, 20, 30, 50};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         struct mth_chain chain = new_chain(cases[c].policy);
         size_t since = 0;

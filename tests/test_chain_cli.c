@@ -1,11 +1,10 @@
 /* Laws of `mithril chain` on the command line: what it makes, what it says, what it refuses, with which exit code. */
 #define _GNU_SOURCE /* st_mtim */
-#include "base/checked.h"
 #include "base/scratch.h"
 #include "harness/json.h"
 #include "pipeline/mithril.h"
 #include "tests/support/program.h"
-#include "tests/support/safetensors_builder.h"
+#include "tests/support/run_steps.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/temp_dir.h"
 
@@ -23,59 +22,15 @@
 
 #include <cmocka.h>
 
-enum { N_STEPS = 6, N_ELEMS = 20000 };
+enum { N_STEPS = 6, N_LINKS = 45 };
 
 static char *directory;
 
 #define RUN(...) program_run(directory, (const char *const[]){__VA_ARGS__, NULL})
 
-static void assert_ends(struct program_result result, int exit_code, const char *err_part)
-{
-    if (result.exit_code != exit_code || (err_part ? !strstr(result.err, err_part) : result.err[0] != '\0') ||
-        program_lines(result.err) > 1)
-        fail_msg("exit code %d (expected %d), errors '%s' (expected '%s')", result.exit_code, exit_code,
-                 result.err, err_part ? err_part : "");
-    program_result_free(&result);
-}
-
 static void assert_fine(struct program_result result)
 {
-    assert_ends(result, 0, NULL);
-}
-
-static void assert_prints(struct program_result result, const char *part)
-{
-    if (result.exit_code != 0 || !strstr(result.out, part))
-        fail_msg("exit code %d, errors '%s', printed '%s' (expected '%s')", result.exit_code, result.err,
-                 result.out, part);
-    program_result_free(&result);
-}
-
-static bool same_file(const char *a, const char *b)
-{
-    size_t n_a = 0, n_b = 0;
-    char *left = temp_dir_read(directory, a, &n_a), *right = temp_dir_read(directory, b, &n_b);
-    bool same = left && right && n_a == n_b && memcmp(left, right, n_a) == 0;
-    free(left);
-    free(right);
-    return same;
-}
-
-static void write_step(const char *name, unsigned step)
-{
-    static uint8_t data[N_ELEMS * 2];
-    struct safetensors_builder builder = {0};
-    for (unsigned t = 0; t < 2; t++) {
-        char tensor[32];
-        for (unsigned i = 0; i < N_ELEMS; i++)
-            mth_store16(data + 2 * i, (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 22) +
-                                                 (i % 40 == step % 40 ? step : 0)));
-        snprintf(tensor, sizeof tensor, "layers.%u.weight", t);
-        safetensors_builder_add(&builder, tensor, "BF16", (const uint64_t[]){N_ELEMS}, 1, data, sizeof data);
-    }
-    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
-    temp_dir_write(directory, name, file.data, file.n_bytes);
-    free(file.data);
+    program_assert_ends(result, 0, NULL);
 }
 
 static char *path_of(const char *name)
@@ -89,12 +44,8 @@ static char *path_of(const char *name)
 static int begin(void **state)
 {
     (void)state;
-    char name[64];
     directory = temp_dir_create();
-    for (unsigned i = 1; i <= N_STEPS; i++) {
-        snprintf(name, sizeof name, "run/step-%u.safetensors", i);
-        write_step(name, i);
-    }
+    run_steps_write(directory, RUN_LAYERS, N_STEPS);
     assert_fine(RUN("chain", "add", "c", "run", "--policy", "consecutive", "-q"));
     return 0;
 }
@@ -114,8 +65,8 @@ static void steps_come_back_with_bytes_mode_and_time(void **state)
     assert_int_equal(utimensat(AT_FDCWD, path_of("run/step-3.safetensors"), times, 0), 0);
     assert_int_equal(chmod(path_of("run/step-3.safetensors"), 0640), 0);
     assert_fine(RUN("chain", "add", "d", "run", "-q"));
-    assert_prints(RUN("chain", "restore", "d", "--step", "3", "-o", "three"), "digest verified");
-    assert_true(same_file("three", "run/step-3.safetensors"));
+    program_assert_prints(RUN("chain", "restore", "d", "--step", "3", "-o", "three"), "digest verified");
+    assert_true(temp_dir_same(directory, "three", "run/step-3.safetensors"));
     assert_int_equal(stat(path_of("run/step-3.safetensors"), &before), 0);
     assert_int_equal(stat(path_of("three"), &after), 0);
     assert_int_equal(after.st_mode, before.st_mode);
@@ -123,39 +74,40 @@ static void steps_come_back_with_bytes_mode_and_time(void **state)
     assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
     /* Without being told: the last one, under the name that it had. */
     assert_fine(RUN("chain", "restore", "d", "-q"));
-    assert_true(same_file("step-6.safetensors", "run/step-6.safetensors"));
-    assert_ends(RUN("chain", "restore", "d", "-q"), 1, "is there already");
+    assert_true(temp_dir_same(directory, "step-6.safetensors", "run/step-6.safetensors"));
+    program_assert_ends(RUN("chain", "restore", "d", "-q"), 1, "is there already");
     assert_fine(RUN("chain", "restore", "d", "-q", "-f"));
     struct program_result result = RUN("chain", "restore", "d", "--step", "2", "-o", "-", "-q");
     assert_int_equal(result.exit_code, 0);
     program_result_free(&result);
-    assert_ends(RUN("chain", "restore", "d", "--step", "7", "-o", "x"), 1, "has no step 7");
+    program_assert_ends(RUN("chain", "restore", "d", "--step", "7", "-o", "x"), 1, "has no step 7");
     assert_int_equal(temp_dir_count(directory, "x"), 0);
 }
 
 static void what_is_there_already_is_passed_over_or_refused(void **state)
 {
     (void)state;
-    assert_prints(RUN("chain", "add", "c", "run/step-2.safetensors"), "is there already, the same bytes");
-    write_step("other/step-2.safetensors", 99);
-    assert_ends(RUN("chain", "add", "c", "other/step-2.safetensors"), 1, "of other bytes");
+    program_assert_prints(RUN("chain", "add", "c", "run/step-2.safetensors"),
+                          "is there already, the same bytes");
+    run_step_write(directory, "other/step-2.safetensors", RUN_LAYERS, 99);
+    program_assert_ends(RUN("chain", "add", "c", "other/step-2.safetensors"), 1, "of other bytes");
     assert_fine(RUN("chain", "verify", "c", "-q"));
 }
 
 static void steps_are_found_by_the_number_in_a_name(void **state)
 {
     (void)state;
-    write_step("e/model", 1);
-    write_step("e/a-0007.bin", 1);
-    write_step("e/b-7.pt", 1);
-    assert_ends(RUN("chain", "add", "n", "e/model"), 1, "does not end in a step number");
-    assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/b-7.pt"), 1, "two files of step 7");
-    assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/model", "--step", "3"), 1,
-                "--step goes with one file");
-    assert_ends(RUN("chain", "add", "n", "e/none-7.pt"), 6, "e/none-7.pt");
-    assert_prints(RUN("chain", "add", "n", "e/model", "--step", "12"), "step 12: alone");
-    assert_prints(RUN("chain", "add", "n", "e/b-7.pt"), "step 7: alone");
-    assert_prints(RUN("chain", "add", "n", "e/model", "--step", "9"), "step 9: against step 7");
+    run_step_write(directory, "e/model", RUN_LAYERS, 1);
+    run_step_write(directory, "e/a-0007.bin", RUN_LAYERS, 1);
+    run_step_write(directory, "e/b-7.pt", RUN_LAYERS, 1);
+    program_assert_ends(RUN("chain", "add", "n", "e/model"), 1, "does not end in a step number");
+    program_assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/b-7.pt"), 1, "two files of step 7");
+    program_assert_ends(RUN("chain", "add", "n", "e/a-0007.bin", "e/model", "--step", "3"), 1,
+                        "--step goes with one file");
+    program_assert_ends(RUN("chain", "add", "n", "e/none-7.pt"), 6, "e/none-7.pt");
+    program_assert_prints(RUN("chain", "add", "n", "e/model", "--step", "12"), "step 12: alone");
+    program_assert_prints(RUN("chain", "add", "n", "e/b-7.pt"), "step 7: alone");
+    program_assert_prints(RUN("chain", "add", "n", "e/model", "--step", "9"), "step 9: against step 7");
 }
 
 static void one_writes_and_others_read(void **state)
@@ -165,8 +117,9 @@ static void one_writes_and_others_read(void **state)
     struct mth_error err;
     struct mth_memory *memory = mth_memory_create(0);
     assert_int_equal(mth_chain_writer_open(path_of("c"), false, memory, &writer, &err), 0);
-    assert_ends(RUN("chain", "add", "c", "run"), 6, "another process is writing to this chain");
-    assert_ends(RUN("chain", "drop", "c", "--keep", "last:1"), 6, "another process is writing to this chain");
+    program_assert_ends(RUN("chain", "add", "c", "run"), 6, "another process is writing to this chain");
+    program_assert_ends(RUN("chain", "drop", "c", "--keep", "last:1"), 6,
+                        "another process is writing to this chain");
     assert_fine(RUN("chain", "list", "c", "-q"));
     assert_fine(RUN("chain", "verify", "c", "-q"));
     assert_fine(RUN("chain", "restore", "c", "--step", "4", "-o", "four", "-q"));
@@ -179,17 +132,17 @@ static void what_is_no_chain_is_left_alone(void **state)
 {
     (void)state;
     temp_dir_write(directory, "files/notes.txt", "mine", 4);
-    assert_ends(RUN("chain", "add", "files", "run/step-1.safetensors"), 1, "is no chain");
-    assert_ends(RUN("chain", "drop", "files", "--keep", "last:1"), 6, "is no chain");
+    program_assert_ends(RUN("chain", "add", "files", "run/step-1.safetensors"), 1, "is no chain");
+    program_assert_ends(RUN("chain", "drop", "files", "--keep", "last:1"), 6, "is no chain");
     assert_int_equal(temp_dir_count(directory, "files"), 1);
-    assert_ends(RUN("chain", "add", "files/notes.txt", "run/step-1.safetensors"), 1, "is a file");
-    assert_ends(RUN("chain", "list", "nowhere"), 6, "is no chain");
-    assert_ends(RUN("chain", "verify", "nowhere"), 6, "is no chain");
-    assert_ends(RUN("chain", "restore", "nowhere", "-o", "x"), 6, "is no chain");
-    assert_ends(RUN("chain", "drop", "nowhere", "--keep", "last:1"), 6, "no such chain");
+    program_assert_ends(RUN("chain", "add", "files/notes.txt", "run/step-1.safetensors"), 1, "is a file");
+    program_assert_ends(RUN("chain", "list", "nowhere"), 6, "is no chain");
+    program_assert_ends(RUN("chain", "verify", "nowhere"), 6, "is no chain");
+    program_assert_ends(RUN("chain", "restore", "nowhere", "-o", "x"), 6, "is no chain");
+    program_assert_ends(RUN("chain", "drop", "nowhere", "--keep", "last:1"), 6, "no such chain");
     /* Containers without their manifest may be all that is left of a chain. */
     temp_dir_write(directory, "lost/step-5.mth", "x", 1);
-    assert_ends(RUN("chain", "add", "lost", "run/step-1.safetensors"), 1, "holds 'step-5.mth'");
+    program_assert_ends(RUN("chain", "add", "lost", "run/step-1.safetensors"), 1, "holds 'step-5.mth'");
     assert_int_equal(temp_dir_count(directory, "lost"), 1);
 }
 
@@ -197,20 +150,21 @@ static void dropping_says_what_it_does(void **state)
 {
     (void)state;
     assert_fine(RUN("chain", "add", "f", "run", "--policy", "consecutive", "-q"));
-    assert_ends(RUN("chain", "drop", "f"), 1, "needs either --keep RULES or --step N");
-    assert_ends(RUN("chain", "drop", "f", "--keep", "last:1", "--step", "2"), 1, "needs either");
-    assert_ends(RUN("chain", "drop", "f", "--keep", "newest:1"), 1, "'newest:1' keeps nothing known");
-    assert_ends(RUN("chain", "drop", "f", "--keep", "every:1000"), 1, "would drop all 6 steps");
-    assert_ends(RUN("chain", "drop", "f", "--step", "17"), 1, "has no step 17");
-    assert_prints(RUN("chain", "drop", "f", "--step", "3", "--dry-run"),
-                  "step 4: would be coded again against step 2");
-    assert_prints(RUN("chain", "verify", "f"), "all 6 steps restore");
-    assert_prints(RUN("chain", "drop", "f", "--step", "3"), "1 steps dropped, 1 coded again, 5 are left");
-    assert_prints(RUN("chain", "drop", "f", "--keep", "last:2,step:2"), "step 2: coded again alone");
-    assert_prints(RUN("chain", "verify", "f"), "all 3 steps restore");
+    program_assert_ends(RUN("chain", "drop", "f"), 1, "needs either --keep RULES or --step N");
+    program_assert_ends(RUN("chain", "drop", "f", "--keep", "last:1", "--step", "2"), 1, "needs either");
+    program_assert_ends(RUN("chain", "drop", "f", "--keep", "newest:1"), 1, "'newest:1' keeps nothing known");
+    program_assert_ends(RUN("chain", "drop", "f", "--keep", "every:1000"), 1, "would drop all 6 steps");
+    program_assert_ends(RUN("chain", "drop", "f", "--step", "17"), 1, "has no step 17");
+    program_assert_prints(RUN("chain", "drop", "f", "--step", "3", "--dry-run"),
+                          "step 4: would be coded again against step 2");
+    program_assert_prints(RUN("chain", "verify", "f"), "all 6 steps restore");
+    program_assert_prints(RUN("chain", "drop", "f", "--step", "3"),
+                          "1 steps dropped, 1 coded again, 5 are left");
+    program_assert_prints(RUN("chain", "drop", "f", "--keep", "last:2,step:2"), "step 2: coded again alone");
+    program_assert_prints(RUN("chain", "verify", "f"), "all 3 steps restore");
     assert_fine(RUN("chain", "restore", "f", "--step", "5", "-o", "five", "-q"));
-    assert_true(same_file("five", "run/step-5.safetensors"));
-    assert_prints(RUN("chain", "drop", "f", "--keep", "last:9"), "0 steps dropped");
+    assert_true(temp_dir_same(directory, "five", "run/step-5.safetensors"));
+    program_assert_prints(RUN("chain", "drop", "f", "--keep", "last:9"), "0 steps dropped");
 }
 
 static void a_link_that_is_not_right_is_named_and_the_rest_restores(void **state)
@@ -233,7 +187,7 @@ static void a_link_that_is_not_right_is_named_and_the_rest_restores(void **state
     assert_non_null(strstr(result.err, "step 2: g/step-2.mth: No such file"));
     assert_non_null(strstr(result.err, "step 3: needs step 2, which does not restore"));
     program_result_free(&result);
-    assert_ends(RUN("chain", "restore", "g", "--step", "3", "-o", "gone"), 6, "step 2: g/step-2.mth");
+    program_assert_ends(RUN("chain", "restore", "g", "--step", "3", "-o", "gone"), 6, "step 2: g/step-2.mth");
     assert_null(temp_dir_read(directory, "gone", &(size_t){0}));
     for (unsigned i = 1; i <= N_STEPS; i++) {
         char step[16], original[64];
@@ -242,14 +196,14 @@ static void a_link_that_is_not_right_is_named_and_the_rest_restores(void **state
         if (i == 2 || i == 3)
             continue;
         assert_fine(RUN("chain", "restore", "g", "--step", step, "-o", "again", "-f", "-q"));
-        assert_true(same_file("again", original));
+        assert_true(temp_dir_same(directory, "again", original));
     }
     /* Who would have to be coded again and can not be restored stops a drop, before anything is gone. */
-    assert_ends(RUN("chain", "drop", "g", "--step", "2"), 6, "step 2: g/step-2.mth");
+    program_assert_ends(RUN("chain", "drop", "g", "--step", "2"), 6, "step 2: g/step-2.mth");
     temp_dir_write(directory, "g/step-2.mth", kept, n - 1);
-    assert_ends(RUN("chain", "drop", "g", "--step", "2"), 2, "step 2: g/step-2.mth");
+    program_assert_ends(RUN("chain", "drop", "g", "--step", "2"), 2, "step 2: g/step-2.mth");
     assert_fine(RUN("chain", "drop", "g", "--keep", "step:1,range:4:6", "-q"));
-    assert_prints(RUN("chain", "verify", "g"), "all 4 steps restore");
+    program_assert_prints(RUN("chain", "verify", "g"), "all 4 steps restore");
     free(kept);
 }
 
@@ -264,9 +218,9 @@ static void a_container_of_another_step_is_noticed(void **state)
          *second = temp_dir_read(directory, "h/step-2.mth", &m);
     assert_int_equal(n, m);
     temp_dir_write(directory, "h/step-2.mth", first, n);
-    assert_ends(RUN("chain", "verify", "h"), 2, "is another container");
-    assert_ends(RUN("chain", "list", "h", "-q"), 2, "is another container");
-    assert_ends(RUN("chain", "restore", "h", "-o", "wrong", "-q"), 2, "is another container");
+    program_assert_ends(RUN("chain", "verify", "h"), 2, "is another container");
+    program_assert_ends(RUN("chain", "list", "h", "-q"), 2, "is another container");
+    program_assert_ends(RUN("chain", "restore", "h", "-o", "wrong", "-q"), 2, "is another container");
     assert_null(temp_dir_read(directory, "wrong", &(size_t){0}));
     temp_dir_write(directory, "h/step-2.mth", second, m);
     assert_fine(RUN("chain", "verify", "h", "-q"));
@@ -283,15 +237,16 @@ static void a_damaged_manifest_stops_everything(void **state)
     text[n / 2] ^= 1;
     temp_dir_write(directory, "m/chain.manifest", text, n);
     size_t n_files = temp_dir_count(directory, "m");
-    assert_ends(RUN("chain", "list", "m"), 2, "m/chain.manifest: is damaged");
-    assert_ends(RUN("chain", "add", "m", "run/step-1.safetensors"), 2, "m/chain.manifest: is damaged");
-    assert_ends(RUN("chain", "drop", "m", "--keep", "last:1"), 2, "m/chain.manifest: is damaged");
-    assert_ends(RUN("chain", "restore", "m", "-o", "x"), 2, "m/chain.manifest: is damaged");
+    program_assert_ends(RUN("chain", "list", "m"), 2, "m/chain.manifest: is damaged");
+    program_assert_ends(RUN("chain", "add", "m", "run/step-1.safetensors"), 2,
+                        "m/chain.manifest: is damaged");
+    program_assert_ends(RUN("chain", "drop", "m", "--keep", "last:1"), 2, "m/chain.manifest: is damaged");
+    program_assert_ends(RUN("chain", "restore", "m", "-o", "x"), 2, "m/chain.manifest: is damaged");
     assert_int_equal(temp_dir_count(directory, "m"), n_files);
     /* Each container is one like any other all the same. */
     assert_fine(RUN("decompress", "m/step-1.mth", "-o", "one", "-q"));
     assert_fine(RUN("decompress", "m/step-2.mth", "-b", "one", "-o", "two", "-q"));
-    assert_true(same_file("two", "run/step-2.safetensors"));
+    assert_true(temp_dir_same(directory, "two", "run/step-2.safetensors"));
     free(text);
 }
 
@@ -327,17 +282,17 @@ static void every_command_explains_itself(void **state)
 {
     (void)state;
     static const char *const names[] = {"add", "list", "restore", "verify", "drop", "compare"};
-    assert_prints(RUN("chain", "-h"), "usage: mithril chain COMMAND");
+    program_assert_prints(RUN("chain", "-h"), "usage: mithril chain COMMAND");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: mithril chain %s", names[i]);
-        assert_prints(RUN("chain", names[i], "-h"), usage);
-        assert_ends(RUN("chain", names[i]), 1, "something is missing: mithril chain");
-        assert_ends(RUN("chain", names[i], "--nothing"), 1, "mithril chain");
+        program_assert_prints(RUN("chain", names[i], "-h"), usage);
+        program_assert_ends(RUN("chain", names[i]), 1, "something is missing: mithril chain");
+        program_assert_ends(RUN("chain", names[i], "--nothing"), 1, "mithril chain");
     }
-    assert_ends(RUN("chain", "restor"), 1, "did you mean 'restore'");
-    assert_ends(RUN("chain", "add", "x", "run", "--policy", "some"), 1, "'some' is no policy");
-    assert_ends(RUN("chain", "add", "x", "run", "-p", "no-such"), 1, "no-such");
+    program_assert_ends(RUN("chain", "restor"), 1, "did you mean 'restore'");
+    program_assert_ends(RUN("chain", "add", "x", "run", "--policy", "some"), 1, "'some' is no policy");
+    program_assert_ends(RUN("chain", "add", "x", "run", "-p", "no-such"), 1, "no-such");
     assert_int_equal(temp_dir_count(directory, "x/step-1.mth"), 0);
 }
 
@@ -346,27 +301,27 @@ static void a_base_is_read_where_it_still_lies(void **state)
 {
     (void)state;
     size_t n;
-    write_step("near/step-1.pt", 1);
-    write_step("near/step-2.pt", 2);
-    write_step("far/step-3.pt", 3);
-    write_step("other/step-1.pt", 4);
-    write_step("other/step-3.pt", 3);
+    run_step_write(directory, "near/step-1.pt", RUN_LAYERS, 1);
+    run_step_write(directory, "near/step-2.pt", RUN_LAYERS, 2);
+    run_step_write(directory, "far/step-3.pt", RUN_LAYERS, 3);
+    run_step_write(directory, "other/step-1.pt", RUN_LAYERS, 4);
+    run_step_write(directory, "other/step-3.pt", RUN_LAYERS, 3);
     assert_fine(RUN("chain", "add", "b", "near/step-1.pt", "--policy", "consecutive", "-q"));
     char *kept = temp_dir_read(directory, "b/step-1.mth", &n);
     char *broken = temp_dir_read(directory, "b/step-1.mth", &n);
     broken[n / 2] ^= 1;
     temp_dir_write(directory, "b/step-1.mth", broken, n);
-    assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
+    program_assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
     /* A file of its name with other bytes is not it. */
-    assert_ends(RUN("chain", "add", "b", "other/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
+    program_assert_ends(RUN("chain", "add", "b", "other/step-3.pt", "-q"), 2, "step 1: b/step-1.mth");
     assert_fine(RUN("chain", "add", "b", "near/step-2.pt", "-q"));
     /* But nothing is put on what is not there. */
     temp_dir_write(directory, "b/step-1.mth", broken, n - 1);
-    assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "b/step-1.mth: has");
+    program_assert_ends(RUN("chain", "add", "b", "far/step-3.pt", "-q"), 2, "b/step-1.mth: has");
     temp_dir_write(directory, "b/step-1.mth", kept, n);
     assert_fine(RUN("chain", "add", "b", "far/step-3.pt", "-q"));
     assert_fine(RUN("chain", "restore", "b", "--step", "2", "-o", "near-2", "-q"));
-    assert_true(same_file("near-2", "near/step-2.pt"));
+    assert_true(temp_dir_same(directory, "near-2", "near/step-2.pt"));
     assert_fine(RUN("chain", "verify", "b", "-q"));
     free(kept);
     free(broken);
@@ -449,12 +404,12 @@ static void compare_says_what_cannot_be(void **state)
 {
     (void)state;
     size_t n_before = temp_dir_count(directory, ".");
-    assert_prints(RUN("chain", "compare", "run", "--policy", "full", "-p", "sparse-sync", "-q"),
-                  "UNSUPPORTED");
-    assert_ends(RUN("chain", "compare", "run", "--keep", "newest"), 1, "keeps nothing known");
-    assert_ends(RUN("chain", "compare", "run", "--policy", "some"), 1, "is no policy");
-    assert_ends(RUN("chain", "compare", "run", "--files", "nowhere"), 1, "nowhere");
-    assert_ends(RUN("chain", "compare", "nowhere"), 1, "nowhere");
+    program_assert_prints(RUN("chain", "compare", "run", "--policy", "full", "-p", "sparse-sync", "-q"),
+                          "UNSUPPORTED");
+    program_assert_ends(RUN("chain", "compare", "run", "--keep", "newest"), 1, "keeps nothing known");
+    program_assert_ends(RUN("chain", "compare", "run", "--policy", "some"), 1, "is no policy");
+    program_assert_ends(RUN("chain", "compare", "run", "--files", "nowhere"), 1, "nowhere");
+    program_assert_ends(RUN("chain", "compare", "nowhere"), 6, "nowhere");
     assert_int_equal(temp_dir_count(directory, "."), n_before);
 }
 
@@ -486,21 +441,21 @@ static void memory_does_not_grow_with_the_chain(void **state)
 {
     (void)state;
     char name[64];
-    for (unsigned i = 1; i <= 90; i++) {
+    for (unsigned i = 1; i <= N_LINKS; i++) {
         snprintf(name, sizeof name, "long/step-%u.pt", i);
-        write_step(name, i);
+        run_step_write(directory, name, RUN_LAYERS, i);
     }
     assert_fine(RUN("chain", "add", "l", "long", "--policy", "consecutive", "-q"));
-    size_t two = peak_of("l", 2), many = peak_of("l", 90);
-    if (many > two + two / 20 + 90 * sizeof(size_t))
-        fail_msg("2 links take %zu bytes, 90 take %zu", two, many);
-    assert_fine(RUN("chain", "restore", "l", "-o", "ninety", "-q"));
-    assert_true(same_file("ninety", "long/step-90.pt"));
+    size_t two = peak_of("l", 2), many = peak_of("l", N_LINKS);
+    if (many > two + two / 20 + N_LINKS * sizeof(size_t))
+        fail_msg("2 links take %zu bytes, %d take %zu", two, N_LINKS, many);
+    assert_fine(RUN("chain", "restore", "l", "-o", "last", "-q"));
+    assert_true(temp_dir_same(directory, "last", "long/step-45.pt"));
     if (SANITIZED)
         return;
-    assert_fine(RUN("chain", "restore", "l", "-o", "ninety", "-q", "-f", "-t", "1", "--memory", "40MiB"));
-    assert_ends(RUN("chain", "restore", "l", "-o", "ninety", "-f", "-q", "-t", "1", "--memory", "9MiB"), 5,
-                "emory");
+    assert_fine(RUN("chain", "restore", "l", "-o", "last", "-q", "-f", "-t", "1", "--memory", "40MiB"));
+    program_assert_ends(RUN("chain", "restore", "l", "-o", "last", "-f", "-q", "-t", "1", "--memory", "9MiB"),
+                        5, "emory");
 }
 
 int main(void)

@@ -1,11 +1,9 @@
 /* Laws of chains whose steps are directories: what is one, that every file comes back as it was, what is refused. */
 #define _GNU_SOURCE /* st_mtim */
-#include "base/checked.h"
 #include "harness/folder_files.h"
 #include "pipeline/mithril.h"
-#include "tests/support/patterns.h"
 #include "tests/support/program.h"
-#include "tests/support/safetensors_builder.h"
+#include "tests/support/run_steps.h"
 #include "tests/support/temp_dir.h"
 
 #include <fcntl.h>
@@ -22,28 +20,9 @@
 
 #include <cmocka.h>
 
-enum { N_ELEMS = 12000 };
-
 static char *directory;
 
 #define RUN(...) program_run(directory, (const char *const[]){__VA_ARGS__, NULL})
-
-static void assert_ends(struct program_result result, int exit_code, const char *err_part)
-{
-    if (result.exit_code != exit_code || (err_part ? !strstr(result.err, err_part) : result.err[0] != '\0') ||
-        program_lines(result.err) > 1)
-        fail_msg("exit code %d (expected %d), errors '%s' (expected '%s')", result.exit_code, exit_code,
-                 result.err, err_part ? err_part : "");
-    program_result_free(&result);
-}
-
-static void assert_prints(struct program_result result, const char *part)
-{
-    if (result.exit_code != 0 || !strstr(result.out, part))
-        fail_msg("exit code %d, errors '%s', printed '%s' (expected '%s')", result.exit_code, result.err,
-                 result.out, part);
-    program_result_free(&result);
-}
 
 static char *path_of(const char *name)
 {
@@ -61,21 +40,10 @@ static void write_file(const char *folder, const char *name, const void *data, s
     temp_dir_write(directory, path, data, n_bytes);
 }
 
-/* Tensors first .. first + n - 1 of a step, of which each step moves some values. */
+/* Tensors first .. first + n - 1 of a step. */
 static void write_shard(const char *folder, const char *name, unsigned step, unsigned first, unsigned n)
 {
-    static uint8_t data[N_ELEMS * 2];
-    struct safetensors_builder builder = {0};
-    for (unsigned t = first; t < first + n; t++) {
-        char tensor[32];
-        uint64_t seed = t;
-        for (unsigned i = 0; i < N_ELEMS; i++)
-            mth_store16(data + 2 * i, (uint16_t)(0x3c00 + (pattern_random(&seed) & 0x3ff) +
-                                                 (i % 40 == step % 40 ? step : 0)));
-        snprintf(tensor, sizeof tensor, "layers.%u.weight", t);
-        safetensors_builder_add(&builder, tensor, "BF16", (const uint64_t[]){N_ELEMS}, 1, data, sizeof data);
-    }
-    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
+    struct mth_buffer file = run_step_make(RUN_LAYERS, step, first, n);
     write_file(folder, name, file.data, file.n_bytes);
     free(file.data);
 }
@@ -159,25 +127,26 @@ static void directories_come_back_with_all_that_is_in_them(void **state)
     assert_int_equal(utimensat(AT_FDCWD, path_of("run/checkpoint-2/global_step"), times, 0), 0);
     assert_int_equal(chmod(path_of("run/checkpoint-2"), 0750), 0);
     assert_int_equal(utimensat(AT_FDCWD, path_of("run/checkpoint-2"), times, 0), 0);
-    assert_prints(RUN("chain", "add", "c", "run", "--policy", "consecutive"), "step 10: against step 2");
+    program_assert_prints(RUN("chain", "add", "c", "run", "--policy", "consecutive"),
+                          "step 10: against step 2");
     /* Shards are coded against shards, ranks against the same ranks. */
     assert_true(size_of("c/step-2.mth") * 4 < size_of("c/step-1.mth"));
     assert_true(size_of("c/step-10.mth") * 4 < size_of("c/step-1.mth"));
-    assert_prints(RUN("chain", "list", "c"), "fine, a folder");
-    assert_prints(RUN("chain", "list", "c", "--json", "-"), "\"is_folder\":true");
-    assert_prints(RUN("chain", "verify", "c"), "all 3 steps restore");
-    assert_ends(RUN("chain", "restore", "c", "--step", "2", "-o", "out/two/", "-q"), 6,
-                "No such file or directory");
+    program_assert_prints(RUN("chain", "list", "c"), "fine, a folder");
+    program_assert_prints(RUN("chain", "list", "c", "--json", "-"), "\"is_folder\":true");
+    program_assert_prints(RUN("chain", "verify", "c"), "all 3 steps restore");
+    program_assert_ends(RUN("chain", "restore", "c", "--step", "2", "-o", "out/two/", "-q"), 6,
+                        "No such file or directory");
     assert_int_equal(mkdir(path_of("out"), 0700), 0);
-    assert_ends(RUN("chain", "restore", "c", "--step", "2", "-o", "out/two/", "-q"), 0, NULL);
+    program_assert_ends(RUN("chain", "restore", "c", "--step", "2", "-o", "out/two/", "-q"), 0, NULL);
     assert_true(same_folder("out/two", "run/checkpoint-2"));
     /* Without being told: the last one, to its old name. */
-    assert_ends(RUN("chain", "restore", "c", "-q"), 0, NULL);
+    program_assert_ends(RUN("chain", "restore", "c", "-q"), 0, NULL);
     assert_true(same_folder("checkpoint-10", "run/checkpoint-10"));
     assert_false(same_folder("checkpoint-10", "run/checkpoint-1"));
-    assert_prints(RUN("chain", "drop", "c", "--step", "2"), "1 coded again");
-    assert_prints(RUN("chain", "verify", "c"), "all 2 steps restore");
-    assert_ends(RUN("chain", "restore", "c", "--step", "10", "-o", "out/ten", "-q"), 0, NULL);
+    program_assert_prints(RUN("chain", "drop", "c", "--step", "2"), "1 coded again");
+    program_assert_prints(RUN("chain", "verify", "c"), "all 2 steps restore");
+    program_assert_ends(RUN("chain", "restore", "c", "--step", "10", "-o", "out/ten", "-q"), 0, NULL);
     assert_true(same_folder("out/ten", "run/checkpoint-10"));
 }
 
@@ -189,13 +158,14 @@ static void shards_that_are_cut_anew_find_their_base(void **state)
     write_shard("cut/step-2", "model-00002-of-00003.safetensors", 2, 1, 1);
     write_shard("cut/step-2", "model-00003-of-00003.safetensors", 2, 2, 1);
     write_shard("cut", "step-3.safetensors", 3, 0, 3);
-    assert_prints(RUN("chain", "add", "n", "cut", "--policy", "consecutive"), "step 3: against step 2");
+    program_assert_prints(RUN("chain", "add", "n", "cut", "--policy", "consecutive"),
+                          "step 3: against step 2");
     assert_true(size_of("n/step-2.mth") * 4 < size_of("n/step-1.mth"));
     assert_true(size_of("n/step-3.mth") * 4 < size_of("n/step-1.mth"));
-    assert_prints(RUN("chain", "restore", "n", "--step", "3", "-o", "three"), "digest verified");
-    assert_prints(RUN("chain", "restore", "n", "--step", "2", "-o", "two"), "digest verified");
+    program_assert_prints(RUN("chain", "restore", "n", "--step", "3", "-o", "three"), "digest verified");
+    program_assert_prints(RUN("chain", "restore", "n", "--step", "2", "-o", "two"), "digest verified");
     assert_true(same_folder("two", "cut/step-2"));
-    assert_prints(RUN("chain", "verify", "n"), "all 3 steps restore");
+    program_assert_prints(RUN("chain", "verify", "n"), "all 3 steps restore");
 }
 
 /* What PyTorch and Hugging Face's libraries wrote, two steps of each, the second in other shards. */
@@ -211,12 +181,12 @@ static void checkpoints_of_libraries_find_their_base(void **state)
             snprintf(from[k], sizeof from[k], "%s/tests/fixtures/sets/%s", here, pairs[i][k]);
             snprintf(chain, sizeof chain, "lib-%zu", i);
             snprintf(file[k], sizeof file[k], "%s/step-%zu.mth", chain, k + 1);
-            assert_prints(
+            program_assert_prints(
                 RUN("chain", "add", chain, from[k], "--step", k ? "2" : "1", "--policy", "consecutive"),
                 k ? "step 2: against step 1" : "step 1: alone");
-            assert_prints(RUN("chain", "restore", chain, "-o", pairs[i][k]), "digest verified");
+            program_assert_prints(RUN("chain", "restore", chain, "-o", pairs[i][k]), "digest verified");
             struct program_result result = RUN("chain", "add", chain, pairs[i][k], "--step", k ? "2" : "1");
-            assert_prints(result, "is there already, the same bytes");
+            program_assert_prints(result, "is there already, the same bytes");
         }
         /* The little that torch.distributed.checkpoint wrote changed in all its values. */
         assert_true(size_of(file[1]) * (i ? 3 : 1) < size_of(file[0]) * (i ? 1 : 2));
@@ -229,16 +199,17 @@ static void when_a_file_was_written_makes_no_other_step(void **state)
     const struct timespec times[2] = {{.tv_sec = 7}, {.tv_sec = 7}};
     write_step("again/step-5", 5);
     write_step("far/step-6", 6);
-    assert_prints(RUN("chain", "add", "a", "again/step-5", "--policy", "consecutive"), "step 5: alone");
+    program_assert_prints(RUN("chain", "add", "a", "again/step-5", "--policy", "consecutive"),
+                          "step 5: alone");
     assert_int_equal(utimensat(AT_FDCWD, path_of("again/step-5/trainer_state.json"), times, 0), 0);
-    assert_prints(RUN("chain", "add", "a", "again/step-5/"), "is there already, the same bytes");
+    program_assert_prints(RUN("chain", "add", "a", "again/step-5/"), "is there already, the same bytes");
     write_file("again/step-5", "trainer_state.json", "{\"global_step\": 6}\n", 19);
-    assert_ends(RUN("chain", "add", "a", "again/step-5"), 1, "of other bytes");
+    program_assert_ends(RUN("chain", "add", "a", "again/step-5"), 1, "of other bytes");
     temp_dir_write(directory, "again/other/step-5.pt", "x", 1);
-    assert_ends(RUN("chain", "add", "a", "again/other/step-5.pt"), 1, "of other bytes");
+    program_assert_ends(RUN("chain", "add", "a", "again/other/step-5.pt"), 1, "of other bytes");
     /* What lies there is not what was added: the base is restored. */
-    assert_prints(RUN("chain", "add", "a", "far/step-6"), "step 6: against step 5");
-    assert_prints(RUN("chain", "verify", "a"), "all 2 steps restore");
+    program_assert_prints(RUN("chain", "add", "a", "far/step-6"), "step 6: against step 5");
+    program_assert_prints(RUN("chain", "verify", "a"), "all 2 steps restore");
 }
 
 static void what_is_a_step_and_what_a_run(void **state)
@@ -251,14 +222,14 @@ static void what_is_a_step_and_what_a_run(void **state)
     write_shard("lr-5", "step-2.pt", 2, 0, 1);
     write_file("lr-5", "train.log", "log", 3);
     write_shard("model", "model-00001-of-00001.safetensors", 1, 0, 2);
-    assert_prints(RUN("chain", "add", "w1", "w/global_step7"), "step 7: alone");
-    assert_prints(RUN("chain", "add", "w2", "lr-5"), "step 2: against step 1");
-    assert_prints(RUN("chain", "add", "w3", "lr-5", "--step", "3"), "step 3: alone");
-    assert_ends(RUN("chain", "add", "w4", "model"), 1, "--step N gives it");
-    assert_prints(RUN("chain", "add", "w4", "model", "--step", "9"), "step 9: alone");
-    assert_ends(RUN("chain", "add", "w4", "no-such-7"), 6, "no-such-7");
-    assert_ends(RUN("chain", "add", "w4", ".", "--step", "10"), 1, "has no name");
-    assert_ends(RUN("chain", "add", "w4", "lr-5", "--step", "9"), 1, "of other bytes");
+    program_assert_prints(RUN("chain", "add", "w1", "w/global_step7"), "step 7: alone");
+    program_assert_prints(RUN("chain", "add", "w2", "lr-5"), "step 2: against step 1");
+    program_assert_prints(RUN("chain", "add", "w3", "lr-5", "--step", "3"), "step 3: alone");
+    program_assert_ends(RUN("chain", "add", "w4", "model"), 1, "--step N gives it");
+    program_assert_prints(RUN("chain", "add", "w4", "model", "--step", "9"), "step 9: alone");
+    program_assert_ends(RUN("chain", "add", "w4", "no-such-7"), 6, "no-such-7");
+    program_assert_ends(RUN("chain", "add", "w4", ".", "--step", "10"), 1, "has no name");
+    program_assert_ends(RUN("chain", "add", "w4", "lr-5", "--step", "9"), 1, "of other bytes");
 }
 
 static void what_can_not_be_a_step_is_refused(void **state)
@@ -266,28 +237,29 @@ static void what_can_not_be_a_step_is_refused(void **state)
     (void)state;
     write_step("bad/step-1", 1);
     assert_int_equal(symlink("..", path_of("bad/step-1/loop")), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6,
-                "step-1/loop: is neither a file nor a directory");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6,
+                        "step-1/loop: is neither a file nor a directory");
     assert_int_equal(unlink(path_of("bad/step-1/loop")), 0);
     assert_int_equal(mkfifo(path_of("bad/step-1/pipe"), 0600), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6,
-                "step-1/pipe: is neither a file nor a directory");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6,
+                        "step-1/pipe: is neither a file nor a directory");
     assert_int_equal(unlink(path_of("bad/step-1/pipe")), 0);
     assert_int_equal(symlink("nowhere", path_of("bad/step-1/lost")), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6, "step-1/lost");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 6, "step-1/lost");
     assert_int_equal(unlink(path_of("bad/step-1/lost")), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-1", "--dtype", "bf16"), 1, "--dtype is for one file");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-1", "--dtype", "bf16"), 1,
+                        "--dtype is for one file");
     assert_int_equal(mkdir(path_of("bad/step-2"), 0700), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-2"), 1, "is an empty directory");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-2"), 1, "is an empty directory");
     /* A link to a file is that file. */
     assert_int_equal(symlink("trainer_state.json", path_of("bad/step-1/link.json")), 0);
-    assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 0, NULL);
-    assert_ends(RUN("chain", "restore", "b", "-o", "-"), 1, "can not go to standard output");
-    assert_ends(RUN("chain", "restore", "b", "-o", "bad", "-f"), 1, "is there already");
-    assert_ends(RUN("chain", "restore", "b", "-o", "bad/step-1/trainer_state.json", "-f"), 1,
-                "is there already");
+    program_assert_ends(RUN("chain", "add", "b", "bad/step-1", "-q"), 0, NULL);
+    program_assert_ends(RUN("chain", "restore", "b", "-o", "-"), 1, "can not go to standard output");
+    program_assert_ends(RUN("chain", "restore", "b", "-o", "bad", "-f"), 1, "is there already");
+    program_assert_ends(RUN("chain", "restore", "b", "-o", "bad/step-1/trainer_state.json", "-f"), 1,
+                        "is there already");
     /* An empty directory is no harm. */
-    assert_ends(RUN("chain", "restore", "b", "-o", "bad/step-2", "-q"), 0, NULL);
+    program_assert_ends(RUN("chain", "restore", "b", "-o", "bad/step-2", "-q"), 0, NULL);
     assert_int_equal(temp_dir_count(directory, "bad/step-2"), temp_dir_count(directory, "bad/step-1"));
     assert_int_equal(temp_dir_count(directory, "bad"), 2 * temp_dir_count(directory, "bad/step-1"));
 }

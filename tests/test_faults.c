@@ -98,16 +98,6 @@ static int destroy_files(void **state)
     return 0;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    size_t n_a = 0, n_b = 0;
-    char *left = temp_dir_read(directory, a, &n_a), *right = temp_dir_read(directory, b, &n_b);
-    bool same = left && right && n_a == n_b && memcmp(left, right, n_a) == 0;
-    free(left);
-    free(right);
-    return same;
-}
-
 static void begin(bool has_old)
 {
     char path[4096];
@@ -127,7 +117,9 @@ static bool is_whole(const struct writing *writing, bool has_old, size_t may_lie
     free(out);
     if (n > N_FILES + is_there + may_lie)
         return false;
-    return !is_there ? !has_old : (has_old && same_file("out", "old")) || same_file("out", writing->result);
+    return !is_there ? !has_old
+                     : (has_old && temp_dir_same(directory, "out", "old")) ||
+                           temp_dir_same(directory, "out", writing->result);
 }
 
 static void skip_without_faults(void)
@@ -192,7 +184,7 @@ static void whoever_is_killed_leaves_the_old_output_or_the_new(void **state)
                         continue;
                     /* And that is gone when the same file was written again. */
                     must(program_run(directory, writings[w].arguments));
-                    assert_true(same_file("out", writings[w].result));
+                    assert_true(temp_dir_same(directory, "out", writings[w].result));
                     assert_true(is_whole(&writings[w], has_old, 0));
                 }
             }
@@ -213,7 +205,7 @@ static void assert_fails(const struct writing *writing, const struct fault *faul
             fail_msg("%s, call %ld: exit code %d (expected %d), errors '%s' (expected '%s')", writing->name,
                      fault->number, result.exit_code, exit_code, result.err, part);
         program_result_free(&result);
-        if (!is_whole(writing, has_old, 0) || (has_old && !same_file("out", "old")))
+        if (!is_whole(writing, has_old, 0) || (has_old && !temp_dir_same(directory, "out", "old")))
             fail_msg("%s, call %ld: the old output is gone, or something lies beside it", writing->name,
                      fault->number);
     }
@@ -297,7 +289,8 @@ static void a_limit_on_file_sizes_leaves_the_old_output(void **state)
             begin(true);
             struct program_result result =
                 program_run_prepared(directory, writings[w].arguments, limit_file_size, &limit);
-            if (result.exit_code != 6 || !same_file("out", "old") || !is_whole(&writings[w], true, 0))
+            if (result.exit_code != 6 || !temp_dir_same(directory, "out", "old") ||
+                !is_whole(&writings[w], true, 0))
                 fail_msg("%s, at most %llu bytes: exit code %d, errors '%s'", writings[w].name,
                          (unsigned long long)limit, result.exit_code, result.err);
             program_result_free(&result);

@@ -1,7 +1,6 @@
 /* Laws of lossy pipelines on the command line: nothing is lost that was not given up, and wherever a result is it says LOSSY. */
-#include "base/checked.h"
 #include "tests/support/program.h"
-#include "tests/support/safetensors_builder.h"
+#include "tests/support/run_steps.h"
 #include "tests/support/temp_dir.h"
 
 #include <setjmp.h>
@@ -15,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { N_STEPS = 4, N_ROWS = 600, ROW = 40, N_ELEMS = N_ROWS * ROW };
+enum { N_STEPS = 4 };
 
 #define SPEC "check-n-run:quantizer=asymmetric:bits=3"
 
@@ -38,42 +37,11 @@ static void assert_prints(struct program_result result, const char *part, bool d
     program_result_free(&result);
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    size_t n_a = 0, n_b = 0;
-    char *left = temp_dir_read(directory, a, &n_a), *right = temp_dir_read(directory, b, &n_b);
-    bool same = left && right && n_a == n_b && memcmp(left, right, n_a) == 0;
-    free(left);
-    free(right);
-    return same;
-}
-
-/* A table of which every step changes some rows, and a bias. */
-static void write_step(const char *name, unsigned step)
-{
-    static uint8_t data[4 * N_ELEMS];
-    struct safetensors_builder builder = {0};
-    for (uint32_t i = 0; i < N_ELEMS; i++) {
-        uint32_t moved = i / ROW % 7 == step % 7 ? step : 0;
-        mth_store32(data + (size_t)4 * i, 0x3c000000 + ((i + moved) * 2654435761u >> 8));
-    }
-    safetensors_builder_add(&builder, "users.emb.weight", "F32", (const uint64_t[]){N_ROWS, ROW}, 2, data,
-                            sizeof data);
-    safetensors_builder_add(&builder, "bias", "F32", (const uint64_t[]){ROW}, 1, data, 4 * ROW);
-    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
-    temp_dir_write(directory, name, file.data, file.n_bytes);
-    free(file.data);
-}
-
 static int begin(void **state)
 {
     (void)state;
-    char name[64];
     directory = temp_dir_create();
-    for (unsigned i = 1; i <= N_STEPS; i++) {
-        snprintf(name, sizeof name, "run/step-%u.safetensors", i);
-        write_step(name, i);
-    }
+    run_steps_write(directory, RUN_TABLE, N_STEPS);
     return 0;
 }
 
@@ -106,19 +74,19 @@ static void a_lossy_container_says_so_everywhere(void **state)
     assert_prints(RUN("compress", file, "-p", SPEC, "--lossy", "-o", "a.mth"), "LOSSY", true);
     assert_prints(RUN("compress", file, "-p", SPEC, "--lossy", "-o", "b.mth", "-q", "--json", "-"),
                   "\"mean_row_l2_error\"", true);
-    assert_true(same_file("a.mth", "b.mth"));
+    assert_true(temp_dir_same(directory, "a.mth", "b.mth"));
     assert_prints(RUN("info", "a.mth"), "LOSSY", true);
     assert_prints(RUN("verify", "a.mth"), "LOSSY", true);
     assert_prints(RUN("verify", "a.mth"), "the original", false);
     assert_prints(RUN("decompress", "a.mth", "-o", "a1"), "LOSSY", true);
     assert_prints(RUN("decompress", "a.mth", "-o", "a2", "-t", "2", "--json", "-"), "\"lossy\":true", true);
-    assert_true(same_file("a1", "a2"));
-    assert_false(same_file("a1", file));
+    assert_true(temp_dir_same(directory, "a1", "a2"));
+    assert_false(temp_dir_same(directory, "a1", file));
     /* What it restores to is as good as any file: kept bit for bit from then on. */
     assert_prints(RUN("compress", "a1", "-o", "c.mth", "--lossy"), "LOSSY", false);
     assert_prints(RUN("verify", "c.mth"), "the original", true);
     assert_prints(RUN("decompress", "c.mth", "-o", "a3", "--json", "-"), "\"lossy\":false", true);
-    assert_true(same_file("a1", "a3"));
+    assert_true(temp_dir_same(directory, "a1", "a3"));
 }
 
 static void lossy_steps_stay_what_they_restore_to(void **state)
@@ -139,18 +107,18 @@ static void lossy_steps_stay_what_they_restore_to(void **state)
     assert_prints(RUN("compress", "run/step-4.safetensors", "-p", SPEC, "--lossy", "-o", "alone.mth"),
                   "LOSSY", true);
     assert_prints(RUN("decompress", "alone.mth", "-o", "alone"), "LOSSY", true);
-    assert_true(same_file("alone", "r4"));
+    assert_true(temp_dir_same(directory, "alone", "r4"));
     /* Their bases go, and they are coded again. */
     assert_prints(RUN("chain", "drop", "c", "--keep", "step:2,step:4"), "2 coded again", true);
     assert_prints(RUN("chain", "verify", "c"), "LOSSY", true);
     for (size_t i = 1; i < N_STEPS; i += 2) {
         assert_prints(RUN("chain", "restore", "c", "--step", steps[i], "-o", after[i]), "LOSSY", true);
-        assert_true(same_file(before[i], after[i]));
+        assert_true(temp_dir_same(directory, before[i], after[i]));
     }
     /* Lossless from here on, and still so. */
     assert_prints(RUN("chain", "add", "c", "run/step-3.safetensors", "-p", "balanced"), "LOSSY", false);
     assert_prints(RUN("chain", "restore", "c", "--step", "3", "-o", "r3", "-f"), "LOSSY", false);
-    assert_true(same_file("r3", "run/step-3.safetensors"));
+    assert_true(temp_dir_same(directory, "r3", "run/step-3.safetensors"));
 }
 
 /* In every form that a report has. */

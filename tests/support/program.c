@@ -108,3 +108,20 @@ size_t program_lines(const char *text)
         n += *p == '\n' || p[1] == '\0';
     return n;
 }
+
+void program_assert_ends(struct program_result result, int exit_code, const char *err_part)
+{
+    if (result.exit_code != exit_code || (err_part ? !strstr(result.err, err_part) : result.err[0] != '\0') ||
+        program_lines(result.err) > 1)
+        fail_msg("exit code %d (expected %d), errors '%s' (expected '%s')", result.exit_code, exit_code,
+                 result.err, err_part ? err_part : "");
+    program_result_free(&result);
+}
+
+void program_assert_prints(struct program_result result, const char *part)
+{
+    if (result.exit_code != 0 || !strstr(result.out, part))
+        fail_msg("exit code %d, errors '%s', printed '%s' (expected '%s')", result.exit_code, result.err,
+                 result.out, part);
+    program_result_free(&result);
+}

@@ -22,6 +22,11 @@ struct program_result program_run_prepared(const char *directory, const char *co
 char *program_path(void);
 void program_result_free(struct program_result *result);
 
+/* Fails the test unless it ended so: with one line of errors that holds err_part, or, where that is NULL, with none. Frees it. */
+void program_assert_ends(struct program_result result, int exit_code, const char *err_part);
+/* Fails the test unless it ended well and printed part. Frees it. */
+void program_assert_prints(struct program_result result, const char *part);
+
 /* Lines of a text; a last one without a newline counts. */
 size_t program_lines(const char *text);
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,4 +105,14 @@ size_t temp_dir_count(const char *directory, const char *name)
     size_t n = walk(path, false);
     free(path);
     return n;
+}
+
+bool temp_dir_same(const char *directory, const char *a, const char *b)
+{
+    size_t n_a = 0, n_b = 0;
+    char *left = temp_dir_read(directory, a, &n_a), *right = temp_dir_read(directory, b, &n_b);
+    bool same = left && right && n_a == n_b && memcmp(left, right, n_a) == 0;
+    free(left);
+    free(right);
+    return same;
 }

@@ -2,6 +2,7 @@
 #ifndef MTH_TESTS_TEMP_DIR_H
 #define MTH_TESTS_TEMP_DIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A new directory under TMPDIR or /tmp; ends the test when there can be none. */
@@ -13,6 +14,9 @@ void temp_dir_destroy(char *directory);
 void temp_dir_write(const char *directory, const char *name, const void *data, size_t n_bytes);
 /* The content of directory/name with a NUL behind it, or NULL when it is not there; the caller frees it. */
 char *temp_dir_read(const char *directory, const char *name, size_t *n_bytes);
+
+/* Are directory/a and directory/b there, and do they hold the same bytes? */
+bool temp_dir_same(const char *directory, const char *a, const char *b);
 
 /* Files below directory/name, 0 when that is not there. Directories are not counted. */
 size_t temp_dir_count(const char *directory, const char *name);
