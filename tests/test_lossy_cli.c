@@ -149,8 +149,8 @@ static void what_is_lossy_has_its_error_in_rows_and_no_verdict(void **state)
     assert_true(rows && strstr(rows, "\"mean_abs_error\"") && strstr(rows, "\"verified\":true"));
     free(rows);
     assert_reported("chain.jsonl");
-    assert_prints(RUN("bench", "run/step-1.safetensors", "-p", SPEC, "--lossy", "--rounds", "1", "--json",
-                      "cells.jsonl", "-q"),
+    assert_prints(RUN("bench", "run/step-1.safetensors", "-p", SPEC, "--lossy", "--rounds", "1", "--cache",
+                      "1MiB", "--json", "cells.jsonl", "-q"),
                   "LOSSY", true);
     rows = temp_dir_read(directory, "cells.jsonl", &n);
     assert_true(rows && strstr(rows, "\"lossy\"]") && strstr(rows, "\"max_abs_error\""));
