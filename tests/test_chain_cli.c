@@ -1,5 +1,6 @@
 /* Laws of `mithril chain` on the command line: what it makes, what it says, what it refuses, with which exit code. */
 #define _GNU_SOURCE /* st_mtim */
+#include "base/hash.h"
 #include "base/scratch.h"
 #include "harness/json.h"
 #include "pipeline/mithril.h"
@@ -226,6 +227,44 @@ static void a_container_of_another_step_is_noticed(void **state)
     assert_fine(RUN("chain", "verify", "h", "-q"));
     free(first);
     free(second);
+}
+
+/* However many links lie between. */
+static void the_lowest_link_that_is_not_right_is_blamed(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("chain", "add", "k", "run", "--policy", "consecutive", "-q"), 0, NULL);
+    assert_int_equal(unlink(path_of("k/step-2.mth")), 0);
+    struct program_result result = RUN("chain", "verify", "k");
+    assert_int_equal(result.exit_code, 2);
+    assert_int_equal(program_lines(result.err), 5);
+    assert_non_null(strstr(result.err, "step 6: needs step 2, which does not restore"));
+    program_result_free(&result);
+    result = RUN("chain", "list", "k");
+    assert_int_equal(result.exit_code, 2);
+    assert_non_null(strstr(strstr(result.out, "needs step 2") + 1, "needs step 2"));
+    assert_null(strstr(result.out, "needs step 3"));
+    program_result_free(&result);
+}
+
+/* A step is coded again only when it restores to the very bytes that were added, whatever else says that it is fine. */
+static void what_was_added_is_what_is_coded_again(void **state)
+{
+    (void)state;
+    size_t n;
+    program_assert_ends(RUN("chain", "add", "x3", "run", "--policy", "consecutive", "-q"), 0, NULL);
+    char *text = temp_dir_read(directory, "x3/chain.manifest", &n);
+    char *digit = strstr(strstr(text, "step 3 base 2"), "xxh3 ") + strlen("xxh3 ");
+    char *end = strstr(text, "\nend ") + strlen("\nend ");
+    *digit = *digit == '0' ? '1' : '0';
+    snprintf(end, 18, "%016llx\n",
+             (unsigned long long)mth_hash64(text, (size_t)(end - text) - strlen("end "), 0));
+    temp_dir_write(directory, "x3/chain.manifest", text, n);
+    program_assert_prints(RUN("chain", "list", "x3"), "fine");
+    program_assert_ends(RUN("chain", "drop", "x3", "--step", "2", "-q"), 2,
+                        "step 3: does not restore to what was added");
+    program_assert_prints(RUN("chain", "list", "x3"), "6 steps");
+    free(text);
 }
 
 static void a_damaged_manifest_stops_everything(void **state)
@@ -469,6 +508,8 @@ int main(void)
         cmocka_unit_test(dropping_says_what_it_does),
         cmocka_unit_test(a_link_that_is_not_right_is_named_and_the_rest_restores),
         cmocka_unit_test(a_container_of_another_step_is_noticed),
+        cmocka_unit_test(the_lowest_link_that_is_not_right_is_blamed),
+        cmocka_unit_test(what_was_added_is_what_is_coded_again),
         cmocka_unit_test(a_damaged_manifest_stops_everything),
         cmocka_unit_test(results_are_json_where_that_is_asked_for),
         cmocka_unit_test(every_command_explains_itself),
