@@ -1,6 +1,7 @@
 /* Laws of chains whose steps are directories: what is one, that every file comes back as it was, what is refused. */
 #define _GNU_SOURCE /* st_mtim */
 #include "harness/folder_files.h"
+#include "harness/opened.h"
 #include "pipeline/mithril.h"
 #include "tests/support/program.h"
 #include "tests/support/run_steps.h"
@@ -280,6 +281,37 @@ static void policies_are_compared_on_directories(void **state)
     program_result_free(&result);
 }
 
+static void what_changes_while_it_is_read_is_noticed(void **state)
+{
+    (void)state;
+    static const struct timespec times[2] = {{.tv_sec = 7}, {.tv_sec = 7}};
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_opened opened;
+    struct mth_error err;
+    uint8_t byte;
+    write_step("moving/step-1", 1);
+    for (size_t what = 0; what < 3; what++) {
+        const char *const file = path_of("moving/step-1/trainer_state.json");
+        assert_int_equal(mth_opened_open_step(&opened, path_of("moving/step-1"), memory, &err), 0);
+        const struct mth_file_attributes attributes = mth_opened_attributes(&opened);
+        assert_int_equal(mth_opened_check(&opened, &attributes, &err), 0);
+        if (what == 0)
+            assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+        if (what == 1)
+            write_file("moving/step-1", "trainer_state.json", "shorter", 7);
+        if (what == 2)
+            assert_int_equal(unlink(file), 0);
+        assert_int_equal(mth_opened_check(&opened, &attributes, &err), MTH_ERR_IO);
+        /* Who has not read a file that is another size now does not read it any more. */
+        int status = MTH_OK;
+        for (uint64_t at = 0; at < opened.source.n_bytes && !status; at++)
+            status = mth_source_read(&opened.source, at, &byte, 1, &err);
+        assert_int_equal(status != MTH_OK, what > 0);
+        mth_opened_close(&opened);
+    }
+    mth_memory_destroy(memory);
+}
+
 /* One that is told to be a directory's, and holds what no directory can: nothing of it is written outside. */
 static void a_list_that_leaves_its_directory_is_refused(void **state)
 {
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_a_step_and_what_a_run),
         cmocka_unit_test(what_can_not_be_a_step_is_refused),
         cmocka_unit_test(policies_are_compared_on_directories),
+        cmocka_unit_test(what_changes_while_it_is_read_is_noticed),
         cmocka_unit_test(a_list_that_leaves_its_directory_is_refused),
     };
     return cmocka_run_group_tests(tests, begin, end);
