@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "formats/file_set.h"
 #include "formats/name_index.h"
+#include "formats/param_names.h"
 #include "formats/torch_zip.h"
 
 #include <inttypes.h>
@@ -268,7 +269,7 @@ static int map_dcp(const struct mth_source *source, const struct mth_format_opti
         return status;
     status = mth_name_index_make_unique(map);
     if (!status)
-        status = mth_dcp_match_params(map);
+        status = mth_params_match_names(map);
     return status ? mth_error_set(err, status, "%s: %s", source->name, mth_status_text(status)) : MTH_OK;
 }
 

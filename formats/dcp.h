@@ -69,11 +69,4 @@ static inline const char *mth_dcp_file_name(const struct mth_dcp *dcp, size_t fi
     return dcp->text + dcp->files[file].name;
 }
 
-/*
- * Say which parameter each tensor of an optimizer's state belongs to, going by names: of "<path>.state.NAME.exp_avg" it is
- * the tensor "NAME" or "<first part of another name>.NAME", of the same chunk.
- * Errors: MTH_ERR_NO_MEMORY.
- */
-int mth_dcp_match_params(struct mth_region_map *map);
-
 #endif

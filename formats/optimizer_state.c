@@ -15,6 +15,19 @@ static const struct {
     {"step", MTH_KEPT_STEP},    {"momentum_buffer", MTH_KEPT_MOMENTUM},
 };
 
+enum mth_kept mth_kept_of(const char *name)
+{
+    const char *place = strrchr(name, '@'), *end = place ? place : name + strlen(name), *last = end;
+    while (last > name && last[-1] != '.')
+        last--;
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (strlen(names[k].name) == (size_t)(end - last) &&
+            memcmp(names[k].name, last, (size_t)(end - last)) == 0)
+            return names[k].kept;
+    }
+    return MTH_N_KEPT;
+}
+
 struct mth_kept_tensors *mth_optimizer_list_kept(const struct mth_region_map *map, struct mth_memory *memory)
 {
     struct mth_kept_tensors *kept = mth_memory_alloc(memory, (map->n_tensors + 1) * sizeof *kept);
@@ -25,14 +38,11 @@ struct mth_kept_tensors *mth_optimizer_list_kept(const struct mth_region_map *ma
         const struct mth_tensor *tensor = &map->tensors[i], *param = mth_tensor_param(map, tensor);
         if (!param)
             continue;
-        const char *name = mth_tensor_name(map, tensor), *dot = strrchr(name, '.');
-        const char *last = dot ? dot + 1 : name;
-        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
-            if (strcmp(last, names[k].name) == 0) {
-                kept[param - map->tensors].tensors[names[k].kept] = (uint32_t)i;
-                kept[param - map->tensors].tensors[MTH_KEPT_W] = (uint32_t)(param - map->tensors);
-            }
-        }
+        enum mth_kept is = mth_kept_of(mth_tensor_name(map, tensor));
+        if (is == MTH_N_KEPT)
+            continue;
+        kept[param - map->tensors].tensors[is] = (uint32_t)i;
+        kept[param - map->tensors].tensors[MTH_KEPT_W] = (uint32_t)(param - map->tensors);
     }
     return kept;
 }

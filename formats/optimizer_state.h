@@ -14,6 +14,9 @@ enum mth_kept {
     MTH_N_KEPT
 };
 
+/* What a tensor is that is kept of a parameter, by the last part of its name, less the place of a chunk ("@16,0"); MTH_N_KEPT: nothing. */
+enum mth_kept mth_kept_of(const char *name);
+
 /* Numbers of tensors, MTH_NO_TENSOR for what is not kept. */
 struct mth_kept_tensors {
     uint32_t tensors[MTH_N_KEPT];

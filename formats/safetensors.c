@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "formats/name_index.h"
+#include "formats/param_names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,15 @@ static int tile(const struct mth_source *source, uint64_t n_header, struct mth_r
     return MTH_OK;
 }
 
+/* Most files do not, and names are many. */
+static bool holds_state(const struct mth_region_map *map)
+{
+    size_t i = 0;
+    while (i < map->n_tensors && map->tensors[i].role != MTH_ROLE_ADAM_M)
+        i++;
+    return i < map->n_tensors;
+}
+
 static int map_safetensors(const struct mth_source *source, const struct mth_format_options *options,
                            struct mth_region_map *map, struct mth_error *err)
 {
@@ -133,7 +143,11 @@ static int map_safetensors(const struct mth_source *source, const struct mth_for
     if (status)
         return status;
     sort_by_place(map);
-    return tile(source, n_header, map, err);
+    status = tile(source, n_header, map, err);
+    if (status || !holds_state(map))
+        return status;
+    status = mth_params_match_names(map);
+    return status ? mth_error_set(err, status, "%s: %s", source->name, mth_status_text(status)) : MTH_OK;
 }
 
 const struct mth_format mth_format_safetensors = {

@@ -2,6 +2,7 @@
 #include "harness/set_files.h"
 
 #include "formats/dcp.h"
+#include "formats/param_names.h"
 #include "formats/file_set.h"
 #include "formats/name_index.h"
 #include "formats/shard_index.h"
@@ -373,7 +374,7 @@ int mth_set_files_map(struct mth_set_files *set, struct mth_region_map *map, siz
     if (!status) {
         status = mth_name_index_make_unique(map);
         if (!status && set->has_dcp)
-            status = mth_dcp_match_params(map);
+            status = mth_params_match_names(map);
         if (!status)
             status = mth_region_map_check(map);
         if (status)

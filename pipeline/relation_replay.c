@@ -17,6 +17,7 @@ struct search {
     struct mth_replay *replay;
     struct mth_error *err;
     struct mth_replay_scale scale;
+    struct mth_replay_guesses guesses;
     struct mth_replay_parameter parameter;
 };
 
@@ -158,6 +159,8 @@ static int relate(struct search *s)
     struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {{.region = 0}};
     struct mth_recipes recipes;
     int status = read_samples(s);
+    if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
+        return MTH_OK;
     /* Transforms of moments have one weight in a container. */
     if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) ||
         (recipes.weight && replay->weight && replay->weight != recipes.weight))
@@ -238,7 +241,7 @@ static int consider(struct search *s, const struct mth_kept_tensors *kept)
     if (any == MTH_NO_TENSOR)
         return MTH_OK;
     p->group = mth_tensor_group(map, &map->tensors[any]);
-    if (!p->group || p->group->kind == MTH_OPTIMIZER_OTHER || !find_regions(s, kept))
+    if ((p->group && p->group->kind == MTH_OPTIMIZER_OTHER) || !find_regions(s, kept))
         return MTH_OK;
     p->base_group = base_group(s, map->tensors[any].region);
     p->step = p->n_steps = 0;

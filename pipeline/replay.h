@@ -67,6 +67,26 @@ double mth_recipe_gain(const struct mth_replay_parameter *p, const struct mth_re
 /* The shares of the moves before and after in what the weights moved by in several steps of Adam, by least squares; false: none. */
 bool mth_replay_fit_drift(const struct mth_replay_parameter *p, double kept, double *a, double *b);
 
+/* ---- numbers that no file tells: replay_guess.c ---- */
+
+enum { MTH_MAX_GUESSES = 4 };
+
+/* What parameters of one step had, the last one found last. */
+struct mth_replay_guesses {
+    struct mth_optimizer_group of[MTH_MAX_GUESSES];
+    double steps[MTH_MAX_GUESSES]; /* that were found with them; 0: the file told */
+    size_t n, n_failed;
+};
+
+/*
+ * Takes the group of a parameter that made a step of Adam from what fits it: betas, rate, decay and eps. One that others had is tried first.
+ * Of several steps less can be told, and is assumed. The step's number is the parameter's; where it has none, 0, one step is
+ * assumed, and the number that fits is taken.
+ *
+ * Shape     p: its samples; group, step and n_steps are set where something fits
+ */
+bool mth_replay_guess(struct mth_replay_parameter *p, struct mth_replay_guesses *guesses);
+
 /* ---- what follows from what: replay_rules.c ---- */
 
 /* False where nothing does. */

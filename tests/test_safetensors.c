@@ -175,6 +175,34 @@ static void tensors_come_in_file_order_whatever_the_order_of_the_header(void **s
     }
 }
 
+/* As people name them who write an optimizer's state to such a file. */
+static void states_find_their_parameters_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *param;
+    } items[] = {{"model.a.weight", NULL},
+                 {"optimizer.state.a.weight.exp_avg", "model.a.weight"},
+                 {"optimizer.state.model.a.weight.exp_avg_sq", "model.a.weight"},
+                 {"optim.a.weight.step", "model.a.weight"},
+                 {"b.weight", NULL},
+                 {"b.weight.exp_avg", "b.weight"},
+                 {"optim.b.weight.exp_avg_sq", "b.weight"},
+                 {"c.weight.exp_avg", NULL},
+                 {"exp_avg", NULL}};
+    struct safetensors_builder builder = {0};
+    struct mapped mapped;
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++)
+        safetensors_builder_add(&builder, items[i].name, "F32", (uint64_t[]){3}, 1, NULL, 12);
+    map_and_free(&mapped, safetensors_builder_finish(&builder, 0));
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        const struct mth_tensor *param = mth_tensor_param(&mapped.map, &mapped.map.tensors[i]);
+        assert_string_equal(param ? mth_tensor_name(&mapped.map, param) : "none",
+                            items[i].param ? items[i].param : "none");
+    }
+    unmap(&mapped);
+}
+
 static void a_file_without_tensors_is_one_opaque_region(void **state)
 {
     (void)state;
@@ -470,6 +498,7 @@ int main(void)
         cmocka_unit_test(scalars_have_one_element_and_no_dimension),
         cmocka_unit_test(empty_tensors_have_no_region_wherever_they_lie),
         cmocka_unit_test(tensors_come_in_file_order_whatever_the_order_of_the_header),
+        cmocka_unit_test(states_find_their_parameters_by_name),
         cmocka_unit_test(a_file_without_tensors_is_one_opaque_region),
         cmocka_unit_test(what_the_reference_takes_is_taken),
         cmocka_unit_test(names_are_unescaped_and_kept_as_utf8),

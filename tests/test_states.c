@@ -273,6 +273,35 @@ static void the_rate_may_be_the_base_s(void **state)
 }
 
 /* Containers as they were first written. */
+/* What neither file tells is found from what fits: betas, rate, decay, eps, and the step where it is not kept either. */
+static void numbers_that_no_file_tells_are_found(void **state)
+{
+    (void)state;
+    static const char *const names[][2] = {
+        {"bf16-11", "bf16-12"}, {"fp32-11", "fp32-12"}, {"bf16-11", "bf16-21"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct made *both[2] = {load(names[i][0]), load(names[i][1])};
+        size_t n_told = assert_comes_back(both[1], both[0], "balanced");
+        size_t n_plain = assert_comes_back(both[1], both[0], "ulp-rans,exponent-split+rans/store");
+        for (size_t k = 0; k < 2; k++)
+            both[k]->map.n_grouped = 0;
+        /* Each parameter has settings of its own then, and a rate that no one rounded is found to some six digits. */
+        size_t n_found = assert_comes_back(both[1], both[0], "balanced");
+        assert_true(n_found < n_told + 400);
+        for (size_t k = 0; i < 2 && k < 2; k++) {
+            struct mth_region_map *map = &both[k]->map;
+            for (size_t t = 0; t < map->n_params; t++) {
+                if (map->tensors[t].role == MTH_ROLE_STEP)
+                    map->params[t] = MTH_NO_TENSOR;
+            }
+        }
+        n_found = assert_comes_back(both[1], both[0], "balanced");
+        assert_true(n_found < n_told + 400 && n_found < n_plain);
+        for (size_t k = 0; k < 2; k++)
+            made_free(both[k]);
+    }
+}
+
 static void containers_of_states_decode_for_good(void **state)
 {
     (void)state;
@@ -350,6 +379,7 @@ int main(void)
         cmocka_unit_test(whatever_a_state_holds_comes_back),
         cmocka_unit_test(wrong_numbers_cost_bytes_alone),
         cmocka_unit_test(the_rate_may_be_the_base_s),
+        cmocka_unit_test(numbers_that_no_file_tells_are_found),
         cmocka_unit_test(containers_of_states_decode_for_good),
         cmocka_unit_test(a_wrong_base_of_a_state_is_refused),
         cmocka_unit_test(damaged_states_are_refused_or_harmless),

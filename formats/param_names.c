@@ -1,13 +1,15 @@
 /*
- * Which parameter a tensor of an optimizer's state belongs to, in a checkpoint of torch.distributed.checkpoint; see dcp.h.
+ * Parameters by the names of what is kept of them; see param_names.h.
  *
- * get_optimizer_state_dict keys the state by the parameters' names, and the planner flattens it: of a model kept as "model"
- * and an optimizer kept as "optim", "optim.state.layer.weight.exp_avg" belongs to "model.layer.weight". A chunk of it
- * belongs to the chunk that begins at the same place ("...exp_avg@16,0", "model.layer.weight@16,0").
+ * get_optimizer_state_dict keys the state by the parameters' names, and the planner of torch.distributed.checkpoint flattens it: of a
+ * model kept as "model" and an optimizer kept as "optim", "optim.state.layer.weight.exp_avg" belongs to "model.layer.weight". A
+ * chunk of it belongs to the chunk that begins at the same place ("...exp_avg@16,0", "model.layer.weight@16,0"). Who writes
+ * safetensors does the same, or leaves out "state".
  */
-#include "formats/dcp.h"
+#include "formats/param_names.h"
 
 #include "formats/name_index.h"
+#include "formats/optimizer_state.h"
 #include "formats/torch_objects.h"
 
 #include <string.h>
@@ -26,7 +28,8 @@ struct parts {
     size_t n;
 };
 
-/* "NAME.exp_avg" behind "state.", at the beginning or behind a dot; NULL for a name that is not of a state. */
+/* "NAME.exp_avg" behind "state.", at the beginning or behind a dot, or the whole of a name that ends so; NULL for a name that is not
+ * of a state. */
 static const char *behind_state(const char *name)
 {
     static const char state[] = "state.";
@@ -34,7 +37,9 @@ static const char *behind_state(const char *name)
     if (strncmp(name, state, N_STATE) == 0)
         return name + N_STATE;
     const char *found = strstr(name, ".state.");
-    return found ? found + 1 + N_STATE : NULL;
+    if (found)
+        return found + 1 + N_STATE;
+    return mth_kept_of(name) < MTH_N_KEPT ? name : NULL;
 }
 
 static void note_part(struct parts *parts, const char *name)
@@ -70,10 +75,18 @@ static uint32_t find_param(const struct mth_name_index *index, const struct part
         dot--;
     if (dot == state)
         return MTH_NO_TENSOR;
-    size_t n_name = (size_t)(dot - state);
-    uint32_t param = find(index, &none, state, n_name, place ? place : "", room);
-    for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
-        param = find(index, &parts->items[i], state, n_name, place ? place : "", room);
+    uint32_t param = MTH_NO_TENSOR;
+    for (unsigned way = 0; way < 2 && param == MTH_NO_TENSOR; way++) {
+        size_t n_name = (size_t)(dot - state);
+        param = find(index, &none, state, n_name, place ? place : "", room);
+        for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
+            param = find(index, &parts->items[i], state, n_name, place ? place : "", room);
+        /* The first part may be the optimizer's. */
+        const char *first = memchr(state, '.', n_name);
+        if (!first)
+            break;
+        state = first + 1;
+    }
     return param;
 }
 
@@ -109,7 +122,7 @@ static int set_params(struct mth_region_map *map, const struct mth_name_index *i
     return MTH_OK;
 }
 
-int mth_dcp_match_params(struct mth_region_map *map)
+int mth_params_match_names(struct mth_region_map *map)
 {
     struct mth_name_index index;
     struct parts parts = {.n = 0};

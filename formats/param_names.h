@@ -1,0 +1,18 @@
+/*
+ * Which parameter a tensor of an optimizer's state belongs to, going by names alone: in files that say nothing else of it,
+ * safetensors and torch.distributed.checkpoint.
+ */
+#ifndef MTH_FORMATS_PARAM_NAMES_H
+#define MTH_FORMATS_PARAM_NAMES_H
+
+#include "formats/region_map.h"
+
+/*
+ * Of "<path>.state.NAME.exp_avg" it is the tensor "NAME" or "<first part of another name>.NAME", of the same chunk. A name without "state"
+ * is taken for that of a state where its last part is one of an optimizer's: then NAME is all before that, or all behind its first part.
+ *
+ * Errors    MTH_ERR_NO_MEMORY
+ */
+int mth_params_match_names(struct mth_region_map *map);
+
+#endif
