@@ -81,9 +81,9 @@ static uint32_t find_param(const struct mth_name_index *index, const struct part
         param = find(index, &none, state, n_name, place ? place : "", room);
         for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
             param = find(index, &parts->items[i], state, n_name, place ? place : "", room);
-        /* The first part may be the optimizer's. */
+        /* The first part may be the optimizer's: opt, optim, optimizer. */
         const char *first = memchr(state, '.', n_name);
-        if (!first)
+        if (!first || strncmp(state, "opt", 3) != 0)
             break;
         state = first + 1;
     }

@@ -9,7 +9,7 @@
 
 /*
  * Of "<path>.state.NAME.exp_avg" it is the tensor "NAME" or "<first part of another name>.NAME", of the same chunk. A name without "state"
- * is taken for that of a state where its last part is one of an optimizer's: then NAME is all before that, or all behind its first part.
+ * is taken for that of a state where its last part is one of an optimizer's: then NAME is all before that, or all behind a first part that begins with "opt".
  *
  * Errors    MTH_ERR_NO_MEMORY
  */
