@@ -315,6 +315,11 @@ results-states: all
 	@scripts/install_deps.sh report
 	MITHRIL=$(BUILD)/mithril scripts/states_curve.sh $(STATES_RESULTS) $(STATES_RUNS)
 
+# What one step of AdamW takes over how its gradients were made: trains each cell, a few minutes; STEPS_ARGS=--variants, --only TEXT.
+STEPS_ARGS ?=
+results-steps: all
+	PYTHONDONTWRITEBYTECODE=1 $(BUILD)/venv-train/bin/python datasets/train/step_matrix.py --mithril $(BUILD)/mithril $(STEPS_ARGS)
+
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
@@ -427,6 +432,7 @@ help:
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
 #|                       results-chain-reference: those of results/chain/
 #| make results-states   bits a value of training states over the steps between: rows, table, figure
+#| make results-steps    what a step of AdamW takes over precision, clipping, accumulation, beta2 and rate, as a table
 #| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
 #| make peer-ratios      sizes of pairs by all peers and our presets, as a table; IDS='gpt-finetune' (docs/peers.md)
 #| make check-presets    presets of published methods against a second calculation of each, on what is here (docs/presets.md)
@@ -443,7 +449,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain results-states results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-chain results-states results-steps results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

@@ -169,6 +169,98 @@ static int pair_up(struct mth_families *families, const struct sketches *sketche
     return status;
 }
 
+/* ---- rounded at random ---- */
+
+enum { MAX_TRIED = 64 };
+
+/* A tensor of fp32, or one of bf16 that is no copy yet. */
+struct sized {
+    uint64_t n_elems;
+    uint32_t region;
+};
+
+static int compare_sized(const void *left, const void *right)
+{
+    const struct sized *a = left, *b = right;
+    if (a->n_elems != b->n_elems)
+        return a->n_elems < b->n_elems ? -1 : 1;
+    return (a->region > b->region) - (a->region < b->region);
+}
+
+/* Is every element looked at what fp32 is between, cut off or one step more? */
+static int is_between(const struct mth_families *families, const struct mth_source *input, uint32_t wide,
+                      uint32_t narrow, bool *is, struct mth_error *err)
+{
+    uint8_t of_wide[SKETCH_ELEMS * 4], of_narrow[SKETCH_ELEMS * 2];
+    uint8_t first[2][4];
+    const struct mth_region *regions = families->map->regions;
+    int status = mth_source_read(input, regions[wide].offset, first[0], 4, err);
+    if (!status)
+        status = mth_source_read(input, regions[narrow].offset, first[1], 2, err);
+    /* Most are not. */
+    *is = !status && (uint16_t)(mth_load16(first[1]) - mth_load16(first[0] + 2)) <= 1;
+    if (!*is)
+        return status;
+    status = take_probes(input, &regions[wide], 4, of_wide, err);
+    if (!status)
+        status = take_probes(input, &regions[narrow], 2, of_narrow, err);
+    size_t n_zeros = 0;
+    for (size_t i = 0; !status && *is && i < SKETCH_ELEMS; i++) {
+        uint16_t cut = mth_load16(of_wide + 4 * i + 2);
+        *is = (uint16_t)(mth_load16(of_narrow + 2 * i) - cut) <= 1;
+        n_zeros += (cut & 0x7fff) == 0;
+    }
+    *is = *is && n_zeros < SKETCH_ELEMS / 2;
+    return status;
+}
+
+/*
+ * What stochastic rounding made of a tensor is next to it, and that is all: no hash tells. So each bf16 tensor that is no copy is held against those of
+ * fp32 of as many elements.
+ */
+static int pair_up_rounded(struct mth_families *families, const struct mth_source *input, struct mth_error *err)
+{
+    const struct mth_region_map *map = families->map;
+    struct sized *wide = mth_memory_alloc(families->memory, (map->n_regions + 1) * sizeof *wide);
+    size_t n_wide = 0;
+    int status = wide ? MTH_OK : MTH_ERR_NO_MEMORY;
+    for (uint32_t i = 0; !status && i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (region->dtype == MTH_DTYPE_F32 && region->flags == 0 && region->n_bytes % 4 == 0 &&
+            region->n_bytes / 4 >= MTH_MIN_RELATED_ELEMS)
+            wide[n_wide++] = (struct sized){region->n_bytes / 4, i};
+    }
+    if (!status && n_wide)
+        qsort(wide, n_wide, sizeof *wide, compare_sized);
+    for (uint32_t i = 0; !status && n_wide && i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (region->dtype != MTH_DTYPE_BF16 || region->flags || region->n_bytes % 2 || families->regions[i].family)
+            continue;
+        size_t low = 0, high = n_wide;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (wide[middle].n_elems < region->n_bytes / 2)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        bool found = false;
+        for (size_t n = 0; !status && !found && n < MAX_TRIED && low + n < n_wide &&
+                           wide[low + n].n_elems == region->n_bytes / 2;
+             n++) {
+            uint32_t of = wide[low + n].region;
+            if (families->regions[of].is_copy)
+                continue;
+            status = is_between(families, input, of, i, &found, err);
+            /* The nearer of both is the likelier. */
+            if (!status && found)
+                status = mth_families_join(families, of, i, MTH_PREDICT_BF16_NEAREST);
+        }
+    }
+    mth_memory_free(families->memory, wide);
+    return status;
+}
+
 int mth_families_find_copies(struct mth_families *families, const struct mth_source *input,
                              struct mth_error *err)
 {
@@ -181,6 +273,8 @@ int mth_families_find_copies(struct mth_families *families, const struct mth_sou
         qsort(sketches.of, sketches.n, sizeof *sketches.of, compare);
     if (!status)
         status = pair_up(families, &sketches);
+    if (!status)
+        status = pair_up_rounded(families, input, &inner);
     mth_memory_free(families->memory, sketches.of);
     if (!status)
         return MTH_OK;
