@@ -381,7 +381,7 @@ static bool encode_changes(struct block *block)
 /* One block behind its length. */
 static bool encode_block(struct block *block)
 {
-    enum { LENGTH_BYTES = 4 };
+    enum { LENGTH_BYTES = 3 }; /* of most blocks: 2^14 bytes to 2^21 */
     uint8_t *begin = block->at, length[MTH_VARINT_MAX_BYTES];
     if (block->end - block->at < LENGTH_BYTES + 1)
         return false;
@@ -397,7 +397,10 @@ static bool encode_block(struct block *block)
     else if (!encode_changes(block))
         return false;
     size_t n = (size_t)(block->at - begin) - LENGTH_BYTES, n_length = mth_varint_put(length, n);
-    memmove(begin + n_length, begin + LENGTH_BYTES, n);
+    if (n_length > LENGTH_BYTES)
+        return false;
+    if (n_length < LENGTH_BYTES)
+        memmove(begin + n_length, begin + LENGTH_BYTES, n);
     memcpy(begin, length, n_length);
     block->at = begin + n_length + n;
     return true;
