@@ -62,11 +62,12 @@ MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
 {
     double product = (double)a * (double)b, term = (double)c, sum = product + term;
     double kept = sum - product, lost = (product - (sum - kept)) + (term - kept);
-    uint64_t bits;
+    uint64_t bits, lost_bits;
     memcpy(&bits, &sum, sizeof bits);
-    /* Of what is infinite or no number nothing is lost. */
-    uint64_t even = (uint64_t)((lost > 0) | (lost < 0)) & ~bits & 1;
-    bits += (lost > 0) == (sum > 0) ? even : 0 - even;
+    memcpy(&lost_bits, &lost, sizeof lost_bits);
+    /* Of what is infinite or no number nothing is lost. Away from zero or towards it is a coin: no branch. */
+    uint64_t even = (uint64_t)((lost > 0) | (lost < 0)) & ~bits & 1, inward = (bits ^ lost_bits) >> 63;
+    bits += (even ^ (0 - inward)) + inward;
     memcpy(&sum, &bits, sizeof bits);
     return (float)sum;
 }
