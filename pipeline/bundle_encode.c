@@ -269,6 +269,26 @@ static int split_chunk(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk
     return status;
 }
 
+/* The middle of a chunk without its reference: is that so much larger that the whole is as well? */
+static int sample_fallback(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                           const struct mth_bundle_chunk *chunk, struct mth_bytes src, size_t n_coded,
+                           bool *is_far_larger, struct mth_error *err)
+{
+    enum { SHARE = 16, LEAST_BYTES = 16 << 10, ALIGN = 64, MARGIN = 16 };
+    struct mth_growing *room = &encoder->coder->bundle_workers[worker_index].alone;
+    struct mth_buffer alone = {.data = room->data, .capacity_bytes = room->capacity};
+    size_t n = src.n_bytes / SHARE / ALIGN * ALIGN;
+    *is_far_larger = false;
+    if (n < LEAST_BYTES)
+        return MTH_OK;
+    struct mth_bytes middle = {src.data + n * (SHARE / 2), n};
+    int status =
+        code(encoder, worker_index, chunk, chunk->fallback, middle, (struct mth_bytes){0}, &alone, err);
+    uint64_t expected = (uint64_t)alone.n_bytes * src.n_bytes / n;
+    *is_far_larger = expected > n_coded + n_coded / MARGIN;
+    return status;
+}
+
 /* Codes a chunk without its reference too, cut as it would be then, and keeps that if it is smaller. */
 static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, struct mth_bytes src,
@@ -287,6 +307,12 @@ static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_
         status = mth_growing_reserve(coder->memory, room, n_bound);
     if (status)
         return mth_error_set(err, status, "no memory to code a chunk without its base");
+    bool is_far_larger;
+    status = sample_fallback(encoder, worker_index, chunk, src, payload->n_bytes, &is_far_larger, err);
+    if (status || is_far_larger) {
+        worker->entry = entry;
+        return status;
+    }
     for (size_t done = 0; done < src.n_bytes; done += n_piece) {
         struct mth_bytes piece = {src.data + done, mth_size_min(n_piece, src.n_bytes - done)};
         struct mth_buffer alone = {.data = room->data + n_first, .capacity_bytes = room->capacity - n_first};
