@@ -3,10 +3,11 @@
 #include "pipeline/replay.h"
 
 #include "base/checked.h"
+#include "formats/tensor_class.h"
 
 #include <string.h>
 
-enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20 };
+enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20, N_TURNS = 3 };
 
 struct search {
     struct mth_families *families;
@@ -251,6 +252,15 @@ static int consider(struct search *s, const struct mth_kept_tensors *kept)
     return status ? status : relate(s);
 }
 
+/* The scale of gradients is looked for in the first: matrices of many elements, of which more is known, before those that are looked up by
+ * row, whose gradients are sums in fp32, and before small ones. */
+static int turn_of(const struct mth_region_map *map, const struct mth_tensor *tensor)
+{
+    if (tensor->n_elems < LARGE_ELEMS)
+        return N_TURNS - 1;
+    return mth_tensor_class_of(map, tensor) == MTH_CLASS_EMBEDDING;
+}
+
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
                               const struct mth_base_use *use, const struct mth_counterparts *base,
                               struct mth_replay *replay, struct mth_error *err)
@@ -270,11 +280,9 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
         kept = families->map->n_params ? mth_optimizer_list_kept(s->map, families->memory) : NULL;
         status = kept || !families->map->n_params ? MTH_OK : MTH_ERR_NO_MEMORY;
     }
-    /* Those of many elements first: what they tell of the scale is surer. */
-    for (int pass = 0; pass < 2; pass++) {
+    for (int turn = 0; turn < N_TURNS; turn++) {
         for (size_t i = 0; !status && kept && i < families->map->n_tensors; i++) {
-            bool is_large = families->map->tensors[i].n_elems >= LARGE_ELEMS;
-            if (is_large == (pass == 0))
+            if (turn_of(families->map, &families->map->tensors[i]) == turn)
                 status = consider(s, &kept[i]);
         }
     }

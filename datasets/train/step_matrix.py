@@ -9,6 +9,7 @@ release is found as well; nothing here pins bits.
 """
 
 import argparse
+import copy
 import itertools
 import os
 import subprocess
@@ -123,7 +124,7 @@ def main():
             model = Gpt(len(vocabulary), **MODEL)
             model.load_state_dict(warm[beta2][0])
             optimizer = make_optimizer(model, beta2, lr, variant)
-            saved = {"state": warm[beta2][1]["state"], "param_groups": optimizer.state_dict()["param_groups"]}
+            saved = {"state": copy.deepcopy(warm[beta2][1]["state"]), "param_groups": optimizer.state_dict()["param_groups"]}
             optimizer.load_state_dict(saved)
             for number in range(CELL_STEPS):
                 step(model, optimizer, corpus, WARM_STEPS + number, gradients, clips, n_batches)
