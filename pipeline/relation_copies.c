@@ -218,7 +218,8 @@ static int is_between(const struct mth_families *families, const struct mth_sour
  * What stochastic rounding made of a tensor is next to it, and that is all: no hash tells. So each bf16 tensor that is no copy is held against those of
  * fp32 of as many elements.
  */
-static int pair_up_rounded(struct mth_families *families, const struct mth_source *input, struct mth_error *err)
+static int pair_up_rounded(struct mth_families *families, const struct mth_source *input,
+                           struct mth_error *err)
 {
     const struct mth_region_map *map = families->map;
     struct sized *wide = mth_memory_alloc(families->memory, (map->n_regions + 1) * sizeof *wide);
@@ -234,7 +235,8 @@ static int pair_up_rounded(struct mth_families *families, const struct mth_sourc
         qsort(wide, n_wide, sizeof *wide, compare_sized);
     for (uint32_t i = 0; !status && n_wide && i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
-        if (region->dtype != MTH_DTYPE_BF16 || region->flags || region->n_bytes % 2 || families->regions[i].family)
+        if (region->dtype != MTH_DTYPE_BF16 || region->flags || region->n_bytes % 2 ||
+            families->regions[i].family)
             continue;
         size_t low = 0, high = n_wide;
         while (low < high) {

@@ -62,8 +62,7 @@ static double estimate_beta2(const struct mth_replay_parameter *p, double beta1)
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
         double g = (at(p->after[MTH_KEPT_M], i) - beta1 * at(p->before[MTH_KEPT_M], i)) / (1 - beta1);
-        double beta2 =
-            (at(p->after[MTH_KEPT_V], i) - g * g) / (at(p->before[MTH_KEPT_V], i) - g * g);
+        double beta2 = (at(p->after[MTH_KEPT_V], i) - g * g) / (at(p->before[MTH_KEPT_V], i) - g * g);
         if (isfinite(beta2))
             said[n++] = beta2;
     }
@@ -97,15 +96,14 @@ static bool find_betas(const struct mth_replay_parameter *p, struct mth_optimize
 static size_t fit_weights(const struct mth_replay_parameter *p, const struct mth_optimizer_group *group)
 {
     bool has_largest = p->regions[MTH_KEPT_MAX] != MTH_NO_REGION;
-    struct mth_recipe w = {.of = MTH_KEPT_W,
-                           .predictor = MTH_PREDICT_ADAM_W,
-                           .n_inputs = 3,
-                           .inputs = {{false, MTH_KEPT_W},
-                                      {true, MTH_KEPT_M},
-                                      {true, has_largest ? MTH_KEPT_MAX : MTH_KEPT_V}},
-                           .settings = {setting(1 - group->lr * group->weight_decay),
-                                        setting(-(group->lr / (1 - pow(group->beta1, p->step)))),
-                                        setting(sqrt(1 - pow(group->beta2, p->step))), setting(group->eps)}};
+    struct mth_recipe w = {
+        .of = MTH_KEPT_W,
+        .predictor = MTH_PREDICT_ADAM_W,
+        .n_inputs = 3,
+        .inputs = {{false, MTH_KEPT_W}, {true, MTH_KEPT_M}, {true, has_largest ? MTH_KEPT_MAX : MTH_KEPT_V}},
+        .settings = {setting(1 - group->lr * group->weight_decay),
+                     setting(-(group->lr / (1 - pow(group->beta1, p->step)))),
+                     setting(sqrt(1 - pow(group->beta2, p->step))), setting(group->eps)}};
     return mth_recipe_fit(p, &w);
 }
 
@@ -114,7 +112,8 @@ static size_t fit_weights(const struct mth_replay_parameter *p, const struct mth
 static bool fit_shares(const struct mth_replay_parameter *p, const struct mth_optimizer_group *group,
                        double *of_weights, double *of_moves, double *left)
 {
-    const uint32_t *v = p->regions[MTH_KEPT_MAX] != MTH_NO_REGION ? p->after[MTH_KEPT_MAX] : p->after[MTH_KEPT_V];
+    const uint32_t *v =
+        p->regions[MTH_KEPT_MAX] != MTH_NO_REGION ? p->after[MTH_KEPT_MAX] : p->after[MTH_KEPT_V];
     double bias = sqrt(1 - pow(group->beta2, p->step)), xx = 0, xy = 0, yy = 0, xz = 0, yz = 0, zz = 0;
     for (size_t i = 0; i < p->n; i++) {
         double w = at(p->before[MTH_KEPT_W], i), sure = 1 / (w * w);
@@ -136,8 +135,8 @@ static bool fit_shares(const struct mth_replay_parameter *p, const struct mth_op
     return isfinite(*of_weights) && isfinite(*of_moves) && *of_moves > 0;
 }
 
-static void keep_better(const struct mth_replay_parameter *p, const struct mth_optimizer_group *tried, size_t *most,
-                        struct mth_optimizer_group *best)
+static void keep_better(const struct mth_replay_parameter *p, const struct mth_optimizer_group *tried,
+                        size_t *most, struct mth_optimizer_group *best)
 {
     size_t n = fit_weights(p, tried);
     if (n > *most) {
@@ -147,8 +146,8 @@ static void keep_better(const struct mth_replay_parameter *p, const struct mth_o
 }
 
 /* A rate with a decay, each as found and with few digits. */
-static void try_rate(const struct mth_replay_parameter *p, struct mth_optimizer_group tried, double lr, double decayed,
-                     size_t *most, struct mth_optimizer_group *best)
+static void try_rate(const struct mth_replay_parameter *p, struct mth_optimizer_group tried, double lr,
+                     double decayed, size_t *most, struct mth_optimizer_group *best)
 {
     enum { MAX_DIGITS = 3 };
     tried.lr = lr;
@@ -169,7 +168,7 @@ static void refine(const struct mth_replay_parameter *p, size_t *most, struct mt
     for (int log2 = FIRST_LOG2; log2 <= LAST_LOG2; log2++) {
         for (int sign = -1; sign <= 1; sign += 2) {
             size_t before = *most - 1;
-            for (int i = 0; i < MAX_TRIES && *most > before; i++) {
+            for (int i = 0; i<MAX_TRIES && * most> before; i++) {
                 struct mth_optimizer_group tried = *best;
                 double factor = 1 + sign * ldexp(1, -log2);
                 before = *most;
@@ -263,7 +262,8 @@ static bool try_known(struct mth_replay_parameter *p, const struct mth_replay_gu
 
 bool mth_replay_guess(struct mth_replay_parameter *p, struct mth_replay_guesses *guesses)
 {
-    struct mth_optimizer_group group = {.kind = MTH_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    struct mth_optimizer_group group = {
+        .kind = MTH_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     if (p->regions[MTH_KEPT_M] == MTH_NO_REGION || p->regions[MTH_KEPT_V] == MTH_NO_REGION)
         return false;
     bool tells_step = p->step != 0;
