@@ -2,9 +2,9 @@
 #include "harness/set_files.h"
 
 #include "formats/dcp.h"
-#include "formats/param_names.h"
 #include "formats/file_set.h"
 #include "formats/name_index.h"
+#include "formats/param_names.h"
 #include "formats/shard_index.h"
 #include "harness/opened.h"
 
