@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "formats/dcp.h"
 #include "formats/name_index.h"
+#include "formats/param_names.h"
 
 #include <string.h>
 
@@ -219,7 +220,7 @@ static int map_files(struct mapping *at, struct mth_error *err)
     if (!status)
         status = tell_files_apart(at);
     if (!status && at->n_metadata)
-        status = mth_dcp_match_params(at->map);
+        status = mth_params_match_names(at->map);
     return status ? mth_error_set(err, status, "%s: %s", at->source->name, mth_status_text(status)) : MTH_OK;
 }
 
