@@ -16,8 +16,8 @@
 #define ULP_REST       mth_ulp_avx2
 #define ULP_LONG_SPLIT mth_ulp_long_split_avx512
 #define ULP_LONG_JOIN  mth_ulp_long_join_avx512
-#define ULP_SPLIT16 mth_ulp_avx512_split16
-#define ULP_JOIN16  mth_ulp_avx512_join16
+#define ULP_SPLIT16    mth_ulp_avx512_split16
+#define ULP_JOIN16     mth_ulp_avx512_join16
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
