@@ -110,7 +110,7 @@ int mth_measuring_warm_up(struct mth_measuring *m, size_t *order, uint64_t *rand
         at->cells[i].spent_ns = 0;
         for (size_t p = 0; p < MTH_N_PHASES; p++) {
             struct mth_phase_result *result = &at->cells[i].phases[p];
-            if (!mth_warm_up_settled(result->warm_up_ns, result->n_warm_up))
+            if (at->cells[i].verified && !mth_warm_up_settled(result->warm_up_ns, result->n_warm_up))
                 result->flags |= MTH_CELL_UNSETTLED;
         }
     }
