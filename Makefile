@@ -281,7 +281,23 @@ results: all
 	{ grep -v '"by":"tensor"' $(DETAIL_ROWS); cat $(ROWS); } >$(REFERENCE_ROWS)
 	$(BUILD)/mithril report -o results --formats svg,pdf,png --html results/page.html $(REFERENCE_ROWS)
 	rm -f results/page_*
+	+$(MAKE) results-pairs
 	+$(MAKE) status
+
+# Every preset on every pair that was trained here: rows, table and figures in PAIRS_RESULTS. Those that are not here are passed over.
+PAIRS_RESULTS ?= results/pairs
+results-pairs: all
+	@scripts/install_deps.sh report
+	MITHRIL=$(BUILD)/mithril scripts/pairs_results.sh $(PAIRS_RESULTS)
+
+# The bound in the rows of PAIRS_RESULTS against numpy's, which shares no line with it: 0.1 %. PYTHON needs numpy.
+PYTHON ?= python3
+check-bounds:
+	$(PYTHON) -B datasets/train/pair_bound.py --rows $(PAIRS_RESULTS)/rows.jsonl $(IDS)
+
+# What frozen tensors cost beside the trained ones alone, of the pairs of gpt-frozen or of IDS.
+check-frozen: all
+	$(PYTHON) -B datasets/train/trained_part.py $(BUILD)/mithril $(IDS)
 
 # What each policy costs on runs, over the distance between full checkpoints: rows and figure of each run, one table, in
 # CHAIN_RESULTS. `make results-chain-reference` makes those of results/chain/ anew, from runs of datasets/train/.
@@ -429,6 +445,9 @@ help:
 #| make format           clang-format; format-check only looks
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figures, page and status
+#| make results-pairs    every preset on every pair that is here: rows, table, figures of ratio over change and steps (PAIRS_RESULTS=...)
+#| make check-bounds     the bounds of those rows against numpy's, within 0.1 % (PYTHON=... with numpy); check-frozen: what frozen
+#|                       tensors cost beside the trained ones alone
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
 #|                       results-chain-reference: those of results/chain/
 #| make results-states   bits a value of training states over the steps between: rows, table, figure
@@ -449,7 +468,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-chain results-states results-steps results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-pairs check-bounds check-frozen results-chain results-states results-steps results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

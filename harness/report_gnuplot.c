@@ -18,8 +18,8 @@ const char *mth_plot_colour(size_t index)
 
 int mth_plot_mark(size_t index)
 {
-    static const int marks[MTH_PLOT_COLOURS] = {7, 4, 8, 12, 10, 2, 1};
-    return marks[index % MTH_PLOT_COLOURS];
+    static const int marks[] = {7, 4, 8, 12, 10, 2, 1, 6, 3, 14};
+    return marks[index % (sizeof marks / sizeof marks[0])];
 }
 
 int mth_plot_dash(size_t index)

@@ -8,7 +8,9 @@
 enum {
     SEGMENT_PLAN_BYTES = 4 * MTH_VARINT_MAX_BYTES,
     CHUNK_PLAN_BYTES = 8 * MTH_VARINT_MAX_BYTES + MTH_MAX_ENTRY_BYTES,
-    SPLIT_PLAN_BYTES = 12, /* about what another chunk takes */
+    SPLIT_PLAN_BYTES = 12,       /* about what another chunk takes */
+    MIN_RESTING_BYTES = 1 << 15, /* segments as in the base that are worth a chunk of their own, */
+    RESTING_SHARE = 16,          /* and if they are so much of one */
     /* Of a predicted chunk: its settings and inputs, and the places of these. */
     INPUTS_PLAN_BYTES = (2 + MTH_MAX_SETTINGS + 3 * MTH_MAX_INPUTS) * MTH_VARINT_MAX_BYTES,
     PLACES_PLAN_BYTES = 2 * MTH_MAX_INPUTS * MTH_VARINT_MAX_BYTES
@@ -79,6 +81,7 @@ int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_
         size_t n_bound, n_stored;
         int status = mth_chunk_bound(encoder->specs[chunk->spec]->pipeline, mth_symbol_type_of(chunk->dtype),
                                      chunk->n_bytes, &n_bound, &n_stored);
+        total += chunk->has_reference ? CHUNK_PLAN_BYTES : 0; /* for what rests */
         if (!status && chunk->fallback != MTH_NO_FALLBACK) {
             size_t n_alone, n_cut = n_cuts(encoder, chunk);
             status = bound_alone(encoder, chunk, &n_alone);
@@ -342,10 +345,67 @@ static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_
     return status ? mth_error_set(err, status, "no memory for a chunk") : MTH_OK;
 }
 
-/* What a chunk is coded against, and whether it is just that. */
+/*
+ * Segments that are the base's become a chunk of their own at the end of the bundle, a copy: beside what was trained, tensors that rest
+ * would make changes look rare. False where that is worth nothing.
+ */
+static bool set_resting_apart(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, struct mth_bytes src,
+                              struct mth_bytes reference)
+{
+    struct mth_bundle_segment *segments = bundle->segments;
+    uint32_t ends[2] = {MTH_NO_SEGMENT, MTH_NO_SEGMENT};
+    struct mth_bundle_chunk parts[2] = {*chunk, *chunk}; /* what moved, what rests */
+    if (!chunk->may_split || chunk->n_segments < 2 || bundle->n_chunks == MTH_MAX_BUNDLE_CHUNKS)
+        return false;
+    size_t n_resting = 0, at = 0;
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; at += segments[i].n_bytes, i = segments[i].next) {
+        bool rests = memcmp(src.data + at, reference.data + at, segments[i].n_bytes) == 0;
+        n_resting += rests ? segments[i].n_bytes : 0;
+    }
+    if (n_resting < MIN_RESTING_BYTES || n_resting < src.n_bytes / RESTING_SHARE || n_resting == src.n_bytes)
+        return false;
+    for (size_t p = 0; p < 2; p++) {
+        parts[p].n_segments = 0;
+        parts[p].n_bytes = 0;
+    }
+    at = 0;
+    for (uint32_t i = chunk->first, next; i != MTH_NO_SEGMENT; i = next) {
+        size_t p = memcmp(src.data + at, reference.data + at, segments[i].n_bytes) == 0;
+        next = segments[i].next;
+        if (ends[p] == MTH_NO_SEGMENT)
+            parts[p].first = i;
+        else
+            segments[ends[p]].next = i;
+        segments[i].next = MTH_NO_SEGMENT;
+        ends[p] = i;
+        parts[p].n_segments++;
+        parts[p].n_bytes += segments[i].n_bytes;
+        at += segments[i].n_bytes;
+    }
+    parts[1].fallback = MTH_NO_FALLBACK;
+    parts[1].may_split = false;
+    *chunk = parts[0];
+    bundle->chunks[bundle->n_chunks++] = parts[1];
+    return true;
+}
+
+static int gather_both(const struct mth_bundle_encoder *encoder, size_t worker_index,
+                       const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                       const uint8_t *bytes, struct mth_bytes *src, struct mth_bytes *reference,
+                       struct mth_error *err)
+{
+    struct mth_coder_worker *worker = &encoder->coder->workers[worker_index];
+    int status =
+        mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], src);
+    return status ? status
+                  : mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
+                                           &worker->reference_capacity[0], reference, err);
+}
+
+/* What a chunk is coded against, and whether it is just that. src: its bytes, less those that are set apart. */
 static int find_reference(const struct mth_bundle_encoder *encoder, size_t worker_index,
                           struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                          struct mth_bytes src, struct mth_prediction *prediction, struct mth_error *err)
+                          struct mth_bytes *src, struct mth_prediction *prediction, struct mth_error *err)
 {
     struct mth_coder_worker *worker = &encoder->coder->workers[worker_index];
     bool is_predicted = chunk->n_inputs > 0;
@@ -357,9 +417,17 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &prediction->reference, err);
+        if (!status && set_resting_apart(bundle, chunk, *src, prediction->reference)) {
+            worker->chunk.n_spans = 0; /* they are of the whole */
+            if (!bundle->has_leaf)
+                bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
+            bundle->has_leaf = true;
+            status =
+                gather_both(encoder, worker_index, bundle, chunk, bytes, src, &prediction->reference, err);
+        }
     }
     if (!status && prediction->reference.data && prediction->n_inputs == 0 &&
-        memcmp(src.data, prediction->reference.data, src.n_bytes) == 0)
+        memcmp(src->data, prediction->reference.data, src->n_bytes) == 0)
         chunk->mode = is_predicted ? MTH_CHUNK_AS_PREDICTED : MTH_CHUNK_COPY_OF_BASE;
     return status;
 }
@@ -393,7 +461,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         status = mth_bundle_set_spans(bundle, chunk_index, worker);
     if (status)
         return mth_error_set(err, status, "no memory for a chunk");
-    status = find_reference(encoder, worker_index, bundle, chunk, bytes, src, &prediction, err);
+    status = find_reference(encoder, worker_index, bundle, chunk, bytes, &src, &prediction, err);
     if (status)
         return status;
     struct mth_encode_digests digests = {.taken = false};

@@ -354,6 +354,54 @@ static void against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_
     mth_memory_destroy(memory);
 }
 
+/* Layers that rest, where they are wanted, and adapters that are trained, in turn; those a step from before, if that is given. */
+static struct made *adapted_checkpoint(bool with_resting, const struct made *before)
+{
+    enum { N_LAYERS = 12, LAYER_ELEMS = 24 << 10, ADAPTER_ELEMS = 6 << 10 };
+    struct made *made = made_begin();
+    char name[32];
+    for (int i = 0; i < N_LAYERS; i++) {
+        snprintf(name, sizeof name, "layers.%d", i);
+        if (with_resting)
+            made_add_tensor(made, name, MTH_DTYPE_BF16, LAYER_ELEMS);
+        snprintf(name, sizeof name, "adapters.%d", i);
+        made_add_tensor(made, name, MTH_DTYPE_BF16, ADAPTER_ELEMS);
+    }
+    made_fill(made);
+    if (!before)
+        return made;
+    memcpy(made->data, before->data, (size_t)made->map.n_bytes);
+    for (size_t t = with_resting; t < made->map.n_tensors; t += 1 + with_resting) {
+        for (size_t i = 0; i < ADAPTER_ELEMS; i += 1 + i % 5)
+            tensor_data(made, t)[2 * i] ^= 1;
+    }
+    return made;
+}
+
+/* A frozen backbone costs entries, and does not make changes look rare beside it. */
+static void tensors_that_rest_cost_entries_beside_those_that_are_trained(void **state)
+{
+    (void)state;
+    enum { ENTRY_BYTES = 30 };
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct made *base = adapted_checkpoint(true, NULL), *input = adapted_checkpoint(true, base),
+                *adapters_before = adapted_checkpoint(false, NULL),
+                *adapters = adapted_checkpoint(false, adapters_before);
+    for (size_t p = 0; p < sizeof pair_presets / sizeof pair_presets[0]; p++) {
+        size_t whole = encoded_bytes(coder, pair_presets[p], input, base);
+        size_t alone = encoded_bytes(coder, pair_presets[p], adapters, adapters_before);
+        if (whole > alone + alone / 50 + input->map.n_tensors * ENTRY_BYTES)
+            fail_msg("%s: %zu bytes trained, %zu with what rests", pair_presets[p], alone, whole);
+    }
+    made_free(base);
+    made_free(input);
+    made_free(adapters_before);
+    made_free(adapters);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +410,7 @@ int main(void)
         cmocka_unit_test(against_a_base_a_new_tensor_is_coded_as_if_alone),
         cmocka_unit_test(against_a_base_of_no_use_nothing_is_lost),
         cmocka_unit_test(against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_alone),
+        cmocka_unit_test(tensors_that_rest_cost_entries_beside_those_that_are_trained),
         cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
         cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
         cmocka_unit_test(choices_do_not_depend_on_threads_or_on_what_was_coded_before),

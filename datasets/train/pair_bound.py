@@ -3,6 +3,7 @@
 
     pair_bound.py BASE FILE              one pair of safetensors files
     pair_bound.py --manifest [ID ...]    pairs of datasets/manifest.json whose files are there: all, or those below ID
+    pair_bound.py --rows FILE [ID ...]   the same pairs against the bounds in rows of `mithril bench`: exit status 1 where one is off by 0.1 %
 
 Elements are mapped to integers in the order of their values and subtracted modulo 2^width, as in docs/transforms.md
 (delta-ulp). In the model a symbol is a difference from -127 to 127 or an escape, which adds the whole element in raw
@@ -28,6 +29,7 @@ import numpy as np
 MAX_STEP = 127
 ESCAPE = MAX_STEP + 1
 N_SYMBOLS = 256  # -127 .. 127 and the escape
+MOST_OFF_PERCENT = 0.1  # of the bound in a row
 CONTEXTS = ("tensor+exponent", "exponent", "tensor", "none")
 
 # dtype -> bits of an element, of its mantissa, of its exponent; integers have neither.
@@ -169,15 +171,48 @@ def print_markdown(name, steps_apart, record):
           f"{record['n_escapes']:,} | **{first}** | {' | '.join(others)} |")
 
 
+def row_bits(path):
+    """{id: (model, bits)} of rows: their ratio counts the header of the file among the raw bytes, the bits do not."""
+    found = {}
+    with open(path, encoding="utf-8") as file:
+        for row in map(json.loads, file):
+            if row["kind"] == "cell" and row.get("bound_ratio"):
+                found[row["dataset"]] = (row["bound_model"], row["raw_bytes"] * 8 / row["bound_ratio"])
+    return found
+
+
+def compare_with_rows(pairs, rows):
+    """Prints a line a pair; the number that is off."""
+    n_off = n_compared = 0
+    for name, _, base_path, path in pairs:
+        model, theirs = rows.get(name, (None, 0))
+        if model is None:
+            continue
+        record = pair_bound(read_safetensors(base_path), read_safetensors(path))
+        ours = record["raw_bytes"] * 8 / record["bound_ratio"]["tensor+exponent"]
+        off = 100 * (theirs / ours - 1)
+        # Where another model charges less, the row has that one.
+        is_right = abs(off) <= MOST_OFF_PERCENT if model == "ulp-given-exponent" else off < 0
+        n_compared += 1
+        n_off += not is_right
+        print(f"{name:32} {theirs:16.1f} {ours:16.1f} bits {off:+9.4f} % {'' if model == 'ulp-given-exponent' else model} "
+              f"{'' if is_right else 'OFF'}".rstrip(), flush=True)
+    if n_compared == 0:
+        raise Unfit("no row is of a pair that is here")
+    print(f"{n_compared - n_off} of {n_compared} pairs agree within {MOST_OFF_PERCENT} %")
+    return n_off
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", action="store_true", help="the arguments are ids of pairs or datasets")
     parser.add_argument("--manifest-file", help="another manifest than datasets/manifest.json", metavar="FILE")
+    parser.add_argument("--rows", help="compare with the bounds of these rows", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object a pair")
     parser.add_argument("--markdown", action="store_true", help="one line of a table a pair")
     parser.add_argument("names", nargs="*", metavar="BASE FILE | ID", help="a pair of files, or with --manifest ids")
     arguments = parser.parse_args()
-    if arguments.manifest or arguments.manifest_file:
+    if arguments.manifest or arguments.manifest_file or arguments.rows:
         here = os.path.dirname(os.path.abspath(__file__))
         manifest = arguments.manifest_file or os.path.join(here, "..", "manifest.json")
         pairs = list(manifest_pairs(manifest, arguments.names))
@@ -187,6 +222,8 @@ def main():
         pairs = [(os.path.basename(arguments.names[1]), None, *arguments.names)]
     else:
         parser.error("give BASE and FILE, or --manifest")
+    if arguments.rows:
+        return 1 if compare_with_rows(pairs, row_bits(arguments.rows)) else 0
     if not arguments.json and not arguments.markdown:
         print(f"{'pair':32} {'steps':>5} {'elements':>9} {'changed':>9} {'escapes':>8} " +
               " ".join(f"{c:>15}" if c == CONTEXTS[0] else f"{c:>10}" for c in CONTEXTS))
