@@ -347,7 +347,7 @@ static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_
 
 /*
  * Segments that are the base's become a chunk of their own at the end of the bundle, a copy: beside what was trained, tensors that rest
- * would make changes look rare. False where that is worth nothing.
+ * would make changes look rare to a codec that is given the base. False where that is worth nothing.
  */
 static bool set_resting_apart(struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, struct mth_bytes src,
                               struct mth_bytes reference)
@@ -417,7 +417,8 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &prediction->reference, err);
-        if (!status && set_resting_apart(bundle, chunk, *src, prediction->reference)) {
+        if (!status && encoder->specs[chunk->spec]->pipeline->nodes[0].codec &&
+            set_resting_apart(bundle, chunk, *src, prediction->reference)) {
             worker->chunk.n_spans = 0; /* they are of the whole */
             if (!bundle->has_leaf)
                 bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
