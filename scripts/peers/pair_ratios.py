@@ -160,7 +160,8 @@ def print_ratios(by_change, columns):
 
 
 def print_floors(by_change):
-    print("| `balanced` against | floor | | least factor | of the bound there |\n|---|---|---|---|---:|")
+    print("| `balanced` against | floor | | least factor | of the bound there | fails on (factor of the bound) |\n"
+          "|---|---|---|---|---:|---|")
     for who, floors in FLOORS.items():
         least_changed = LEAST_CHANGED
         for most_changed, floor in floors:
@@ -169,10 +170,11 @@ def print_floors(by_change):
                        if least_changed <= of["bound"]["fraction_changed"] < most_changed and "ratio" in of.get(who, {})]
             if factors:
                 n_holding = sum(factor >= floor for factor, _, _ in factors)
+                failing = ", ".join(f"`{id_}` {factor:.2f} ({of_bound:.2f})" for factor, of_bound, id_ in factors if factor < floor)
                 factor, of_bound, id_ = min(factors)
                 verdict = "holds" if n_holding == len(factors) else "fails"
                 print(f"| {SHORT.get(who, who)} | {floor:g}x, {100 * least_changed:g} to {100 * most_changed:g} % changed | "
-                      f"{verdict}: {n_holding} of {len(factors)} pairs | {factor:.2f}, `{id_}` | {of_bound:.2f} |")
+                      f"{verdict}: {n_holding} of {len(factors)} pairs | {factor:.2f}, `{id_}` | {of_bound:.2f} | {failing or '-'} |")
             least_changed = most_changed
 
 
