@@ -21,12 +21,12 @@ set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05
 set key bmargin center horizontal maxcols 2 Left reverse samplen 3 height 0.5
 plot \
   data index 9 using 1:2 with lines linewidth 3 linecolor rgb '#aaaaaa' title 'bound', \
-  data index 0 using 1:2 with linespoints pointtype 7 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#0072B2' title "fast" noenhanced, \
-  data index 1 using 1:2 with linespoints pointtype 4 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#D55E00' title "balanced" noenhanced, \
-  data index 2 using 1:2 with linespoints pointtype 8 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#009E73' title "max" noenhanced, \
-  data index 3 using 1:2 with linespoints pointtype 12 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#CC79A7' title "seed" noenhanced, \
-  data index 4 using 1:2 with linespoints pointtype 10 pointsize 1 linewidth 1.2 dashtype 5 linecolor rgb '#56B4E9' title "lmc" noenhanced, \
-  data index 5 using 1:2 with linespoints pointtype 2 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#E69F00' title "zipnn" noenhanced, \
-  data index 6 using 1:2 with linespoints pointtype 1 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#000000' title "bitx" noenhanced, \
-  data index 7 using 1:2 with linespoints pointtype 6 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#0072B2' title "sparse-sync" noenhanced, \
-  data index 8 using 1:2 with linespoints pointtype 3 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#D55E00' title "check-n-run" noenhanced
+  data index 0 using ($1*1):2 with linespoints pointtype 7 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#0072B2' title "fast" noenhanced, \
+  data index 1 using ($1*1):2 with linespoints pointtype 4 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#D55E00' title "balanced" noenhanced, \
+  data index 2 using ($1*1):2 with linespoints pointtype 8 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#009E73' title "max" noenhanced, \
+  data index 3 using ($1*1):2 with linespoints pointtype 12 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#CC79A7' title "seed" noenhanced, \
+  data index 4 using ($1*1):2 with linespoints pointtype 10 pointsize 1 linewidth 1.2 dashtype 5 linecolor rgb '#56B4E9' title "lmc" noenhanced, \
+  data index 5 using ($1*1):2 with linespoints pointtype 2 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#E69F00' title "zipnn" noenhanced, \
+  data index 6 using ($1*1):2 with linespoints pointtype 1 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#000000' title "bitx" noenhanced, \
+  data index 7 using ($1*1):2 with linespoints pointtype 6 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#0072B2' title "sparse-sync" noenhanced, \
+  data index 8 using ($1*1):2 with linespoints pointtype 3 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#D55E00' title "check-n-run" noenhanced
