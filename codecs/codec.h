@@ -24,11 +24,12 @@
 enum { MTH_CODEC_ABI = 2, MTH_CODEC_SMALL_STATE_BYTES = 1 << 20 };
 
 enum mth_codec_flags {
-    MTH_CODEC_IDENTITY = 1u << 0,       /* encoded bytes are the stream itself: nothing is called or moved */
-    MTH_CODEC_CONTEXT = 1u << 1,        /* may look at the context it is given; see uses_context */
-    MTH_CODEC_INTERLEAVES = 1u << 2,    /* decodes several jobs faster in one call than in one call each */
-    MTH_CODEC_VARIES = 1u << 3,         /* its library's bytes are exact, but not the same every time */
-    MTH_CODEC_NEEDS_REFERENCE = 1u << 4 /* is of no use where its context has no reference */
+    MTH_CODEC_IDENTITY = 1u << 0,        /* encoded bytes are the stream itself: nothing is called or moved */
+    MTH_CODEC_CONTEXT = 1u << 1,         /* may look at the context it is given; see uses_context */
+    MTH_CODEC_INTERLEAVES = 1u << 2,     /* decodes several jobs faster in one call than in one call each */
+    MTH_CODEC_VARIES = 1u << 3,          /* its library's bytes are exact, but not the same every time */
+    MTH_CODEC_NEEDS_REFERENCE = 1u << 4, /* is of no use where its context has no reference */
+    MTH_CODEC_TAKES_OLDER = 1u << 5 /* may look at a second reference: what the first one became out of */
 };
 
 enum mth_side { MTH_SIDE_ENCODE = 1, MTH_SIDE_DECODE = 2 };
@@ -48,6 +49,7 @@ struct mth_encode_job {
     size_t dst_capacity;                /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
     struct mth_bytes out;               /* set by encode: anywhere in dst[0 .. dst_capacity) */
     struct mth_encode_digests *digests; /* NULL: nobody asks */
+    bool needs_older;     /* set by encode with MTH_CODEC_TAKES_OLDER: the second reference was of use */
 };
 
 struct mth_decode_job {

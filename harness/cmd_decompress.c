@@ -222,7 +222,9 @@ int mth_cmd_decompress(int argc, char **argv)
                    "- reads standard input, -o - writes standard output.",
         .notes = "What was compressed against a base (-b) needs that base, or one with the same tensors; "
                  "another one\n"
-                 "is refused. A base that needs a base of its own takes the next -b. An index of shards as "
+                 "is refused. A base that needs a base of its own takes the next -b, and what was "
+                 "compressed\n"
+                 "against two, the older one behind that. An index of shards as "
                  "base is "
                  "all of them; in a\n"
                  "directory the base of each file is looked for at the same place, as compress does.",

@@ -18,7 +18,7 @@ struct telling {
     const struct mth_options *options;
     struct mth_container_info info;
     char digest[MTH_DIGEST_HEX_BYTES];
-    char base_digest[MTH_DIGEST_HEX_BYTES]; /* empty: not known */
+    char base_digest[MTH_DIGEST_HEX_BYTES], older_digest[MTH_DIGEST_HEX_BYTES]; /* empty: not known */
     /* Tensors that are told of: all, or one. None where the original has no map, and then why says so. */
     const struct mth_tensor *tensors;
     size_t n_tensors;
@@ -71,6 +71,9 @@ static void print_making(const struct telling *telling)
                telling->base_digest[0] ? ", digest " : "", telling->base_digest, info->n_references);
     else
         printf("  base    none\n");
+    if (info->has_older)
+        printf("  older   base of %" PRIu64 " bytes%s%s\n", info->older_bytes,
+               telling->older_digest[0] ? ", digest " : "", telling->older_digest);
     for (size_t i = 0; i < info->n_specs; i++)
         printf("  spec    %.*s\n", SPEC_COLUMNS, mth_container_spec(telling->opened->container, i));
     if (!map)
@@ -145,6 +148,9 @@ static int put_json(const struct telling *telling, struct mth_error *err)
     mth_json_bool(&w, "has_base", info->has_base);
     mth_json_uint(&w, "base_bytes", info->base_bytes);
     mth_json_string(&w, "base_digest", telling->base_digest[0] ? telling->base_digest : NULL);
+    mth_json_bool(&w, "has_older", info->has_older);
+    mth_json_uint(&w, "older_bytes", info->older_bytes);
+    mth_json_string(&w, "older_digest", telling->older_digest[0] ? telling->older_digest : NULL);
     mth_json_uint(&w, "n_base_tensors", info->n_references);
     mth_json_begin_array(&w, "specs");
     for (size_t i = 0; i < info->n_specs; i++)
@@ -222,6 +228,8 @@ int mth_info_container(struct mth_opened *opened, const struct mth_options *opti
     put_digest(telling.info.digest, telling.digest);
     if (telling.info.base_has_digest)
         put_digest(telling.info.base_digest, telling.base_digest);
+    if (telling.info.older_has_digest)
+        put_digest(telling.info.older_digest, telling.older_digest);
     int status = mth_base_files_open(&bases, options, 1, memory, err);
     if (!status && options->base && !telling.info.has_base)
         status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", opened->path);

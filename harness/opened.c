@@ -121,6 +121,14 @@ bool mth_opened_needs_base(const struct mth_opened *opened)
     return info.has_base;
 }
 
+bool mth_opened_needs_older(const struct mth_opened *opened)
+{
+    struct mth_container_info info = {0};
+    if (opened->container)
+        mth_container_describe(opened->container, &info);
+    return info.has_older;
+}
+
 int mth_opened_set_base(struct mth_opened *opened, const struct mth_stream_base *base, struct mth_error *err)
 {
     if (opened->set) {
@@ -248,27 +256,46 @@ struct chain_config {
     struct mth_memory *memory;
 };
 
-/* Opens a link and, where it needs one, the link behind it. */
-static int open_links(struct mth_opened_chain *chain, const struct chain_config *config, size_t i,
+static bool has_path(const struct chain_config *config, size_t i)
+{
+    return i < config->n && config->paths[i];
+}
+
+static int missing(const char *path, bool is_older, struct mth_error *err)
+{
+    return mth_error_set(
+        err, MTH_ERR_BASE,
+        is_older ? "%s: was itself coded against two bases; give the older one with another --base"
+                 : "%s: was itself coded against a base; give that with another --base",
+        path);
+}
+
+/*
+ * Opens the link *next and, where it needs some, the links behind it: its base with all that this one needs, then an older one.
+ * *next becomes the first that is left.
+ */
+static int open_links(struct mth_opened_chain *chain, const struct chain_config *config, size_t *next,
                       struct mth_error *err)
 {
+    size_t i = (*next)++, base = *next;
     struct mth_opened *link = &chain->links[i];
     const char *path = config->paths[i];
-    bool has_next = i + 1 < config->n && config->paths[i + 1];
     struct mth_error why = {0};
     int status = mth_opened_open_any(link, path, config->n_threads, config->memory, err);
     if (status)
         return mth_opened_blame(path, err);
-    bool needs_base = mth_opened_needs_base(link);
-    if (needs_base && !has_next)
-        return mth_error_set(err, MTH_ERR_BASE,
-                             "%s: was itself coded against a base; give that with another --base", path);
-    if (!needs_base && has_next && config->all_needed)
-        return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it", path);
-    if (needs_base)
-        status = open_links(chain, config, i + 1, err);
-    if (!status && needs_base)
-        status = mth_opened_set_base(link, &chain->links[i + 1].base, err);
+    bool needs[] = {mth_opened_needs_base(link), mth_opened_needs_older(link)};
+    for (size_t k = 0; !status && k < sizeof needs / sizeof needs[0]; k++) {
+        size_t at = *next;
+        if (needs[k] && !has_path(config, at))
+            return missing(path, k > 0, err);
+        if (needs[k])
+            status = open_links(chain, config, next, err);
+        if (needs[k] && k > 0)
+            chain->links[base].base.older = &chain->links[at].base;
+    }
+    if (!status && needs[0])
+        status = mth_opened_set_base(link, &chain->links[base].base, err);
     if (status)
         return status;
     /* To restore, a base may do without a map. */
@@ -277,6 +304,22 @@ static int open_links(struct mth_opened_chain *chain, const struct chain_config 
         return MTH_OK;
     if (status)
         *err = why;
+    return status;
+}
+
+/* The first link and what it needs; with all_needed, what is behind that is the older base. */
+static int open_all(struct mth_opened_chain *chain, const struct chain_config *config, struct mth_error *err)
+{
+    size_t next = 0;
+    int status = open_links(chain, config, &next, err);
+    if (status || !config->all_needed || !has_path(config, next))
+        return status;
+    size_t older = next;
+    status = open_links(chain, config, &next, err);
+    if (!status && has_path(config, next))
+        return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it",
+                             config->paths[next - 1]);
+    chain->links[0].base.older = &chain->links[older].base;
     return status;
 }
 
@@ -295,7 +338,7 @@ int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *cons
     if (!chain->links)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the bases");
     chain->n_links = n;
-    return open_links(chain, &config, 0, err);
+    return open_all(chain, &config, err);
 }
 
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,

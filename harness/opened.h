@@ -52,6 +52,8 @@ int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_th
                         struct mth_memory *memory, struct mth_error *err);
 /* Does it need a base to be read? */
 bool mth_opened_needs_base(const struct mth_opened *opened);
+/* And an older one beside that? */
+bool mth_opened_needs_older(const struct mth_opened *opened);
 /* Give it the base that it needs, before it is mapped; it borrows what base points to. Errors: MTH_ERR_BASE. */
 int mth_opened_set_base(struct mth_opened *opened, const struct mth_stream_base *base, struct mth_error *err);
 /* Map it. A .distcp file is looked up in the .metadata beside it, where there is one. Errors: those of the formats. */
@@ -62,7 +64,10 @@ int mth_opened_map_any(struct mth_opened *opened, enum mth_dtype raw_dtype, bool
                        struct mth_error *why, struct mth_error *err);
 void mth_opened_close(struct mth_opened *opened);
 
-/* Bases, each the base of the one before where that needs one. */
+/*
+ * Bases: the first, those that it needs behind it (of each its base with all that this needs, then its older base), and at last an
+ * older one for what is coded against the first.
+ */
 struct mth_opened_chain {
     struct mth_opened *links; /* NULL: none was given */
     size_t n_links;

@@ -63,7 +63,7 @@ static void note_references(struct mth_bundle_planner *planner, const struct mth
         match->reader.dtypes[use->n_references] = (uint8_t)of->dtype;
         match->reader.offsets[use->n_references++] = of->offset;
     }
-    match->reader.n_references = use->n_references;
+    match->reader.n_references = match->reader.n_of_base = use->n_references;
 }
 
 int mth_base_align(const struct mth_source *input, const struct mth_region_map *map,
@@ -77,6 +77,53 @@ int mth_base_align(const struct mth_source *input, const struct mth_region_map *
         if (map->regions[i].dtype != MTH_DTYPE_OPAQUE)
             count(paired, alignments[i].kind);
     }
+    return status;
+}
+
+/* Does a region lie whole in a base, in its own dtype? */
+static bool is_whole(const struct mth_region *region, const struct mth_alignment *alignment)
+{
+    return alignment->kind != MTH_ALIGNED_NOT && alignment->kind != MTH_ALIGNED_CONVERTED &&
+           alignment->n_elems * mth_dtype_lane_bytes(region->dtype) == region->n_bytes;
+}
+
+/* What of the older base is looked at beside the base: it is numbered behind all of that. */
+static int note_older(const struct mth_bundle_planner *planner, const struct mth_source *input,
+                      const struct mth_region_map *map, const struct mth_stream_base *base,
+                      const struct mth_alignment *alignments, const uint32_t *first,
+                      struct mth_memory *memory, struct mth_base_match *match, struct mth_error *err)
+{
+    struct mth_base_use *use = &match->older_use;
+    const struct mth_stream_base *older = base->older;
+    size_t n_regions = planner->map->n_regions;
+    struct mth_paired paired = {0};
+    struct mth_alignment *of_older = mth_memory_calloc(memory, map->n_regions, sizeof *of_older);
+    *use = (struct mth_base_use){
+        .map = older->map, .n_bytes = older->source->n_bytes, .has_digest = older->has_digest};
+    memcpy(use->digest.bytes, older->digest, sizeof use->digest.bytes);
+    use->tensors = mth_memory_alloc(memory, map->n_regions * sizeof *use->tensors);
+    match->older = mth_memory_alloc(memory, n_regions * sizeof *match->older);
+    match->reader.older = older->source;
+    int status = of_older && use->tensors && match->older ? MTH_OK : MTH_ERR_NO_MEMORY;
+    if (!status)
+        status = mth_base_align(input, map, older, of_older, &paired, err);
+    for (size_t i = 0; !status && i < n_regions; i++)
+        match->older[i] = MTH_NO_REFERENCE;
+    for (size_t i = 0; !status && i < map->n_regions; i++) {
+        const struct mth_region *region = &map->regions[i];
+        if (match->references[first[i]] == MTH_NO_REFERENCE || !is_whole(region, &alignments[i]) ||
+            !is_whole(region, &of_older[i]))
+            continue;
+        const struct mth_region *of =
+            &older->map->regions[older->map->tensors[of_older[i].base_tensor].region];
+        size_t n = match->use.n_references + use->n_references;
+        match->older[first[i]] = (uint32_t)n;
+        use->tensors[use->n_references++] = of_older[i].base_tensor;
+        match->reader.dtypes[n] = (uint8_t)of->dtype;
+        match->reader.offsets[n] = of->offset;
+    }
+    match->reader.n_references = match->use.n_references + use->n_references;
+    mth_memory_free(memory, of_older);
     return status;
 }
 
@@ -111,15 +158,16 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     struct mth_region_cut *cuts = mth_memory_alloc(memory, n * sizeof *cuts);
     uint32_t *first = mth_memory_alloc(memory, (n + 1) * sizeof *first);
     match->reader = (struct mth_base_reader){.source = base->source, .memory = memory};
-    match->reader.offsets = mth_memory_alloc(memory, n * sizeof *match->reader.offsets);
-    match->reader.dtypes = mth_memory_alloc(memory, n);
+    size_t n_most = base->older ? 2 * n : n;
+    match->reader.offsets = mth_memory_alloc(memory, n_most * sizeof *match->reader.offsets);
+    match->reader.dtypes = mth_memory_alloc(memory, n_most);
     match->use = (struct mth_base_use){
         .map = base->map, .n_bytes = base->source->n_bytes, .has_digest = base->has_digest};
     memcpy(match->use.digest.bytes, base->digest, sizeof match->use.digest.bytes);
     match->use.tensors = mth_memory_alloc(memory, n * sizeof *match->use.tensors);
     bool has_room =
         alignments && cuts && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
-    int status = has_room && n < MTH_NO_REFERENCE ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
+    int status = has_room && n < MTH_NO_REFERENCE / 2 ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
     if (!status)
         status = mth_base_align(input, map, base, alignments, &match->paired, &inner);
     if (!status)
@@ -130,6 +178,8 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     }
     if (!status)
         note_references(planner, map, base->map, alignments, first, match);
+    if (!status && base->older && base->older->map)
+        status = note_older(planner, input, map, base, alignments, first, memory, match, &inner);
     mth_memory_free(memory, alignments);
     mth_memory_free(memory, cuts);
     mth_memory_free(memory, first);
@@ -143,25 +193,37 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     return MTH_OK;
 }
 
-void mth_base_match_prune(struct mth_base_match *match, const bool *needed, size_t n_regions)
+/* Of one base; *n counts the references of the reader that stay. */
+static void prune(uint32_t *references, struct mth_base_use *use, size_t first, const bool *needed,
+                  size_t n_regions, struct mth_base_reader *reader, size_t *n)
 {
-    size_t n = 0;
+    size_t n_before = *n;
     uint32_t last = MTH_NO_REFERENCE;
     /* References are numbered in the order of regions; neighbours that are parts of one tensor have the same. */
     for (size_t i = 0; i < n_regions; i++) {
-        uint32_t old = match->references[i];
+        uint32_t old = references[i];
         if (old == MTH_NO_REFERENCE)
             continue;
         bool is_new = needed[i] && old != last;
-        match->references[i] = needed[i] ? (uint32_t)(n - !is_new) : MTH_NO_REFERENCE;
+        references[i] = needed[i] ? (uint32_t)(*n - !is_new) : MTH_NO_REFERENCE;
         if (!is_new)
             continue;
         last = old;
-        match->use.tensors[n] = match->use.tensors[old];
-        match->reader.dtypes[n] = match->reader.dtypes[old];
-        match->reader.offsets[n++] = match->reader.offsets[old];
+        use->tensors[*n - n_before] = use->tensors[old - first];
+        reader->dtypes[*n] = reader->dtypes[old];
+        reader->offsets[(*n)++] = reader->offsets[old];
     }
-    match->use.n_references = match->reader.n_references = n;
+    use->n_references = *n - n_before;
+}
+
+void mth_base_match_prune(struct mth_base_match *match, const bool *needed, size_t n_regions)
+{
+    size_t n = 0, n_of_base = match->reader.n_of_base;
+    prune(match->references, &match->use, 0, needed, n_regions, &match->reader, &n);
+    match->reader.n_of_base = n;
+    if (match->older)
+        prune(match->older, &match->older_use, n_of_base, needed, n_regions, &match->reader, &n);
+    match->reader.n_references = n;
 }
 
 void mth_base_match_free(struct mth_base_match *match, struct mth_memory *memory)
@@ -169,5 +231,7 @@ void mth_base_match_free(struct mth_base_match *match, struct mth_memory *memory
     mth_region_split_free(&match->split);
     mth_memory_free(memory, match->references);
     mth_memory_free(memory, match->use.tensors);
+    mth_memory_free(memory, match->older);
+    mth_memory_free(memory, match->older_use.tensors);
     mth_base_reader_free(&match->reader);
 }

@@ -10,6 +10,9 @@ struct mth_base_match {
     struct mth_region_map split;
     uint32_t *references; /* for each region, MTH_NO_REFERENCE where there is none */
     struct mth_base_use use;
+    /* The same of the base's own older state, where both have all elements of a region in its dtype; NULL: there is none. */
+    uint32_t *older;
+    struct mth_base_use older_use;
     struct mth_base_reader reader;
     struct mth_paired paired;
 };

@@ -16,16 +16,16 @@ void mth_base_reader_free(struct mth_base_reader *reader)
     *reader = (struct mth_base_reader){0};
 }
 
-/* By name in the map of the base: false when something is not there. */
-static int find_by_name(const struct mth_container_front *front, const struct mth_region_map *map,
-                        uint64_t *offsets, bool *found)
+/* By name in the map of a base, the references from first on: false when something is not there. */
+static int find_by_name(const struct mth_container_front *front, size_t first, size_t end,
+                        const struct mth_region_map *map, uint64_t *offsets, bool *found)
 {
     struct mth_name_index index;
     int status = mth_name_index_build(map, &index, NULL);
     if (status)
         return status;
     *found = true;
-    for (size_t i = 0; *found && i < front->n_references; i++) {
+    for (size_t i = first; *found && i < end; i++) {
         const struct mth_reference *reference = &front->references[i];
         const char *name = (const char *)front->text.data + reference->name;
         const struct mth_tensor *tensor = mth_name_index_find(&index, name);
@@ -40,33 +40,55 @@ static int find_by_name(const struct mth_container_front *front, const struct mt
     return MTH_OK;
 }
 
-int mth_base_reader_find(const struct mth_container_front *front, const struct mth_stream_base *base,
-                         struct mth_memory *memory, struct mth_base_reader *reader, struct mth_error *err)
+/* The places of references first .. end - 1 in the base that they are of. */
+static int find_places(const struct mth_container_front *front, const struct mth_front_base *wanted,
+                       size_t first, size_t end, const struct mth_stream_base *base, uint64_t *offsets,
+                       struct mth_error *err)
 {
     bool found = false;
-    *reader = (struct mth_base_reader){
-        .source = base->source, .memory = memory, .n_references = front->n_references};
-    reader->offsets = mth_memory_alloc(memory, front->n_references * sizeof *reader->offsets);
-    reader->dtypes = mth_memory_alloc(memory, front->n_references);
-    int status = reader->offsets && reader->dtypes ? MTH_OK : MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; !status && i < front->n_references; i++)
-        reader->dtypes[i] = (uint8_t)front->references[i].dtype;
-    if (!status && base->map)
-        status = find_by_name(front, base->map, reader->offsets, &found);
+    int status = base->map ? find_by_name(front, first, end, base->map, offsets, &found) : MTH_OK;
     if (status)
         return mth_error_set(err, status, "looking for the tensors in the base failed: %s",
                              mth_status_text(status));
     if (found)
         return MTH_OK;
-    if (base->source->n_bytes != front->base_bytes)
+    if (base->source->n_bytes != wanted->n_bytes)
         return mth_error_set(err, MTH_ERR_BASE,
                              "%s: is not the base that was coded against: it has %llu bytes "
                              "and not %llu, and lacks tensors by name",
                              base->source->name, (unsigned long long)base->source->n_bytes,
-                             (unsigned long long)front->base_bytes);
-    for (size_t i = 0; i < front->n_references; i++)
-        reader->offsets[i] = front->references[i].offset;
+                             (unsigned long long)wanted->n_bytes);
+    for (size_t i = first; i < end; i++)
+        offsets[i] = front->references[i].offset;
     return MTH_OK;
+}
+
+int mth_base_reader_find(const struct mth_container_front *front, const struct mth_stream_base *base,
+                         struct mth_memory *memory, struct mth_base_reader *reader, struct mth_error *err)
+{
+    *reader = (struct mth_base_reader){.source = base->source,
+                                       .memory = memory,
+                                       .n_references = front->n_references,
+                                       .n_of_base = front->n_of_base};
+    if (front->has_older && !base->older)
+        return mth_error_set(err, MTH_ERR_BASE,
+                             "was coded against two bases; give the older one too, of %llu bytes, with "
+                             "another --base",
+                             (unsigned long long)front->older.n_bytes);
+    if (base->older && !front->has_older)
+        return mth_error_set(err, MTH_ERR_BASE, "was coded against one base; leave out the older one");
+    reader->offsets = mth_memory_alloc(memory, front->n_references * sizeof *reader->offsets);
+    reader->dtypes = mth_memory_alloc(memory, front->n_references);
+    if (!reader->offsets || !reader->dtypes)
+        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the tensors of the base");
+    for (size_t i = 0; i < front->n_references; i++)
+        reader->dtypes[i] = (uint8_t)front->references[i].dtype;
+    int status = find_places(front, &front->base, 0, front->n_of_base, base, reader->offsets, err);
+    if (status || !front->has_older)
+        return status;
+    reader->older = base->older->source;
+    return find_places(front, &front->older, front->n_of_base, front->n_references, base->older,
+                       reader->offsets, err);
 }
 
 /* The dtype that a segment's reference is converted from; that of the chunk where it is not. Inputs are taken as they are. */
@@ -77,7 +99,21 @@ static enum mth_dtype dtype_of(const struct mth_base_reader *reader, const struc
                                    : chunk->dtype;
 }
 
-/* Where a segment's reference, or one of its inputs, begins in the source. */
+/* The reference of a segment, or of one of its inputs. */
+static uint32_t reference_of(const struct mth_bundle *bundle, uint32_t segment, size_t input)
+{
+    return input == MTH_MAX_INPUTS ? bundle->segments[segment].reference
+                                   : bundle->places[segment * MTH_MAX_INPUTS + input].reference;
+}
+
+/* The base that this is of. */
+static const struct mth_source *source_of(const struct mth_base_reader *reader,
+                                          const struct mth_bundle *bundle, uint32_t segment, size_t input)
+{
+    return reference_of(bundle, segment, input) < reader->n_of_base ? reader->source : reader->older;
+}
+
+/* Where a segment's reference, or one of its inputs, begins in its source. */
 static uint64_t place_of(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
                          const struct mth_bundle_chunk *chunk, uint32_t segment, size_t input)
 {
@@ -92,7 +128,7 @@ static uint64_t place_of(const struct mth_base_reader *reader, const struct mth_
 }
 
 /* n bytes of the chunk's dtype, of elements that the base has in another. */
-static int read_converted(const struct mth_base_reader *reader, enum mth_dtype from, enum mth_dtype to,
+static int read_converted(const struct mth_source *source, enum mth_dtype from, enum mth_dtype to,
                           uint64_t begin, uint8_t *out, size_t n, struct mth_error *err)
 {
     enum { BLOCK_ELEMS = 1024, MOST_BYTES = 4 };
@@ -101,7 +137,7 @@ static int read_converted(const struct mth_base_reader *reader, enum mth_dtype f
     int status = MTH_OK;
     for (size_t done = 0; !status && done < n_elems; done += n_block) {
         n_block = mth_size_min(n_elems - done, BLOCK_ELEMS);
-        status = mth_source_read(reader->source, begin + done * mth_dtype_lane_bytes(from), block,
+        status = mth_source_read(source, begin + done * mth_dtype_lane_bytes(from), block,
                                  n_block * mth_dtype_lane_bytes(from), err);
         if (!status)
             mth_float_convert(from, to, n_block, block, out + done * mth_dtype_lane_bytes(to));
@@ -121,17 +157,19 @@ static int gather(const struct mth_base_reader *reader, const struct mth_bundle 
         /* Segments that follow one another in the base are read at once. */
         uint64_t begin = place_of(reader, bundle, chunk, i, input);
         enum mth_dtype from = dtype_of(reader, bundle, chunk, i, input);
+        const struct mth_source *source = source_of(reader, bundle, i, input);
         uint32_t first = i;
         size_t n = 0;
         while (i != MTH_NO_SEGMENT &&
                (i == first || (from == chunk->dtype && dtype_of(reader, bundle, chunk, i, input) == from &&
+                               source_of(reader, bundle, i, input) == source &&
                                place_of(reader, bundle, chunk, i, input) == begin + n))) {
             n += segments[i].n_bytes;
             i = segments[i].next;
         }
-        if (from == chunk->dtype && n == chunk->n_bytes && reader->source->memory &&
-            begin <= reader->source->n_bytes && n <= reader->source->n_bytes - begin) {
-            *out = (struct mth_bytes){reader->source->memory + begin, n};
+        if (from == chunk->dtype && n == chunk->n_bytes && source->memory && begin <= source->n_bytes &&
+            n <= source->n_bytes - begin) {
+            *out = (struct mth_bytes){source->memory + begin, n};
             return MTH_OK;
         }
         int status = MTH_OK;
@@ -140,8 +178,8 @@ static int gather(const struct mth_base_reader *reader, const struct mth_bundle 
         if (status)
             return mth_error_set(err, status, "no memory for the bytes of the base");
         status = from == chunk->dtype
-                     ? mth_source_read(reader->source, begin, *scratch + filled, n, err)
-                     : read_converted(reader, from, chunk->dtype, begin, *scratch + filled, n, err);
+                     ? mth_source_read(source, begin, *scratch + filled, n, err)
+                     : read_converted(source, from, chunk->dtype, begin, *scratch + filled, n, err);
         if (status)
             return status;
         filled += n;
@@ -162,4 +200,10 @@ int mth_base_reader_gather_input(const struct mth_base_reader *reader, const str
                                  size_t *capacity, struct mth_bytes *out, struct mth_error *err)
 {
     return gather(reader, bundle, chunk, input, scratch, capacity, out, err);
+}
+
+const char *mth_base_reader_name(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                                 const struct mth_bundle_chunk *chunk, size_t input)
+{
+    return source_of(reader, bundle, chunk->first, input)->name;
 }

@@ -54,6 +54,7 @@ struct mth_bundle_segment {
     uint32_t n_bytes;
     uint32_t next;             /* segment of the same chunk, MTH_NO_SEGMENT at its end */
     uint32_t reference;        /* number of what it is coded against; only in a chunk that has a reference */
+    uint32_t older;            /* while encoding: the same of what that became out of, if the chunk has one */
     uint64_t reference_offset; /* in that */
 };
 
@@ -74,6 +75,7 @@ struct mth_bundle_chunk {
     uint8_t fallback;   /* while encoding: a spec of the plan that takes no reference, or MTH_NO_FALLBACK */
     bool may_split;     /* while encoding: with that it is cut as what has no reference is */
     bool has_reference; /* its bytes are not known without the base */
+    bool has_older;     /* while encoding: of all that it is coded against there is an older state */
     uint8_t predictor;  /* of a predicted chunk */
     uint8_t n_inputs;
     uint32_t settings[MTH_MAX_SETTINGS];
@@ -124,6 +126,7 @@ struct mth_bundle_planner {
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS];
     const uint32_t *references; /* for each region its reference or MTH_NO_REFERENCE; NULL: no base */
     const uint64_t *origins; /* for each region where in its reference it begins; NULL: at its first byte */
+    const uint32_t *older;   /* the same of an older base, where the first is of use whole; NULL: none */
     struct mth_spec_guard guards[MTH_MAX_CANDIDATES]; /* of those asked for */
     const uint8_t *classes;    /* for each region its enum mth_tensor_class; NULL: no guard asks for one */
     const uint32_t *row_elems; /* for each region; NULL: no stage looks at rows */
@@ -152,6 +155,8 @@ void mth_bundle_planner_rewind(struct mth_bundle_planner *planner);
 bool mth_bundle_planner_may_refer(const struct mth_bundle_planner *planner, enum mth_dtype dtype);
 /* The spec of a region, and whether its reference is looked at. */
 uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t region, bool *has_reference);
+/* Where a region lies in the older base, if what codes it looks there; MTH_NO_REFERENCE. */
+uint32_t mth_bundle_planner_older(struct mth_bundle_planner *planner, size_t region);
 /* What tensors of a region's kind are coded with where there is no reference. */
 uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size_t region);
 /* Of a region; MTH_CLASS_OTHER where no guard asks for it. */
@@ -190,11 +195,12 @@ int mth_bundle_set_spans(const struct mth_bundle *bundle, size_t chunk, struct m
 /* ---- bytes of a base: base_reader.c ---- */
 
 struct mth_base_reader {
-    const struct mth_source *source;
+    const struct mth_source *source, *older;
     struct mth_memory *memory;
     uint64_t *offsets; /* of each reference in source */
     uint8_t *dtypes;   /* of each: elements of a chunk's own are taken as they are, others are converted */
     size_t n_references;
+    size_t n_of_base; /* the others are of the older base */
 };
 
 void mth_base_reader_free(struct mth_base_reader *reader);
@@ -210,6 +216,10 @@ int mth_base_reader_gather(const struct mth_base_reader *reader, const struct mt
 int mth_base_reader_gather_input(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
                                  const struct mth_bundle_chunk *chunk, size_t input, uint8_t **scratch,
                                  size_t *capacity, struct mth_bytes *out, struct mth_error *err);
+
+/* The name of the base that an input of a chunk is of. */
+const char *mth_base_reader_name(const struct mth_base_reader *reader, const struct mth_bundle *bundle,
+                                 const struct mth_bundle_chunk *chunk, size_t input);
 
 /* Do the segments of a chunk lie behind one another, in their order? There is one at least. */
 bool mth_bundle_is_flat(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk);

@@ -90,7 +90,7 @@ int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_
         }
         if (status)
             return status;
-        if (mth_chunk_is_predicted(chunk->mode))
+        if (mth_chunk_is_predicted(chunk->mode) || chunk->has_older)
             total += INPUTS_PLAN_BYTES + chunk->n_segments * (size_t)PLACES_PLAN_BYTES;
         if (!mth_size_add(total, mth_size_max(n_bound, chunk->n_bytes), &total))
             return MTH_ERR_OVERFLOW;
@@ -339,7 +339,7 @@ static int try_fallback(const struct mth_bundle_encoder *encoder, size_t worker_
     payload->n_bytes = n_first;
     worker->entry = first_entry;
     chunk->spec = chunk->fallback;
-    chunk->has_reference = false;
+    chunk->has_reference = chunk->has_older = false;
     chunk->n_inputs = 0;
     status = split_chunk(bundle, chunk, n_cut, n_piece);
     return status ? mth_error_set(err, status, "no memory for a chunk") : MTH_OK;
@@ -445,6 +445,39 @@ static void note_digests(struct mth_bundle *bundle, struct mth_bundle_chunk *chu
             digests->taken ? digests->reference : mth_hash64(reference.data, reference.n_bytes, 0);
 }
 
+/* The older state of what a chunk is coded against, as its second input. */
+static int gather_older(const struct mth_bundle_encoder *encoder, struct mth_coder_worker *worker,
+                        struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                        struct mth_prediction *prediction, struct mth_error *err)
+{
+    int status = mth_array_reserve(bundle->memory, &bundle->places, &bundle->places_capacity,
+                                   bundle->n_segments * MTH_MAX_INPUTS, sizeof *bundle->places);
+    if (status)
+        return mth_error_set(err, status, "no memory for a chunk");
+    for (uint32_t i = chunk->first; i != MTH_NO_SEGMENT; i = bundle->segments[i].next) {
+        const struct mth_bundle_segment *segment = &bundle->segments[i];
+        struct mth_input_place *places = &bundle->places[i * MTH_MAX_INPUTS];
+        places[0] = (struct mth_input_place){segment->reference, segment->reference_offset};
+        places[1] = (struct mth_input_place){segment->older, segment->reference_offset};
+    }
+    prediction->inputs[0] = prediction->reference;
+    prediction->n_inputs = 2;
+    return mth_base_reader_gather_input(encoder->base, bundle, chunk, 1, &worker->inputs[1],
+                                        &worker->inputs_capacity[1], &prediction->inputs[1], err);
+}
+
+/* A chunk whose codec looked at both bases: what it is coded against becomes two inputs, of which nothing is predicted. */
+static void note_inputs(struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction)
+{
+    const struct mth_bytes *older = &prediction->inputs[1];
+    chunk->mode = MTH_CHUNK_PREDICTED;
+    chunk->predictor = MTH_PREDICT_NOTHING;
+    chunk->n_inputs = 2;
+    chunk->inputs[0] = (struct mth_bundle_input){.source = MTH_FROM_BASE, .digest = chunk->reference_digest};
+    chunk->inputs[1] = (struct mth_bundle_input){.source = MTH_FROM_BASE,
+                                                 .digest = mth_hash64(older->data, older->n_bytes, 0)};
+}
+
 /* Codes one chunk to the end of out. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
@@ -474,6 +507,10 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         note_digests(bundle, chunk, src, prediction.reference, &digests);
         return MTH_OK;
     }
+    if (chunk->has_older)
+        status = gather_older(encoder, worker, bundle, chunk, &prediction, err);
+    if (status)
+        return status;
     struct mth_buffer payload = {.data = out->data + out->n_bytes,
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
     worker->chunk.inputs = prediction.inputs;
@@ -484,6 +521,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     worker->chunk.digests = NULL;
     if (!status)
         note_digests(bundle, chunk, src, prediction.reference, &digests);
+    bool needs_older = worker->chunk.needs_older;
     if (!status && may_be_worse(chunk, payload.n_bytes))
         status = try_fallback(encoder, worker_index, bundle, chunk, src, &payload, err);
     if (status)
@@ -497,6 +535,8 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         memcpy(payload.data, src.data, src.n_bytes);
         payload.n_bytes = src.n_bytes;
     }
+    if (chunk->mode == MTH_CHUNK_CODED && chunk->has_reference && chunk->has_older && needs_older)
+        note_inputs(chunk, &prediction);
     chunk->payload = (struct mth_bytes){payload.data, payload.n_bytes};
     out->n_bytes += payload.n_bytes;
     return MTH_OK;

@@ -71,6 +71,17 @@ uint32_t mth_bundle_planner_spec(struct mth_bundle_planner *planner, size_t regi
     return spec;
 }
 
+uint32_t mth_bundle_planner_older(struct mth_bundle_planner *planner, size_t region)
+{
+    bool has_reference;
+    if (!planner->older)
+        return MTH_NO_REFERENCE;
+    uint32_t spec = mth_bundle_planner_spec(planner, region, &has_reference);
+    const struct mth_codec *codec = planner->specs[spec]->nodes[0].codec;
+    bool takes = has_reference && codec && codec->flags & MTH_CODEC_TAKES_OLDER;
+    return takes ? planner->older[region] : MTH_NO_REFERENCE;
+}
+
 uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size_t region)
 {
     uint32_t candidates[MTH_MAX_PLAN_CANDIDATES];
@@ -85,8 +96,8 @@ uint32_t mth_bundle_planner_alone(const struct mth_bundle_planner *planner, size
 
 /* The chunk of each kind in the bundle that is being filled; 0: none yet, else its number and 1. */
 struct open_chunks {
-    /* What may do better without its base is apart from what does not. */
-    uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][3];
+    /* What may do better without its base is apart from what does not, and what has an older one from what has none. */
+    uint16_t chunk[MTH_N_DTYPES][MTH_N_PLAN_SPECS][3][2];
     size_t n_alone; /* bytes without a reference */
 };
 
@@ -129,12 +140,16 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
     uint32_t spec = mth_bundle_planner_spec(planner, planner->region, &has_reference);
     open->n_alone += has_reference ? 0 : n;
     uint8_t fallback = fallback_of(planner, has_reference);
-    uint16_t *slot = &open->chunk[region->dtype][spec][has_reference + (fallback != MTH_NO_FALLBACK)];
+    uint32_t older = mth_bundle_planner_older(planner, planner->region);
+    bool has_older = older != MTH_NO_REFERENCE;
+    uint16_t *slot =
+        &open->chunk[region->dtype][spec][has_reference + (fallback != MTH_NO_FALLBACK)][has_older];
     uint32_t at = (uint32_t)bundle->n_bytes;
     if (*slot == 0) {
         bundle->chunks[bundle->n_chunks++] = (struct mth_bundle_chunk){.dtype = region->dtype,
                                                                        .spec = spec,
                                                                        .has_reference = has_reference,
+                                                                       .has_older = has_older,
                                                                        .fallback = fallback,
                                                                        .may_split = true,
                                                                        .first = MTH_NO_SEGMENT,
@@ -156,9 +171,12 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
         bundle->n_bytes += n;
         return MTH_OK;
     }
-    return mth_bundle_add_segment(
+    int status = mth_bundle_add_segment(
         bundle, chunk, n, has_reference ? planner->references[planner->region] : MTH_NO_REFERENCE,
         has_reference ? mth_bundle_planner_origin(planner, planner->region) + planner->done : 0);
+    if (!status)
+        bundle->segments[chunk->last].older = older;
+    return status;
 }
 
 /* Families stand behind all else. */

@@ -57,7 +57,7 @@ static int gather_input(const struct mth_base_reader *base, struct mth_coder_wor
     if (!matches)
         return mth_error_set(err, MTH_ERR_BASE,
                              "%s: is not the base that was coded against: its content differs",
-                             base->source->name);
+                             mth_base_reader_name(base, bundle, chunk, i));
     return MTH_OK;
 }
 

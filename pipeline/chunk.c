@@ -45,6 +45,17 @@ size_t mth_chunk_context(const struct mth_chunk_reference *reference, const stru
     return n;
 }
 
+size_t mth_chunk_root_context(const struct mth_chunk_worker *worker, const struct mth_pipeline *pipeline,
+                              const struct mth_chunk_reference *reference, struct mth_context_part *parts)
+{
+    const struct mth_codec *codec = pipeline->nodes[0].codec;
+    size_t n = mth_chunk_context(reference, NULL, NULL, 0, parts);
+    if (n == 1 && codec && codec->flags & MTH_CODEC_TAKES_OLDER && worker->n_inputs == 2)
+        parts[n++] = (struct mth_context_part){
+            .kind = MTH_CONTEXT_REFERENCE, .index = 1, .type = reference->type, .bytes = worker->inputs[1]};
+    return n;
+}
+
 const struct mth_bytes *mth_chunk_references(const struct mth_chunk_worker *worker,
                                              const struct mth_pipeline *pipeline, const struct mth_node *node,
                                              const struct mth_chunk_reference *reference)
@@ -198,6 +209,7 @@ static int encode_leaf(struct encoding *e, const struct mth_node *node, const st
     bool raw = status || job.out.n_bytes >= stream->bytes.n_bytes;
     if (raw)
         job.out = stream->bytes;
+    e->worker->needs_older |= !raw && job.needs_older;
     if (job.out.n_bytes && job.out.data != job.dst)
         memmove(job.dst, job.out.data, job.out.n_bytes);
     e->coded_at += job.out.n_bytes;
@@ -330,7 +342,7 @@ static int encode_node(struct encoding *e, const struct mth_node *node, const st
 static int encode_root(struct encoding *e, struct mth_symbol_type type, struct mth_bytes src,
                        struct mth_bytes reference)
 {
-    struct mth_context_part part;
+    struct mth_context_part parts[2];
     struct mth_chunk_reference base = {.type = type, .bytes = reference};
     struct stream input = {
         .type = type,
@@ -338,7 +350,7 @@ static int encode_root(struct encoding *e, struct mth_symbol_type type, struct m
         .fixed = true,
         .in_rows = true,
         .reference = base,
-        .context = {&part, mth_chunk_context(&base, NULL, NULL, 0, &part)},
+        .context = {parts, mth_chunk_root_context(e->worker, e->pipeline, &base, parts)},
     };
     mth_arena_reset(&e->worker->arena);
     return encode_node(e, &e->pipeline->nodes[0], &input);
@@ -356,6 +368,7 @@ int mth_chunk_encode(struct mth_chunk_worker *worker, const struct mth_pipeline 
     if (out->capacity_bytes < n_bound)
         return MTH_ERR_CAPACITY;
     entry->n_bytes = 0;
+    worker->needs_older = false;
     struct encoding e = {.worker = worker,
                          .pipeline = pipeline,
                          .states = states,

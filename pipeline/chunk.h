@@ -31,12 +31,14 @@ struct mth_chunk_worker {
     /* How rows run through the chunk that is encoded or counted next; n_spans 0: not known. Decoding needs none. */
     const struct mth_row_span *spans;
     size_t n_spans;
-    /* Of a root that takes several references, for the chunk that is coded next: all of them. */
+    /* Of a root that takes several references, for the chunk that is coded next: all of them; of a codec the base and an older
+     * one. */
     const struct mth_bytes *inputs;
     size_t n_inputs;
     struct mth_encode_digests
         *digests; /* of the chunk that is coded next and its reference; NULL: not asked */
-    bool generic; /* no fused paths: for tests, and to compare with */
+    bool needs_older; /* of the chunk that was encoded last: its codec looked at the older one */
+    bool generic;     /* no fused paths: for tests, and to compare with */
 };
 
 /* Models of a pipeline's leaves, in the order of the walk; NULL entries: none. */
@@ -116,6 +118,10 @@ const struct mth_bytes *mth_chunk_references(const struct mth_chunk_worker *work
 int mth_chunk_child_references(struct mth_arena *arena, const struct mth_pipeline *pipeline,
                                const struct mth_node *node, const struct mth_chunk_reference *reference,
                                size_t n_streams, struct mth_chunk_reference *children);
+
+/* Context of a codec that is the root: its reference, and the older one where there is one and it takes it. parts: 2. */
+size_t mth_chunk_root_context(const struct mth_chunk_worker *worker, const struct mth_pipeline *pipeline,
+                              const struct mth_chunk_reference *reference, struct mth_context_part *parts);
 
 /* Is this child of a transform a stream that lies in the payload as it is? */
 static inline bool mth_chunk_is_stored(const struct mth_node *child, const struct mth_stream_plan *plan,

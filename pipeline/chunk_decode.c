@@ -282,7 +282,7 @@ int mth_chunk_decode(struct mth_chunk_worker *worker, const struct mth_pipeline 
     struct decoding d = {
         .worker = worker, .pipeline = pipeline, .states = states, .models = models, .n_lanes = n_jobs};
     struct wanted wants[MTH_MAX_BATCH];
-    struct mth_context_part parts[MTH_MAX_BATCH];
+    struct mth_context_part parts[MTH_MAX_BATCH][2];
     int status = MTH_OK;
 
     mth_arena_reset(&worker->arena);
@@ -294,7 +294,7 @@ int mth_chunk_decode(struct mth_chunk_worker *worker, const struct mth_pipeline 
             .n_bytes = jobs[i].dst_bytes,
             .fixed = true,
             .reference = reference,
-            .context = {&parts[i], mth_chunk_context(&reference, NULL, NULL, 0, &parts[i])},
+            .context = {parts[i], mth_chunk_root_context(worker, pipeline, &reference, parts[i])},
         };
         status = open_lane(pipeline, type, &jobs[i], &d.lanes[i]);
     }

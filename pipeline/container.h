@@ -14,7 +14,8 @@
 #include "pipeline/layout.h"
 
 enum {
-    MTH_CONTAINER_VERSION = 1, /* frozen; what version 0 was in the end, and so read too */
+    MTH_CONTAINER_VERSION = 1,       /* frozen; what version 0 was in the end, and so read too */
+    MTH_CONTAINER_VERSION_OLDER = 2, /* of a container with a second base: all else is as in version 1 */
     MTH_HEAD_LOSSY =
         1, /* a flag of the head: what is restored is not what was compressed; the root ends with the loss */
     MTH_HEAD_BYTES = 24,
@@ -42,7 +43,7 @@ enum mth_block_type {
 
 struct mth_container_head {
     uint64_t raw_bytes;
-    unsigned version;
+    unsigned version; /* to be written: 0 for the plain one */
     size_t chunk_bytes;
     bool is_lossy;
 };
@@ -144,15 +145,22 @@ struct mth_reference {
     uint32_t dtype;
 };
 
+/* What is known of a base. */
+struct mth_front_base {
+    bool has_digest;
+    uint64_t n_bytes;
+    struct mth_digest digest;
+};
+
 struct mth_container_front {
     struct mth_coder_spec *specs[MTH_MAX_CONTAINER_SPECS]; /* of the coder */
     size_t n_specs;
     bool has_base;
-    bool base_has_digest;
-    uint64_t base_bytes;
-    struct mth_digest base_digest;
+    bool has_older; /* and a second one, that the first became out of */
+    struct mth_front_base base, older;
     struct mth_reference *references;
     size_t n_references, references_capacity;
+    size_t n_of_base; /* of them, the first ones; the others are of the older base */
     struct mth_growing text;
     struct mth_layout layout;
     uint8_t last_type; /* of the blocks read so far */
@@ -196,7 +204,9 @@ struct mth_base_use {
 int mth_front_write_layout(struct mth_block_writer *writer, const struct mth_layout *layout,
                            struct mth_index *index, struct mth_error *err);
 
-int mth_front_write_base(struct mth_block_writer *writer, struct mth_memory *memory,
-                         const struct mth_base_use *use, struct mth_error *err);
+/* older: a second base; NULL: there is none. */
+int mth_front_write_bases(struct mth_block_writer *writer, struct mth_memory *memory,
+                          const struct mth_base_use *use, const struct mth_base_use *older,
+                          struct mth_error *err);
 
 #endif

@@ -15,7 +15,7 @@ void mth_container_put_head(const struct mth_container_head *head, uint8_t out[M
 {
     memset(out, 0, MTH_HEAD_BYTES);
     memcpy(out, head_magic, sizeof head_magic);
-    out[4] = MTH_CONTAINER_VERSION;
+    out[4] = (uint8_t)(head->version ? head->version : MTH_CONTAINER_VERSION);
     out[5] = head->is_lossy ? MTH_HEAD_LOSSY : 0;
     for (size_t n = head->chunk_bytes; n > 1; n >>= 1)
         out[6]++;
@@ -28,10 +28,10 @@ int mth_container_get_head(const uint8_t in[MTH_HEAD_BYTES], struct mth_containe
 {
     if (memcmp(in, head_magic, sizeof head_magic) != 0)
         return mth_error_set(err, MTH_ERR_FORMAT, "is not a mithril container");
-    if (in[4] > MTH_CONTAINER_VERSION)
+    if (in[4] > MTH_CONTAINER_VERSION_OLDER)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED,
                              "is a container of version %u; this program reads versions up to %d", in[4],
-                             MTH_CONTAINER_VERSION);
+                             MTH_CONTAINER_VERSION_OLDER);
     if (!mth_hash64_matches(in, 16, 0, mth_load64(in + 16)))
         return mth_error_set(err, MTH_ERR_CHECKSUM, "the head is damaged");
     if (in[5] > MTH_HEAD_LOSSY || in[7] != 0)

@@ -9,6 +9,8 @@ enum {
     BASE_HAS_DIGEST = 1,
     CODING_STORED = 0,
     CODING_ZSTD = 1,
+    CODING_AS_BASE =
+        2, /* of the older base: all references of the base, with its names, dtypes, sizes and offsets */
     PAGE_MAX_EXPANSION = 256, /* of a coded page of references */
     MAX_NAME_BYTES = 1 << 16
 };
@@ -107,8 +109,8 @@ static int pack_page(struct mth_memory *memory, struct mth_bytes page, struct mt
     return MTH_OK;
 }
 
-static int write_page(struct mth_block_writer *writer, struct mth_memory *memory, struct mth_growing *page,
-                      uint64_t n_entries, struct mth_error *err)
+static int write_page(struct mth_block_writer *writer, struct mth_memory *memory, uint64_t base,
+                      struct mth_growing *page, uint64_t n_entries, struct mth_error *err)
 {
     struct mth_growing body = {0};
     struct mth_buffer packed;
@@ -117,7 +119,7 @@ static int write_page(struct mth_block_writer *writer, struct mth_memory *memory
                  page->n_bytes / PAGE_MAX_EXPANSION < packed.n_bytes;
     uint8_t coding = coded ? CODING_ZSTD : CODING_STORED;
     if (!status)
-        status = mth_growing_put_varint(memory, &body, 0); /* the first base */
+        status = mth_growing_put_varint(memory, &body, base);
     if (!status)
         status = mth_growing_put_varint(memory, &body, n_entries);
     if (!status)
@@ -158,35 +160,85 @@ static int put_reference(struct mth_memory *memory, const struct mth_base_use *u
     return status;
 }
 
-int mth_front_write_base(struct mth_block_writer *writer, struct mth_memory *memory,
-                         const struct mth_base_use *use, struct mth_error *err)
+static int write_base_block(struct mth_block_writer *writer, struct mth_memory *memory,
+                            const struct mth_base_use *use, struct mth_error *err)
 {
-    struct mth_growing page = {0};
+    struct mth_growing body = {0};
     uint8_t tail[1 + sizeof use->digest.bytes] = {use->has_digest ? BASE_HAS_DIGEST : 0};
-    uint64_t end = 0, n_entries = 0;
     if (use->has_digest)
         memcpy(tail + 1, use->digest.bytes, sizeof use->digest.bytes);
-    int status = mth_growing_put_varint(memory, &page, use->n_bytes);
+    int status = mth_growing_put_varint(memory, &body, use->n_bytes);
     if (!status)
-        status = mth_growing_put(memory, &page, tail, sizeof tail);
+        status = mth_growing_put(memory, &body, tail, sizeof tail);
     if (status)
         mth_error_set(err, status, "no memory");
     else
         status = mth_block_write(writer, MTH_BLOCK_BASE, writer->n_front++,
-                                 (struct mth_bytes){page.data, page.n_bytes}, err);
-    page.n_bytes = 0;
+                                 (struct mth_bytes){body.data, body.n_bytes}, err);
+    mth_memory_free(memory, body.data);
+    return status;
+}
+
+static int write_references(struct mth_block_writer *writer, struct mth_memory *memory, uint64_t base,
+                            const struct mth_base_use *use, struct mth_error *err)
+{
+    struct mth_growing page = {0};
+    uint64_t end = 0, n_entries = 0;
+    int status = MTH_OK;
     for (size_t i = 0; !status && i < use->n_references; i++) {
         status = put_reference(memory, use, i, &end, &page);
         if (status)
             mth_error_set(err, status, "no memory for the references");
         n_entries++;
         if (!status && (page.n_bytes >= MTH_REFERENCE_PAGE_BYTES || i + 1 == use->n_references)) {
-            status = write_page(writer, memory, &page, n_entries, err);
+            status = write_page(writer, memory, base, &page, n_entries, err);
             n_entries = 0;
         }
     }
     mth_memory_free(memory, page.data);
     return status;
+}
+
+/* Are the references of two bases the same in all that is written of them? */
+static bool same_references(const struct mth_base_use *a, const struct mth_base_use *b)
+{
+    if (a->n_references != b->n_references)
+        return false;
+    for (size_t i = 0; i < a->n_references; i++) {
+        const struct mth_tensor *x = &a->map->tensors[a->tensors[i]], *y = &b->map->tensors[b->tensors[i]];
+        const struct mth_region *of_x = &a->map->regions[x->region], *of_y = &b->map->regions[y->region];
+        if (of_x->dtype != of_y->dtype || of_x->n_bytes != of_y->n_bytes || of_x->offset != of_y->offset ||
+            strcmp(mth_tensor_name(a->map, x), mth_tensor_name(b->map, y)) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int write_same_references(struct mth_block_writer *writer, size_t n, struct mth_error *err)
+{
+    uint8_t body[3 * MTH_VARINT_MAX_BYTES + 1];
+    size_t n_body = mth_varint_put(body, 1);
+    n_body += mth_varint_put(body + n_body, n);
+    n_body += mth_varint_put(body + n_body, 0);
+    body[n_body++] = CODING_AS_BASE;
+    return mth_block_write(writer, MTH_BLOCK_REFERENCES, writer->n_front++, (struct mth_bytes){body, n_body},
+                           err);
+}
+
+int mth_front_write_bases(struct mth_block_writer *writer, struct mth_memory *memory,
+                          const struct mth_base_use *use, const struct mth_base_use *older,
+                          struct mth_error *err)
+{
+    int status = write_base_block(writer, memory, use, err);
+    if (!status && older)
+        status = write_base_block(writer, memory, older, err);
+    if (!status)
+        status = write_references(writer, memory, 0, use, err);
+    if (status || !older)
+        return status;
+    return older->n_references && same_references(use, older)
+               ? write_same_references(writer, older->n_references, err)
+               : write_references(writer, memory, 1, older, err);
 }
 
 int mth_front_write_layout(struct mth_block_writer *writer, const struct mth_layout *layout,
@@ -283,20 +335,21 @@ static int read_model(struct mth_coder *coder, const struct mth_container_front 
 static int read_base(struct mth_container_front *front, struct mth_bytes body, struct mth_error *err)
 {
     struct mth_reader reader = {body.data, body.data + body.n_bytes};
-    if (front->has_base)
-        return mth_error_set(err, MTH_ERR_UNSUPPORTED, "needs several bases; this program takes one");
-    if (!mth_varint_get(&reader, &front->base_bytes) ||
-        (size_t)(reader.end - reader.at) != 1 + sizeof front->base_digest.bytes ||
-        *reader.at > BASE_HAS_DIGEST)
+    struct mth_front_base *base = front->has_base ? &front->older : &front->base;
+    if (front->has_older)
+        return mth_error_set(err, MTH_ERR_UNSUPPORTED, "needs more than two bases; this program takes two");
+    if (!mth_varint_get(&reader, &base->n_bytes) ||
+        (size_t)(reader.end - reader.at) != 1 + sizeof base->digest.bytes || *reader.at > BASE_HAS_DIGEST)
         return mth_error_set(err, MTH_ERR_CORRUPT, "what it says of its base is damaged");
+    front->has_older = front->has_base;
     front->has_base = true;
-    front->base_has_digest = *reader.at == BASE_HAS_DIGEST;
-    memcpy(front->base_digest.bytes, reader.at + 1, sizeof front->base_digest.bytes);
+    base->has_digest = *reader.at == BASE_HAS_DIGEST;
+    memcpy(base->digest.bytes, reader.at + 1, sizeof base->digest.bytes);
     return MTH_OK;
 }
 
 static int read_reference(struct mth_memory *memory, struct mth_container_front *front,
-                          struct mth_reader *reader, uint64_t *end)
+                          const struct mth_front_base *base, struct mth_reader *reader, uint64_t *end)
 {
     uint64_t n_name, dtype, step;
     struct mth_reference reference = {.name = (uint32_t)front->text.n_bytes};
@@ -311,7 +364,7 @@ static int read_reference(struct mth_memory *memory, struct mth_container_front 
         return MTH_ERR_CORRUPT;
     reference.dtype = (uint32_t)dtype;
     reference.offset = *end + (uint64_t)mth_unzigzag(step);
-    if (reference.offset > front->base_bytes || reference.n_bytes > front->base_bytes - reference.offset)
+    if (reference.offset > base->n_bytes || reference.n_bytes > base->n_bytes - reference.offset)
         return MTH_ERR_CORRUPT;
     *end = reference.offset + reference.n_bytes;
     int status = mth_growing_put(memory, &front->text, name, (size_t)n_name);
@@ -322,6 +375,24 @@ static int read_reference(struct mth_memory *memory, struct mth_container_front 
                                    front->n_references + 1, sizeof reference);
     if (!status)
         front->references[front->n_references++] = reference;
+    return status;
+}
+
+/* The references of the base once more, in the older one. */
+static int repeat_references(struct mth_memory *memory, struct mth_container_front *front, uint64_t n_entries)
+{
+    size_t n = front->n_of_base;
+    if (front->n_references != n || n_entries != n)
+        return MTH_ERR_CORRUPT;
+    int status = mth_array_reserve(memory, &front->references, &front->references_capacity, 2 * n,
+                                   sizeof *front->references);
+    for (size_t i = 0; !status && i < n; i++) {
+        struct mth_reference reference = front->references[i];
+        if (reference.offset > front->older.n_bytes ||
+            reference.n_bytes > front->older.n_bytes - reference.offset)
+            return MTH_ERR_CORRUPT;
+        front->references[front->n_references++] = reference;
+    }
     return status;
 }
 
@@ -347,10 +418,16 @@ static int read_references(struct mth_memory *memory, struct mth_container_front
 {
     struct mth_reader reader = {body.data, body.data + body.n_bytes};
     uint64_t base, n_entries, n_bytes, end = 0;
-    if (!front->has_base || !mth_varint_get(&reader, &base) || base != 0 ||
+    if (!front->has_base || !mth_varint_get(&reader, &base) || base > front->has_older ||
         !mth_varint_get(&reader, &n_entries) || !mth_varint_get(&reader, &n_bytes) || reader.at == reader.end)
         return MTH_ERR_CORRUPT;
+    /* Those of the base come first. */
+    if (base == 0 && front->n_references > front->n_of_base)
+        return MTH_ERR_CORRUPT;
+    size_t first = base ? front->n_of_base : 0;
     uint8_t coding = *reader.at++;
+    if (coding == CODING_AS_BASE && base && n_bytes == 0 && reader.at == reader.end)
+        return repeat_references(memory, front, n_entries);
     struct mth_bytes data = {reader.at, (size_t)(reader.end - reader.at)};
     uint8_t *page = NULL;
     int status = MTH_OK;
@@ -364,13 +441,15 @@ static int read_references(struct mth_memory *memory, struct mth_container_front
         return MTH_ERR_CORRUPT;
     }
     /* Offsets run on from page to page. */
-    if (front->n_references) {
+    if (front->n_references > first) {
         const struct mth_reference *last = &front->references[front->n_references - 1];
         end = last->offset + last->n_bytes;
     }
     reader = (struct mth_reader){data.data, data.data + data.n_bytes};
     for (uint64_t i = 0; !status && i < n_entries; i++)
-        status = read_reference(memory, front, &reader, &end);
+        status = read_reference(memory, front, base ? &front->older : &front->base, &reader, &end);
+    if (base == 0)
+        front->n_of_base = front->n_references;
     if (!status && reader.at != reader.end)
         status = MTH_ERR_CORRUPT;
     mth_memory_free(memory, page);

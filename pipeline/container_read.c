@@ -113,6 +113,8 @@ int mth_container_reader_open(struct mth_container_reader *reader, struct mth_co
     for (size_t i = 0; !status && i < reader->front.n_specs; i++)
         if (reader->front.specs[i]->pipeline->is_lossy && !reader->head.is_lossy)
             status = mth_error_set(err, MTH_ERR_CORRUPT, "has a lossy spec, and its head says nothing of it");
+    if (!status && reader->front.has_older != (reader->head.version == MTH_CONTAINER_VERSION_OLDER))
+        status = mth_error_set(err, MTH_ERR_CORRUPT, "has other bases than containers of its version");
     reader->index.front_end = reader->pending_offset;
     if (!status && mth_layout_finish(&reader->front.layout, reader->head.raw_bytes))
         status = mth_error_set(err, MTH_ERR_CORRUPT, "its layout is damaged");

@@ -130,14 +130,18 @@ void mth_container_describe(const struct mth_container *container, struct mth_co
                                         .n_bundles = container->reader.root.n_bundles,
                                         .chunk_bytes = container->reader.head.chunk_bytes,
                                         .has_base = front->has_base,
-                                        .base_bytes = front->base_bytes,
-                                        .base_has_digest = front->base_has_digest,
+                                        .base_bytes = front->base.n_bytes,
+                                        .base_has_digest = front->base.has_digest,
+                                        .has_older = front->has_older,
+                                        .older_bytes = front->older.n_bytes,
+                                        .older_has_digest = front->older.has_digest,
                                         .n_references = front->n_references,
                                         .n_specs = front->n_specs,
                                         .attributes = container->reader.root.attributes,
                                         .loss = container->reader.root.loss};
     memcpy(info->digest, container->reader.root.digest.bytes, sizeof info->digest);
-    memcpy(info->base_digest, front->base_digest.bytes, sizeof info->base_digest);
+    memcpy(info->base_digest, front->base.digest.bytes, sizeof info->base_digest);
+    memcpy(info->older_digest, front->older.digest.bytes, sizeof info->older_digest);
 }
 
 const char *mth_container_spec(const struct mth_container *container, size_t index)
@@ -330,7 +334,7 @@ static int read_original(void *state, uint64_t offset, void *dst, size_t n_bytes
         if (is_missing(slot, inside, n))
             status = mth_error_set(
                 err, MTH_ERR_BASE, "%s: was coded against a base of %llu bytes; give it with --base",
-                container->source->name, (unsigned long long)container->reader.front.base_bytes);
+                container->source->name, (unsigned long long)container->reader.front.base.n_bytes);
         else
             memcpy(out, slot->bytes + inside, n);
         pthread_mutex_lock(&container->lock);

@@ -335,8 +335,8 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
                        &n_models);
     /* Bytes; what lies scattered, gathered; blocks on their way; the bytes of the base, and a chunk coded without it;
      * what is restored; what chunks are predicted from, which is together no more than the bundle. */
-    uint64_t n_buffers =
-        2u + MTH_BLOCKS_PER_THREAD + (job->has_base || relates ? 2u : 0u) + (job->verify ? 1u : 0u) + relates;
+    uint64_t n_buffers = 2u + MTH_BLOCKS_PER_THREAD + (job->has_base || relates ? 2u : 0u) +
+                         (job->has_older ? 1u : 0u) + (job->verify ? 1u : 0u) + relates;
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, 1, job->n_threads, content.total) +
                                          MTH_BLOCKS_PER_THREAD * (growth.most + growth.beside));
     mth_memory_free(memory, e);
@@ -349,6 +349,7 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
         product(thread, job->n_threads),
         FRONT_BYTES + n_models + sizeof(struct mth_coder) +
             n_regions * ((job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8) +
+                         (job->has_older ? REGION_BYTES + sizeof(struct mth_reference) : 0) +
                          (relates ? RELATED_BYTES : 0)) +
             /* Where tensors are cut the map is there again, with more regions; the search is over before anything is coded. */
             (job->slices ? at_most(3 * n_regions, MTH_MAX_SLICE_CUTS) * (uint64_t)PART_BYTES +
@@ -377,8 +378,8 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     /* The block, whose payloads are no longer than what they restore, and the bytes; what is scattered when it is decoded;
      * the bytes of the base; what chunks are predicted from. */
     bool relates = front->layout.n_families > 0;
-    uint64_t n_lanes = e->batch,
-             n_buffers = (in_memory ? 1u : 3u) + (front->has_base || relates ? 1u : 0u) + relates;
+    uint64_t n_lanes = e->batch, n_buffers = (in_memory ? 1u : 3u) + (front->has_base || relates ? 1u : 0u) +
+                                             (front->has_older ? 1u : 0u) + relates;
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) +
                                          n_lanes * BUNDLE_PLAN_BYTES);
     mth_memory_free(memory, e);

@@ -9,7 +9,7 @@ struct mth_need_encode_job {
     const struct mth_pipeline *specs[MTH_N_PLAN_SPECS]; /* NULL where there is none */
     struct mth_spec_guard guards[MTH_MAX_CANDIDATES];
     const struct mth_region_map *map;
-    bool has_base;
+    bool has_base, has_older;
     bool verify;
     bool slices; /* parts of tensors are looked for, and predicted where they are found */
     size_t chunk_bytes;

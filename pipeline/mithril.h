@@ -181,12 +181,14 @@ struct mth_file_attributes {
 /*
  * The checkpoint that another is coded against. Its source may be a file, memory, or a container (mth_container_source).
  * map: its region map; NULL where there is none, only to restore: tensors are then found by their offsets alone.
+ * older: a checkpoint that this one became out of, so that it is known which way elements go; NULL: none. Only of a base itself.
  */
 struct mth_stream_base {
     const struct mth_source *source;
     const struct mth_region_map *map;
     bool has_digest; /* the source is a container with this digest, by which it is known without being read */
     uint8_t digest[16];
+    const struct mth_stream_base *older;
 };
 
 /*
@@ -309,7 +311,7 @@ int mth_container_check(struct mth_input *input, const struct mth_stream_base *b
 struct mth_container;
 
 struct mth_container_info {
-    unsigned version; /* of the format: 1, or 0 before it was frozen */
+    unsigned version; /* of the format: 1; 2 with a second base; 0 before it was frozen */
     uint64_t raw_bytes;
     uint64_t stored_bytes;
     uint64_t n_bundles;
@@ -318,7 +320,11 @@ struct mth_container_info {
     uint64_t base_bytes;  /* of the base that it was coded against */
     bool base_has_digest; /* which was a container itself, with this digest */
     uint8_t base_digest[16];
-    size_t n_references; /* tensors of it that are looked at */
+    bool has_older; /* it was coded against a second, older base too; what is known of that: */
+    uint64_t older_bytes;
+    bool older_has_digest;
+    uint8_t older_digest[16];
+    size_t n_references; /* tensors of both that are looked at */
     size_t n_specs;
     uint8_t digest[16];
     struct mth_file_attributes attributes;

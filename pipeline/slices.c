@@ -106,25 +106,37 @@ static int find_cuts(const struct mth_region_map *map, const struct mth_source *
 }
 
 /* The references of regions that are now several. */
+static int repeat_references(const struct mth_region_map *map, const uint32_t *first, size_t n_parts,
+                             struct mth_memory *memory, uint32_t **references)
+{
+    uint32_t *of_parts = mth_memory_alloc(memory, n_parts * sizeof *of_parts);
+    if (!of_parts)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        for (uint32_t part = first[i]; part < first[i + 1]; part++)
+            of_parts[part] = (*references)[i];
+    }
+    mth_memory_free(memory, *references);
+    *references = of_parts;
+    return MTH_OK;
+}
+
+/* The same, and where they begin in these. */
 static int note_origins(const struct mth_region_map *map, const uint32_t *first, struct mth_base_match *match,
                         struct mth_memory *memory, struct mth_slices *slices)
 {
     size_t n = slices->split.n_regions;
-    uint32_t *references = mth_memory_alloc(memory, n * sizeof *references);
     slices->origins = mth_memory_calloc(memory, n, sizeof *slices->origins);
-    if (!references || !slices->origins) {
-        mth_memory_free(memory, references);
+    if (!slices->origins)
         return MTH_ERR_NO_MEMORY;
-    }
     for (size_t i = 0; i < map->n_regions; i++) {
-        for (uint32_t part = first[i]; part < first[i + 1]; part++) {
-            references[part] = match->references[i];
+        for (uint32_t part = first[i]; part < first[i + 1]; part++)
             slices->origins[part] = slices->split.regions[part].offset - map->regions[i].offset;
-        }
     }
-    mth_memory_free(memory, match->references);
-    match->references = references;
-    return MTH_OK;
+    int status = repeat_references(map, first, n, memory, &match->references);
+    if (!status && match->older)
+        status = repeat_references(map, first, n, memory, &match->older);
+    return status;
 }
 
 int mth_slices_cut(struct mth_bundle_planner *planner, const struct mth_source *input,
@@ -144,6 +156,7 @@ int mth_slices_cut(struct mth_bundle_planner *planner, const struct mth_source *
         if (!status) {
             planner->map = &slices->split;
             planner->references = match->references;
+            planner->older = match->older;
             planner->origins = slices->origins;
         }
     }

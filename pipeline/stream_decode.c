@@ -227,7 +227,7 @@ static int prepare(struct decode_run *run, struct mth_error *err)
     run->decoder.without_base = job->without_base && !job->base;
     if (front->has_base && !job->base && !job->without_base)
         return mth_error_set(err, MTH_ERR_BASE, "was coded against a base of %llu bytes; give it with --base",
-                             (unsigned long long)front->base_bytes);
+                             (unsigned long long)front->base.n_bytes);
     if (front->has_base && job->base) {
         status = mth_base_reader_find(front, job->base, coder->memory, &run->base, err);
         run->decoder.base = &run->base;

@@ -132,6 +132,7 @@ static int prepare_base(struct encode_run *run, struct mth_error *err)
                                 &run->match, err);
     run->map = run->planner.map;
     run->planner.references = run->match.references;
+    run->planner.older = run->match.older;
     run->encoder.base = &run->match.reader;
     run->front.has_base = run->match.use.n_references > 0;
     return status;
@@ -243,6 +244,16 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* An older base is of use where nothing is predicted, and a codec looks at it. */
+static void forget_older(struct encode_run *run)
+{
+    for (size_t i = 0; i < run->map->n_regions; i++) {
+        bool is_member = run->planner.relations && run->relations.is_member[i];
+        if (is_member || mth_bundle_planner_older(&run->planner, i) == MTH_NO_REFERENCE)
+            run->match.older[i] = MTH_NO_REFERENCE;
+    }
+}
+
 /* References that the plan has no use for are not written; that there is a base is. */
 static int prune_references(struct encode_run *run)
 {
@@ -255,7 +266,10 @@ static int prune_references(struct encode_run *run)
         mth_bundle_planner_spec(&run->planner, i, &needed[i]);
     for (size_t i = 0; run->planner.relations && i < run->relations.layout.n_members; i++)
         needed[run->relations.members[i].region] = true;
+    if (run->match.older)
+        forget_older(run);
     mth_base_match_prune(&run->match, needed, n_regions);
+    run->front.has_older = run->match.older_use.n_references > 0;
     mth_memory_free(memory, needed);
     return MTH_OK;
 }
@@ -285,17 +299,22 @@ static void number_specs(struct encode_run *run)
 static int prepare_verifying(struct encode_run *run)
 {
     struct mth_memory *memory = run->encoder.coder->memory;
-    const struct mth_base_use *use = &run->match.use;
-    struct mth_reference *references = mth_memory_calloc(memory, use->n_references, sizeof *references);
+    const struct mth_base_use *uses[] = {&run->match.use, &run->match.older_use};
+    size_t n = 0, n_references = uses[0]->n_references + uses[1]->n_references;
+    struct mth_reference *references = mth_memory_calloc(memory, n_references, sizeof *references);
     if (!references)
         return MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; i < use->n_references; i++) {
-        const struct mth_region *region = &use->map->regions[use->map->tensors[use->tensors[i]].region];
-        references[i].n_bytes = region->n_bytes;
-        references[i].dtype = (uint32_t)region->dtype;
+    for (size_t k = 0; k < 2; k++) {
+        const struct mth_base_use *use = uses[k];
+        for (size_t i = 0; i < use->n_references; i++, n++) {
+            const struct mth_region *region = &use->map->regions[use->map->tensors[use->tensors[i]].region];
+            references[n].n_bytes = region->n_bytes;
+            references[n].dtype = (uint32_t)region->dtype;
+        }
     }
     run->front.references = references;
-    run->front.n_references = use->n_references;
+    run->front.n_references = n_references;
+    run->front.n_of_base = uses[0]->n_references;
     run->plan_front = run->front;
     run->plan_front.n_specs = MTH_N_PLAN_SPECS;
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++) {
@@ -317,6 +336,7 @@ static int check_memory(struct encode_run *run, const struct mth_pipeline *const
     struct mth_need_encode_job need_job = {.map = job->map,
                                            .has_base =
                                                job->base && mth_pipeline_wants_reference(job->pipeline),
+                                           .has_older = job->base && job->base->older,
                                            .verify = job->verify || run->encoder.is_lossy,
                                            .chunk_bytes = coder->chunk_bytes,
                                            .moments_bytes = mth_coder_moments_bytes(coder),
@@ -391,16 +411,19 @@ static int write_front(struct encode_run *run, struct mth_error *err)
 {
     struct mth_coder *coder = run->encoder.coder;
     uint8_t head[MTH_HEAD_BYTES];
-    mth_container_put_head(&(struct mth_container_head){.raw_bytes = run->stats.raw_bytes,
-                                                        .chunk_bytes = coder->chunk_bytes,
-                                                        .is_lossy = run->encoder.is_lossy},
-                           head);
+    mth_container_put_head(
+        &(struct mth_container_head){.raw_bytes = run->stats.raw_bytes,
+                                     .version = run->front.has_older ? MTH_CONTAINER_VERSION_OLDER : 0,
+                                     .chunk_bytes = coder->chunk_bytes,
+                                     .is_lossy = run->encoder.is_lossy},
+        head);
     int status = mth_sink_put(run->writer.sink, head, sizeof head, err);
     run->writer.offset += sizeof head;
     if (!status)
         status = mth_front_write_specs(&run->writer, coder, run->encoder.specs, &run->encoder.numbers, err);
     if (!status && run->front.has_base)
-        status = mth_front_write_base(&run->writer, coder->memory, &run->match.use, err);
+        status = mth_front_write_bases(&run->writer, coder->memory, &run->match.use,
+                                       run->front.has_older ? &run->match.older_use : NULL, err);
     if (!status)
         status = mth_front_write_layout(&run->writer, &run->relations.layout, &run->index, err);
     run->index.front_end = run->writer.offset;

@@ -64,7 +64,8 @@ static void assert_same_file(const char *a, const char *b)
 }
 
 /* Three tensors of bf16 whose elements walk by step. */
-static void write_checkpoint(const char *name, unsigned step)
+/* One in `every` elements moves by one a step. */
+static void write_moving(const char *name, unsigned step, unsigned every)
 {
     enum { N = 5000 };
     static uint8_t data[N * 2];
@@ -72,7 +73,7 @@ static void write_checkpoint(const char *name, unsigned step)
     for (unsigned t = 0; t < 3; t++) {
         for (unsigned i = 0; i < N; i++)
             mth_store16(data + 2 * i,
-                        (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 23) + (i % 50 == 0 ? step : 0)));
+                        (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 23) + (i % every == 0 ? step : 0)));
         char tensor[32];
         snprintf(tensor, sizeof tensor, "layers.%u.weight", t);
         safetensors_builder_add(&builder, tensor, "BF16", (const uint64_t[]){50, 100}, 2, data, sizeof data);
@@ -80,6 +81,11 @@ static void write_checkpoint(const char *name, unsigned step)
     struct mth_buffer file = safetensors_builder_finish(&builder, 0);
     temp_dir_write(directory, name, file.data, file.n_bytes);
     free(file.data);
+}
+
+static void write_checkpoint(const char *name, unsigned step)
+{
+    write_moving(name, step, 50);
 }
 
 /* The exit code of a line of shell in the directory, in which $M is the program. */
@@ -208,6 +214,50 @@ static void a_base_may_be_a_container_and_need_a_base_itself(void **state)
     assert_int_equal(result.exit_code, 0);
     assert_non_null(strstr(result.out, "with the base"));
     program_result_free(&result);
+}
+
+static size_t size_of(const char *name)
+{
+    size_t n;
+    char *bytes = temp_dir_read(directory, name, &n);
+    assert_non_null(bytes);
+    free(bytes);
+    return n;
+}
+
+static void an_older_base_tells_where_elements_go(void **state)
+{
+    (void)state;
+    for (unsigned step = 0; step < 4; step++)
+        write_moving((const char *const[]){"0", "1", "2", "3"}[step], step, 5);
+    assert_fine(RUN("compress", "2", "-b", "1", "-o", "one"));
+    assert_fine(RUN("compress", "2", "-b", "1", "-b", "0", "-o", "two"));
+    assert_true(size_of("two") + 50 < size_of("one"));
+    assert_fine(RUN("decompress", "two", "-b", "1", "-b", "0", "-o", "x"));
+    assert_same_file("2", "x");
+    assert_ends(RUN("decompress", "two", "-b", "1", "-o", "z"), 2, "two bases; give the older one");
+    assert_ends(RUN("decompress", "two", "-b", "1", "-b", "2", "-o", "z"), 2, "2: is not the base");
+    assert_ends(RUN("decompress", "two", "-b", "0", "-b", "1", "-o", "z"), 2, "0: is not the base");
+    assert_ends(RUN("decompress", "one", "-b", "1", "-b", "0", "-o", "z"), 2, "leave out the older one");
+    assert_ends(RUN("compress", "2", "-b", "1", "-b", "0", "-b", "3", "-o", "z"), 2,
+                "leave out the one behind it");
+    assert_null(temp_dir_read(directory, "z", &(size_t){0}));
+    /* A base that needs two itself takes them first. */
+    assert_fine(RUN("compress", "3", "-b", "two", "-b", "1", "-b", "0", "-b", "1", "-o", "three"));
+    assert_fine(RUN("decompress", "three", "-b", "two", "-b", "1", "-b", "0", "-b", "1", "-o", "y"));
+    assert_same_file("3", "y");
+    assert_ends(RUN("decompress", "three", "-b", "two", "-b", "1", "-o", "z"), 2,
+                "the older one with another --base");
+    struct program_result result = RUN("verify", "two", "-b", "1", "-b", "0");
+    assert_int_equal(result.exit_code, 0);
+    program_result_free(&result);
+    result = RUN("info", "two", "-b", "1", "-b", "0");
+    assert_non_null(strstr(result.out, "version 2"));
+    assert_non_null(strstr(result.out, "older   base of"));
+    program_result_free(&result);
+    assert_fine(RUN("extract", "two", "-b", "1", "-b", "0", "-n", "layers.1.weight", "-o", "part"));
+    assert_fine(RUN("extract", "2", "-n", "layers.1.weight", "-o", "wanted"));
+    assert_same_file("wanted", "part");
 }
 
 static void extract_writes_the_tensor_and_nothing_else(void **state)
@@ -360,6 +410,7 @@ int main(void)
         TEST(several_files_go_on_past_a_bad_one),
         TEST(mode_and_time_are_kept),
         TEST(a_base_may_be_a_container_and_need_a_base_itself),
+        TEST(an_older_base_tells_where_elements_go),
         TEST(extract_writes_the_tensor_and_nothing_else),
         TEST(info_lists_the_tensors_that_a_container_restores),
         TEST(what_a_spec_needs_is_told_and_a_limit_refused_in_advance),

@@ -408,8 +408,8 @@ static void what_is_unknown_is_refused_by_name(void **state)
     uint8_t *copy = malloc(sample.bytes.n_bytes);
 #define FRESH() memcpy(copy, sample.bytes.data, sample.bytes.n_bytes)
     FRESH();
-    copy[4] = 2;
-    assert_says(&sample, copy, "version 2");
+    copy[4] = 3;
+    assert_says(&sample, copy, "version 3");
     FRESH();
     copy[5] = 0x40;
     mth_store64(copy + 16, mth_hash64(copy, 16, 0));

@@ -21,12 +21,15 @@ judge() {
     fi
 }
 
-# decodes SPEC FILE [BASE]: with the sizes of chunks in $chunks; of 4 KiB there are several bundles.
+# decodes SPEC FILE [BASE [OLDER]]: with the sizes of chunks in $chunks; of 4 KiB there are several bundles.
 chunks=4KiB
 decodes() {
     for chunk in $chunks; do
         rm -f "$dir/packed" "$dir/back"
-        if [ $# -eq 3 ]; then
+        if [ $# -eq 4 ]; then
+            "$mithril" compress -q -f --chunk "$chunk" -p "$1" -b "$3" -b "$4" -o "$dir/packed" "$2" &&
+                python3 tests/decoder/decode.py "$dir/packed" "$dir/back" "$3" "$4" && cmp "$2" "$dir/back" || return 1
+        elif [ $# -eq 3 ]; then
             "$mithril" compress -q -f --chunk "$chunk" -p "$1" -b "$3" -o "$dir/packed" "$2" &&
                 python3 tests/decoder/decode.py "$dir/packed" "$dir/back" "$3" && cmp "$2" "$dir/back" || return 1
         else
@@ -59,6 +62,13 @@ chunks='4KiB 1MiB'
 for spec in ulp-rans fast balanced max; do
     judge "${spec}_in_large_chunks_decodes" decodes "$spec" "$dir/101" "$dir/100"
 done
+for step in 2000 2001 2010; do
+    "$mithril" extract -q -o "$dir/$step" -n transformer.h.0.mlp.c_fc.weight -n transformer.h.0.mlp.c_fc.bias \
+        datasets/tiny-gpt/pretrain/pretrain-step-00$step.safetensors
+done
+judge two_bases_decode decodes balanced "$dir/2010" "$dir/2001" "$dir/2000"
+judge two_bases_of_other_places_decode decodes balanced "$dir/2010" "$dir/2001" \
+    datasets/tiny-gpt/pretrain/pretrain-step-002000.safetensors
 judge a_copy_of_its_base_decodes decodes delta-xor+store "$dir/101" "$dir/101"
 
 # Tensors that are others, or otherwise, than in the base; and the other way round.
@@ -135,13 +145,13 @@ import sys
 sys.path.insert(0, "tests/decoder")
 import decode
 data, base = open(sys.argv[1], "rb").read(), open(sys.argv[2], "rb").read()
-assert decode.Container(data, base).out
+assert decode.Container(data, [base]).out
 for bit in list(range(0, 8 * len(data), 1999)) + list(range(8 * len(data) - 192, 8 * len(data), 23)):
     damaged = bytearray(data)
     damaged[bit // 8] ^= 1 << bit % 8
     for candidate in (bytes(damaged), data[:bit // 8]):
         try:
-            decode.Container(candidate, base)
+            decode.Container(candidate, [base])
         except decode.Bad:
             continue
         sys.exit(f"bit {bit} passes")

@@ -27,15 +27,18 @@ enum { PATH_BYTES = 200, MAX_FILE_BYTES = 1 << 16, MODE = 0640, MAX_STAGES = 64,
 
 struct golden {
     const char *name, *spec;
-    enum golden_input input, base;
+    enum golden_input input, base, older;
     unsigned chunk_log2;
 };
 
 static const struct golden goldens[] = {
+#define CONTAINER_OLDER(name, spec, input, base, older, chunk_log2) \
+    {#name, spec, GOLDEN_##input, GOLDEN_##base, GOLDEN_##older, chunk_log2},
 #define CONTAINER(name, spec, input, base, chunk_log2) \
-    {#name, spec, GOLDEN_##input, GOLDEN_##base, chunk_log2},
+    CONTAINER_OLDER(name, spec, input, base, NONE, chunk_log2)
 #include "tests/golden/containers.def"
 #undef CONTAINER
+#undef CONTAINER_OLDER
 };
 enum { N_GOLDENS = sizeof goldens / sizeof goldens[0] };
 
@@ -43,16 +46,20 @@ enum { N_GOLDENS = sizeof goldens / sizeof goldens[0] };
 
 /* What a container is coded against. */
 struct base {
-    struct made *made;
-    struct made_base_source source;
+    struct made *made, *made_older;
+    struct made_base_source source, older;
 };
 
 static void open_base(const struct golden *golden, struct mth_memory *memory, struct base *base)
 {
-    *base = (struct base){.made = golden_input(golden->base)};
+    *base = (struct base){.made = golden_input(golden->base), .made_older = golden_input(golden->older)};
     if (!base->made)
         return;
     made_base_source(base->made, &base->source);
+    if (base->made_older) {
+        made_base_source(base->made_older, &base->older);
+        base->source.base.older = &base->older.base;
+    }
     if (golden->base != GOLDEN_PARTS_PACKED)
         return;
     struct mth_container_stats stats;
@@ -66,6 +73,8 @@ static void close_base(struct base *base)
 {
     if (base->made)
         made_free(base->made);
+    if (base->made_older)
+        made_free(base->made_older);
 }
 
 /* Does this build know the stages of its spec? */
@@ -345,7 +354,7 @@ static void is_written_as_ever(void **state)
 
 struct seen {
     bool blocks[16], modes[16], predictors[MTH_N_PREDICTORS], dtypes[MTH_N_DTYPES];
-    bool lossy, base_digest, converted;
+    bool lossy, base_digest, converted, older;
     char *stages; /* with a comma on both sides of each */
 };
 
@@ -407,7 +416,8 @@ static void note_bundles(struct seen *seen, struct mth_bytes bytes, struct mth_m
     if (status)
         fail_msg("%s", err.text);
     seen->lossy |= reader.head.is_lossy;
-    seen->base_digest |= reader.front.base_has_digest;
+    seen->base_digest |= reader.front.base.has_digest;
+    seen->older |= reader.front.has_older;
     note_specs(seen, &reader.front);
     mth_memory_free(memory, scratch);
     mth_bundle_free(&bundle);
@@ -440,7 +450,7 @@ static void every_form_has_its_golden(void **state)
     for (unsigned p = 0; p < MTH_N_PREDICTORS; p++)
         if (!seen.predictors[p])
             fail_msg("no golden has the predictor %u", p);
-    assert_true(seen.lossy && seen.base_digest && seen.converted);
+    assert_true(seen.lossy && seen.base_digest && seen.converted && seen.older);
     const struct mth_codec *codec;
     for (size_t i = 0; (codec = mth_codec_at(i)) != NULL; i++) {
         char word[40];

@@ -94,6 +94,27 @@ ULP_INLINE vec unorder32(vec m, bool is_float)
     return is_float ? _mm256_xor_si256(m, _mm256_or_si256(positive, top)) : m;
 }
 
+ULP_INLINE vec direction16(vec base, vec older, bool is_float)
+{
+    vec step = _mm256_sub_epi16(order16(base, is_float), order16(older, is_float));
+    vec distance = _mm256_min_epu16(_mm256_abs_epi16(step), _mm256_set1_epi16(MTH_ULP_DISTANCE));
+    vec down = _mm256_and_si256(_mm256_srai_epi16(step, 15), _mm256_set1_epi16(MTH_ULP_DOWN));
+    return _mm256_or_si256(distance, down);
+}
+
+RANS_TARGET_AVX2 static void directions(const struct mth_ulp_format *format, const uint8_t *base,
+                                        const uint8_t *older, size_t n_groups, uint8_t *out)
+{
+    bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits != 16) {
+        mth_ulp_portable.directions(format, base, older, n_groups, out);
+        return;
+    }
+    for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, older += 2 * VEC_BYTES, out += VEC_BYTES)
+        store(out, pack_words(direction16(load(base), load(older), is_float),
+                              direction16(load(base + VEC_BYTES), load(older + VEC_BYTES), is_float)));
+}
+
 ULP_INLINE uint8_t *gather16(const struct mth_ulp_shuffles *shuffles, __m128i steps, uint32_t mask,
                              uint8_t *out)
 {
@@ -467,6 +488,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .name = "avx2",
     .needs = MTH_CPU_AVX2,
     .contexts = contexts,
+    .directions = directions,
     .analyze = analyze,
     .merge = merge,
     .collect = collect,

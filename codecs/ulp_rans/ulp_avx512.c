@@ -134,6 +134,12 @@ ULP_INLINE vec unorder32(vec m, bool is_float)
     return is_float ? _mm512_xor_si512(m, _mm512_or_si512(positive, top)) : m;
 }
 
+RANS_TARGET_AVX512 static void directions(const struct mth_ulp_format *format, const uint8_t *base,
+                                          const uint8_t *older, size_t n_groups, uint8_t *out)
+{
+    ULP_REST.directions(format, base, older, n_groups, out);
+}
+
 /* A group a vector; steps are written whether there are any or not, as branches would be taken by chance. */
 ULP_INLINE size_t analyze16(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,
                             uint32_t *masks, uint8_t *steps)
@@ -466,6 +472,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .name = "avx512",
     .needs = MTH_CPU_AVX512 | MTH_CPU_VBMI,
     .contexts = contexts,
+    .directions = directions,
     .analyze = analyze,
     .merge = merge,
     .collect = collect,

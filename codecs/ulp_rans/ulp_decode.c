@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
+#include "codecs/ulp_rans/ulp_turns.h"
 
 #include <string.h>
 
@@ -12,7 +13,7 @@ extern const struct mth_codec mth_codec_rans;
 struct block {
     struct mth_ulp_state *state;
     const struct mth_ulp_format *format;
-    const uint8_t *base;
+    const uint8_t *base, *older; /* older: NULL where the stream is not directed */
     uint8_t *dst;
     size_t n_elems, n_groups, n_full; /* groups; those that are whole */
     size_t n_changed, n_active;       /* elements; groups that have flags */
@@ -142,6 +143,24 @@ static bool decode_symbols(struct block *block, size_t n_lanes)
            end_lanes(block, &reader);
 }
 
+/* Turns, and with them the signs of all that changed: *signs becomes where they are. */
+static bool decode_turns(struct block *block, size_t n_turned, const uint8_t **signs)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_ulp_turns turns;
+    struct mth_rans_reader reader;
+    mth_ulp_turns_begin(&turns, state, block->format, block->base, block->older, block->n_elems,
+                        block->n_changed);
+    if (turns.n != n_turned || !mth_ulp_turns_read_table(&turns, state, &block->reader) ||
+        !begin_lanes(block, mth_ulp_turn_lanes(turns.n), &reader) ||
+        !mth_ulp_turns_decode(&turns, state->kernels, &reader) || !end_lanes(block, &reader))
+        return false;
+    uint8_t *joined = (uint8_t *)state->active;
+    mth_ulp_turns_join(&turns, state->signs, joined);
+    *signs = joined;
+    return true;
+}
+
 /* The base with its steps. */
 static void merge(struct block *block)
 {
@@ -165,8 +184,10 @@ static bool decode_changes(struct block *block, uint8_t head)
 {
     struct mth_ulp_state *state = block->state;
     bool grouped = head & MTH_ULP_GROUPED, has_shifts = block->format->lane_bits > 16;
-    size_t flag_lanes = mth_ulp_flag_lanes(head),
-           n_lanes = (size_t)1 << (head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK), n_extra;
+    bool is_directed = block->older && !(head & MTH_ULP_CARRIES),
+         carries = block->older || head & MTH_ULP_CARRIES;
+    size_t flag_lanes = mth_ulp_flag_lanes(carries ? head | MTH_ULP_CARRIES : head), n_turned = 0, n_extra;
+    size_t n_lanes = (size_t)1 << (head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK);
     if (n_lanes > MTH_RANS_MAX_LANES)
         return false;
     if (!(head & MTH_ULP_PACKED ? mth_ulp_table_unpack(&block->reader, has_shifts, &state->table)
@@ -182,22 +203,25 @@ static bool decode_changes(struct block *block, uint8_t head)
     block->n_active = block->n_groups;
     if (grouped && !read_map(block))
         return false;
-    size_t n_signs = (block->n_changed + 7) / 8;
-    block->n_carried = head & MTH_ULP_CARRIES ? mth_size_min(n_signs, flag_lanes + n_lanes) : 0;
+    if (is_directed && (!take_number(&block->reader, block->n_changed, &n_turned) || n_turned == 0))
+        return false;
+    size_t n_plain = block->n_changed - n_turned, n_signs = (n_plain + 7) / 8;
+    size_t n_all_lanes = flag_lanes + n_lanes + (is_directed ? mth_ulp_turn_lanes(n_turned) : 0);
+    block->n_carried = carries ? mth_size_min(n_signs, n_all_lanes) : 0;
     block->n_taken = 0;
-    const uint8_t *signs = take(&block->reader, n_signs - block->n_carried);
+    const uint8_t *signs = take(&block->reader, n_signs - block->n_carried), *joined = state->signs;
     const uint8_t *bits = signs ? take(&block->reader, n_extra) : NULL;
     struct mth_ulp_bit_reader extra = {.at = bits, .end = bits ? bits + n_extra : NULL};
     if (!bits)
         return false;
     memcpy(state->signs + block->n_carried, signs, n_signs - block->n_carried);
     if (!decode_flags(block, grouped, flag_lanes) || !decode_symbols(block, n_lanes) ||
-        bytes_left(&block->reader) > 0)
+        (is_directed && !decode_turns(block, n_turned, &joined)) || bytes_left(&block->reader) > 0)
         return false;
-    if (block->n_changed % 8 && state->signs[block->n_changed / 8] >> block->n_changed % 8)
+    if (n_plain % 8 && state->signs[n_plain / 8] >> n_plain % 8)
         return false;
-    if (!mth_ulp_join(state->kernels, block->format->lane_bits, state->table.shift, state->symbols,
-                      state->signs, state->contexts, block->n_changed, &extra, state->steps) ||
+    if (!mth_ulp_join(state->kernels, block->format->lane_bits, state->table.shift, state->symbols, joined,
+                      state->contexts, block->n_changed, &extra, state->steps) ||
         !mth_ulp_bits_ended(&extra))
         return false;
     merge(block);
@@ -228,6 +252,7 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
     struct mth_ulp_format format;
     struct mth_reader reader = {.at = job->src.data, .end = job->src.data + job->src.n_bytes};
     const uint8_t *mode = take(&reader, 1), *base = mth_ulp_base_of(&job->context, job->dst_bytes);
+    const uint8_t *older = mth_ulp_older_of(&job->context, job->dst_bytes);
     if (!mode)
         return false;
     if (*mode == MTH_ULP_RAW) {
@@ -236,7 +261,9 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
         memcpy(job->dst, reader.at, job->dst_bytes);
         return true;
     }
-    if (*mode != MTH_ULP_CODED || !mth_ulp_format_of(&job->type, &format))
+    bool is_directed = *mode == MTH_ULP_DIRECTED;
+    if ((*mode != MTH_ULP_CODED && !is_directed) || (is_directed && !older) ||
+        !mth_ulp_format_of(&job->type, &format))
         return false;
     size_t lane_bytes = format.lane_bits / 8, n_elems = job->dst_bytes / lane_bytes, done = 0;
     while (done < n_elems) {
@@ -244,6 +271,7 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
         struct block block = {.state = state,
                               .format = &format,
                               .base = base ? base + done * lane_bytes : NULL,
+                              .older = is_directed ? older + done * lane_bytes : NULL,
                               .dst = job->dst + done * lane_bytes,
                               .n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(&format))};
         if (!take_number(&reader, bytes_left(&reader), &n_body))

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "codecs/rans/rans_quantise.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
+#include "codecs/ulp_rans/ulp_turns.h"
 
 #include <string.h>
 
@@ -24,10 +25,11 @@ enum {
 struct block {
     struct mth_ulp_state *state;
     const struct mth_ulp_format *format;
-    const uint8_t *src, *base;
-    size_t n_elems, n_groups, n_full; /* groups; those that are whole */
-    size_t n_changed, n_active;       /* elements; groups with any */
-    uint8_t *at, *end;                /* the output */
+    const uint8_t *src, *base, *older; /* older: NULL where there is none */
+    size_t n_elems, n_groups, n_full;  /* groups; those that are whole */
+    size_t n_changed, n_active;        /* elements; groups with any */
+    uint8_t *at, *end;                 /* the output */
+    bool is_directed;                  /* some block's signs are turns */
     struct digests *digests;          /* of what was read; NULL: not wanted */
 };
 
@@ -254,7 +256,7 @@ static bool put_lanes(struct block *block, const struct mth_rans_writer *writer)
 
 /* Signs on their way into the states in which lanes begin. */
 struct carried {
-    uint8_t bytes[MTH_ULP_MAX_FLAG_LANES + MTH_RANS_MAX_LANES];
+    uint8_t bytes[2 * MTH_ULP_MAX_FLAG_LANES + MTH_RANS_MAX_LANES];
     size_t n, taken;
 };
 
@@ -299,6 +301,15 @@ static bool put_symbols(struct block *block, size_t n_lanes, struct carried *car
            put_lanes(block, &writer);
 }
 
+/* Turns, behind all else. */
+static bool put_turns(struct block *block, const struct mth_ulp_turns *turns, struct carried *carried)
+{
+    uint8_t table[MTH_ULP_TURN_TABLE_BYTES];
+    struct mth_rans_writer writer = writer_of(block, mth_ulp_turn_lanes(turns->n), carried);
+    return put(block, table, mth_ulp_turns_put_table(turns, table)) &&
+           mth_ulp_turns_encode(turns, block->state->kernels, &writer) && put_lanes(block, &writer);
+}
+
 /* Signs and stored bits, made where flags come later; they go out behind the head, which is not known yet. */
 static bool split(struct block *block, struct mth_ulp_parts *parts)
 {
@@ -339,12 +350,28 @@ static void count_symbols(const struct mth_ulp_state *state, size_t n,
         out[k] = sums[0][k] + sums[1][k] + sums[2][k] + sums[3][k];
 }
 
+/* Whether the direction of the step before is worth it; then the signs are those of elements that had none. */
+static bool take_turns(struct block *block, struct mth_ulp_turns *turns, uint8_t *signs)
+{
+    if (!block->older)
+        return false;
+    mth_ulp_turns_begin(turns, block->state, block->format, block->base, block->older, block->n_elems,
+                        block->n_changed);
+    if (mth_ulp_turns_take(turns, block->state, signs)) {
+        block->is_directed = true;
+        return true;
+    }
+    turns->n = 0;
+    return false;
+}
+
 /* A block in which something changed. False: it does not fit, and is not worth it. */
 static bool encode_changes(struct block *block)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_ulp_counts counts = {.elements = {0}};
     struct mth_ulp_parts parts;
+    struct mth_ulp_turns turns = {0};
     uint8_t table[MTH_ULP_TABLE_BYTES], packed[MTH_ULP_PACKED_TABLE_BYTES];
     bool has_shifts = block->format->lane_bits > 16;
     memset(state->table.shift, 0, sizeof state->table.shift);
@@ -358,22 +385,27 @@ static bool encode_changes(struct block *block)
     mth_ulp_table_build(&state->table, &counts);
     size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
            n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
-    bool is_packed = n_packed < n_table;
-    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | MTH_ULP_CARRIES | (is_packed ? MTH_ULP_PACKED : 0) |
-                             (n_map ? MTH_ULP_GROUPED : 0) |
+    bool is_packed = n_packed < n_table, is_directed = take_turns(block, &turns, parts.signs);
+    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | (is_directed ? 0 : MTH_ULP_CARRIES) |
+                             (is_packed ? MTH_ULP_PACKED : 0) | (n_map ? MTH_ULP_GROUPED : 0) |
                              (block->n_changed >= MANY_CHANGES ? MTH_ULP_MANY_FLAG_LANES : 0) |
                              log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
-    size_t n_signs = (block->n_changed + 7) / 8, n_extra = (size_t)(parts.extra.at - parts.signs) - n_signs;
+    size_t n_all = (block->n_changed + 7) / 8, n_signs = (block->n_changed - turns.n + 7) / 8;
+    size_t n_extra = (size_t)(parts.extra.at - parts.signs) - n_all;
     bool fits = put(block, &head, 1) &&
                 put(block, is_packed ? packed : table, is_packed ? n_packed : n_table) &&
                 put_number(block, block->n_changed) && put_number(block, n_extra);
     if (fits && n_map)
         fits = put_number(block, n_map) && put(block, state->map_coded, n_map);
-    size_t n_flag_lanes = mth_ulp_flag_lanes(head);
-    struct carried carried = {.n = mth_size_min(n_signs, n_flag_lanes + n_lanes)};
+    if (fits && is_directed)
+        fits = put_number(block, turns.n);
+    size_t n_flag_lanes = mth_ulp_flag_lanes(head | MTH_ULP_CARRIES);
+    size_t n_turn_lanes = is_directed ? mth_ulp_turn_lanes(turns.n) : 0;
+    struct carried carried = {.n = mth_size_min(n_signs, n_flag_lanes + n_lanes + n_turn_lanes)};
     memcpy(carried.bytes, parts.signs, carried.n);
-    return fits && put(block, parts.signs + carried.n, n_signs - carried.n + n_extra) &&
-           put_flags(block, n_map > 0, n_flag_lanes, &carried) && put_symbols(block, n_lanes, &carried);
+    return fits && put(block, parts.signs + carried.n, n_signs - carried.n) &&
+           put(block, parts.signs + n_all, n_extra) && put_flags(block, n_map > 0, n_flag_lanes, &carried) &&
+           put_symbols(block, n_lanes, &carried) && (!is_directed || put_turns(block, &turns, &carried));
 }
 
 /* ---- blocks ---- */
@@ -407,7 +439,7 @@ static bool encode_block(struct block *block)
 }
 
 static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_format *format,
-                          const uint8_t *base, struct mth_encode_job *job)
+                          const uint8_t *base, const uint8_t *older, struct mth_encode_job *job)
 {
     size_t lane_bytes = format->lane_bits / 8, n_elems = job->src.n_bytes / lane_bytes, done = 0;
     size_t n_tail = job->src.n_bytes % lane_bytes;
@@ -423,6 +455,7 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
     while (done < n_elems) {
         block.src = job->src.data + done * lane_bytes;
         block.base = base ? base + done * lane_bytes : NULL;
+        block.older = older ? older + done * lane_bytes : NULL;
         block.n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(format));
         if (!encode_block(&block))
             return false;
@@ -434,6 +467,9 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
     }
     if (!put(&block, job->src.data + done * lane_bytes, n_tail))
         return false;
+    if (block.is_directed)
+        job->dst[0] = MTH_ULP_DIRECTED;
+    job->needs_older = block.is_directed;
     job->out = (struct mth_bytes){job->dst, (size_t)(block.at - job->dst)};
     if (block.digests) {
         size_t n_done = done * lane_bytes;
@@ -448,7 +484,9 @@ int mth_ulp_encode(void *opaque, struct mth_encode_job *job)
 {
     struct mth_ulp_state *state = opaque;
     struct mth_ulp_format format;
-    const uint8_t *base = mth_ulp_base_of(&job->context, job->src.n_bytes);
+    const uint8_t *base = mth_ulp_base_of(&job->context, job->src.n_bytes),
+                  *older = mth_ulp_older_of(&job->context, job->src.n_bytes);
+    job->needs_older = false;
     if (!mth_ulp_format_of(&job->type, &format))
         return MTH_ERR_UNSUPPORTED;
     if (job->src.n_bytes == 0) {
@@ -457,10 +495,11 @@ int mth_ulp_encode(void *opaque, struct mth_encode_job *job)
     }
     if (job->dst_capacity == 0)
         return MTH_ERR_CAPACITY;
-    if (encode_blocks(state, &format, base, job))
+    if (encode_blocks(state, &format, base, older, job))
         return MTH_OK;
     if (job->dst_capacity < job->src.n_bytes + 1)
         return MTH_ERR_CAPACITY;
+    job->needs_older = false;
     job->dst[0] = MTH_ULP_RAW;
     memcpy(job->dst + 1, job->src.data, job->src.n_bytes);
     job->out = (struct mth_bytes){job->dst, job->src.n_bytes + 1};

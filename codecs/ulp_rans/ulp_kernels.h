@@ -34,6 +34,9 @@ struct mth_ulp_shuffles {
 /* "Room behind" is this much: what vectors may read there, and overwrite. */
 enum { MTH_ULP_SLACK_BYTES = 64 };
 
+/* A direction: how far the base lies from the older element, and whether below it. */
+enum { MTH_ULP_DISTANCE = 3, MTH_ULP_DOWN = 0x80 };
+
 void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles);
 
 struct mth_ulp_kernels {
@@ -55,6 +58,14 @@ struct mth_ulp_kernels {
     size_t (*merge)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
                     const uint8_t *base, size_t n_groups, const uint32_t *masks, const uint8_t *steps,
                     uint8_t *dst);
+    /*
+     * How elements got from an older checkpoint to the base: the steps between, 3 for more, and MTH_ULP_DOWN where they went down.
+     * 2^(lane_bits - 1) steps are down.
+     *
+     * Shape     base, older: 32 n lanes; out[32 n]
+     */
+    void (*directions)(const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
+                       size_t n_groups, uint8_t *out);
     /* The contexts of changed elements, in order; out: room behind them. Returns how many. */
     size_t (*collect)(const struct mth_ulp_shuffles *shuffles, const uint8_t *contexts, size_t n_groups,
                       const uint32_t *masks, uint8_t *out);

@@ -13,71 +13,84 @@
  * Ordered integers: see docs/transforms.md, delta-ulp. A float's magnitude turns around for negative ones, so that neighbours are
  * one step apart; the order of integers is their own, and the flipped sign of signed ones cancels in a difference.
  */
-#define DEFINE_ELEMENTS(bits)                                                                              \
-    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x, bool is_float)                          \
-    {                                                                                                      \
-        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                            \
-        return is_float ? x ^ ((uint##bits##_t)(0 - (x >> (bits - 1))) | top) : x;                         \
-    }                                                                                                      \
-    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m, bool is_float)                        \
-    {                                                                                                      \
-        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                            \
-        return is_float ? m ^ ((uint##bits##_t)((m >> (bits - 1)) - 1) | top) : m;                         \
-    }                                                                                                      \
-    static void contexts##bits(const struct mth_ulp_format *format, const uint8_t *base, size_t n_groups,  \
-                               unsigned top, uint8_t *out)                                                 \
-    {                                                                                                      \
-        uint##bits##_t mask = (uint##bits##_t)((1u << format->exponent_bits) - 1);                         \
-        unsigned shift = format->mantissa_bits;                                                            \
-        /* Above all exponents by more than there are contexts is as good as above by just that. */        \
-        top = top < (unsigned)mask + MTH_ULP_CONTEXTS ? top : (unsigned)mask + MTH_ULP_CONTEXTS;           \
-        for (size_t g = 0; g < n_groups; g++, base += MTH_ULP_GROUP * (bits / 8), out += MTH_ULP_GROUP) {  \
-            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                   \
-                int16_t exponent = (int16_t)(mth_lane_load##bits(base + i * (bits / 8)) >> shift & mask);  \
-                int16_t below = (int16_t)((int16_t)top - exponent);                                        \
-                below = below > 0 ? below : 0;                                                             \
-                out[i] = (uint8_t)(below < MTH_ULP_CONTEXTS ? below : MTH_ULP_CONTEXTS - 1);               \
-            }                                                                                              \
-        }                                                                                                  \
-    }                                                                                                      \
-    static size_t analyze##bits(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,   \
-                                uint32_t *masks, uint8_t *steps)                                           \
-    {                                                                                                      \
-        size_t n = 0, group_bytes = MTH_ULP_GROUP * (bits / 8);                                            \
-        for (size_t g = 0; g < n_groups; g++, src += group_bytes, base += group_bytes) {                   \
-            uint##bits##_t step[MTH_ULP_GROUP];                                                            \
-            uint8_t changed[MTH_ULP_GROUP];                                                                \
-            masks[g] = 0;                                                                                  \
-            if (memcmp(src, base, group_bytes) == 0)                                                       \
-                continue;                                                                                  \
-            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                   \
-                uint##bits##_t x = mth_lane_load##bits(src + i * (bits / 8)),                              \
-                               b = mth_lane_load##bits(base + i * (bits / 8));                             \
-                step[i] = (uint##bits##_t)(order##bits(x, is_float) - order##bits(b, is_float));           \
-                changed[i] = step[i] != 0;                                                                 \
-            }                                                                                              \
-            masks[g] = mth_ulp_mask_of(changed);                                                           \
-            for (uint32_t mask = masks[g]; mask; mask &= mask - 1, n++)                                    \
-                memcpy(steps + n * sizeof *step, &step[__builtin_ctz(mask)], sizeof *step);                \
-        }                                                                                                  \
-        return n;                                                                                          \
-    }                                                                                                      \
-    static size_t merge##bits(bool is_float, const uint8_t *base, size_t n_groups, const uint32_t *masks,  \
-                              const uint8_t *steps, uint8_t *dst)                                          \
-    {                                                                                                      \
-        size_t n = 0;                                                                                      \
-        for (size_t g = 0; g < n_groups;                                                                   \
-             g++, base += MTH_ULP_GROUP * (bits / 8), dst += MTH_ULP_GROUP * (bits / 8)) {                 \
-            memcpy(dst, base, MTH_ULP_GROUP *(bits / 8));                                                  \
-            for (uint32_t mask = masks[g]; mask; mask &= mask - 1) {                                       \
-                size_t at = (size_t)__builtin_ctz(mask) * (bits / 8);                                      \
-                uint##bits##_t step, b = mth_lane_load##bits(base + at);                                   \
-                memcpy(&step, steps + n++ * sizeof step, sizeof step);                                     \
-                mth_lane_store##bits(                                                                      \
-                    dst + at, unorder##bits((uint##bits##_t)(order##bits(b, is_float) + step), is_float)); \
-            }                                                                                              \
-        }                                                                                                  \
-        return n;                                                                                          \
+#define DEFINE_ELEMENTS(bits)                                                                               \
+    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x, bool is_float)                           \
+    {                                                                                                       \
+        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                             \
+        return is_float ? x ^ ((uint##bits##_t)(0 - (x >> (bits - 1))) | top) : x;                          \
+    }                                                                                                       \
+    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m, bool is_float)                         \
+    {                                                                                                       \
+        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                             \
+        return is_float ? m ^ ((uint##bits##_t)((m >> (bits - 1)) - 1) | top) : m;                          \
+    }                                                                                                       \
+    static void contexts##bits(const struct mth_ulp_format *format, const uint8_t *base, size_t n_groups,   \
+                               unsigned top, uint8_t *out)                                                  \
+    {                                                                                                       \
+        uint##bits##_t mask = (uint##bits##_t)((1u << format->exponent_bits) - 1);                          \
+        unsigned shift = format->mantissa_bits;                                                             \
+        /* Above all exponents by more than there are contexts is as good as above by just that. */         \
+        top = top < (unsigned)mask + MTH_ULP_CONTEXTS ? top : (unsigned)mask + MTH_ULP_CONTEXTS;            \
+        for (size_t g = 0; g < n_groups; g++, base += MTH_ULP_GROUP * (bits / 8), out += MTH_ULP_GROUP) {   \
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                    \
+                int16_t exponent = (int16_t)(mth_lane_load##bits(base + i * (bits / 8)) >> shift & mask);   \
+                int16_t below = (int16_t)((int16_t)top - exponent);                                         \
+                below = below > 0 ? below : 0;                                                              \
+                out[i] = (uint8_t)(below < MTH_ULP_CONTEXTS ? below : MTH_ULP_CONTEXTS - 1);                \
+            }                                                                                               \
+        }                                                                                                   \
+    }                                                                                                       \
+    static size_t analyze##bits(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,    \
+                                uint32_t *masks, uint8_t *steps)                                            \
+    {                                                                                                       \
+        size_t n = 0, group_bytes = MTH_ULP_GROUP * (bits / 8);                                             \
+        for (size_t g = 0; g < n_groups; g++, src += group_bytes, base += group_bytes) {                    \
+            uint##bits##_t step[MTH_ULP_GROUP];                                                             \
+            uint8_t changed[MTH_ULP_GROUP];                                                                 \
+            masks[g] = 0;                                                                                   \
+            if (memcmp(src, base, group_bytes) == 0)                                                        \
+                continue;                                                                                   \
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                    \
+                uint##bits##_t x = mth_lane_load##bits(src + i * (bits / 8)),                               \
+                               b = mth_lane_load##bits(base + i * (bits / 8));                              \
+                step[i] = (uint##bits##_t)(order##bits(x, is_float) - order##bits(b, is_float));            \
+                changed[i] = step[i] != 0;                                                                  \
+            }                                                                                               \
+            masks[g] = mth_ulp_mask_of(changed);                                                            \
+            for (uint32_t mask = masks[g]; mask; mask &= mask - 1, n++)                                     \
+                memcpy(steps + n * sizeof *step, &step[__builtin_ctz(mask)], sizeof *step);                 \
+        }                                                                                                   \
+        return n;                                                                                           \
+    }                                                                                                       \
+    static void directions##bits(bool is_float, const uint8_t *base, const uint8_t *older, size_t n_groups, \
+                                 uint8_t *out)                                                              \
+    {                                                                                                       \
+        for (size_t i = 0; i < n_groups * MTH_ULP_GROUP; i++) {                                             \
+            uint##bits##_t b = mth_lane_load##bits(base + i * (bits / 8)),                                  \
+                           o = mth_lane_load##bits(older + i * (bits / 8));                                 \
+            uint##bits##_t step = (uint##bits##_t)(order##bits(b, is_float) - order##bits(o, is_float));    \
+            bool is_down = step >> (bits - 1);                                                              \
+            uint##bits##_t distance = is_down ? (uint##bits##_t)(0 - step) : step;                          \
+            distance = distance < MTH_ULP_DISTANCE ? distance : MTH_ULP_DISTANCE;                           \
+            out[i] = (uint8_t)(distance | (is_down ? MTH_ULP_DOWN : 0));                                    \
+        }                                                                                                   \
+    }                                                                                                       \
+    static size_t merge##bits(bool is_float, const uint8_t *base, size_t n_groups, const uint32_t *masks,   \
+                              const uint8_t *steps, uint8_t *dst)                                           \
+    {                                                                                                       \
+        size_t n = 0;                                                                                       \
+        for (size_t g = 0; g < n_groups;                                                                    \
+             g++, base += MTH_ULP_GROUP * (bits / 8), dst += MTH_ULP_GROUP * (bits / 8)) {                  \
+            memcpy(dst, base, MTH_ULP_GROUP *(bits / 8));                                                   \
+            for (uint32_t mask = masks[g]; mask; mask &= mask - 1) {                                        \
+                size_t at = (size_t)__builtin_ctz(mask) * (bits / 8);                                       \
+                uint##bits##_t step, b = mth_lane_load##bits(base + at);                                    \
+                memcpy(&step, steps + n++ * sizeof step, sizeof step);                                      \
+                mth_lane_store##bits(                                                                       \
+                    dst + at, unorder##bits((uint##bits##_t)(order##bits(b, is_float) + step), is_float));  \
+            }                                                                                               \
+        }                                                                                                   \
+        return n;                                                                                           \
     }
 
 DEFINE_ELEMENTS(8)
@@ -136,6 +149,25 @@ static size_t merge(const struct mth_ulp_format *format, const struct mth_ulp_sh
     }
 }
 
+static void directions(const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
+                       size_t n_groups, uint8_t *out)
+{
+    bool is_float = format->exponent_bits > 0;
+    switch (format->lane_bits) {
+    case 8:
+        directions8(is_float, base, older, n_groups, out);
+        break;
+    case 16:
+        directions16(is_float, base, older, n_groups, out);
+        break;
+    case 32:
+        directions32(is_float, base, older, n_groups, out);
+        break;
+    default:
+        directions64(is_float, base, older, n_groups, out);
+    }
+}
+
 static size_t collect(const struct mth_ulp_shuffles *shuffles, const uint8_t *from, size_t n_groups,
                       const uint32_t *masks, uint8_t *out)
 {
@@ -153,6 +185,7 @@ const struct mth_ulp_kernels mth_ulp_portable = {
     .contexts = contexts,
     .analyze = analyze,
     .merge = merge,
+    .directions = directions,
     .collect = collect,
     .decode_flags = mth_ulp_scalar_decode_flags,
     .encode_flags = mth_ulp_scalar_encode_flags,

@@ -55,10 +55,10 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->memory = memory;
     state->kernels = mth_ulp_kernels_for(mth_cpu_features());
     mth_ulp_shuffles_fill(&state->shuffles);
-    state->steps = mth_memory_alloc(memory, MTH_ULP_BLOCK_BYTES + MTH_ULP_SLACK_BYTES);
+    state->steps = mth_memory_alloc(memory, MTH_ULP_STEPS_BYTES);
     state->contexts = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
     state->symbols = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
-    state->masks = mth_memory_calloc(memory, 3 * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
+    state->masks = mth_memory_calloc(memory, 4 * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
     if (sides & MTH_SIDE_ENCODE) {
         state->of_base = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS);
         state->coded = mth_memory_alloc(memory, MTH_ULP_CODED_BYTES);
@@ -74,6 +74,7 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     }
     state->active = state->masks + MTH_ULP_BLOCK_GROUPS;
     state->numbers = state->active + MTH_ULP_BLOCK_GROUPS;
+    state->turns = state->numbers + MTH_ULP_BLOCK_GROUPS;
     *out = state;
     return MTH_OK;
 }
@@ -81,8 +82,8 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
 static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
 {
     (void)values;
-    size_t n = sizeof(struct mth_ulp_state) + MTH_ULP_BLOCK_BYTES + 2 * MTH_ULP_BLOCK_ELEMS +
-               3 * MTH_ULP_SLACK_BYTES + 3 * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
+    size_t n = sizeof(struct mth_ulp_state) + MTH_ULP_STEPS_BYTES + 2 * MTH_ULP_BLOCK_ELEMS +
+               2 * MTH_ULP_SLACK_BYTES + 4 * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
     if (side & MTH_SIDE_ENCODE)
         n += MTH_ULP_BLOCK_ELEMS + MTH_ULP_CODED_BYTES;
     if (side & MTH_SIDE_DECODE)
@@ -103,13 +104,24 @@ bool mth_ulp_format_of(const struct mth_symbol_type *type, struct mth_ulp_format
     return true;
 }
 
-const uint8_t *mth_ulp_base_of(const struct mth_context *context, size_t n_bytes)
+/* The reference of a number. */
+static const uint8_t *reference_of(const struct mth_context *context, size_t number, size_t n_bytes)
 {
     for (size_t i = 0; i < context->n_parts; i++) {
-        if (context->parts[i].kind == MTH_CONTEXT_REFERENCE)
+        if (context->parts[i].kind == MTH_CONTEXT_REFERENCE && context->parts[i].index == number)
             return context->parts[i].bytes.n_bytes == n_bytes ? context->parts[i].bytes.data : NULL;
     }
     return NULL;
+}
+
+const uint8_t *mth_ulp_base_of(const struct mth_context *context, size_t n_bytes)
+{
+    return reference_of(context, 0, n_bytes);
+}
+
+const uint8_t *mth_ulp_older_of(const struct mth_context *context, size_t n_bytes)
+{
+    return mth_ulp_base_of(context, n_bytes) ? reference_of(context, 1, n_bytes) : NULL;
 }
 
 void mth_ulp_contexts(struct mth_ulp_state *state, const struct mth_ulp_format *format, const uint8_t *base,
@@ -155,7 +167,7 @@ const struct mth_codec mth_codec_ulp_rans = {
     .wire_version = 1,
     .name = "ulp-rans",
     .summary = "steps from the base in units of the last place, by rANS given the base's exponent",
-    .flags = MTH_CODEC_CONTEXT | MTH_CODEC_NEEDS_REFERENCE,
+    .flags = MTH_CODEC_CONTEXT | MTH_CODEC_NEEDS_REFERENCE | MTH_CODEC_TAKES_OLDER,
     .bound = bound,
     .create = create,
     .destroy = destroy,

@@ -6,7 +6,7 @@
 #include "codecs/ulp_rans/ulp_kernels.h"
 
 /* The first byte of a stream. */
-enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1 };
+enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1, MTH_ULP_DIRECTED = 2 };
 
 /* The first byte of a block: 0 where nothing changed. */
 enum {
@@ -15,8 +15,9 @@ enum {
     MTH_ULP_MANY_FLAG_LANES = 4, /* else 32 */
     MTH_ULP_LANES_SHIFT = 3,     /* log2 of the lanes of symbols, three bits */
     MTH_ULP_LANES_MASK = 7,
-    MTH_ULP_CARRIES = 64, /* states begin with signs, and many lanes are 128, not 64 */
-    MTH_ULP_PACKED = 128  /* the table is packed */
+    MTH_ULP_CARRIES =
+        64, /* states begin with signs, and many lanes are 128, not 64; of a directed stream: no turns */
+    MTH_ULP_PACKED = 128 /* the table is packed */
 };
 
 /* Lanes of flags, by the head. */
@@ -51,6 +52,7 @@ struct mth_ulp_state {
     uint32_t *masks;   /* of groups */
     uint32_t *active;  /* masks of the groups that are named by the map */
     uint32_t *numbers; /* which groups these are */
+    uint32_t *turns;   /* of changed elements that moved before */
     uint8_t map[MTH_ULP_MAP_BYTES];
     uint8_t map_coded[MTH_ULP_MAP_BYTES + 64];
     uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP];     /* contexts */
@@ -64,11 +66,17 @@ enum { MTH_ULP_CODED_BYTES = MTH_ULP_BLOCK_BYTES + MTH_ULP_SLACK_BYTES };
 
 enum { MTH_ULP_SIGNS_BYTES = MTH_ULP_BLOCK_ELEMS / 8 };
 
+/* Steps, or two bytes for each element and room behind them, and for the last group of the latter. */
+enum { MTH_ULP_STEPS_BYTES = MTH_ULP_BLOCK_BYTES + 3 * MTH_ULP_SLACK_BYTES };
+
 /* Where lanes of a type keep their fields. False: they are not whole lanes, or hold no number. */
 bool mth_ulp_format_of(const struct mth_symbol_type *type, struct mth_ulp_format *format);
 
 /* The counterpart in the base; NULL, which stands for zeros, where there is none of as many bytes. */
 const uint8_t *mth_ulp_base_of(const struct mth_context *context, size_t n_bytes);
+
+/* The same of the older checkpoint, NULL where there is none, or no base. */
+const uint8_t *mth_ulp_older_of(const struct mth_context *context, size_t n_bytes);
 
 /* Elements in blocks but the last. */
 static inline size_t mth_ulp_block_elems(const struct mth_ulp_format *format)

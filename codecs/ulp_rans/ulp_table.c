@@ -85,6 +85,15 @@ void mth_ulp_table_build(struct mth_ulp_table *table, const struct mth_ulp_count
     prepare(table);
 }
 
+void mth_ulp_table_of_flags(struct mth_ulp_table *table, const uint8_t changed[MTH_ULP_CONTEXTS])
+{
+    memset(table, 0, sizeof *table);
+    memcpy(table->changed, changed, sizeof table->changed);
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        table->used |= (uint16_t)((changed[c] != 0) << c);
+    prepare(table);
+}
+
 /* ---- bytes ---- */
 
 static uint16_t symbols_of(const struct mth_ulp_table *table, size_t c)

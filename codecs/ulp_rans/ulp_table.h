@@ -58,6 +58,9 @@ struct mth_ulp_counts {
 /* The best table of counts; top and shift are set before. */
 void mth_ulp_table_build(struct mth_ulp_table *table, const struct mth_ulp_counts *counts);
 
+/* One of flags alone, by their frequencies, 0 where they never are set. */
+void mth_ulp_table_of_flags(struct mth_ulp_table *table, const uint8_t changed[MTH_ULP_CONTEXTS]);
+
 /* Returns the bytes written to out[MTH_ULP_TABLE_BYTES]. */
 size_t mth_ulp_table_write(const struct mth_ulp_table *table, bool has_shifts, uint8_t *out);
 

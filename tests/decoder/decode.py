@@ -307,9 +307,9 @@ def decode_stage(stage, type_, n, stored, coded, entry, reference, models, leaf=
 # ---- the container ----
 
 class Container:
-    def __init__(self, data, base):
-        self.data, self.base, self.at = data, base, 0
-        self.specs, self.models, self.references, self.has_base = [], {}, [], False
+    def __init__(self, data, bases):
+        self.data, self.bases, self.at = data, bases, 0
+        self.specs, self.models, self.references, self.n_bases = [], {}, [], 0
         self.layout, self.layout_body = [], b""
         self.read_head()
         self.read_front()
@@ -318,7 +318,8 @@ class Container:
     def read_head(self):
         head = self.take(24)
         require(head[:4] == b"MTHC", "is no container")
-        require(head[4] in (0, 1), f"version {head[4]} is unknown here")
+        self.version = head[4]
+        require(self.version in (0, 1, 2), f"version {head[4]} is unknown here")
         require(xxh3_64(head[:16]) == le(head[16:]), "the head is damaged")
         require(head[5] in (0, 1) and head[7] == 0, "flags are unknown here")
         require(12 <= head[6] <= 30, "a chunk size that is none")
@@ -356,21 +357,22 @@ class Container:
             elif kind == 2:
                 self.read_model(Cursor(body))
             elif kind == 3:
-                require(not self.has_base, "two bases")
-                self.has_base = True
+                require(self.n_bases < 2, "more than two bases")
                 cursor = Cursor(body)
-                self.base_bytes = cursor.varint()
+                base_bytes = cursor.varint()
                 flags, digest = cursor.fixed(1), cursor.take(16)
                 require(flags in (0, 1) and (flags or digest == bytes(16)), "flags of a base that are unknown here")
                 cursor.end("the base")
-                require(self.base is not None, "a base is needed")
-                require(len(self.base) == self.base_bytes, "not the base")
+                require(self.n_bases < len(self.bases), "a base is needed")
+                require(len(self.bases[self.n_bases]) == base_bytes, "not the base")
+                self.n_bases += 1
             elif kind == 4:
                 self.read_references(body)
             else:
                 require(not self.layout, "two layouts")
                 self.read_layout(Cursor(body))
                 self.layout_body = body
+        require((self.n_bases == 2) == (self.version == 2), "bases that containers of its version do not have")
         self.front_end = self.at
 
     def read_layout(self, cursor):
@@ -432,9 +434,15 @@ class Container:
 
     def read_references(self, body):
         cursor = Cursor(body)
-        require(self.has_base and cursor.varint() == 0, "references without a base")
+        number = cursor.varint()
+        require(number < self.n_bases and (number or not any(r[0] for r in self.references)), "references of no base")
         n, n_bytes, coding = cursor.varint(), cursor.varint(), cursor.fixed(1)
         page = cursor.take(len(body) - cursor.at)
+        if coding == 2:
+            require(number == 1 and n == len(self.references) and n_bytes == len(page) == 0, "references that are others")
+            self.references += [(1,) + r[1:] for r in self.references]
+            require(all(r[1] + r[2] <= len(self.bases[1]) for r in self.references[n:]), "a reference outside the base")
+            return
         if coding == 1:
             require(n_bytes < 256 * len(page), "a page of references that expands too far")
             page = decode_zstd(Stream({"prefix": "no"}, page, n_bytes))
@@ -445,9 +453,10 @@ class Container:
             require(name and 0 not in name, "a name that is none")
             dtype, size = cursor.varint(), cursor.varint()
             require(dtype in DTYPES, "an unknown dtype")
-            offset = (sum(self.references[-1][:2]) if self.references else 0) + cursor.zigzag()
-            require(0 <= offset and offset + size <= self.base_bytes, "a reference outside the base")
-            self.references.append((offset, size, dtype))
+            before = [r[1] + r[2] for r in self.references if r[0] == number]
+            offset = (before[-1] if before else 0) + cursor.zigzag()
+            require(0 <= offset and offset + size <= len(self.bases[number]), "a reference outside the base")
+            self.references.append((number, offset, size, dtype))
         cursor.end("a page of references")
 
     def read_bundles(self):
@@ -588,7 +597,7 @@ class Container:
             number += plan.zigzag()
             offset = plan.varint()
             require(0 <= number < len(self.references), "a reference that is not there")
-            begin, n_bytes, of = self.references[number]
+            base, begin, n_bytes, of = self.references[number]
             width = of_width = 1
             if dtype is not None and of != dtype:
                 require(of in predict.FLOATS and dtype in predict.FLOATS, "a reference of another dtype")
@@ -596,7 +605,7 @@ class Container:
             require(offset % width == size % width == 0, "a part of an element")
             require((offset + size) // width * of_width <= n_bytes, "a segment leaves its reference")
             at = begin + offset // width * of_width
-            data = self.base[at:at + size // width * of_width]
+            data = self.bases[base][at:at + size // width * of_width]
             out += predict.convert(of, dtype, data) if width > 1 or of_width > 1 else data
             number += 1
         require(xxh3_64(out) == digest, "not the base")
@@ -604,16 +613,16 @@ class Container:
 
 
 def main(arguments):
-    if len(arguments) not in (2, 3):
+    if len(arguments) not in (2, 3, 4):
         sys.exit(__doc__)
     with open(arguments[0], "rb") as file:
         data = file.read()
-    base = None
-    if len(arguments) == 3:
-        with open(arguments[2], "rb") as file:
-            base = file.read()
+    bases = []
+    for name in arguments[2:]:
+        with open(name, "rb") as file:
+            bases.append(file.read())
     try:
-        out = Container(data, base).out
+        out = Container(data, bases).out
     except Bad as why:
         sys.exit(f"{arguments[0]}: {why}")
     with open(arguments[1], "wb") as file:

@@ -19,6 +19,11 @@ class Stream:
         self.elements, self.reference, self.model = elements, reference, model
 
 
+def references_of(reference):
+    """The base of a stream, and an older one; None where there is none."""
+    return reference[:2] if isinstance(reference, list) else (reference, None)
+
+
 def libzstd():
     library = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
     library.ZSTD_createDCtx.restype = ctypes.c_void_p
@@ -47,7 +52,7 @@ CODECS = {
     "xz": lambda stream: lzma.decompress(stream.coded, lzma.FORMAT_XZ),
     "rans": lambda stream: rans.decode(stream.coded, stream.n, stream.model),
     "tiers": lambda stream: tiers.decode(stream.coded, stream.n),
-    "ulp-rans": lambda stream: ulp_rans.decode(stream.coded, stream.n, stream.elements, stream.reference),
+    "ulp-rans": lambda stream: ulp_rans.decode(stream.coded, stream.n, stream.elements, *references_of(stream.reference)),
 }
 
 # How a codec's models are read.

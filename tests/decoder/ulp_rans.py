@@ -16,6 +16,16 @@ class Elements:
             return 0
         return min(max(top - (b >> self.mantissa_bits & (1 << self.exponent_bits) - 1), 0), 15)
 
+    def ordered(self, b):
+        mask, sign = (1 << self.bits) - 1, 1 << self.bits - 1
+        return b if not self.exponent_bits else b ^ mask if b & sign else b | sign
+
+    def direction(self, b, older):
+        """How far b lies from the older element, 3 for more, and whether below it."""
+        step = self.ordered(b) - self.ordered(older) & (1 << self.bits) - 1
+        down = step >> self.bits - 1
+        return min((1 << self.bits) - step if down else step, 3), down
+
     def move(self, b, step):
         mask, sign = (1 << self.bits) - 1, 1 << self.bits - 1
         if not self.exponent_bits:
@@ -102,8 +112,26 @@ def read_step(bits, elements, symbol, shift):
     return v
 
 
-def decode_changes(cursor, head, elements, base):
-    """base: the elements of the block, as numbers -> the same with their steps"""
+def read_turns(cursor, n_plain, directions, contexts):
+    """The signs of elements that moved before, and those that the states end with."""
+    bins, moved = cursor.fixed(2), [i for i, (distance, _) in enumerate(directions) if distance]
+    require(not bins & 1 and bin(bins).count("1") < 5, "bins that are none")
+    of = [5 * (directions[i][0] - 1) + bin(bins & (2 << contexts[i]) - 1).count("1") for i in moved]
+    slots = {}
+    for context in sorted(set(of)):
+        turned = cursor.fixed(1)
+        slots[context] = rans.slots_of([(f, n) for f, n in ((True, turned), (False, 256 - turned)) if n])
+    n_lanes = 32 if len(moved) < 32768 else 128
+    lanes = rans.Lanes(cursor, n_lanes, False, 8)
+    turns = [lanes.next(i, slots[context]) for i, context in enumerate(of)]
+    return {i: turn ^ directions[i][1] for i, turn in zip(moved, turns)}, lanes.end_carrying(min(n_plain, n_lanes))
+
+
+def decode_changes(cursor, head, elements, base, older):
+    """base: the elements of the block, as numbers -> the same with their steps; older: None where there are no turns"""
+    directed = older is not None and not head & 64
+    if older is not None:
+        head |= 64
     require(head & 1 and head >> 3 & 7 < 7, "a head that is none")
     n_flag_lanes, n_symbol_lanes = 32 if not head & 4 else 128 if head & 64 else 64, 1 << (head >> 3 & 7)
     top, contexts = (read_packed_table if head & 128 else read_table)(cursor, elements)
@@ -111,17 +139,22 @@ def decode_changes(cursor, head, elements, base):
     require(1 <= n_changed <= len(base), "a number of elements that there are not")
     n_groups = (len(base) + GROUP - 1) // GROUP
     groups = read_map(cursor, n_groups) if head & 2 else range(n_groups)
-    n_signs = (n_changed + 7) // 8
-    n_carried = min(n_signs, n_flag_lanes + n_symbol_lanes) if head & 64 else 0
+    n_turned = cursor.varint() if directed else 0
+    require(n_turned <= n_changed and (n_turned or not directed), "a number of turns that is none")
+    n_signs, n_lanes = (n_changed - n_turned + 7) // 8, n_flag_lanes + n_symbol_lanes
+    if directed:
+        n_lanes += 32 if n_turned < 32768 else 128
+    n_carried = min(n_signs, n_lanes) if head & 64 else 0
     stored, extra = cursor.take(n_signs - n_carried), Bits(cursor.take(n_extra))
 
-    lanes, i, changed = rans.Lanes(cursor, n_flag_lanes, False, 8), 0, []
+    lanes, i, changed, exponents = rans.Lanes(cursor, n_flag_lanes, False, 8), 0, [], []
     for g in groups:
         for at in range(g * GROUP, (g + 1) * GROUP):
             context = elements.context(base[at] if at < len(base) else 0, top)
             if context in contexts and lanes.next(i, contexts[context][0]):
                 require(at < len(base), "an element that is not there changed")
                 changed.append((at, contexts[context]))
+                exponents.append(context)
             i += 1
     signs = lanes.end_carrying(min(n_carried, n_flag_lanes))
     require(len(changed) == n_changed, "another number of elements changed")
@@ -129,19 +162,27 @@ def decode_changes(cursor, head, elements, base):
     lanes, symbols = rans.Lanes(cursor, n_symbol_lanes, False, 8), []
     for i, (_, (_, _, slots)) in enumerate(changed):
         symbols.append(lanes.next(i, slots))
-    signs = Bits(signs + lanes.end_carrying(n_carried - len(signs)) + stored)
+    signs += lanes.end_carrying(min(n_carried - len(signs), n_symbol_lanes))
+    turned = {}
+    if directed:
+        directions = [elements.direction(base[at], older[at]) for at, _ in changed]
+        require(sum(1 for d, _ in directions if d) == n_turned, "another number of elements moved before")
+        turned, carried = read_turns(cursor, n_carried - len(signs), directions, exponents)
+        signs += carried
+    signs = Bits(signs + stored)
     cursor.end("a block")
 
     out = list(base)
-    for (at, (_, shift, _)), symbol in zip(changed, symbols):
+    for i, ((at, (_, shift, _)), symbol) in enumerate(zip(changed, symbols)):
         m = read_step(extra, elements, symbol, shift) + 1
-        out[at] = elements.move(base[at], -m if signs.take(1) else m)
+        down = turned[i] if i in turned else signs.take(1)
+        out[at] = elements.move(base[at], -m if down else m)
     signs.end("the signs")
     extra.end("the extra bits")
     return out
 
 
-def decode(coded, n, elements, reference):
+def decode(coded, n, elements, reference, older=None):
     """elements: None where the type has none that this codec takes."""
     if n == 0:
         require(not coded, "bytes of a stream that has none")
@@ -151,12 +192,14 @@ def decode(coded, n, elements, reference):
     if mode == 0:
         require(cursor.left() == n, "a raw stream has another length")
         return cursor.take(n)
-    require(mode == 1 and elements is not None, "a mode or type that is unknown here")
+    require(mode in (1, 2) and elements is not None, "a mode or type that is unknown here")
+    require(mode == 1 or older is not None and len(older) == n, "directions without an older base")
     base = reference if reference is not None and len(reference) == n else bytes(n)
     width, out = elements.n_bytes, bytearray()
     most = min(1 << 19, (1 << 20) // width) * width
     while n - len(out) >= width:
         part = base[len(out):len(out) + min(most, (n - len(out)) // width * width)]
+        before = older[len(out):len(out) + len(part)] if mode == 2 else None
         block = Cursor(cursor.take(cursor.varint()))
         head = block.fixed(1)
         if head == 0:
@@ -164,7 +207,8 @@ def decode(coded, n, elements, reference):
             out += part
             continue
         numbers = [le(part[at:at + width]) for at in range(0, len(part), width)]
-        for x in decode_changes(block, head, elements, numbers):
+        numbers_before = [le(before[at:at + width]) for at in range(0, len(part), width)] if mode == 2 else None
+        for x in decode_changes(block, head, elements, numbers, numbers_before):
             out += x.to_bytes(width, "little")
     out += cursor.take(n - len(out))
     cursor.end("a stream")

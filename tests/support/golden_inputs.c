@@ -75,13 +75,23 @@ static void step_bf16(uint8_t *p, uint64_t seed, unsigned n)
 static struct made *weights(enum golden_input which)
 {
     enum { ROWS = 32, COLUMNS = 48 };
-    unsigned n = which == GOLDEN_LARGE ? N_LARGE : ROWS * COLUMNS;
+    bool is_large = which == GOLDEN_LARGE || which == GOLDEN_LARGE_NEXT || which == GOLDEN_LARGE_BEFORE;
+    unsigned n = is_large ? N_LARGE : ROWS * COLUMNS;
     struct made *made = begin(2 * (size_t)n);
-    uint8_t *at;
+    uint8_t *at, next[2 * N_LARGE];
     add(made, &at, "w", MTH_DTYPE_BF16, n / COLUMNS, COLUMNS);
     put_bf16(at, which == GOLDEN_OTHER_WEIGHTS ? 2 : 1, n / COLUMNS * COLUMNS, COLUMNS);
-    if (which == GOLDEN_NEXT_WEIGHTS)
+    if (which == GOLDEN_NEXT_WEIGHTS || which == GOLDEN_LARGE_NEXT)
         step_bf16(at, 3, n);
+    if (which != GOLDEN_LARGE_BEFORE)
+        return finish(made);
+    memcpy(next, at, sizeof next);
+    step_bf16(next, 3, n);
+    /* But for some, it came from where it does not go. */
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t bits = mth_load16(at + 2 * i), step = (uint16_t)(mth_load16(next + 2 * i) - bits);
+        mth_store16(at + 2 * i, (uint16_t)(i % 16 ? bits - step : bits + step));
+    }
     return finish(made);
 }
 
@@ -284,6 +294,8 @@ struct made *golden_input(enum golden_input which)
     case GOLDEN_NEXT_WEIGHTS:
     case GOLDEN_OTHER_WEIGHTS:
     case GOLDEN_LARGE:
+    case GOLDEN_LARGE_NEXT:
+    case GOLDEN_LARGE_BEFORE:
         return weights(which);
     default:
         return NULL;

@@ -35,6 +35,8 @@ enum golden_input {
     GOLDEN_AMSGRAD,
     GOLDEN_ACCUMULATED_BEFORE, /* AdamW, sums of bf16 gradients */
     GOLDEN_ACCUMULATED,
+    GOLDEN_LARGE_NEXT, /* LARGE a step later, and a step before */
+    GOLDEN_LARGE_BEFORE,
     N_GOLDEN_INPUTS
 };
 

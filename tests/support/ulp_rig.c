@@ -47,11 +47,15 @@ void ulp_rig_close(struct ulp_rig *rig)
     mth_memory_destroy(rig->memory);
 }
 
-static struct mth_context_part reference_of(const struct ulp_stream *stream)
+/* The references of a stream; returns how many. */
+static size_t references_of(const struct ulp_stream *stream, struct mth_context_part parts[2])
 {
-    return (struct mth_context_part){.kind = MTH_CONTEXT_REFERENCE,
-                                     .type = mth_symbol_type_of(stream->dtype),
-                                     .bytes = {stream->base, stream->n_base}};
+    for (size_t i = 0; i < 2; i++)
+        parts[i] = (struct mth_context_part){.kind = MTH_CONTEXT_REFERENCE,
+                                             .index = i,
+                                             .type = mth_symbol_type_of(stream->dtype),
+                                             .bytes = {i ? stream->older : stream->base, stream->n_base}};
+    return stream->older ? 2 : stream->base ? 1 : 0;
 }
 
 static uint8_t *guarded_copy(const uint8_t *from, size_t n)
@@ -77,14 +81,14 @@ static void check_digests(const struct ulp_stream *stream, const struct mth_enco
 /* The first kernel set's bytes are the stream's; the others' are compared with them. */
 static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream)
 {
-    struct mth_context_part part = reference_of(stream);
+    struct mth_context_part parts[2];
     size_t capacity = rig->codec->bound(NULL, stream->n);
     uint8_t *room = guard_alloc(capacity);
     struct mth_encode_digests digests = {.taken = false};
     struct mth_encode_job job = {.src = {stream->src, stream->n},
                                  .digests = &digests,
                                  .type = mth_symbol_type_of(stream->dtype),
-                                 .context = {&part, stream->base ? 1 : 0},
+                                 .context = {parts, references_of(stream, parts)},
                                  .dst = room,
                                  .dst_capacity = capacity};
     assert_int_equal(rig->codec->encode(rig->states[k], &job), MTH_OK);
@@ -103,10 +107,10 @@ static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream
 static int decode_with(struct ulp_rig *rig, size_t k, const struct ulp_stream *stream, struct mth_bytes coded,
                        uint8_t *dst)
 {
-    struct mth_context_part part = reference_of(stream);
+    struct mth_context_part parts[2];
     struct mth_decode_job job = {.src = coded,
                                  .type = mth_symbol_type_of(stream->dtype),
-                                 .context = {&part, stream->base ? 1 : 0},
+                                 .context = {parts, references_of(stream, parts)},
                                  .dst = dst,
                                  .dst_bytes = stream->n};
     return rig->codec->decode(rig->states[k], &job, 1);
@@ -128,12 +132,13 @@ int ulp_rig_decode(struct ulp_rig *rig, const struct ulp_stream *stream, const u
     return status;
 }
 
-struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
-                               const uint8_t *base, size_t n_base)
+static struct ulp_stream code_stream(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                                     const uint8_t *base, size_t n_base, const uint8_t *older)
 {
     struct ulp_stream stream = {.dtype = dtype, .n = n, .n_base = n_base};
     stream.src = guarded_copy(src, n);
     stream.base = base ? guarded_copy(base, n_base) : NULL;
+    stream.older = older ? guarded_copy(older, n_base) : NULL;
     for (size_t k = 0; k < rig->n; k++)
         encode_with(rig, k, &stream);
     assert_true(stream.n_coded <= n + 1);
@@ -149,10 +154,23 @@ struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const 
     return stream;
 }
 
+struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                               const uint8_t *base, size_t n_base)
+{
+    return code_stream(rig, dtype, src, n, base, n_base, NULL);
+}
+
+struct ulp_stream ulp_rig_code_directed(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src,
+                                        size_t n, const uint8_t *base, const uint8_t *older)
+{
+    return code_stream(rig, dtype, src, n, base, n, older);
+}
+
 void ulp_stream_free(struct ulp_stream *stream)
 {
     guard_free(stream->src, stream->n);
     guard_free(stream->base, stream->n_base);
+    guard_free(stream->older, stream->n_base);
     guard_free(stream->coded, stream->n_coded);
 }
 

@@ -33,7 +33,7 @@ void ulp_rig_close(struct ulp_rig *rig);
 /* A stream and what belongs to it; everything ends at guard pages. */
 struct ulp_stream {
     enum mth_dtype dtype;
-    uint8_t *src, *base, *coded; /* base: NULL, there is none */
+    uint8_t *src, *base, *older, *coded; /* base, older: NULL, there is none */
     size_t n, n_base, n_coded;
 };
 
@@ -45,6 +45,9 @@ struct ulp_stream {
  */
 struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
                                const uint8_t *base, size_t n_base);
+/* The same with an older checkpoint too; both have n bytes. */
+struct ulp_stream ulp_rig_code_directed(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src,
+                                        size_t n, const uint8_t *base, const uint8_t *older);
 void ulp_stream_free(struct ulp_stream *stream);
 
 /* The same, and nothing is kept. */

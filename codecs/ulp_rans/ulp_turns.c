@@ -1,0 +1,338 @@
+/* Signs given the direction of the step before; see ulp_turns.h. */
+#include "codecs/ulp_rans/ulp_turns.h"
+
+#include "base/checked.h"
+#include "codecs/rans/rans_quantise.h"
+#include "codecs/ulp_rans/ulp_scalar.h"
+
+#include <string.h>
+
+enum { WORD = MTH_ULP_GROUP };
+
+/* Words of 32 elements. */
+static size_t n_words(size_t n)
+{
+    return (n + WORD - 1) / WORD;
+}
+
+/* ---- runs of bits ---- */
+
+struct bit_writer {
+    uint8_t *at;
+    uint64_t held;
+    unsigned n_held;
+};
+
+/* n <= 32; bytes are written when they are whole. */
+static void push_bits(struct bit_writer *writer, uint32_t bits, unsigned n)
+{
+    writer->held |= (uint64_t)bits << writer->n_held;
+    writer->n_held += n;
+    for (; writer->n_held >= 8; writer->n_held -= 8, writer->held >>= 8)
+        *writer->at++ = (uint8_t)writer->held;
+}
+
+static void end_bits(const struct bit_writer *writer)
+{
+    if (writer->n_held)
+        *writer->at = (uint8_t)writer->held;
+}
+
+struct bit_source {
+    const uint8_t *at, *end;
+    uint64_t held;
+    unsigned n_held;
+};
+
+/* n <= 32; zeros behind the end. */
+static uint32_t pull_bits(struct bit_source *source, unsigned n)
+{
+    for (; source->n_held < n; source->n_held += 8)
+        source->held |= (uint64_t)(source->at < source->end ? *source->at++ : 0) << source->n_held;
+    uint32_t bits = (uint32_t)(source->held & (((uint64_t)1 << n) - 1));
+    source->held >>= n;
+    source->n_held -= n;
+    return bits;
+}
+
+/* The moves of the networks below: bits that go down by 1, 2, 4, 8, 16 (Warren, Hacker's Delight, 7-4). */
+struct moves {
+    uint32_t by[5];
+};
+
+static struct moves moves_of(uint32_t mask)
+{
+    struct moves moves;
+    uint32_t before = ~mask << 1, left = mask;
+    for (unsigned i = 0; i < 5; i++) {
+        uint32_t odd = before;
+        for (unsigned k = 1; k < WORD; k *= 2)
+            odd ^= odd << k;
+        moves.by[i] = odd & left;
+        left = (left ^ moves.by[i]) | moves.by[i] >> (1u << i);
+        before &= ~odd;
+    }
+    return moves;
+}
+
+/* The bits of x that mask names, side by side. */
+static uint32_t gather_bits(uint32_t x, uint32_t mask, const struct moves *moves)
+{
+    x &= mask;
+    for (unsigned i = 0; i < 5; i++) {
+        uint32_t moved = x & moves->by[i];
+        x = (x ^ moved) | moved >> (1u << i);
+    }
+    return x;
+}
+
+/* The inverse: the lowest bits of x to where mask names them. */
+static uint32_t scatter_bits(uint32_t x, uint32_t mask, const struct moves *moves)
+{
+    for (unsigned i = 5; i-- > 0;) {
+        uint32_t moved = x << (1u << i);
+        x = (x & ~moves->by[i]) | (moved & moves->by[i]);
+    }
+    return x & mask;
+}
+
+static uint32_t load_word(const uint8_t *p, size_t n_left_bytes)
+{
+    uint8_t bytes[4] = {0};
+    memcpy(bytes, p, mth_size_min(n_left_bytes, sizeof bytes));
+    return mth_lane_load32(bytes);
+}
+
+/* ---- what both sides know ---- */
+
+/* Directions of 32 changed elements as masks: which moved, which of them down. Behind the last none did. */
+struct word {
+    uint32_t valid, moved, down;
+};
+
+static struct word word_at(const struct mth_ulp_turns *turns, size_t j)
+{
+    size_t n = mth_size_min(turns->n_changed - j * WORD, WORD);
+    const uint8_t *of = turns->directions + j * WORD;
+    uint8_t moved[WORD], down[WORD];
+    for (size_t i = 0; i < WORD; i++) {
+        moved[i] = (of[i] & MTH_ULP_DISTANCE) != 0;
+        down[i] = of[i] >> 7;
+    }
+    uint32_t valid = n == WORD ? UINT32_MAX : (1u << n) - 1;
+    return (struct word){valid, mth_ulp_mask_of(moved) & valid, mth_ulp_mask_of(down) & valid};
+}
+
+void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *state,
+                         const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
+                         size_t n_elems, size_t n_changed)
+{
+    size_t group_bytes = MTH_ULP_GROUP * (format->lane_bits / 8), n_full = n_elems / MTH_ULP_GROUP,
+           n_groups = mth_ulp_groups(n_elems), at = 0, n;
+    uint8_t last_older[MTH_ULP_GROUP * 8];
+    *turns = (struct mth_ulp_turns){.n_changed = n_changed,
+                                    .directions = state->steps,
+                                    .contexts = state->steps + n_changed + MTH_ULP_SLACK_BYTES,
+                                    .masks = state->turns};
+    mth_ulp_fill_last(format, older, n_elems, last_older);
+    for (size_t g = 0; g < n_groups; g += n) {
+        bool is_last = g == n_full;
+        n = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, n_full - g);
+        uint32_t any = 0;
+        for (size_t i = 0; i < n; i++)
+            any |= state->masks[g + i];
+        if (!any)
+            continue;
+        state->kernels->directions(format, is_last ? state->last_base : base + g * group_bytes,
+                                   is_last ? last_older : older + g * group_bytes, n, state->batch);
+        at += state->kernels->collect(&state->shuffles, state->batch, n, state->masks + g,
+                                      turns->directions + at);
+    }
+    /* What a last word holds beside is looked at, and left. */
+    memset(turns->directions + n_changed, 0, WORD);
+    memset(state->contexts + n_changed, 0, WORD);
+    for (size_t j = 0; j < n_words(n_changed); j++)
+        turns->n += (size_t)__builtin_popcount(word_at(turns, j).moved);
+}
+
+/* Contexts of those that moved, from their bins. */
+static void set_contexts(struct mth_ulp_turns *turns, const struct mth_ulp_state *state)
+{
+    uint8_t bin_of[MTH_ULP_CONTEXTS] = {0};
+    size_t at = 0;
+    for (size_t c = 1; c < MTH_ULP_CONTEXTS; c++)
+        bin_of[c] = (uint8_t)(bin_of[c - 1] + (turns->bins >> c & 1));
+    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
+        const uint8_t *directions = turns->directions + j * WORD, *exponents = state->contexts + j * WORD;
+        uint8_t contexts[WORD];
+        uint32_t moved = word_at(turns, j).moved;
+        for (size_t i = 0; i < WORD; i++) {
+            unsigned distance = directions[i] & MTH_ULP_DISTANCE,
+                     bin = bin_of[exponents[i] % MTH_ULP_CONTEXTS];
+            contexts[i] = (uint8_t)((distance - 1) * MTH_ULP_TURN_BINS + bin);
+        }
+        at += state->kernels->collect(&state->shuffles, contexts, 1, &moved, turns->contexts + at);
+    }
+    memset(turns->contexts + at, MTH_ULP_TURN_CONTEXTS, n_words(turns->n) * WORD - turns->n);
+}
+
+/* ---- encoding ---- */
+
+/* Bins of about as many elements that moved. */
+static void choose_bins(struct mth_ulp_turns *turns, const struct mth_ulp_state *state)
+{
+    size_t counts[MTH_ULP_CONTEXTS] = {0}, sum = 0, n_bins = 1;
+    for (size_t i = 0; i < turns->n_changed; i++)
+        counts[state->contexts[i]] += (turns->directions[i] & MTH_ULP_DISTANCE) != 0;
+    turns->bins = 0;
+    for (size_t c = 0; c + 1 < MTH_ULP_CONTEXTS && n_bins < MTH_ULP_TURN_BINS; c++) {
+        sum += counts[c];
+        if (sum < turns->n / MTH_ULP_TURN_BINS)
+            continue;
+        turns->bins |= (uint16_t)(1u << (c + 1));
+        sum = 0;
+        n_bins++;
+    }
+}
+
+/* The table of turns, and what they take with it, in bytes. */
+static size_t build(struct mth_ulp_turns *turns)
+{
+    struct mth_ulp_counts counts = {.elements = {0}};
+    uint64_t bits = 0, whole = (uint64_t)8 << MTH_RANS_LOG2_BITS;
+    for (size_t i = 0; i < turns->n; i++) {
+        counts.elements[turns->contexts[i]]++;
+        counts.symbols[turns->contexts[i]][0] += turns->masks[i / WORD] >> i % WORD & 1;
+    }
+    mth_ulp_table_build(&turns->table, &counts);
+    size_t n = MTH_ULP_TURN_TABLE_BYTES + mth_ulp_turn_lanes(turns->n) / 2 + 4;
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
+        uint32_t turned = counts.symbols[c][0], freq = turns->table.changed[c];
+        if (turned)
+            bits += turned * (whole - mth_rans_log2(freq)) +
+                    (counts.elements[c] - turned) * (whole - mth_rans_log2(MTH_ULP_SLOTS - freq));
+    }
+    return n + (size_t)(bits >> (MTH_RANS_LOG2_BITS + 3));
+}
+
+bool mth_ulp_turns_take(struct mth_ulp_turns *turns, struct mth_ulp_state *state, uint8_t *signs)
+{
+    size_t n_signs = (turns->n_changed + 7) / 8;
+    if (turns->n == 0)
+        return false;
+    choose_bins(turns, state);
+    set_contexts(turns, state);
+    struct bit_writer turned = {.at = (uint8_t *)turns->masks};
+    memset(turns->masks, 0, n_words(turns->n) * sizeof *turns->masks);
+    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
+        struct word word = word_at(turns, j);
+        struct moves moves = moves_of(word.moved);
+        uint32_t sign = load_word(signs + 4 * j, n_signs - 4 * j);
+        push_bits(&turned, gather_bits(sign ^ word.down, word.moved, &moves),
+                  (unsigned)__builtin_popcount(word.moved));
+    }
+    end_bits(&turned);
+    for (size_t j = 0; j < n_words(turns->n); j++)
+        turns->masks[j] = mth_lane_load32((const uint8_t *)&turns->masks[j]);
+    if (build(turns) >= turns->n / 8)
+        return false;
+    struct bit_writer plain = {.at = signs};
+    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
+        struct word word = word_at(turns, j);
+        uint32_t still = word.valid & ~word.moved, sign = load_word(signs + 4 * j, n_signs - 4 * j);
+        struct moves moves = moves_of(still);
+        push_bits(&plain, gather_bits(sign, still, &moves), (unsigned)__builtin_popcount(still));
+    }
+    end_bits(&plain);
+    return true;
+}
+
+/* Bit c: some element has context c. */
+static uint16_t occurring(const struct mth_ulp_turns *turns)
+{
+    uint8_t seen[MTH_ULP_CONTEXTS] = {0};
+    uint16_t mask = 0;
+    for (size_t i = 0; i < turns->n; i++)
+        seen[turns->contexts[i]] = 1;
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++)
+        mask |= (uint16_t)(seen[c] << c);
+    return mask;
+}
+
+size_t mth_ulp_turns_put_table(const struct mth_ulp_turns *turns, uint8_t *out)
+{
+    uint16_t mask = occurring(turns);
+    size_t n = 2;
+    out[0] = (uint8_t)turns->bins;
+    out[1] = (uint8_t)(turns->bins >> 8);
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
+        if (mask >> c & 1)
+            out[n++] = turns->table.changed[c];
+    }
+    return n;
+}
+
+bool mth_ulp_turns_encode(const struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
+                          struct mth_rans_writer *writer)
+{
+    return mth_ulp_encode_flags(kernels, &turns->table, writer, turns->contexts, 0, n_words(turns->n),
+                                turns->masks);
+}
+
+/* ---- decoding ---- */
+
+bool mth_ulp_turns_read_table(struct mth_ulp_turns *turns, struct mth_ulp_state *state,
+                              struct mth_reader *reader)
+{
+    uint8_t changed[MTH_ULP_CONTEXTS] = {0};
+    if (reader->end - reader->at < 2)
+        return false;
+    turns->bins = (uint16_t)(reader->at[0] | reader->at[1] << 8);
+    reader->at += 2;
+    if (turns->bins & 1 || __builtin_popcount(turns->bins) >= MTH_ULP_TURN_BINS)
+        return false;
+    set_contexts(turns, state);
+    uint16_t mask = occurring(turns);
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
+        if (!(mask >> c & 1))
+            continue;
+        if (reader->at == reader->end)
+            return false;
+        changed[c] = *reader->at++;
+    }
+    mth_ulp_table_of_flags(&turns->table, changed);
+    return true;
+}
+
+bool mth_ulp_turns_decode(struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
+                          struct mth_rans_reader *reader)
+{
+    return mth_ulp_decode_flags(kernels, &turns->table, reader, turns->contexts, 0, n_words(turns->n),
+                                turns->masks);
+}
+
+void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const uint8_t *plain, uint8_t *signs)
+{
+    struct bit_source source = {.at = plain, .end = plain + (turns->n_changed - turns->n + 7) / 8};
+    struct bit_writer writer = {.at = signs};
+    uint64_t held = 0;
+    unsigned n_held = 0;
+    size_t next = 0;
+    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
+        struct word word = word_at(turns, j);
+        unsigned n_moved = (unsigned)__builtin_popcount(word.moved);
+        uint32_t still = word.valid & ~word.moved;
+        if (n_held < n_moved) {
+            held |= (uint64_t)turns->masks[next++] << n_held;
+            n_held += WORD;
+        }
+        struct moves of_moved = moves_of(word.moved), of_still = moves_of(still);
+        uint32_t turned = scatter_bits((uint32_t)held, word.moved, &of_moved);
+        held >>= n_moved;
+        n_held -= n_moved;
+        uint32_t kept = pull_bits(&source, (unsigned)__builtin_popcount(still));
+        uint32_t sign = (turned ^ (word.down & word.moved)) | scatter_bits(kept, still, &of_still);
+        push_bits(&writer, sign, (unsigned)__builtin_popcount(word.valid));
+    }
+    end_bits(&writer);
+}
