@@ -34,8 +34,13 @@ def rank(value, n_bits, is_float):
     return -1 - magnitude if value >> (n_bits - 1) else magnitude
 
 
-def by_hand(base, tensors):
-    names = ("tensor+exponent", "exponent", "tensor", "none")
+def steps_between(old, new, n_bits, is_float):
+    step = (rank(new, n_bits, is_float) - rank(old, n_bits, is_float)) % (1 << n_bits)
+    return step - (1 << n_bits) if step >= 1 << (n_bits - 1) else step
+
+
+def by_hand(older, base, tensors):
+    names = ("tensor+exponent", "exponent", "tensor", "none", "tensor+exponent+direction")
     contexts = {name: collections.defaultdict(collections.Counter) for name in names}
     n_raw_bits = extra_bits = 0
     for name, (dtype, values) in tensors.items():
@@ -45,17 +50,19 @@ def by_hand(base, tensors):
         if name not in base or base[name][0] != dtype or len(base[name][1]) != len(values):
             extra_bits += n_bits * len(values)
             continue
-        for old, new in zip(base[name][1], values):
+        for i, (old, new) in enumerate(zip(base[name][1], values)):
             is_float = n_mantissa_bits is not None
-            step = (rank(new, n_bits, is_float) - rank(old, n_bits, is_float)) % (1 << n_bits)
-            if step >= 1 << (n_bits - 1):
-                step -= 1 << n_bits
+            step = steps_between(old, new, n_bits, is_float)
+            direction = "none"
+            if name in older:
+                direction = max(-3, min(3, steps_between(older[name][1][i], old, n_bits, is_float)))
             if abs(step) > 127:
                 step = "escape"
                 extra_bits += n_bits
             exponent = (old & ((1 << (n_bits - 1)) - 1)) >> n_mantissa_bits if is_float else 0
             for context, key in (("tensor+exponent", (name, exponent)), ("exponent", (dtype, exponent)),
-                                 ("tensor", name), ("none", dtype)):
+                                 ("tensor", name), ("none", dtype),
+                                 ("tensor+exponent+direction", (name, exponent, direction))):
                 contexts[context][key][step] += 1
     ratios = {}
     for context, counters in contexts.items():
@@ -92,13 +99,17 @@ def run(script, *arguments):
 def main():
     script, folder = sys.argv[1:]
     paths = [os.path.join(folder, name) for name in ("base.safetensors", "new.safetensors")]
+    older_path = os.path.join(folder, "older.safetensors")
     is_same = is_told = True
     for seed in range(8):
         base, tensors = random_pair(seed)
-        for path, content in zip(paths, (base, tensors)):
+        # The older one is a step before too, and lacks a tensor.
+        older = {name: (dtype, [(2 * b - x) % (1 << 8 * LAYOUTS[dtype][0]) for b, x in zip(values, tensors[name][1])])
+                 for name, (dtype, values) in base.items() if name != "F32.1"}
+        for path, content in zip((older_path, *paths), (older, base, tensors)):
             write_safetensors(path, content)
-        record = json.loads(run(script, "--json", *paths).stdout)
-        for context, ratio in by_hand(base, tensors).items():
+        record = json.loads(run(script, "--json", "--older", older_path, *paths).stdout)
+        for context, ratio in by_hand(older, base, tensors).items():
             is_same &= abs(record["bound_ratio"][context] / ratio - 1) < 1e-9
         is_told &= record["unmatched"] == ["grown", "new"]
     print("ok" if is_same else "not ok", "bound_is_the_one_counted_by_hand_in_every_dtype")

@@ -58,7 +58,7 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->steps = mth_memory_alloc(memory, MTH_ULP_STEPS_BYTES);
     state->contexts = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
     state->symbols = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
-    state->masks = mth_memory_calloc(memory, 4 * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
+    state->masks = mth_memory_calloc(memory, MTH_ULP_MASK_ARRAYS * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
     if (sides & MTH_SIDE_ENCODE) {
         state->of_base = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS);
         state->coded = mth_memory_alloc(memory, MTH_ULP_CODED_BYTES);
@@ -83,7 +83,7 @@ static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_by
 {
     (void)values;
     size_t n = sizeof(struct mth_ulp_state) + MTH_ULP_STEPS_BYTES + 2 * MTH_ULP_BLOCK_ELEMS +
-               2 * MTH_ULP_SLACK_BYTES + 4 * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
+               2 * MTH_ULP_SLACK_BYTES + MTH_ULP_MASK_ARRAYS * MTH_ULP_BLOCK_GROUPS * sizeof(uint32_t);
     if (side & MTH_SIDE_ENCODE)
         n += MTH_ULP_BLOCK_ELEMS + MTH_ULP_CODED_BYTES;
     if (side & MTH_SIDE_DECODE)

@@ -33,6 +33,7 @@ enum {
     MTH_ULP_BLOCK_BYTES = 1 << 20,
     MTH_ULP_BLOCK_GROUPS = MTH_ULP_BLOCK_ELEMS / MTH_ULP_GROUP,
     MTH_ULP_MAP_BYTES = MTH_ULP_BLOCK_GROUPS / 8,
+    MTH_ULP_MASK_ARRAYS = 6,
     MTH_ULP_BATCH_GROUPS = 64 /* whose contexts are at hand at once */
 };
 
@@ -52,7 +53,7 @@ struct mth_ulp_state {
     uint32_t *masks;   /* of groups */
     uint32_t *active;  /* masks of the groups that are named by the map */
     uint32_t *numbers; /* which groups these are */
-    uint32_t *turns;   /* of changed elements that moved before */
+    uint32_t *turns;   /* three arrays, of changed elements: see ulp_turns.h */
     uint8_t map[MTH_ULP_MAP_BYTES];
     uint8_t map_coded[MTH_ULP_MAP_BYTES + 64];
     uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP];     /* contexts */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { WORD = MTH_ULP_GROUP };
+enum { WORD = MTH_ULP_GROUP, BIN_ELEMS = 1 << 14 /* sampled to choose bins */ };
 
 /* Words of 32 elements. */
 static size_t n_words(size_t n)
@@ -110,17 +110,28 @@ struct word {
     uint32_t valid, moved, down;
 };
 
+static uint32_t valid_at(const struct mth_ulp_turns *turns, size_t j)
+{
+    size_t n = turns->n_changed - j * WORD;
+    return n >= WORD ? UINT32_MAX : (1u << n) - 1;
+}
+
 static struct word word_at(const struct mth_ulp_turns *turns, size_t j)
 {
-    size_t n = mth_size_min(turns->n_changed - j * WORD, WORD);
+    return (struct word){valid_at(turns, j), turns->moved[j], turns->down[j]};
+}
+
+static void find_word(struct mth_ulp_turns *turns, size_t j)
+{
     const uint8_t *of = turns->directions + j * WORD;
     uint8_t moved[WORD], down[WORD];
     for (size_t i = 0; i < WORD; i++) {
         moved[i] = (of[i] & MTH_ULP_DISTANCE) != 0;
         down[i] = of[i] >> 7;
     }
-    uint32_t valid = n == WORD ? UINT32_MAX : (1u << n) - 1;
-    return (struct word){valid, mth_ulp_mask_of(moved) & valid, mth_ulp_mask_of(down) & valid};
+    turns->moved[j] = mth_ulp_mask_of(moved) & valid_at(turns, j);
+    turns->down[j] = mth_ulp_mask_of(down) & turns->moved[j];
+    turns->n += (size_t)__builtin_popcount(turns->moved[j]);
 }
 
 void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *state,
@@ -133,7 +144,9 @@ void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *stat
     *turns = (struct mth_ulp_turns){.n_changed = n_changed,
                                     .directions = state->steps,
                                     .contexts = state->steps + n_changed + MTH_ULP_SLACK_BYTES,
-                                    .masks = state->turns};
+                                    .masks = state->turns,
+                                    .moved = state->turns + MTH_ULP_BLOCK_GROUPS,
+                                    .down = state->turns + 2 * MTH_ULP_BLOCK_GROUPS};
     mth_ulp_fill_last(format, older, n_elems, last_older);
     for (size_t g = 0; g < n_groups; g += n) {
         bool is_last = g == n_full;
@@ -152,24 +165,29 @@ void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *stat
     memset(turns->directions + n_changed, 0, WORD);
     memset(state->contexts + n_changed, 0, WORD);
     for (size_t j = 0; j < n_words(n_changed); j++)
-        turns->n += (size_t)__builtin_popcount(word_at(turns, j).moved);
+        find_word(turns, j);
 }
 
-/* Contexts of those that moved, from their bins. */
+/* Contexts of those that moved, from their bins. Sums of comparisons, so that a compiler makes vectors of them. */
 static void set_contexts(struct mth_ulp_turns *turns, const struct mth_ulp_state *state)
 {
-    uint8_t bin_of[MTH_ULP_CONTEXTS] = {0};
-    size_t at = 0;
-    for (size_t c = 1; c < MTH_ULP_CONTEXTS; c++)
-        bin_of[c] = (uint8_t)(bin_of[c - 1] + (turns->bins >> c & 1));
+    enum { N_BOUNDS = MTH_ULP_TURN_BINS - 1 };
+    uint8_t bounds[N_BOUNDS];
+    size_t at = 0, n_bounds = 0;
+    memset(bounds, UINT8_MAX, sizeof bounds);
+    for (size_t c = 1; c < MTH_ULP_CONTEXTS; c++) {
+        if (turns->bins >> c & 1)
+            bounds[n_bounds++] = (uint8_t)c;
+    }
     for (size_t j = 0; j < n_words(turns->n_changed); j++) {
         const uint8_t *directions = turns->directions + j * WORD, *exponents = state->contexts + j * WORD;
         uint8_t contexts[WORD];
         uint32_t moved = word_at(turns, j).moved;
         for (size_t i = 0; i < WORD; i++) {
-            unsigned distance = directions[i] & MTH_ULP_DISTANCE,
-                     bin = bin_of[exponents[i] % MTH_ULP_CONTEXTS];
-            contexts[i] = (uint8_t)((distance - 1) * MTH_ULP_TURN_BINS + bin);
+            uint8_t distance = directions[i] & MTH_ULP_DISTANCE, c = exponents[i];
+            uint8_t bin =
+                (uint8_t)((c >= bounds[0]) + (c >= bounds[1]) + (c >= bounds[2]) + (c >= bounds[3]));
+            contexts[i] = (uint8_t)(distance * MTH_ULP_TURN_BINS - MTH_ULP_TURN_BINS + bin);
         }
         at += state->kernels->collect(&state->shuffles, contexts, 1, &moved, turns->contexts + at);
     }
@@ -178,20 +196,44 @@ static void set_contexts(struct mth_ulp_turns *turns, const struct mth_ulp_state
 
 /* ---- encoding ---- */
 
-/* Bins of about as many elements that moved. */
+/* Bins of about as many elements that moved, in a sample. */
 static void choose_bins(struct mth_ulp_turns *turns, const struct mth_ulp_state *state)
 {
-    size_t counts[MTH_ULP_CONTEXTS] = {0}, sum = 0, n_bins = 1;
-    for (size_t i = 0; i < turns->n_changed; i++)
-        counts[state->contexts[i]] += (turns->directions[i] & MTH_ULP_DISTANCE) != 0;
+    size_t counts[MTH_ULP_CONTEXTS] = {0}, sum = 0, n_bins = 1, every = turns->n_changed / BIN_ELEMS + 1,
+           n = 0;
+    for (size_t i = 0; i < turns->n_changed; i += every) {
+        bool moved = turns->directions[i] & MTH_ULP_DISTANCE;
+        counts[state->contexts[i]] += moved;
+        n += moved;
+    }
     turns->bins = 0;
     for (size_t c = 0; c + 1 < MTH_ULP_CONTEXTS && n_bins < MTH_ULP_TURN_BINS; c++) {
         sum += counts[c];
-        if (sum < turns->n / MTH_ULP_TURN_BINS)
+        if (sum < n / MTH_ULP_TURN_BINS)
             continue;
         turns->bins |= (uint16_t)(1u << (c + 1));
         sum = 0;
         n_bins++;
+    }
+}
+
+/* Sums take turns, so that equal neighbours do not wait for each other. */
+static void count_turns(const struct mth_ulp_turns *turns, struct mth_ulp_counts *counts)
+{
+    enum { TURNS = 4 };
+    uint32_t sums[TURNS][MTH_ULP_CONTEXTS][2] = {{{0}}};
+    /* What fills up the last word has a context of its own. */
+    for (size_t j = 0; j < n_words(turns->n); j++) {
+        const uint8_t *contexts = turns->contexts + j * WORD;
+        uint32_t mask = turns->masks[j];
+        for (size_t i = 0; i < WORD; i++, mask >>= 1)
+            sums[i % TURNS][contexts[i]][mask & 1]++;
+    }
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
+        for (size_t k = 0; k < TURNS; k++) {
+            counts->elements[c] += (uint64_t)sums[k][c][0] + sums[k][c][1];
+            counts->symbols[c][0] += sums[k][c][1];
+        }
     }
 }
 
@@ -200,10 +242,7 @@ static size_t build(struct mth_ulp_turns *turns)
 {
     struct mth_ulp_counts counts = {.elements = {0}};
     uint64_t bits = 0, whole = (uint64_t)8 << MTH_RANS_LOG2_BITS;
-    for (size_t i = 0; i < turns->n; i++) {
-        counts.elements[turns->contexts[i]]++;
-        counts.symbols[turns->contexts[i]][0] += turns->masks[i / WORD] >> i % WORD & 1;
-    }
+    count_turns(turns, &counts);
     mth_ulp_table_build(&turns->table, &counts);
     size_t n = MTH_ULP_TURN_TABLE_BYTES + mth_ulp_turn_lanes(turns->n) / 2 + 4;
     for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
@@ -247,26 +286,13 @@ bool mth_ulp_turns_take(struct mth_ulp_turns *turns, struct mth_ulp_state *state
     return true;
 }
 
-/* Bit c: some element has context c. */
-static uint16_t occurring(const struct mth_ulp_turns *turns)
-{
-    uint8_t seen[MTH_ULP_CONTEXTS] = {0};
-    uint16_t mask = 0;
-    for (size_t i = 0; i < turns->n; i++)
-        seen[turns->contexts[i]] = 1;
-    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++)
-        mask |= (uint16_t)(seen[c] << c);
-    return mask;
-}
-
 size_t mth_ulp_turns_put_table(const struct mth_ulp_turns *turns, uint8_t *out)
 {
-    uint16_t mask = occurring(turns);
-    size_t n = 2;
-    out[0] = (uint8_t)turns->bins;
-    out[1] = (uint8_t)(turns->bins >> 8);
+    size_t n = 4;
+    mth_lane_store16(out, turns->bins);
+    mth_lane_store16(out + 2, turns->table.used);
     for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
-        if (mask >> c & 1)
+        if (turns->table.used >> c & 1)
             out[n++] = turns->table.changed[c];
     }
     return n;
@@ -285,18 +311,19 @@ bool mth_ulp_turns_read_table(struct mth_ulp_turns *turns, struct mth_ulp_state 
                               struct mth_reader *reader)
 {
     uint8_t changed[MTH_ULP_CONTEXTS] = {0};
-    if (reader->end - reader->at < 2)
+    if (reader->end - reader->at < 4)
         return false;
-    turns->bins = (uint16_t)(reader->at[0] | reader->at[1] << 8);
-    reader->at += 2;
-    if (turns->bins & 1 || __builtin_popcount(turns->bins) >= MTH_ULP_TURN_BINS)
+    uint16_t used = mth_lane_load16(reader->at + 2);
+    turns->bins = mth_lane_load16(reader->at);
+    reader->at += 4;
+    if (turns->bins & 1 || __builtin_popcount(turns->bins) >= MTH_ULP_TURN_BINS ||
+        used >> MTH_ULP_TURN_CONTEXTS)
         return false;
     set_contexts(turns, state);
-    uint16_t mask = occurring(turns);
     for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
-        if (!(mask >> c & 1))
+        if (!(used >> c & 1))
             continue;
-        if (reader->at == reader->end)
+        if (reader->at == reader->end || *reader->at == 0)
             return false;
         changed[c] = *reader->at++;
     }
@@ -331,7 +358,7 @@ void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const uint8_t *plain,
         held >>= n_moved;
         n_held -= n_moved;
         uint32_t kept = pull_bits(&source, (unsigned)__builtin_popcount(still));
-        uint32_t sign = (turned ^ (word.down & word.moved)) | scatter_bits(kept, still, &of_still);
+        uint32_t sign = (turned ^ word.down) | scatter_bits(kept, still, &of_still);
         push_bits(&writer, sign, (unsigned)__builtin_popcount(word.valid));
     }
     end_bits(&writer);

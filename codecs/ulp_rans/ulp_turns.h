@@ -12,17 +12,18 @@ enum {
     MTH_ULP_TURN_BINS = 5,      /* of exponents, at most */
     MTH_ULP_TURN_CONTEXTS = 15, /* 3 distances, 5 bins each; one more is for what fills up the last group */
     MTH_ULP_MANY_TURNS = 32768, /* from so many on they have many lanes */
-    /* Bins, and a frequency for each context. */
-    MTH_ULP_TURN_TABLE_BYTES = 2 + MTH_ULP_TURN_CONTEXTS
+    /* Bins, which contexts turn, and a frequency for each. */
+    MTH_ULP_TURN_TABLE_BYTES = 4 + MTH_ULP_TURN_CONTEXTS
 };
 
 /* The changed elements of a block, and which of them moved before; in buffers of the state. */
 struct mth_ulp_turns {
-    size_t n_changed, n; /* elements; those that moved before */
-    uint8_t *directions; /* n_changed: MTH_ULP_DOWN, and the distance, 0 .. 3 */
-    uint8_t *contexts;   /* n, and what fills up the last group */
-    uint32_t *masks;     /* bit i of all: the i-th of them turns */
-    uint16_t bins;       /* bit c: with context c a bin begins; bit 0 is not set */
+    size_t n_changed, n;    /* elements; those that moved before */
+    uint8_t *directions;    /* n_changed: MTH_ULP_DOWN, and the distance, 0 .. 3 */
+    uint8_t *contexts;      /* n, and what fills up the last group */
+    uint32_t *moved, *down; /* bit i of all: the i-th changed element did; down: only where it moved */
+    uint32_t *masks;        /* bit i of all: the i-th of them turns */
+    uint16_t bins;          /* bit c: with context c a bin begins; bit 0 is not set */
     struct mth_ulp_table table;
 };
 

@@ -2,6 +2,7 @@
 """How small a checkpoint can get against its base, if it is coded as ULP differences: the bound of a stated model.
 
     pair_bound.py BASE FILE              one pair of safetensors files
+    pair_bound.py --older OLDER BASE FILE    the same, and what the step from OLDER to BASE tells
     pair_bound.py --manifest [ID ...]    pairs of datasets/manifest.json whose files are there: all, or those below ID
     pair_bound.py --rows FILE [ID ...]   the same pairs against the bounds in rows of `mithril bench`: exit status 1 where one is off by 0.1 %
 
@@ -14,6 +15,9 @@ states. Contexts, from the bound that counts to what it is worth to leave someth
     exponent          that exponent alone, all tensors of one dtype pooled
     tensor            the tensor alone
     none              the dtype alone
+
+With an older checkpoint there is one more, tensor+exponent+direction: as the first, and by how many steps the base's element lies
+above or below its counterpart there, -3 .. 3, farther ones as those. A tensor without such a counterpart counts as in the first.
 
 Integers have no exponent. A tensor without a counterpart of equal name, dtype and shape counts in raw bits. Needs numpy
 and nothing else: it shares no line with the harness, whose bound it is there to check.
@@ -31,6 +35,8 @@ ESCAPE = MAX_STEP + 1
 N_SYMBOLS = 256  # -127 .. 127 and the escape
 MOST_OFF_PERCENT = 0.1  # of the bound in a row
 CONTEXTS = ("tensor+exponent", "exponent", "tensor", "none")
+DIRECTED = "tensor+exponent+direction"  # with an older checkpoint
+MAX_DISTANCE = 3
 
 # dtype -> bits of an element, of its mantissa, of its exponent; integers have neither.
 FLOATS = {"F64": (64, 52, 11), "F32": (32, 23, 8), "F16": (16, 10, 5), "BF16": (16, 7, 8),
@@ -97,6 +103,17 @@ def joint_counts(dtype, base, bits):
     return np.bincount(keys, minlength=n_exponents * N_SYMBOLS).reshape(n_exponents, N_SYMBOLS)
 
 
+def directed_counts(dtype, older, base, bits):
+    """The same by exponent and direction: how many steps, 3 at most either way, the base lies above the older element."""
+    n_bits = bits.dtype.itemsize * 8
+    of = (older, base) if dtype not in FLOATS else (in_order(older, n_bits), in_order(base, n_bits))
+    distance = np.clip((of[1] - of[0]).view(f"<i{n_bits // 8}"), -MAX_DISTANCE, MAX_DISTANCE).astype(np.int64)
+    n_exponents, n_directions = 1 << FLOATS[dtype][2] if dtype in FLOATS else 1, 2 * MAX_DISTANCE + 1
+    keys = (exponents(dtype, base) * n_directions + distance + MAX_DISTANCE) * N_SYMBOLS + symbols(dtype, base, bits)
+    n_rows = n_exponents * n_directions
+    return np.bincount(keys, minlength=n_rows * N_SYMBOLS).reshape(n_rows, N_SYMBOLS)
+
+
 def entropy_bits(counts):
     """Bits to code all symbols, each row by a code of its own."""
     totals = counts.sum(axis=1, keepdims=True)
@@ -105,9 +122,9 @@ def entropy_bits(counts):
     return float(-(counts * np.log2(p)).sum()) + 0.0
 
 
-def pair_bound(base_tensors, tensors):
+def pair_bound(base_tensors, tensors, older_tensors=None):
     """A record of one pair: what changed, and the ratio that each context allows."""
-    coded = dict.fromkeys(CONTEXTS, 0.0)
+    coded = dict.fromkeys(CONTEXTS if older_tensors is None else (*CONTEXTS, DIRECTED), 0.0)
     pooled = {}
     n_raw_bits = n_unmatched_bits = n_elems = n_changed = n_escapes = escape_bits = 0
     unmatched = []
@@ -126,6 +143,10 @@ def pair_bound(base_tensors, tensors):
         n_escapes += tensor_escapes
         escape_bits += tensor_escapes * bits.dtype.itemsize * 8
         coded["tensor+exponent"] += entropy_bits(counts)
+        if older_tensors is not None:
+            older_dtype, older_shape, older = older_tensors.get(name, (None, None, None))
+            is_there = (older_dtype, older_shape) == (dtype, shape)
+            coded[DIRECTED] += entropy_bits(directed_counts(dtype, older, base, bits) if is_there else counts)
         coded["tensor"] += entropy_bits(counts.sum(axis=0, keepdims=True))
         pooled[dtype] = pooled.get(dtype, 0) + counts
     for counts in pooled.values():
@@ -161,6 +182,8 @@ def print_text(name, steps_apart, record):
     first, *others = (ratio_text(record["bound_ratio"][c]) for c in CONTEXTS)
     print(f"{name:32} {steps_apart or '-':>5} {record['n_elements']:9} {100 * record['fraction_changed']:7.3f} % "
           f"{record['n_escapes']:8} {first:>15} {' '.join(f'{o:>10}' for o in others)}")
+    if DIRECTED in record["bound_ratio"]:
+        print(f"  {DIRECTED}: {ratio_text(record['bound_ratio'][DIRECTED])}")
     if record["unmatched"]:
         print(f"  without a counterpart, raw: {len(record['unmatched'])} tensors, first {record['unmatched'][0]}")
 
@@ -210,6 +233,7 @@ def main():
     parser.add_argument("--rows", help="compare with the bounds of these rows", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object a pair")
     parser.add_argument("--markdown", action="store_true", help="one line of a table a pair")
+    parser.add_argument("--older", help="a checkpoint that BASE became out of", metavar="FILE")
     parser.add_argument("names", nargs="*", metavar="BASE FILE | ID", help="a pair of files, or with --manifest ids")
     arguments = parser.parse_args()
     if arguments.manifest or arguments.manifest_file or arguments.rows:
@@ -222,13 +246,16 @@ def main():
         pairs = [(os.path.basename(arguments.names[1]), None, *arguments.names)]
     else:
         parser.error("give BASE and FILE, or --manifest")
+    if arguments.older and (arguments.manifest or arguments.manifest_file or arguments.rows or arguments.markdown):
+        parser.error("--older goes with BASE and FILE, and without --markdown")
     if arguments.rows:
         return 1 if compare_with_rows(pairs, row_bits(arguments.rows)) else 0
+    older = read_safetensors(arguments.older) if arguments.older else None
     if not arguments.json and not arguments.markdown:
         print(f"{'pair':32} {'steps':>5} {'elements':>9} {'changed':>9} {'escapes':>8} " +
               " ".join(f"{c:>15}" if c == CONTEXTS[0] else f"{c:>10}" for c in CONTEXTS))
     for name, steps_apart, base_path, path in pairs:
-        record = pair_bound(read_safetensors(base_path), read_safetensors(path))
+        record = pair_bound(read_safetensors(base_path), read_safetensors(path), older)
         if arguments.json:
             print(json.dumps({"pair": name, "steps_apart": steps_apart, **record}))
         elif arguments.markdown:

@@ -114,13 +114,16 @@ def read_step(bits, elements, symbol, shift):
 
 def read_turns(cursor, n_plain, directions, contexts):
     """The signs of elements that moved before, and those that the states end with."""
-    bins, moved = cursor.fixed(2), [i for i, (distance, _) in enumerate(directions) if distance]
+    bins, used, moved = cursor.fixed(2), cursor.fixed(2), [i for i, (distance, _) in enumerate(directions) if distance]
     require(not bins & 1 and bin(bins).count("1") < 5, "bins that are none")
     of = [5 * (directions[i][0] - 1) + bin(bins & (2 << contexts[i]) - 1).count("1") for i in moved]
-    slots = {}
-    for context in sorted(set(of)):
-        turned = cursor.fixed(1)
-        slots[context] = rans.slots_of([(f, n) for f, n in ((True, turned), (False, 256 - turned)) if n])
+    slots = {context: rans.slots_of([(False, 256)]) for context in range(15)}
+    require(not used >> 15, "a context of turns that there is not")
+    for context in range(15):
+        if used >> context & 1:
+            turned = cursor.fixed(1)
+            require(turned, "a context that never turns")
+            slots[context] = rans.slots_of([(True, turned), (False, 256 - turned)])
     n_lanes = 32 if len(moved) < 32768 else 128
     lanes = rans.Lanes(cursor, n_lanes, False, 8)
     turns = [lanes.next(i, slots[context]) for i, context in enumerate(of)]
