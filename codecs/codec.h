@@ -49,7 +49,7 @@ struct mth_encode_job {
     size_t dst_capacity;                /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
     struct mth_bytes out;               /* set by encode: anywhere in dst[0 .. dst_capacity) */
     struct mth_encode_digests *digests; /* NULL: nobody asks */
-    bool needs_older;     /* set by encode with MTH_CODEC_TAKES_OLDER: the second reference was of use */
+    bool needs_older; /* set by encode with MTH_CODEC_TAKES_OLDER: the second reference was of use */
 };
 
 struct mth_decode_job {

@@ -30,7 +30,7 @@ struct block {
     size_t n_changed, n_active;        /* elements; groups with any */
     uint8_t *at, *end;                 /* the output */
     bool is_directed;                  /* some block's signs are turns */
-    struct digests *digests;          /* of what was read; NULL: not wanted */
+    struct digests *digests;           /* of what was read; NULL: not wanted */
 };
 
 struct digests {

@@ -58,7 +58,8 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
     state->steps = mth_memory_alloc(memory, MTH_ULP_STEPS_BYTES);
     state->contexts = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
     state->symbols = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS + MTH_ULP_SLACK_BYTES);
-    state->masks = mth_memory_calloc(memory, MTH_ULP_MASK_ARRAYS * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
+    state->masks =
+        mth_memory_calloc(memory, MTH_ULP_MASK_ARRAYS * MTH_ULP_BLOCK_GROUPS, sizeof *state->masks);
     if (sides & MTH_SIDE_ENCODE) {
         state->of_base = mth_memory_alloc(memory, MTH_ULP_BLOCK_ELEMS);
         state->coded = mth_memory_alloc(memory, MTH_ULP_CODED_BYTES);
