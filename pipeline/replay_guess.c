@@ -250,7 +250,7 @@ static bool try_known(struct mth_replay_parameter *p, const struct mth_replay_gu
 {
     for (size_t i = guesses->n; i-- > 0;) {
         const struct mth_optimizer_group *group = &guesses->of[i];
-        if (guesses->steps[i])
+        if (guesses->steps[i] != 0)
             p->step = guesses->steps[i];
         if (fit_weights(p, group) > p->n - p->n / 8 && fit_squares(p, group->beta1, group->beta2)) {
             p->group = group;
