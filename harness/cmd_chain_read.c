@@ -331,6 +331,8 @@ static int restore_to(struct mth_chain_run *run, const struct mth_chain *chain, 
     run->config.progress_arg = &bar;
     int status = chain->steps[index].is_folder ? restore_folder(&at, err) : restore_file(&at, err);
     uint64_t ns = mth_stream_bar_end(&bar);
+    run->config.progress = NULL;
+    run->config.progress_arg = NULL;
     if (!status && mth_chain_run_talks(run))
         print_restored(&at, ns);
     if (!status && run->options.json)
@@ -485,6 +487,8 @@ static int verify_once(struct mth_chain_run *run, bool is_last, bool *again, str
         run->config.progress_arg = &bar;
         status = mth_chain_verify(&chain, run->directory, NULL, &run->config, note, &at, err);
         uint64_t ns = mth_stream_bar_end(&bar);
+        run->config.progress = NULL;
+        run->config.progress_arg = NULL;
         *again = !status && at.n_damaged && !is_last && is_changed(&chain, run->directory);
         if (!status && !*again)
             status = conclude(&at, ns, err);
