@@ -9,20 +9,23 @@ set border 3 linewidth 0.7
 set tics nomirror
 set format x '%g'
 set format y '%g'
-set autoscale fix
-set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05
+set datafile missing '-'
 set xlabel 'checkpoint, MB'
 set ylabel 'resident peak, MiB'
-set key bmargin center horizontal maxcols 2 Left reverse samplen 3 height 0.5
 set logscale xy
 set xtics add (0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50, 200, 500)
 set ytics add (0.2, 0.5, 2, 5, 20, 50, 200, 500)
 
+set autoscale fix
+set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05
+set key bmargin center horizontal maxcols 2 Left reverse samplen 3 height 0.5
 plot \
-  data index 0 using 1:2 with points pointtype 7 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#0072B2' title "balanced" noenhanced, \
-  data index 1 using 1:2 with points pointtype 4 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#D55E00' title "max" noenhanced, \
-  data index 2 using 1:2 with points pointtype 8 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#009E73' title "seed" noenhanced, \
-  data index 3 using 1:2 with points pointtype 12 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#CC79A7' title "zipnn" noenhanced, \
-  data index 4 using 1:2 with points pointtype 10 pointsize 1 linewidth 1.2 dashtype 5 linecolor rgb '#56B4E9' title "lmc" noenhanced, \
-  data index 5 using 1:2 with points pointtype 2 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#E69F00' title "store" noenhanced, \
-  data index 6 using 1:2 with points pointtype 1 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#000000' title "zstd:level=3" noenhanced
+  data index 0 using ($1*0.8227):2 with points pointtype 7 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#0072B2' title "balanced" noenhanced, \
+  data index 1 using ($1*0.8638):2 with points pointtype 4 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#D55E00' title "max" noenhanced, \
+  data index 2 using ($1*0.907):2 with points pointtype 8 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#009E73' title "seed" noenhanced, \
+  data index 3 using ($1*0.9524):2 with points pointtype 12 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#CC79A7' title "zipnn" noenhanced, \
+  data index 4 using ($1*1):2 with points pointtype 10 pointsize 1 linewidth 1.2 dashtype 5 linecolor rgb '#56B4E9' title "lmc" noenhanced, \
+  data index 5 using ($1*1.05):2 with points pointtype 2 pointsize 1 linewidth 1.2 dashtype 1 linecolor rgb '#E69F00' title "store" noenhanced, \
+  data index 6 using ($1*1.103):2 with points pointtype 1 pointsize 1 linewidth 1.2 dashtype 2 linecolor rgb '#000000' title "zstd:level=3" noenhanced, \
+  data index 7 using ($1*1.158):2 with points pointtype 6 pointsize 1 linewidth 1.2 dashtype 3 linecolor rgb '#0072B2' title "delta-xor+lz4" noenhanced, \
+  data index 8 using ($1*1.216):2 with points pointtype 3 pointsize 1 linewidth 1.2 dashtype 4 linecolor rgb '#D55E00' title "bitx" noenhanced

@@ -15,11 +15,10 @@ set yrange [10.5:0.5]
 set grid noytics
 set xlabel 'stored, % of the checkpoint'
 set ytics noenhanced font small scale 0
-set key bmargin center horizontal maxcols 3 Left reverse samplen 2 noenhanced
+set key bmargin center horizontal maxcols 2 Left reverse samplen 2 height 0.5 noenhanced
 set style fill border rgb '#333333'
 set lmargin at screen 0.47
 plot \
-  data using (0):2:(0):(0+$3):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 3 border rgb '#333333' linewidth 0.7 linecolor rgb '#0072B2' title 'weight', \
-  data using (0+$3):2:(0+$3):(0+$3+$4):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 1 border rgb '#333333' linewidth 0.7 linecolor rgb '#D55E00' title 'adam_m', \
-  data using (0+$3+$4):2:(0+$3+$4):(0+$3+$4+$5):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 2 border rgb '#333333' linewidth 0.7 linecolor rgb '#009E73' title 'adam_v', \
-  data using (0+$3+$4+$5+$6+$7):2:(0+$3+$4+$5+$6+$7):(0+$3+$4+$5+$6+$7+$8):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 5 border rgb '#333333' linewidth 0.7 linecolor rgb '#E69F00' title 'header'
+  data using (0):2:(0):(0+$3):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle solid border rgb '#333333' linewidth 0.7 linecolor rgb '#0072B2' title 'weight  ', \
+  data using (0+$3):2:(0+$3):(0+$3+$4):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 1 border rgb '#333333' linewidth 0.7 linecolor rgb '#D55E00' title 'adam_m  ', \
+  data using (0+$3+$4):2:(0+$3+$4):(0+$3+$4+$5):($2-0.36):($2+0.36):ytic(1) with boxxyerror fillstyle pattern 2 border rgb '#333333' linewidth 0.7 linecolor rgb '#009E73' title 'adam_v  '
