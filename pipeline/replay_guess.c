@@ -78,8 +78,9 @@ static bool find_betas(const struct mth_replay_parameter *p, struct mth_optimize
         double beta2 = estimate_beta2(p, betas1[i]), unit = 10;
         if (!(beta2 > 0 && beta2 < 1))
             continue;
-        for (int decimals = 1; decimals <= MAX_DECIMALS; decimals++, unit *= 10) {
+        for (int decimals = 1; decimals <= MAX_DECIMALS; decimals++) {
             double tried = round(beta2 * unit) / unit;
+            unit *= 10;
             size_t n = tried > 0 && tried < 1 ? fit_squares(p, betas1[i], tried) : 0;
             if (n > most) {
                 most = n;
@@ -221,26 +222,28 @@ static double left_with(struct mth_replay_parameter *p, struct mth_optimizer_gro
 static void find_step(struct mth_replay_parameter *p, const struct mth_optimizer_group *group)
 {
     enum { LATEST = 1 << 20 };
-    double best = 1, least = INFINITY;
-    for (double step = 1; step < LATEST; step = ceil(step * 1.06)) {
-        double left = left_with(p, *group, step);
+    long best = 1;
+    double least = INFINITY;
+    for (long step = 1; step < LATEST; step += (3 * step + 49) / 50) {
+        double left = left_with(p, *group, (double)step);
         if (left < least) {
             least = left;
             best = step;
         }
     }
-    for (double apart = ceil(best * 0.03); apart >= 1; apart = floor(apart / 2)) {
+    for (long apart = (3 * best + 99) / 100; apart >= 1; apart /= 2) {
         for (int sign = -1; sign <= 1; sign += 2) {
-            double step = best + sign * apart, left = step < 1 ? INFINITY : left_with(p, *group, step);
+            long step = best + sign * apart;
+            double left = step < 1 ? INFINITY : left_with(p, *group, (double)step);
             while (left < least) {
                 least = left;
                 best = step;
                 step += sign * apart;
-                left = step < 1 ? INFINITY : left_with(p, *group, step);
+                left = step < 1 ? INFINITY : left_with(p, *group, (double)step);
             }
         }
     }
-    p->step = best;
+    p->step = (double)best;
 }
 
 /* ---- all of it ---- */
