@@ -388,8 +388,8 @@ lint: check-dependencies
 	@$(call install_groups,build test lint)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_FILES); else echo 'no shellcheck: scripts not linted'; fi
 	+$(SUBMAKE) BUILD=$(LINT_GCC) CC=gcc WERROR=-Werror everything
-	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) WERROR=-Werror everything
-	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) tidy
+	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) OPT=-O0 WERROR=-Werror everything
+	+$(SUBMAKE) BUILD=$(BUILD)/lint-clang CC=$(CLANG) OPT=-O0 tidy
 
 # Of what is shipped; tests are written to break rules.
 tidy: $(BUILD)/config.mk
