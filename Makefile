@@ -241,8 +241,13 @@ coverage:
 
 RUN_TESTS = MITHRIL=$(BUILD)/mithril MITHRIL_BUILD=$(BUILD) CC="$(CC)" TEST_JOBS=$(JOBS) scripts/run_tests.sh $(BUILD)/tests
 
+# Those that take longest begin first, so that no processor waits for the last of them.
+LONG_TESTS = $(addprefix $(BUILD)/tests/,test_transforms test_chain_model test_ulp_rans test_compare_turns) \
+	tests/test_container_decoder.sh tests/test_set_restores.sh
+RUNNABLE = $(TESTS) $(wildcard tests/test_*.sh)
+
 run-tests: all $(BUILD)/bench-kernels $(TESTS)
-	@$(RUN_TESTS) $(TESTS) $(wildcard tests/test_*.sh)
+	@$(RUN_TESTS) $(filter $(RUNNABLE),$(LONG_TESTS)) $(filter-out $(LONG_TESTS),$(RUNNABLE))
 
 run-large-tests: all $(LARGE_TESTS)
 	@$(RUN_TESTS)/large $(LARGE_TESTS) $(wildcard tests/large_*.sh) scripts/add_codec_check.sh
