@@ -53,4 +53,14 @@ struct mth_context {
     size_t n_parts;
 };
 
+/*
+ * Elements that lie side by side in one tensor, and how its rows run through them. Only what encodes is told: what decoding
+ * needs of it is noted in streams.
+ */
+struct mth_row_span {
+    size_t n_elems;
+    uint32_t row_elems; /* of a whole row; 0: there are none, or nobody knows */
+    uint32_t phase;     /* elements of the first row that lie before the span; below row_elems */
+};
+
 #endif

@@ -29,7 +29,8 @@ enum mth_codec_flags {
     MTH_CODEC_INTERLEAVES = 1u << 2,     /* decodes several jobs faster in one call than in one call each */
     MTH_CODEC_VARIES = 1u << 3,          /* its library's bytes are exact, but not the same every time */
     MTH_CODEC_NEEDS_REFERENCE = 1u << 4, /* is of no use where its context has no reference */
-    MTH_CODEC_TAKES_OLDER = 1u << 5 /* may look at a second reference: what the first one became out of */
+    MTH_CODEC_TAKES_OLDER = 1u << 5, /* may look at a second reference: what the first one became out of */
+    MTH_CODEC_TAKES_ROWS = 1u << 6   /* an encoder may look at how rows run through a stream */
 };
 
 enum mth_side { MTH_SIDE_ENCODE = 1, MTH_SIDE_DECODE = 2 };
@@ -49,6 +50,9 @@ struct mth_encode_job {
     size_t dst_capacity;                /* at least bound(src) unless the caller can use MTH_ERR_CAPACITY */
     struct mth_bytes out;               /* set by encode: anywhere in dst[0 .. dst_capacity) */
     struct mth_encode_digests *digests; /* NULL: nobody asks */
+    const struct mth_row_span
+        *spans; /* with MTH_CODEC_TAKES_ROWS, in order; together the symbols, or n_spans is 0 */
+    size_t n_spans;
     bool needs_older; /* set by encode with MTH_CODEC_TAKES_OLDER: the second reference was of use */
 };
 

@@ -197,6 +197,10 @@ static int encode_leaf(struct encoding *e, const struct mth_node *node, const st
                                  .dst = e->out + e->coded_at,
                                  .dst_capacity = e->capacity - e->coded_at,
                                  .digests = node == e->pipeline->nodes ? e->worker->digests : NULL};
+    if (stream->in_rows && codec->flags & MTH_CODEC_TAKES_ROWS) {
+        job.spans = e->worker->spans;
+        job.n_spans = e->worker->n_spans;
+    }
     if (!(codec->flags & MTH_CODEC_IDENTITY) && codec->bound(node->options, stream->bytes.n_bytes) > 0) {
         void *state;
         status = mth_stage_state(e->pipeline, node, MTH_SIDE_ENCODE, e->worker->memory, e->states, &state);

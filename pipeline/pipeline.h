@@ -39,6 +39,7 @@ struct mth_pipeline {
     bool needs_base;
     bool is_lossy;
     bool has_models;
+    bool takes_rows;  /* some codec looks at rows, if it is told of them */
     bool interleaves; /* some codec decodes a batch faster */
     char text[MTH_SPEC_TEXT_BYTES];
 };
@@ -79,6 +80,8 @@ void mth_pipeline_guards(const struct mth_pipeline *pipeline,
 /* Does a stage of any candidate look at a reference? At rows? */
 bool mth_pipeline_wants_reference(const struct mth_pipeline *pipeline);
 bool mth_pipeline_wants_rows(const struct mth_pipeline *pipeline);
+/* Does a codec of any candidate take them as a hint, where chunks are as they are without? */
+bool mth_pipeline_takes_rows(const struct mth_pipeline *pipeline);
 
 /*
  * The same pipeline without the filters that take a reference, for what has none. Of a list, those candidates that have

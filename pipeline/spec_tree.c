@@ -18,6 +18,7 @@ static void annotate(struct mth_pipeline *pipeline)
             node->wants_siblings = context;
             pipeline->needs_base |= (node->codec->flags & MTH_CODEC_NEEDS_REFERENCE) != 0;
             pipeline->has_models |= node->codec->models != NULL;
+            pipeline->takes_rows |= (node->codec->flags & MTH_CODEC_TAKES_ROWS) != 0;
             pipeline->interleaves |= (node->codec->flags & MTH_CODEC_INTERLEAVES) != 0;
             continue;
         }
@@ -154,6 +155,15 @@ bool mth_pipeline_wants_rows(const struct mth_pipeline *pipeline)
 {
     for (; pipeline; pipeline = pipeline->next) {
         if (pipeline->nodes[0].wants_rows)
+            return true;
+    }
+    return false;
+}
+
+bool mth_pipeline_takes_rows(const struct mth_pipeline *pipeline)
+{
+    for (; pipeline; pipeline = pipeline->next) {
+        if (pipeline->takes_rows)
             return true;
     }
     return false;

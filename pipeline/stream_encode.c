@@ -143,7 +143,9 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
 {
     struct mth_memory *memory = run->encoder.coder->memory;
     const struct mth_stream_encode_job *job = run->job;
-    bool rows = mth_pipeline_wants_rows(job->pipeline), guarded = mth_pipeline_is_guarded(job->pipeline);
+    bool rows = mth_pipeline_wants_rows(job->pipeline) ||
+                (run->planner.references && mth_pipeline_takes_rows(job->pipeline)),
+         guarded = mth_pipeline_is_guarded(job->pipeline);
     bool several = guarded || job->pipeline->next;
     if (rows)
         run->planner.row_elems = run->row_elems =

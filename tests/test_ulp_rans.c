@@ -58,7 +58,7 @@ static void pairs_are_coded_but_for_random_ones(void **state)
         for (int pair = 0; pair < ULP_N_PAIRS; pair++) {
             ulp_fill((enum ulp_pair)pair, dtypes[d], 3, src, base, N);
             struct ulp_stream stream = ulp_rig_code(&rig, dtypes[d], src, n, base, n);
-            if ((stream.coded[0] == MTH_ULP_CODED) != (pair != ULP_RANDOM))
+            if ((stream.coded[0] == MTH_ULP_RAW) != (pair == ULP_RANDOM))
                 fail_msg("%s, %s: mode %u", mth_dtype_info(dtypes[d])->name,
                          ulp_pair_name((enum ulp_pair)pair), stream.coded[0]);
             ulp_stream_free(&stream);

@@ -26,16 +26,6 @@ enum mth_transform_flags {
         1u << 2 /* inverse gives what the streams say, and that is not what forward was given */
 };
 
-/*
- * Elements that lie side by side in one tensor, and how its rows run through them. Only forward is told: what inverse
- * needs of it, a transform notes in its streams.
- */
-struct mth_row_span {
-    size_t n_elems;
-    uint32_t row_elems; /* of a whole row; 0: there are none, or nobody knows */
-    uint32_t phase;     /* elements of the first row that lie before the span; below row_elems */
-};
-
 /* What a transform expects of a reference, in the order in which it wants them. */
 struct mth_reference_slot {
     const char *name;    /* "base" */

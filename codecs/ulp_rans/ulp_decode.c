@@ -2,6 +2,7 @@
 #include "codecs/ulp_rans/ulp_stream.h"
 
 #include "base/checked.h"
+#include "codecs/ulp_rans/ulp_rows.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
 #include "codecs/ulp_rans/ulp_turns.h"
 
@@ -13,7 +14,9 @@ extern const struct mth_codec mth_codec_rans;
 struct block {
     struct mth_ulp_state *state;
     const struct mth_ulp_format *format;
-    const uint8_t *base, *older; /* older: NULL where the stream is not directed */
+    const uint8_t *base, *older;  /* NULL: all zeros */
+    bool may_turn, may_have_rows; /* by the mode of the stream */
+    struct mth_ulp_rows rows;     /* row: 0 where the map goes by groups, or there is none */
     uint8_t *dst;
     size_t n_elems, n_groups, n_full; /* groups; those that are whole */
     size_t n_changed, n_active;       /* elements; groups that have flags */
@@ -71,11 +74,11 @@ static bool end_lanes(struct block *block, const struct mth_rans_reader *reader)
     return rest == 0;
 }
 
-/* Which groups have flags: all, or those whose bit is set in a map. */
-static bool read_map(struct block *block)
+/* A map of n bits. */
+static bool read_bits(struct block *block, size_t n)
 {
     struct mth_ulp_state *state = block->state;
-    size_t n_map = (block->n_groups + 7) / 8, n_coded;
+    size_t n_map = (n + 7) / 8, n_coded;
     if (!take_number(&block->reader, bytes_left(&block->reader), &n_coded))
         return false;
     const uint8_t *coded = take(&block->reader, n_coded);
@@ -83,7 +86,15 @@ static bool read_map(struct block *block)
                                  .type = mth_symbol_type_of(MTH_DTYPE_U8),
                                  .dst = state->map,
                                  .dst_bytes = n_map};
-    if (!coded || mth_codec_rans.decode(state->map_state, &job, 1))
+    return coded && mth_codec_rans.decode(state->map_state, &job, 1) == MTH_OK &&
+           (n % 8 == 0 || state->map[n_map - 1] >> n % 8 == 0);
+}
+
+/* Which groups have flags: those whose bit is set in a map. */
+static bool read_map(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    if (!read_bits(block, block->n_groups))
         return false;
     block->n_active = 0;
     for (size_t g = 0; g < block->n_groups; g++) {
@@ -91,7 +102,19 @@ static bool read_map(struct block *block)
         state->numbers[block->n_active] = (uint32_t)g;
         block->n_active += state->map[g / 8] >> g % 8 & 1;
     }
-    return block->n_groups % 8 == 0 || state->map[n_map - 1] >> block->n_groups % 8 == 0;
+    return true;
+}
+
+/* The same by rows: how many elements have one, where they begin, and the map. */
+static bool read_rows(struct block *block)
+{
+    struct mth_ulp_rows *rows = &block->rows;
+    rows->n_elems = block->n_elems;
+    if (!take_number(&block->reader, block->n_elems, &rows->row) || rows->row < MTH_ULP_MIN_ROW ||
+        !take_number(&block->reader, rows->row - 1, &rows->first) || !read_bits(block, mth_ulp_rows_n(rows)))
+        return false;
+    block->n_active = mth_ulp_groups(mth_ulp_rows_elems(rows, block->state->map));
+    return true;
 }
 
 /* Where groups go, while their flags are computed: it comes from memory, too, before anything is written. */
@@ -102,6 +125,24 @@ static void prefetch_output(const struct block *block, size_t first, size_t n)
            end = mth_size_min(first + n, block->n_full) * group_bytes;
     for (size_t at = first * group_bytes; at < end; at += LINE_BYTES)
         __builtin_prefetch(block->dst + at, 1, 2);
+}
+
+/* Flags of the rows that a map names, to masks, and the contexts of what changed. */
+static bool decode_flags_of_rows(struct block *block, size_t n_lanes)
+{
+    struct mth_ulp_state *state = block->state;
+    uint8_t *contexts = state->symbols; /* which come later */
+    struct mth_rans_reader reader;
+    if (!begin_lanes(block, n_lanes, &reader))
+        return false;
+    mth_ulp_rows_contexts(&block->rows, state->map, state, block->format, block->base, contexts);
+    if (!mth_ulp_decode_flags(state->kernels, &state->table, &reader, contexts, 0, block->n_active,
+                              state->active) ||
+        !mth_ulp_rows_unpack(&block->rows, state->map, state->active, block->n_groups, state->masks))
+        return false;
+    return state->kernels->collect(&state->shuffles, contexts, block->n_active, state->active,
+                                   state->contexts) == block->n_changed &&
+           end_lanes(block, &reader);
 }
 
 /* Flags to masks, and the contexts of what changed. */
@@ -144,13 +185,13 @@ static bool decode_symbols(struct block *block, size_t n_lanes)
 }
 
 /* Turns, and with them the signs of all that changed: *signs becomes where they are. */
-static bool decode_turns(struct block *block, size_t n_turned, const uint8_t **signs)
+static bool decode_turns(struct block *block, size_t n_turned, size_t n_kept, const uint8_t **signs)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_ulp_turns turns;
     struct mth_rans_reader reader;
     mth_ulp_turns_begin(&turns, state, block->format, block->base, block->older, block->n_elems,
-                        block->n_changed);
+                        block->n_changed, n_kept);
     if (turns.n != n_turned || !mth_ulp_turns_read_table(&turns, state, &block->reader) ||
         !begin_lanes(block, mth_ulp_turn_lanes(turns.n), &reader) ||
         !mth_ulp_turns_decode(&turns, state->kernels, &reader) || !end_lanes(block, &reader))
@@ -183,9 +224,10 @@ static void merge(struct block *block)
 static bool decode_changes(struct block *block, uint8_t head)
 {
     struct mth_ulp_state *state = block->state;
-    bool grouped = head & MTH_ULP_GROUPED, has_shifts = block->format->lane_bits > 16;
-    bool is_directed = block->older && !(head & MTH_ULP_CARRIES),
-         carries = block->older || head & MTH_ULP_CARRIES;
+    bool in_rows = !(head & MTH_ULP_CHANGES), grouped = !in_rows && head & MTH_ULP_GROUPED;
+    bool has_shifts = block->format->lane_bits > 16;
+    bool is_directed = block->may_turn && !(head & MTH_ULP_CARRIES),
+         carries = block->may_turn || head & MTH_ULP_CARRIES;
     size_t flag_lanes = mth_ulp_flag_lanes(carries ? head | MTH_ULP_CARRIES : head), n_turned = 0, n_extra;
     size_t n_lanes = (size_t)1 << (head >> MTH_ULP_LANES_SHIFT & MTH_ULP_LANES_MASK);
     if (n_lanes > MTH_RANS_MAX_LANES)
@@ -201,12 +243,13 @@ static bool decode_changes(struct block *block, uint8_t head)
         !take_number(&block->reader, bytes_left(&block->reader), &n_extra))
         return false;
     block->n_active = block->n_groups;
-    if (grouped && !read_map(block))
+    if ((grouped && !read_map(block)) || (in_rows && !read_rows(block)))
         return false;
     if (is_directed && (!take_number(&block->reader, block->n_changed, &n_turned) || n_turned == 0))
         return false;
     size_t n_plain = block->n_changed - n_turned, n_signs = (n_plain + 7) / 8;
     size_t n_all_lanes = flag_lanes + n_lanes + (is_directed ? mth_ulp_turn_lanes(n_turned) : 0);
+    size_t n_kept = block->older ? 0 : mth_ulp_kept_signs(flag_lanes, n_lanes);
     block->n_carried = carries ? mth_size_min(n_signs, n_all_lanes) : 0;
     block->n_taken = 0;
     const uint8_t *signs = take(&block->reader, n_signs - block->n_carried), *joined = state->signs;
@@ -215,8 +258,9 @@ static bool decode_changes(struct block *block, uint8_t head)
     if (!bits)
         return false;
     memcpy(state->signs + block->n_carried, signs, n_signs - block->n_carried);
-    if (!decode_flags(block, grouped, flag_lanes) || !decode_symbols(block, n_lanes) ||
-        (is_directed && !decode_turns(block, n_turned, &joined)) || bytes_left(&block->reader) > 0)
+    if (!(in_rows ? decode_flags_of_rows(block, flag_lanes) : decode_flags(block, grouped, flag_lanes)) ||
+        !decode_symbols(block, n_lanes) || (is_directed && !decode_turns(block, n_turned, n_kept, &joined)) ||
+        bytes_left(&block->reader) > 0)
         return false;
     if (n_plain % 8 && state->signs[n_plain / 8] >> n_plain % 8)
         return false;
@@ -244,7 +288,8 @@ static bool decode_block(struct block *block)
     block->n_groups = mth_ulp_groups(block->n_elems);
     block->n_full = block->n_elems / MTH_ULP_GROUP;
     mth_ulp_fill_last(block->format, block->base, block->n_elems, block->state->last_base);
-    return *head & MTH_ULP_CHANGES && decode_changes(block, *head);
+    bool is_known = *head & MTH_ULP_CHANGES || (block->may_have_rows && *head & MTH_ULP_GROUPED);
+    return is_known && decode_changes(block, *head);
 }
 
 static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_job *job)
@@ -261,9 +306,8 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
         memcpy(job->dst, reader.at, job->dst_bytes);
         return true;
     }
-    bool is_directed = *mode == MTH_ULP_DIRECTED;
-    if ((*mode != MTH_ULP_CODED && !is_directed) || (is_directed && !older) ||
-        !mth_ulp_format_of(&job->type, &format))
+    bool is_directed = *mode == MTH_ULP_DIRECTED || *mode == MTH_ULP_ROWED_DIRECTED;
+    if (*mode > MTH_ULP_ROWED_DIRECTED || (is_directed && !older) || !mth_ulp_format_of(&job->type, &format))
         return false;
     size_t lane_bytes = format.lane_bits / 8, n_elems = job->dst_bytes / lane_bytes, done = 0;
     while (done < n_elems) {
@@ -272,6 +316,8 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
                               .format = &format,
                               .base = base ? base + done * lane_bytes : NULL,
                               .older = is_directed ? older + done * lane_bytes : NULL,
+                              .may_turn = *mode != MTH_ULP_CODED,
+                              .may_have_rows = *mode >= MTH_ULP_ROWED,
                               .dst = job->dst + done * lane_bytes,
                               .n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(&format))};
         if (!take_number(&reader, bytes_left(&reader), &n_body))

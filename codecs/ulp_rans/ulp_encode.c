@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 #include "codecs/rans/rans_quantise.h"
+#include "codecs/ulp_rans/ulp_rows.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
 #include "codecs/ulp_rans/ulp_turns.h"
 
@@ -29,7 +30,8 @@ struct block {
     size_t n_elems, n_groups, n_full;  /* groups; those that are whole */
     size_t n_changed, n_active;        /* elements; groups with any */
     uint8_t *at, *end;                 /* the output */
-    bool is_directed;                  /* some block's signs are turns */
+    struct mth_ulp_rows rows;          /* row: 0 where none are known; else the map may go by them */
+    bool has_turns, has_rows;          /* some block's signs are turns, some block's map goes by rows */
     struct digests *digests;           /* of what was read; NULL: not wanted */
 };
 
@@ -180,15 +182,10 @@ static void list_active(struct block *block)
     }
 }
 
-/* The map, a bit a group, into map_coded. Returns its bytes, 0 when it can not be. */
-static size_t code_map(struct block *block)
+/* A map of n bits into map_coded. Returns its bytes, 0 when it can not be. */
+static size_t code_map(struct mth_ulp_state *state, size_t n)
 {
-    struct mth_ulp_state *state = block->state;
-    size_t n_map = (block->n_groups + 7) / 8;
-    memset(state->map, 0, n_map);
-    for (size_t i = 0; i < block->n_active; i++)
-        state->map[state->numbers[i] / 8] |= (uint8_t)(1u << state->numbers[i] % 8);
-    struct mth_encode_job job = {.src = {state->map, n_map},
+    struct mth_encode_job job = {.src = {state->map, (n + 7) / 8},
                                  .type = mth_symbol_type_of(MTH_DTYPE_U8),
                                  .dst = state->map_coded,
                                  .dst_capacity = sizeof state->map_coded};
@@ -210,21 +207,100 @@ static bool is_clustered(const struct block *block)
     return n_same > (by_chance * block->n_groups >> ONE_BITS) + block->n_groups / CLUSTERED_SHARE;
 }
 
-/* Whether a map pays; then its bytes are in map_coded, and counts are those of the groups that it names. */
-static size_t try_map(struct block *block, struct mth_ulp_counts *counts)
+/* Flags that not all elements have: which, what their map takes, and how many there are of each context. */
+struct mapped {
+    size_t n_map; /* bytes; 0: there is no such map */
+    size_t n_elems;
+    uint64_t price; /* of all */
+    struct mth_ulp_counts counts;
+};
+
+static void set_price(struct mapped *mapped)
 {
-    struct mth_ulp_counts grouped = *counts;
+    mapped->price = price(&mapped->counts) + ((uint64_t)mapped->n_map * 8 << MTH_RANS_LOG2_BITS);
+}
+
+/* A bit a group. */
+static size_t code_groups(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    memset(state->map, 0, (block->n_groups + 7) / 8);
+    for (size_t i = 0; i < block->n_active; i++)
+        state->map[state->numbers[i] / 8] |= (uint8_t)(1u << state->numbers[i] % 8);
+    return code_map(state, block->n_groups);
+}
+
+static void try_groups(struct block *block, const struct mth_ulp_counts *counts, struct mapped *mapped)
+{
+    list_active(block);
+    *mapped = (struct mapped){.n_map = code_groups(block), .counts = *counts};
+    if (mapped->n_map == 0)
+        return;
+    count_elements(block, block->state->numbers, block->n_active, mapped->counts.elements);
+    set_price(mapped);
+}
+
+/* How many elements of the rows that the map names have each context, estimated by some of these rows. */
+static void count_elements_of_rows(const struct block *block, size_t n_elems,
+                                   uint64_t elements[MTH_ULP_CONTEXTS])
+{
+    const struct mth_ulp_rows *rows = &block->rows;
+    const struct mth_ulp_state *state = block->state;
+    size_t n_rows = mth_ulp_rows_n(rows), n_sampled = 0, n_named = 0;
+    size_t every = n_elems / (COUNT_GROUPS * MTH_ULP_GROUP) + 1;
+    uint32_t counts[MTH_ULP_CONTEXTS] = {0};
+    for (size_t i = 0; i < n_rows; i++) {
+        if (!(state->map[i / 8] >> i % 8 & 1) || n_named++ % every != 0)
+            continue;
+        size_t end = mth_ulp_row_begin(rows, i + 1);
+        for (size_t at = mth_ulp_row_begin(rows, i); at < end; at++, n_sampled++)
+            counts[state->of_base[at]]++;
+    }
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        elements[c] = n_sampled ? (uint64_t)counts[c] * n_elems / n_sampled : 0;
+}
+
+static size_t code_rows(struct block *block)
+{
+    struct mth_ulp_state *state = block->state;
+    return mth_ulp_rows_mark(&block->rows, state->masks, state->map)
+               ? code_map(state, mth_ulp_rows_n(&block->rows))
+               : 0;
+}
+
+static void try_rows(struct block *block, const struct mth_ulp_counts *counts, struct mapped *mapped)
+{
+    *mapped = (struct mapped){.counts = *counts};
+    if (block->rows.row == 0)
+        return;
+    mapped->n_map = code_rows(block);
+    if (mapped->n_map == 0)
+        return;
+    mapped->n_elems = mth_ulp_rows_elems(&block->rows, block->state->map);
+    count_elements_of_rows(block, mapped->n_elems, mapped->counts.elements);
+    set_price(mapped);
+}
+
+/* Whether a map pays; then its bytes are in map_coded, and counts are those of the elements that it names. */
+static size_t try_map(struct block *block, struct mth_ulp_counts *counts, bool *in_rows)
+{
+    struct mapped rows, groups;
+    uint64_t least = price(counts);
+    *in_rows = false;
     if (!is_clustered(block))
         return 0;
-    list_active(block);
-    size_t n_map = code_map(block);
-    if (n_map == 0)
+    try_rows(block, counts, &rows);
+    try_groups(block, counts, &groups);
+    bool rows_pay = rows.n_map > 0 && rows.price<least, groups_pay = groups.n_map> 0 && groups.price < least;
+    if (rows_pay && (!groups_pay || rows.price < groups.price)) {
+        *counts = rows.counts;
+        *in_rows = true;
+        return code_rows(block);
+    }
+    if (!groups_pay)
         return 0;
-    count_elements(block, block->state->numbers, block->n_active, grouped.elements);
-    if (price(&grouped) + ((uint64_t)n_map * 8 << MTH_RANS_LOG2_BITS) >= price(counts))
-        return 0;
-    *counts = grouped;
-    return n_map;
+    *counts = groups.counts;
+    return groups.n_map;
 }
 
 /* ---- bytes ---- */
@@ -269,6 +345,16 @@ static struct mth_rans_writer writer_of(const struct block *block, size_t n_lane
     memcpy(writer.lanes.low, carried->bytes + carried->taken, n);
     carried->taken += n;
     return writer;
+}
+
+static bool put_flags_of_rows(struct block *block, size_t n_lanes, struct carried *carried)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
+    size_t n = mth_ulp_rows_pack(&block->rows, state->map, state->masks, state->of_base, state->active);
+    return mth_ulp_encode_flags(state->kernels, &state->table, &writer, state->of_base, 0, n,
+                                state->active) &&
+           put_lanes(block, &writer);
 }
 
 static bool put_flags(struct block *block, bool grouped, size_t n_lanes, struct carried *carried)
@@ -350,15 +436,19 @@ static void count_symbols(const struct mth_ulp_state *state, size_t n,
         out[k] = sums[0][k] + sums[1][k] + sums[2][k] + sums[3][k];
 }
 
-/* Whether the direction of the step before is worth it; then the signs are those of elements that had none. */
-static bool take_turns(struct block *block, struct mth_ulp_turns *turns, uint8_t *signs)
+/* Whether the direction of the step before, or from zero, is worth it; then the signs are those of elements that had none. */
+static bool take_turns(struct block *block, size_t flag_lanes, size_t symbol_lanes,
+                       struct mth_ulp_turns *turns, uint8_t *signs)
 {
-    if (!block->older)
+    size_t n_kept = block->older ? 0 : mth_ulp_kept_signs(flag_lanes, symbol_lanes);
+    if (!block->older &&
+        (block->n_changed <= n_kept || !mth_ulp_turns_promise(block->state, block->format, block->src,
+                                                              block->base, block->n_full, block->n_changed)))
         return false;
     mth_ulp_turns_begin(turns, block->state, block->format, block->base, block->older, block->n_elems,
-                        block->n_changed);
+                        block->n_changed, n_kept);
     if (mth_ulp_turns_take(turns, block->state, signs)) {
-        block->is_directed = true;
+        block->has_turns = true;
         return true;
     }
     turns->n = 0;
@@ -381,30 +471,36 @@ static bool encode_changes(struct block *block)
         return false;
     count_symbols(state, block->n_changed, counts.symbols);
     count_elements(block, NULL, block->n_groups, counts.elements);
-    size_t n_map = try_map(block, &counts), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
+    bool in_rows;
+    size_t n_map = try_map(block, &counts, &in_rows), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
     mth_ulp_table_build(&state->table, &counts);
     size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
            n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
-    bool is_packed = n_packed < n_table, is_directed = take_turns(block, &turns, parts.signs);
-    uint8_t head = (uint8_t)(MTH_ULP_CHANGES | (is_directed ? 0 : MTH_ULP_CARRIES) |
+    bool is_packed = n_packed < n_table, many = block->n_changed >= MANY_CHANGES;
+    size_t n_flag_lanes = mth_ulp_flag_lanes(MTH_ULP_CARRIES | (many ? MTH_ULP_MANY_FLAG_LANES : 0));
+    bool is_directed = take_turns(block, n_flag_lanes, n_lanes, &turns, parts.signs);
+    block->has_rows |= in_rows;
+    uint8_t head = (uint8_t)((in_rows ? 0 : MTH_ULP_CHANGES) | (is_directed ? 0 : MTH_ULP_CARRIES) |
                              (is_packed ? MTH_ULP_PACKED : 0) | (n_map ? MTH_ULP_GROUPED : 0) |
-                             (block->n_changed >= MANY_CHANGES ? MTH_ULP_MANY_FLAG_LANES : 0) |
-                             log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
+                             (many ? MTH_ULP_MANY_FLAG_LANES : 0) | log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
     size_t n_all = (block->n_changed + 7) / 8, n_signs = (block->n_changed - turns.n + 7) / 8;
     size_t n_extra = (size_t)(parts.extra.at - parts.signs) - n_all;
     bool fits = put(block, &head, 1) &&
                 put(block, is_packed ? packed : table, is_packed ? n_packed : n_table) &&
                 put_number(block, block->n_changed) && put_number(block, n_extra);
+    if (fits && in_rows)
+        fits = put_number(block, block->rows.row) && put_number(block, block->rows.first);
     if (fits && n_map)
         fits = put_number(block, n_map) && put(block, state->map_coded, n_map);
     if (fits && is_directed)
         fits = put_number(block, turns.n);
-    size_t n_flag_lanes = mth_ulp_flag_lanes(head | MTH_ULP_CARRIES);
     size_t n_turn_lanes = is_directed ? mth_ulp_turn_lanes(turns.n) : 0;
     struct carried carried = {.n = mth_size_min(n_signs, n_flag_lanes + n_lanes + n_turn_lanes)};
     memcpy(carried.bytes, parts.signs, carried.n);
     return fits && put(block, parts.signs + carried.n, n_signs - carried.n) &&
-           put(block, parts.signs + n_all, n_extra) && put_flags(block, n_map > 0, n_flag_lanes, &carried) &&
+           put(block, parts.signs + n_all, n_extra) &&
+           (in_rows ? put_flags_of_rows(block, n_flag_lanes, &carried)
+                    : put_flags(block, n_map > 0, n_flag_lanes, &carried)) &&
            put_symbols(block, n_lanes, &carried) && (!is_directed || put_turns(block, &turns, &carried));
 }
 
@@ -438,6 +534,14 @@ static bool encode_block(struct block *block)
     return true;
 }
 
+/* Of a stream whose last block this is. */
+static uint8_t mode_of(const struct block *block)
+{
+    if (block->has_turns && block->older)
+        return block->has_rows ? MTH_ULP_ROWED_DIRECTED : MTH_ULP_DIRECTED;
+    return block->has_turns || block->has_rows ? MTH_ULP_ROWED : MTH_ULP_CODED;
+}
+
 static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_format *format,
                           const uint8_t *base, const uint8_t *older, struct mth_encode_job *job)
 {
@@ -451,12 +555,13 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
         mth_hash64_begin(&digests.base);
         block.digests = &digests;
     }
-    job->dst[0] = MTH_ULP_CODED;
     while (done < n_elems) {
         block.src = job->src.data + done * lane_bytes;
         block.base = base ? base + done * lane_bytes : NULL;
         block.older = older ? older + done * lane_bytes : NULL;
         block.n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(format));
+        if (!mth_ulp_rows_find(job->spans, job->n_spans, done, block.n_elems, &block.rows))
+            block.rows.row = 0;
         if (!encode_block(&block))
             return false;
         size_t n_left = (block.n_elems - block.n_full * MTH_ULP_GROUP) * lane_bytes,
@@ -467,9 +572,8 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
     }
     if (!put(&block, job->src.data + done * lane_bytes, n_tail))
         return false;
-    if (block.is_directed)
-        job->dst[0] = MTH_ULP_DIRECTED;
-    job->needs_older = block.is_directed;
+    job->needs_older = older && block.has_turns;
+    job->dst[0] = mode_of(&block);
     job->out = (struct mth_bytes){job->dst, (size_t)(block.at - job->dst)};
     if (block.digests) {
         size_t n_done = done * lane_bytes;

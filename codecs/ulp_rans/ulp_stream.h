@@ -6,11 +6,17 @@
 #include "codecs/ulp_rans/ulp_kernels.h"
 
 /* The first byte of a stream. */
-enum mth_ulp_mode { MTH_ULP_RAW = 0, MTH_ULP_CODED = 1, MTH_ULP_DIRECTED = 2 };
+enum mth_ulp_mode {
+    MTH_ULP_RAW = 0,
+    MTH_ULP_CODED = 1,
+    MTH_ULP_DIRECTED = 2,      /* signs given the direction from an older checkpoint */
+    MTH_ULP_ROWED = 3,         /* maps by rows, signs given the direction from zero */
+    MTH_ULP_ROWED_DIRECTED = 4 /* maps by rows, and directed */
+};
 
 /* The first byte of a block: 0 where nothing changed. */
 enum {
-    MTH_ULP_CHANGES = 1,
+    MTH_ULP_CHANGES = 1,         /* not set where the map goes by rows */
     MTH_ULP_GROUPED = 2,         /* only groups that a map names have flags */
     MTH_ULP_MANY_FLAG_LANES = 4, /* else 32 */
     MTH_ULP_LANES_SHIFT = 3,     /* log2 of the lanes of symbols, three bits */

@@ -18,7 +18,8 @@ enum {
 
 /* The changed elements of a block, and which of them moved before; in buffers of the state. */
 struct mth_ulp_turns {
-    size_t n_changed, n;    /* elements; those that moved before */
+    size_t n_changed, n;    /* elements; those that moved before, and whose signs are turns */
+    size_t n_kept;          /* so many of the first ones count as if they had not moved */
     uint8_t *directions;    /* n_changed: MTH_ULP_DOWN, and the distance, 0 .. 3 */
     uint8_t *contexts;      /* n, and what fills up the last group */
     uint32_t *moved, *down; /* bit i of all: the i-th changed element did; down: only where it moved */
@@ -26,6 +27,12 @@ struct mth_ulp_turns {
     uint16_t bins;          /* bit c: with context c a bin begins; bit 0 is not set */
     struct mth_ulp_table table;
 };
+
+/* With directions from zero hardly any element is still: as many signs as states carry for nothing stay plain. */
+static inline size_t mth_ulp_kept_signs(size_t flag_lanes, size_t symbol_lanes)
+{
+    return 8 * (flag_lanes + symbol_lanes + MTH_ULP_GROUP);
+}
 
 static inline size_t mth_ulp_turn_lanes(size_t n)
 {
@@ -35,11 +42,18 @@ static inline size_t mth_ulp_turn_lanes(size_t n)
 /*
  * The directions of changed elements, whose masks and contexts are the state's; steps are overwritten.
  *
- * Shape     base, older: of the block; n_elems of it
+ * Shape     base, older: of the block, NULL: all zeros; n_elems of it; n_kept: 0 unless directions are from zero
  */
 void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *state,
                          const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
-                         size_t n_elems, size_t n_changed);
+                         size_t n_elems, size_t n_changed, size_t n_kept);
+
+/*
+ * An encoder's, where there is no older checkpoint: whether it looks, in a sample, as if signs depended on which side of zero the base
+ * lies, enough to be worth the time. The state's masks are those of the block.
+ */
+bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_ulp_format *format,
+                           const uint8_t *src, const uint8_t *base, size_t n_groups, size_t n_changed);
 
 /*
  * An encoder's: whether turns take fewer bytes than signs. If so their bits are taken out of signs, and the others move up.

@@ -12,6 +12,8 @@ WIDTHS = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8, "F8_E4M3": 1, "F8_E5M2": 1, "
 MANTISSA = {"BF16": 7, "F16": 10, "F32": 23, "F64": 52, "F8_E4M3": 3, "F8_E5M2": 2}
 EXPONENT = {"BF16": 8, "F16": 5, "F32": 8, "F64": 11, "F8_E4M3": 4, "F8_E5M2": 5}
 
+TABLES, ROW = ("table", "table32"), 72
+
 
 def draw(dtype, bits):
     """An element as trained weights have them; now and then any bits at all."""
@@ -37,7 +39,9 @@ def change(x, bits, row):
 def write(path, tensors):
     header, at = {}, 0
     for name, (dtype, data) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": [len(data) // WIDTHS[dtype]], "data_offsets": [at, at + len(data)]}
+        n = len(data) // WIDTHS[dtype]
+        shape = [n // ROW, ROW] if name in TABLES else [n]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}
         at += len(data)
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
@@ -52,6 +56,13 @@ def main(base_path, next_path):
         moved = [change(x, 8 * n_bytes, i // 100) for i, x in enumerate(numbers)]
         for tensors, values in ((base, numbers), (after, moved)):
             tensors[dtype] = dtype, b"".join(x.to_bytes(n_bytes, "little") for x in values)
+    # Rows that are no whole number of groups; of those that change, most elements do, mostly towards zero.
+    for name, dtype in zip(TABLES, ("BF16", "F32")):
+        numbers, bits = [draw(dtype, 8 * WIDTHS[dtype]) for _ in range(400 * ROW)], 8 * WIDTHS[dtype]
+        moved = [x - random.choice((1, 1, 1, 2, -1)) & (1 << bits) - 1 if i // ROW % 11 < 3 and random.random() < 0.8 else x
+                 for i, x in enumerate(numbers)]
+        for tensors, values in ((base, numbers), (after, moved)):
+            tensors[name] = dtype, b"".join(x.to_bytes(WIDTHS[dtype], "little") for x in values)
     # More than a block, of which two rows changed, and nothing in the first block.
     numbers = [draw("BF16", 16) for _ in range(4096)]
     large = b"".join(x.to_bytes(2, "little") for x in numbers) * 132

@@ -2,7 +2,9 @@
 import rans
 from cursor import Bits, Cursor, le, require
 
-GROUP, ESCAPE = 32, 15
+GROUP, ESCAPE, FILL_CONTEXT = 32, 15, 15
+
+ZERO = "an older one of zeros"
 
 
 class Elements:
@@ -99,6 +101,15 @@ def read_map(cursor, n_groups):
     return [g for g in range(n_groups) if bits >> g & 1]
 
 
+def read_rows(cursor, n_elems):
+    """-> the elements of the rows that have flags"""
+    row, first = cursor.varint(), cursor.varint()
+    require(GROUP < row <= n_elems and first < row, "rows of a length that there is not")
+    ends = list(range(first, n_elems, row)) + [n_elems]
+    rows = ([range(first)] if first else []) + [range(a, b) for a, b in zip(ends, ends[1:])]
+    return [at for i in read_map(cursor, len(rows)) for at in rows[i]]
+
+
 def read_step(bits, elements, symbol, shift):
     """The magnitude of a step, less one."""
     if symbol == ESCAPE:
@@ -130,18 +141,25 @@ def read_turns(cursor, n_plain, directions, contexts):
     return {i: turn ^ directions[i][1] for i, turn in zip(moved, turns)}, lanes.end_carrying(min(n_plain, n_lanes))
 
 
-def decode_changes(cursor, head, elements, base, older):
+def decode_changes(cursor, head, elements, base, older, rowed):
     """base: the elements of the block, as numbers -> the same with their steps; older: None where there are no turns"""
-    directed = older is not None and not head & 64
+    directed, from_zero = older is not None and not head & 64, older == ZERO
     if older is not None:
         head |= 64
-    require(head & 1 and head >> 3 & 7 < 7, "a head that is none")
+    require(head & 1 or rowed and head & 2, "a head that is none")
+    require(head >> 3 & 7 < 7, "a head that is none")
     n_flag_lanes, n_symbol_lanes = 32 if not head & 4 else 128 if head & 64 else 64, 1 << (head >> 3 & 7)
     top, contexts = (read_packed_table if head & 128 else read_table)(cursor, elements)
     n_changed, n_extra = cursor.varint(), cursor.varint()
     require(1 <= n_changed <= len(base), "a number of elements that there are not")
     n_groups = (len(base) + GROUP - 1) // GROUP
-    groups = read_map(cursor, n_groups) if head & 2 else range(n_groups)
+    if head & 1:
+        groups = read_map(cursor, n_groups) if head & 2 else range(n_groups)
+        places = [at for g in groups for at in range(g * GROUP, (g + 1) * GROUP)]
+        fill = elements.context(0, top)
+    else:
+        places, fill = read_rows(cursor, len(base)), FILL_CONTEXT
+        places += [len(base)] * (-len(places) % GROUP)
     n_turned = cursor.varint() if directed else 0
     require(n_turned <= n_changed and (n_turned or not directed), "a number of turns that is none")
     n_signs, n_lanes = (n_changed - n_turned + 7) // 8, n_flag_lanes + n_symbol_lanes
@@ -151,14 +169,13 @@ def decode_changes(cursor, head, elements, base, older):
     stored, extra = cursor.take(n_signs - n_carried), Bits(cursor.take(n_extra))
 
     lanes, i, changed, exponents = rans.Lanes(cursor, n_flag_lanes, False, 8), 0, [], []
-    for g in groups:
-        for at in range(g * GROUP, (g + 1) * GROUP):
-            context = elements.context(base[at] if at < len(base) else 0, top)
-            if context in contexts and lanes.next(i, contexts[context][0]):
-                require(at < len(base), "an element that is not there changed")
-                changed.append((at, contexts[context]))
-                exponents.append(context)
-            i += 1
+    for at in places:
+        context = elements.context(base[at], top) if at < len(base) else fill
+        if context in contexts and lanes.next(i, contexts[context][0]):
+            require(at < len(base), "an element that is not there changed")
+            changed.append((at, contexts[context]))
+            exponents.append(context)
+        i += 1
     signs = lanes.end_carrying(min(n_carried, n_flag_lanes))
     require(len(changed) == n_changed, "another number of elements changed")
 
@@ -168,7 +185,10 @@ def decode_changes(cursor, head, elements, base, older):
     signs += lanes.end_carrying(min(n_carried - len(signs), n_symbol_lanes))
     turned = {}
     if directed:
-        directions = [elements.direction(base[at], older[at]) for at, _ in changed]
+        directions = [elements.direction(base[at], 0 if from_zero else older[at]) for at, _ in changed]
+        if from_zero:
+            n_kept = min(8 * (n_flag_lanes + n_symbol_lanes + GROUP), n_changed)
+            directions[:n_kept] = [(0, 0)] * n_kept
         require(sum(1 for d, _ in directions if d) == n_turned, "another number of elements moved before")
         turned, carried = read_turns(cursor, n_carried - len(signs), directions, exponents)
         signs += carried
@@ -195,14 +215,14 @@ def decode(coded, n, elements, reference, older=None):
     if mode == 0:
         require(cursor.left() == n, "a raw stream has another length")
         return cursor.take(n)
-    require(mode in (1, 2) and elements is not None, "a mode or type that is unknown here")
-    require(mode == 1 or older is not None and len(older) == n, "directions without an older base")
+    require(mode in (1, 2, 3, 4) and elements is not None, "a mode or type that is unknown here")
+    require(mode in (1, 3) or older is not None and len(older) == n, "directions without an older base")
     base = reference if reference is not None and len(reference) == n else bytes(n)
     width, out = elements.n_bytes, bytearray()
     most = min(1 << 19, (1 << 20) // width) * width
     while n - len(out) >= width:
         part = base[len(out):len(out) + min(most, (n - len(out)) // width * width)]
-        before = older[len(out):len(out) + len(part)] if mode == 2 else None
+        before = older[len(out):len(out) + len(part)] if mode in (2, 4) else None
         block = Cursor(cursor.take(cursor.varint()))
         head = block.fixed(1)
         if head == 0:
@@ -210,8 +230,10 @@ def decode(coded, n, elements, reference, older=None):
             out += part
             continue
         numbers = [le(part[at:at + width]) for at in range(0, len(part), width)]
-        numbers_before = [le(before[at:at + width]) for at in range(0, len(part), width)] if mode == 2 else None
-        for x in decode_changes(block, head, elements, numbers, numbers_before):
+        numbers_before = ZERO if mode == 3 else None
+        if mode in (2, 4):
+            numbers_before = [le(before[at:at + width]) for at in range(0, len(part), width)]
+        for x in decode_changes(block, head, elements, numbers, numbers_before, mode >= 3):
             out += x.to_bytes(width, "little")
     out += cursor.take(n - len(out))
     cursor.end("a stream")

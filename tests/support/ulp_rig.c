@@ -89,10 +89,12 @@ static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream
                                  .digests = &digests,
                                  .type = mth_symbol_type_of(stream->dtype),
                                  .context = {parts, references_of(stream, parts)},
+                                 .spans = stream->spans,
+                                 .n_spans = stream->n_spans,
                                  .dst = room,
                                  .dst_capacity = capacity};
     assert_int_equal(rig->codec->encode(rig->states[k], &job), MTH_OK);
-    check_digests(stream, &digests, job.out.n_bytes > 0 && job.out.data[0] == MTH_ULP_CODED);
+    check_digests(stream, &digests, job.out.n_bytes > 0 && job.out.data[0] != MTH_ULP_RAW);
     if (k == 0) {
         stream->n_coded = job.out.n_bytes;
         stream->coded = guarded_copy(job.out.data, job.out.n_bytes);
@@ -133,9 +135,10 @@ int ulp_rig_decode(struct ulp_rig *rig, const struct ulp_stream *stream, const u
 }
 
 static struct ulp_stream code_stream(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
-                                     const uint8_t *base, size_t n_base, const uint8_t *older)
+                                     const uint8_t *base, size_t n_base, const uint8_t *older,
+                                     const struct mth_row_span *spans, size_t n_spans)
 {
-    struct ulp_stream stream = {.dtype = dtype, .n = n, .n_base = n_base};
+    struct ulp_stream stream = {.dtype = dtype, .n = n, .n_base = n_base, .spans = spans, .n_spans = n_spans};
     stream.src = guarded_copy(src, n);
     stream.base = base ? guarded_copy(base, n_base) : NULL;
     stream.older = older ? guarded_copy(older, n_base) : NULL;
@@ -157,13 +160,20 @@ static struct ulp_stream code_stream(struct ulp_rig *rig, enum mth_dtype dtype, 
 struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
                                const uint8_t *base, size_t n_base)
 {
-    return code_stream(rig, dtype, src, n, base, n_base, NULL);
+    return code_stream(rig, dtype, src, n, base, n_base, NULL, NULL, 0);
 }
 
 struct ulp_stream ulp_rig_code_directed(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src,
                                         size_t n, const uint8_t *base, const uint8_t *older)
 {
-    return code_stream(rig, dtype, src, n, base, n, older);
+    return code_stream(rig, dtype, src, n, base, n, older, NULL, 0);
+}
+
+struct ulp_stream ulp_rig_code_rows(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                                    const uint8_t *base, const uint8_t *older,
+                                    const struct mth_row_span *spans, size_t n_spans)
+{
+    return code_stream(rig, dtype, src, n, base, base ? n : 0, older, spans, n_spans);
 }
 
 void ulp_stream_free(struct ulp_stream *stream)

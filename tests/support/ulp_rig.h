@@ -35,6 +35,8 @@ struct ulp_stream {
     enum mth_dtype dtype;
     uint8_t *src, *base, *older, *coded; /* base, older: NULL, there is none */
     size_t n, n_base, n_coded;
+    const struct mth_row_span *spans; /* what an encoder is told of rows */
+    size_t n_spans;
 };
 
 /*
@@ -48,6 +50,10 @@ struct ulp_stream ulp_rig_code(struct ulp_rig *rig, enum mth_dtype dtype, const 
 /* The same with an older checkpoint too; both have n bytes. */
 struct ulp_stream ulp_rig_code_directed(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src,
                                         size_t n, const uint8_t *base, const uint8_t *older);
+/* The same of rows; older may be NULL. The spans are to outlive the stream. */
+struct ulp_stream ulp_rig_code_rows(struct ulp_rig *rig, enum mth_dtype dtype, const uint8_t *src, size_t n,
+                                    const uint8_t *base, const uint8_t *older,
+                                    const struct mth_row_span *spans, size_t n_spans);
 void ulp_stream_free(struct ulp_stream *stream);
 
 /* The same, and nothing is kept. */
