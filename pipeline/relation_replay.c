@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "formats/tensor_class.h"
+#include "transforms/predictors/float_bits.h"
 
 #include <string.h>
 
@@ -115,7 +116,7 @@ static size_t list_members(const struct search *s, const struct mth_recipes *rec
         *member = (struct mth_related){.region = s->parameter.regions[recipe->of],
                                        .predictor = recipe->predictor,
                                        .n_inputs = recipe->n_inputs};
-        if (recipe->of == MTH_KEPT_M && recipes->weight)
+        if (recipe->of == recipes->summing.of && recipes->weight)
             member->spec = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients);
         for (size_t k = 0; k < recipe->n_inputs; k++) {
             member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
@@ -153,24 +154,41 @@ static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMIL
     return MTH_OK;
 }
 
+/* Transforms of moments have one weight in a container, and those that know of more one of each: false where others are there. */
+static bool take_numbers(struct search *s, const struct mth_recipes *recipes)
+{
+    struct mth_replay *replay = s->replay;
+    const struct mth_summing *summing = &recipes->summing;
+    uint32_t stays = mth_bits_of(summing->stays), decay = mth_bits_of(summing->decay);
+    bool is_summed = recipes->gradients == MTH_GRADIENTS_SUMMED, by_squares = summing->of == MTH_KEPT_M;
+    if (!recipes->weight)
+        return true;
+    if (replay->weight && replay->weight != recipes->weight)
+        return false;
+    if (is_summed && replay->has[MTH_GRADIENTS_SUMMED] &&
+        (replay->stays != stays || replay->decay != decay || replay->by_squares != by_squares))
+        return false;
+    replay->weight = recipes->weight;
+    replay->scale = s->scale.bits;
+    replay->has[recipes->gradients] = true;
+    if (is_summed) {
+        replay->stays = stays;
+        replay->decay = decay;
+        replay->by_squares = by_squares;
+    }
+    return true;
+}
+
 /* What follows of a parameter, and its family. */
 static int relate(struct search *s)
 {
-    struct mth_replay *replay = s->replay;
     struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {{.region = 0}};
     struct mth_recipes recipes;
     int status = read_samples(s);
     if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
         return MTH_OK;
-    /* Transforms of moments have one weight in a container. */
-    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) ||
-        (recipes.weight && replay->weight && replay->weight != recipes.weight))
+    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) || !take_numbers(s, &recipes))
         return status;
-    if (recipes.weight) {
-        replay->weight = recipes.weight;
-        replay->scale = s->scale.bits;
-        replay->has[recipes.gradients] = true;
-    }
     return put_family(s, members, list_members(s, &recipes, members));
 }
 

@@ -92,8 +92,11 @@ uint64_t mth_counterpart_offset(const struct mth_counterparts *base, uint32_t re
 /* What a step of an optimizer is redone with, as far as it is the same for all parameters. */
 struct mth_replay {
     uint32_t weight; /* bits of 1 - beta1, in fp32 */
-    uint32_t scale;  /* of 16-bit gradients; 0: none were found */
-    bool has[3];     /* parameters whose gradients have 16, 24 and 32 bits */
+    uint32_t scale;  /* of gradients of few bits; 0: none were found */
+    bool has
+        [4]; /* parameters whose gradients have 16, 24 and 32 bits, and of few that were summed otherwise */
+    uint32_t stays, decay; /* how they were: of gradient24 */
+    bool by_squares;
 };
 
 /*

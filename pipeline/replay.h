@@ -35,8 +35,15 @@ struct mth_recipe {
     uint32_t settings[MTH_MAX_SETTINGS];
 };
 
-/* Of how many bits gradients are, before one scale: bf16 ones; sums of some, or fp16 ones; any. */
-enum mth_gradients { MTH_GRADIENTS_16, MTH_GRADIENTS_24, MTH_GRADIENTS_32 };
+/* Of how many bits gradients are, before one scale: bf16 ones; sums of some, or fp16 ones; any. And those of few bits that were added
+ * otherwise than by lerp_, or with a share of the weights. */
+enum mth_gradients { MTH_GRADIENTS_16, MTH_GRADIENTS_24, MTH_GRADIENTS_32, MTH_GRADIENTS_SUMMED };
+
+/* How a tensor came of gradients and of what it was before; as gradient24 has it (docs/transforms.md). */
+struct mth_summing {
+    enum mth_kept of;
+    float weight, stays, decay;
+};
 
 /* Those of all tensors of a parameter, in an order in which each finds what it needs. */
 struct mth_recipes {
@@ -44,19 +51,23 @@ struct mth_recipes {
     size_t n;
     uint32_t weight; /* of the transforms of moments; 0: none of them is wanted */
     enum mth_gradients gradients;
+    struct mth_summing summing; /* of the tensor that they are for */
 };
 
 /* ---- gradients of few bits: replay_scale.c ---- */
 
+enum { MTH_MAX_SUMMINGS = 4 };
+
 /* The scale of such gradients, found for one parameter and tried for the others. */
 struct mth_replay_scale {
-    uint32_t bits; /* of an fp32; 0: none was found */
-    size_t n_searches;
+    uint32_t bits;                       /* of an fp32; 0: none was found */
+    size_t way;                          /* of those below, in which gradients were summed */
+    size_t n_searches[MTH_MAX_SUMMINGS]; /* in vain */
 };
 
-/* Which gradients make m. */
-enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight,
-                                        struct mth_replay_scale *scale);
+/* Which gradients made a tensor, and in which of some ways, that by lerp_ first. One that fitted another parameter is the only one. */
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_summing *ways,
+                                        size_t n_ways, struct mth_replay_scale *scale);
 
 /* ---- fits: replay_fit.c ---- */
 

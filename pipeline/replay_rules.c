@@ -55,6 +55,15 @@ static double rate(const struct mth_replay_parameter *p, size_t which)
     return which && p->base_group ? p->base_group->lr : p->group->lr;
 }
 
+/* What gradients were summed up to, by gradient24; squares: those that sizes are relative to, or what was there before. */
+static void sum_up(struct mth_recipe *recipe, enum mth_kept squares)
+{
+    recipe->n_inputs = 0;
+    before(recipe, recipe->of);
+    before(recipe, squares);
+    before(recipe, MTH_KEPT_W);
+}
+
 /* A moving average of gradients by its transform; weight: the share of a new one. False where that is none. */
 static bool add_moment(struct mth_recipes *recipes, double weight, double most)
 {
@@ -70,6 +79,7 @@ static bool add_moment(struct mth_recipes *recipes, double weight, double most)
 static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint32_t scale,
                         struct mth_recipes *recipes)
 {
+    const struct mth_summing *summing = &recipes->summing;
     struct mth_recipe *v = add(recipes, MTH_KEPT_V);
     v->predictor = recipes->gradients == MTH_GRADIENTS_24 ? MTH_PREDICT_ADAM_V24 : MTH_PREDICT_ADAM_V;
     before(v, MTH_KEPT_V);
@@ -79,6 +89,12 @@ static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint
     v->settings[1] = setting(beta2);
     v->settings[2] = setting(1 - beta2);
     v->settings[3] = scale;
+    if (recipes->gradients == MTH_GRADIENTS_SUMMED) {
+        v->predictor = MTH_PREDICT_SUMMED_V;
+        before(v, MTH_KEPT_W);
+        v->settings[4] = mth_bits_of(summing->stays);
+        v->settings[5] = mth_bits_of(summing->decay);
+    }
     return mth_recipe_fit(p, v) > 0;
 }
 
@@ -105,10 +121,11 @@ static void add_subtraction(const struct mth_replay_parameter *p, struct mth_rec
 
 /* ---- Adam ---- */
 
-static void add_adam_weights(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+/* What the weights came of. */
+static struct mth_recipe fit_adam_weights(const struct mth_replay_parameter *p)
 {
     const struct mth_optimizer_group *group = p->group;
-    struct mth_recipe *w = add(recipes, MTH_KEPT_W);
+    struct mth_recipe w = {.of = MTH_KEPT_W};
     double correction = 1 - pow(group->beta1, p->step), bias = sqrt(1 - pow(group->beta2, p->step));
     size_t most = 0;
     /* Weights decay by the rate, or not. */
@@ -122,17 +139,38 @@ static void add_adam_weights(const struct mth_replay_parameter *p, struct mth_re
         tried.settings[1] = setting(-(lr / correction));
         tried.settings[2] = setting(bias);
         tried.settings[3] = setting(group->eps);
-        keep_better(p, &tried, &most, w);
+        keep_better(p, &tried, &most, &w);
     }
+    return w;
+}
+
+/* By lerp_, or by mul_ and add_ as before PyTorch 2; gradients alone or, where weights do not decay but might, with a share of these. */
+static size_t list_adam_ways(const struct mth_optimizer_group *group, const struct mth_recipe *w,
+                             struct mth_summing ways[MTH_MAX_SUMMINGS])
+{
+    bool may_decay = group->weight_decay > 0 && group->weight_decay <= 1 && w->settings[0] == setting(1);
+    size_t n = 0;
+    for (size_t decays = 0; decays <= may_decay; decays++) {
+        for (size_t is_sum = 0; is_sum < 2; is_sum++)
+            ways[n++] =
+                (struct mth_summing){MTH_KEPT_M, (float)(1 - group->beta1), is_sum ? (float)group->beta1 : 0,
+                                     decays ? (float)group->weight_decay : 0};
+    }
+    return n;
 }
 
 static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
                       struct mth_recipes *recipes)
 {
-    double weight = 1 - p->group->beta1;
-    if (!add_moment(recipes, weight, 0.5))
+    struct mth_summing ways[MTH_MAX_SUMMINGS];
+    const struct mth_recipe w = fit_adam_weights(p);
+    if (!add_moment(recipes, 1 - p->group->beta1, 0.5))
         return false;
-    recipes->gradients = mth_replay_fit_scale(p, (float)weight, scale);
+    recipes->gradients = mth_replay_fit_scale(p, ways, list_adam_ways(p->group, &w, ways), scale);
+    if (recipes->gradients == MTH_GRADIENTS_SUMMED) {
+        recipes->summing = ways[scale->way];
+        sum_up(&recipes->of[0], MTH_KEPT_V);
+    }
     if (!add_squares(p, p->group->beta2, recipes->gradients == MTH_GRADIENTS_32 ? 0 : scale->bits, recipes))
         return false;
     if (is_kept(p, MTH_KEPT_MAX)) {
@@ -141,7 +179,7 @@ static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_sc
         before(largest, MTH_KEPT_MAX);
         after(largest, MTH_KEPT_V);
     }
-    add_adam_weights(p, recipes);
+    recipes->of[recipes->n++] = w;
     return true;
 }
 
@@ -175,11 +213,23 @@ static bool follow_adam(const struct mth_replay_parameter *p, struct mth_recipes
 
 /* ---- the others ---- */
 
-static bool find_sgd(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+static bool find_sgd(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                     struct mth_recipes *recipes)
 {
+    const struct mth_optimizer_group *group = p->group;
     if (!is_kept(p, MTH_KEPT_MOMENTUM))
         return false;
-    add(recipes, MTH_KEPT_MOMENTUM);
+    struct mth_recipe *momentum = add(recipes, MTH_KEPT_MOMENTUM);
+    const struct mth_summing way = {MTH_KEPT_MOMENTUM, (float)(1 - group->dampening), (float)group->momentum,
+                                    (float)group->weight_decay};
+    bool is_known = way.weight >= 0x1p-24f && way.weight <= 1 && way.stays > 0 && way.stays <= 1 &&
+                    way.decay >= 0 && way.decay <= 1;
+    if (is_known && mth_replay_fit_scale(p, &way, 1, scale) == MTH_GRADIENTS_SUMMED) {
+        recipes->gradients = MTH_GRADIENTS_SUMMED;
+        recipes->weight = mth_bits_of(way.weight);
+        recipes->summing = way;
+        sum_up(momentum, MTH_KEPT_MOMENTUM);
+    }
     add_subtraction(p, recipes);
     return recipes->of[1].n_inputs > 0;
 }
@@ -264,14 +314,14 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
                      struct mth_recipes *recipes)
 {
     bool has_moments = is_kept(p, MTH_KEPT_M) && is_kept(p, MTH_KEPT_V);
-    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32};
+    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32, .summing = {.of = MTH_KEPT_M}};
     switch (p->group->kind) {
     case MTH_OPTIMIZER_ADAM:
         if (!has_moments || p->n_steps < 1)
             return false;
         return p->n_steps > 1 ? follow_adam(p, recipes) : find_adam(p, scale, recipes);
     case MTH_OPTIMIZER_SGD:
-        return find_sgd(p, recipes);
+        return find_sgd(p, scale, recipes);
     case MTH_OPTIMIZER_ADAGRAD:
         return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_adagrad(p, recipes);
     case MTH_OPTIMIZER_RMSPROP:

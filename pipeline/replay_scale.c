@@ -1,7 +1,7 @@
 /* The scale of gradients of few bits: one number for all of a model; see replay.h. */
 #include "pipeline/replay.h"
 
-#include "transforms/predictors/adam.h"
+#include "transforms/predictors/sum.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,24 +14,42 @@ enum {
     MAX_MISSES = 2    /* of witnesses */
 };
 
-/* As near as m1 tells: not rounded. */
-static double gradient_of(const struct mth_replay_parameter *p, size_t i, float weight)
+static float before_of(const struct mth_replay_parameter *p, enum mth_kept kept, size_t i)
 {
-    double m0 = (double)mth_float_of(p->before[MTH_KEPT_M][i]);
-    return ((double)mth_float_of(p->after[MTH_KEPT_M][i]) - m0) / (double)weight + m0;
+    return mth_float_of(p->before[kept][i]);
+}
+
+/* Lerp_ of nothing but gradients, which moment16 and moment24 know. */
+static bool is_plain(const struct mth_summing *way)
+{
+    return way->stays == 0.0F && way->decay == 0.0F;
+}
+
+/* As near as m1 tells: not rounded. */
+static double gradient_of(const struct mth_replay_parameter *p, size_t i, const struct mth_summing *way)
+{
+    float m0 = before_of(p, way->of, i);
+    double m1 = (double)mth_float_of(p->after[way->of][i]);
+    double added = way->stays > 0 ? (m1 - (double)(m0 * way->stays)) / (double)way->weight
+                                  : (m1 - (double)m0) / (double)way->weight + (double)m0;
+    return way->decay > 0 ? added - (double)way->decay * (double)before_of(p, MTH_KEPT_W, i) : added;
 }
 
 /* How many elements of the sample come out of gradients of so many bits, scaled. */
-static size_t count_exact(const struct mth_replay_parameter *p, float weight, float scale,
+static size_t count_exact(const struct mth_replay_parameter *p, const struct mth_summing *way, float scale,
                           enum mth_gradients gradients)
 {
-    const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(weight), mth_bits_of(scale));
+    const uint32_t bits = mth_bits_of(scale);
+    const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(way->weight), bits);
+    const struct mth_sum_rule sum =
+        mth_sum_rule_of(mth_bits_of(way->weight), mth_bits_of(way->stays), mth_bits_of(way->decay), bits);
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
-        uint32_t m1 = p->after[MTH_KEPT_M][i], fits;
-        float m0 = mth_float_of(p->before[MTH_KEPT_M][i]),
-              gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
-        if (gradients == MTH_GRADIENTS_16)
+        uint32_t m1 = p->after[way->of][i], fits;
+        float m0 = before_of(p, way->of, i), gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
+        if (!is_plain(way))
+            (void)mth_sum_gradient(&sum, mth_sum_form_of(&sum), m0, before_of(p, MTH_KEPT_W, i), m1, &fits);
+        else if (gradients == MTH_GRADIENTS_16)
             fits = mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), m1);
         else
             (void)mth_adam_gradient24(&rule, m0, m1, gradient, &fits);
@@ -41,17 +59,19 @@ static size_t count_exact(const struct mth_replay_parameter *p, float weight, fl
 }
 
 /* The elements whose gradients are known best: those that moved m most, for its size. */
-static size_t best_known(const struct mth_replay_parameter *p, float weight, size_t *best, double *errors,
-                         size_t n_best)
+static size_t best_known(const struct mth_replay_parameter *p, const struct mth_summing *way, size_t *best,
+                         double *errors, size_t n_best)
 {
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
-        double m0 = fabs((double)mth_float_of(p->before[MTH_KEPT_M][i])),
-               m1 = fabs((double)mth_float_of(p->after[MTH_KEPT_M][i]));
-        double gradient = fabs(gradient_of(p, i, weight)), error;
+        double m0 = fabs((double)before_of(p, way->of, i)),
+               m1 = fabs((double)mth_float_of(p->after[way->of][i]));
+        double gradient = fabs(gradient_of(p, i, way)), error;
         if (!(gradient > 1e-30) || !(gradient < 1e30))
             continue;
-        error = (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)weight / gradient + 0x1p-23;
+        error = (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)way->weight / gradient + 0x1p-23;
+        if (way->decay > 0)
+            error += (double)way->decay * fabs((double)before_of(p, MTH_KEPT_W, i)) * 0x1p-23 / gradient;
         size_t at = n < n_best ? n++ : n_best;
         while (at > 0 && errors[at - 1] > error) {
             if (at < n_best) {
@@ -131,7 +151,8 @@ static bool agree(const struct witnesses *witnesses, uint32_t step)
 /* Scales that were tried. */
 struct trials {
     const struct mth_replay_parameter *p;
-    float weight, scale;
+    const struct mth_summing *way;
+    float scale;
     enum mth_gradients gradients;
     size_t most, n_tried;
 };
@@ -143,7 +164,7 @@ static void try_scale(struct trials *trials, uint32_t step)
     uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
     trials->n_tried++;
     for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-        size_t exact = count_exact(trials->p, trials->weight, mth_float_of(bits), trials->gradients);
+        size_t exact = count_exact(trials->p, trials->way, mth_float_of(bits), trials->gradients);
         if (exact > trials->most) {
             trials->most = exact;
             trials->scale = mth_float_of(bits);
@@ -152,17 +173,17 @@ static void try_scale(struct trials *trials, uint32_t step)
 }
 
 /* What is known best; false where too little is. errors: of the first. */
-static bool find_witnesses(const struct mth_replay_parameter *p, float weight, struct witnesses *witnesses,
-                           double *error)
+static bool find_witnesses(const struct mth_replay_parameter *p, const struct mth_summing *way,
+                           struct witnesses *witnesses, double *error)
 {
     size_t best[N_WITNESSES];
     double errors[N_WITNESSES];
-    if (best_known(p, weight, best, errors, N_WITNESSES) < N_WITNESSES)
+    if (best_known(p, way, best, errors, N_WITNESSES) < N_WITNESSES)
         return false;
     for (size_t i = 0; i < N_WITNESSES; i++) {
         /* A significand is below 2. */
         double off = (errors[i] + 0x1p-21) * 0x1p53;
-        witnesses->gradients[i] = fabs(gradient_of(p, best[i], weight));
+        witnesses->gradients[i] = fabs(gradient_of(p, best[i], way));
         witnesses->off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
         /* A step is 2^-21 of the gradient, a unit 2^-52 of its power of two; once past the next power, a unit is two of these. */
         int exponent;
@@ -216,13 +237,13 @@ static size_t enough(const struct mth_replay_parameter *p)
     return p->n - p->n / 16;
 }
 
-static bool find_scale(const struct mth_replay_parameter *p, float weight, enum mth_gradients gradients,
-                       float *scale)
+static bool find_scale(const struct mth_replay_parameter *p, const struct mth_summing *way,
+                       enum mth_gradients gradients, float *scale)
 {
-    struct trials trials = {.p = p, .weight = weight, .gradients = gradients};
+    struct trials trials = {.p = p, .way = way, .gradients = gradients};
     struct witnesses witnesses = {.n_mantissa = 7};
     double error;
-    if (!find_witnesses(p, weight, &witnesses, &error))
+    if (!find_witnesses(p, way, &witnesses, &error))
         return false;
     if (gradients == MTH_GRADIENTS_16) {
         search_places(&trials, &witnesses, error);
@@ -235,20 +256,35 @@ static bool find_scale(const struct mth_replay_parameter *p, float weight, enum 
     return trials.most >= enough(p);
 }
 
-enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, float weight,
-                                        struct mth_replay_scale *scale)
+/* Gradients of few bits, summed in a way: with the scale that is known, or one that is looked for. */
+static bool fits_way(const struct mth_replay_parameter *p, const struct mth_summing *way,
+                     struct mth_replay_scale *scale, size_t n_searches, enum mth_gradients *gradients)
 {
-    float found = scale->bits ? mth_float_of(scale->bits) : 1;
-    size_t n_searches = scale->bits ? MAX_SEARCHES : scale->n_searches++;
-    for (enum mth_gradients gradients = MTH_GRADIENTS_16; gradients <= MTH_GRADIENTS_24; gradients++) {
+    for (*gradients = MTH_GRADIENTS_16; *gradients <= MTH_GRADIENTS_24; ++*gradients) {
         /* Looking at every step takes long: it is done once. */
-        bool searches = n_searches < (gradients == MTH_GRADIENTS_16 ? MAX_SEARCHES : 1);
-        if (count_exact(p, weight, found, gradients) >= enough(p) ||
-            (searches && find_scale(p, weight, gradients, &found))) {
+        bool searches = n_searches < (*gradients == MTH_GRADIENTS_16 ? MAX_SEARCHES : 1);
+        float found = scale->bits ? mth_float_of(scale->bits) : 1;
+        if (count_exact(p, way, found, *gradients) >= enough(p) ||
+            (searches && find_scale(p, way, *gradients, &found))) {
             scale->bits = mth_bits_of(found);
-            return gradients;
+            return true;
         }
-        found = scale->bits ? mth_float_of(scale->bits) : 1;
+    }
+    return false;
+}
+
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_summing *ways,
+                                        size_t n_ways, struct mth_replay_scale *scale)
+{
+    bool is_known = scale->bits != 0;
+    for (size_t i = is_known ? scale->way : 0; i < n_ways; i++) {
+        enum mth_gradients gradients;
+        if (fits_way(p, &ways[i], scale, is_known ? MAX_SEARCHES : scale->n_searches[i]++, &gradients)) {
+            scale->way = i;
+            return is_plain(&ways[i]) ? gradients : MTH_GRADIENTS_SUMMED;
+        }
+        if (is_known)
+            break;
     }
     return MTH_GRADIENTS_32;
 }

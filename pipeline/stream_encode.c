@@ -170,7 +170,7 @@ static int take_moments(struct encode_run *run, const struct mth_replay *replay,
     struct mth_coder_spec **specs = run->encoder.specs;
     char text[MTH_SPEC_TEXT_BYTES];
     int status = MTH_OK;
-    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_MOMENT32; i++) {
+    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_GRADIENT24; i++) {
         struct mth_pipeline *pipeline;
         if (!replay->has[i - MTH_PLAN_MOMENT16])
             continue;
@@ -180,6 +180,10 @@ static int take_moments(struct encode_run *run, const struct mth_replay *replay,
         if (i != MTH_PLAN_MOMENT32)
             snprintf(text + strlen(text), sizeof text - strlen(text), ":scale=%lu",
                      (unsigned long)replay->scale);
+        if (i == MTH_PLAN_GRADIENT24)
+            snprintf(text + strlen(text), sizeof text - strlen(text), ":stays=%lu:decay=%lu:sizes=%s",
+                     (unsigned long)replay->stays, (unsigned long)replay->decay,
+                     replay->by_squares ? "squares" : "middle");
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s", rest);
         status = mth_pipeline_parse(text, false, &pipeline, err);
         if (!status)

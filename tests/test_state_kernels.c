@@ -32,6 +32,7 @@ static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_AVERAGED] = 0x24f1d3f66fc0a852ULL,
     [MTH_PREDICT_AVERAGED_APART] = 0xa181a7b4ba5dec86ULL,
     [MTH_PREDICT_ADAM_V24] = 0xdb68852e3e8b27b8ULL,
+    [MTH_PREDICT_SUMMED_V] = 0xd4cfaaeb66868e72ULL,
 };
 
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
@@ -43,10 +44,11 @@ static const uint32_t hard[] = {0,          0x80000000, 1,          0x80000001, 
 static uint8_t values[N_INPUTS][4 * N];
 static const uint8_t *const inputs[N_INPUTS] = {values[0], values[1], values[2], values[3], values[4]};
 
-static const uint32_t settings[][MTH_MAX_SETTINGS] = {{0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9},
-                                                      {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0},
-                                                      {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77},
-                                                      {0, 0, 0, 0}};
+static const uint32_t settings[][MTH_MAX_SETTINGS] = {
+    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f666666, 0x3c23d70a},
+    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0, 0x3f666666, 0},
+    {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77, 0, 0x3c23d70a},
+    {0, 0, 0, 0, 0, 0}};
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
 /* Hard ones and others, in every combination. */
@@ -254,6 +256,71 @@ static void every_instruction_set_splits_moments_alike(void **state)
     }
 }
 
+/* A table's loops of gradient24, in a form: what is no escape comes back. */
+static void sum_up(const struct mth_moment_kernels *kernels, const struct mth_gradient24_rule *rule,
+                   size_t at, size_t n, struct block *block)
+{
+    const uint8_t *m0 = values[0] + 4 * at, *v0 = values[1] + 4 * at, *m1 = values[2] + 4 * at,
+                  *w0 = values[3] + 4 * at;
+    memset(block, 0, sizeof *block);
+    kernels->find_sum(rule, m0, v0, w0, m1, n, block->sizes24, block->rests24, block->lows);
+    assert_int_equal(
+        kernels->restore_sum(rule, m0, v0, w0, block->sizes24, block->rests24, block->lows, n, block->m24),
+        0);
+    for (size_t i = 0; i < n; i++) {
+        if (block->sizes24[i] != MTH_MOMENT_ESCAPE)
+            assert_memory_equal(block->m24 + 4 * i, m1 + 4 * i, 4);
+    }
+    if (n == 0)
+        return;
+    /* A size that no gradient has, and a rest of what is kept, are noticed. */
+    static const uint8_t no_squares[4 * MTH_MOMENT_BLOCK_ELEMS];
+    const uint8_t kept_lows[MTH_MOMENT_BLOCK_ELEMS] = {1};
+    memset(block->again, 1, n);
+    block->unsound[0] = kernels->restore_sum(rule, m0, no_squares, w0, block->again, block->rests24,
+                                             block->lows, n, block->m24);
+    assert_int_equal(block->unsound[0] != 0, rule->by_squares);
+    memset(block->again, MTH_MOMENT_ESCAPE, n);
+    assert_int_not_equal(
+        kernels->restore_sum(rule, m0, v0, w0, block->again, block->rests24, kept_lows, n, block->m24), 0);
+}
+
+static void every_instruction_set_sums_gradients_alike(void **state)
+{
+    static struct block expected, block;
+    static uint8_t v_expected[4 * N], v[4 * N];
+    const struct mth_moment_kernels *tables[] = {&mth_moment_kernels_avx2, &mth_moment_kernels_avx512,
+                                                 &mth_moment_kernels_vbmi};
+    const struct mth_adam_kernels *adam_tables[] = {&mth_adam_kernels_avx2, &mth_adam_kernels_avx512, NULL};
+    static const unsigned needed[] = {MTH_CPU_AVX2, MTH_CPU_AVX512, MTH_CPU_AVX512 | MTH_CPU_VBMI};
+    (void)state;
+    /* By lerp_ or not, with a share of the weights or not, of few bits or any, sized by squares or not. */
+    for (unsigned form = 0; form < 16; form++) {
+        const uint32_t of_v[MTH_MAX_SETTINGS] = {0x3dcccccd,
+                                                 0x3f7d70a4,
+                                                 0x3c23d70a,
+                                                 form & 4 ? 0x3f74f7a9 : 0,
+                                                 form & 1 ? 0 : 0x3f666666,
+                                                 form & 2 ? 0x3c23d70a : 0};
+        const struct mth_gradient24_rule rule = {mth_sum_rule_of(of_v[0], of_v[4], of_v[5], 0x3f74f7a9),
+                                                 form & 8};
+        mth_adam_kernels_portable.v_sum(of_v, inputs, N, v_expected);
+        for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+            if ((mth_cpu_features() & needed[t]) != needed[t] || !tables[t]->name)
+                continue;
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+                sum_up(&mth_moment_kernels_portable, &rule, l * 600, lengths[l], &expected);
+                sum_up(tables[t], &rule, l * 600, lengths[l], &block);
+                assert_memory_equal(&block, &expected, sizeof block);
+            }
+            if (adam_tables[t]) {
+                adam_tables[t]->v_sum(of_v, inputs, N, v);
+                assert_memory_equal(v, v_expected, sizeof v);
+            }
+        }
+    }
+}
+
 /* Of 16-bit gradients that made a moment, most come back as the nearest. */
 static void gradients_of_16_bits_are_found(void **state)
 {
@@ -284,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_multiply_add_without_the_instruction_rounds_once),
         cmocka_unit_test(every_instruction_set_predicts_alike),
         cmocka_unit_test(every_instruction_set_splits_moments_alike),
+        cmocka_unit_test(every_instruction_set_sums_gradients_alike),
         cmocka_unit_test(gradients_of_16_bits_are_found),
     };
     return cmocka_run_group_tests(tests, make_values, NULL);

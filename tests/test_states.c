@@ -120,7 +120,8 @@ static void steps_of_other_optimizers_are_redone(void **state)
     } cases[] = {{"sgd", 2},     {"nesterov", 1},         {"adagrad", 0},
                  {"rmsprop", 0}, {"rmsprop-momentum", 1}, {"rmsprop-centered", 3},
                  {"amsgrad", 4}, {"adam-l2", 2},          {"accumulated", 3},
-                 {"fp16", 3}};
+                 {"fp16", 3},    {"adamw-1.12", 4},       {"adam-l2-bf16", 4},
+                 {"sgd-bf16", 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", cases[i].name);

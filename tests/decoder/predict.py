@@ -125,6 +125,48 @@ def adam_v24(settings, v0, m0, m1):
     return bits(fma(rounded(share * g), g, rounded(value(v0) * decay)))
 
 
+class Sum:
+    """Gradients of 24 bits, added to what was before: docs/transforms.md, gradient24."""
+
+    def __init__(self, weight, stays, decay, scale):
+        self.weight, self.stays, self.decay, self.scale = weight, stays, decay, scale
+
+    def left(self, m0):
+        return m0 if self.stays == 0 else rounded(m0 * self.stays)
+
+    def added(self, w0, g):
+        scaled = rounded(value(g) * self.scale)
+        return fma(self.decay, w0, scaled) if self.decay else scaled
+
+    def after(self, m0, added):
+        return fma(self.weight, rounded(added - m0) if self.stays == 0 else added, self.left(m0))
+
+    def gradient(self, m0, w0, m1):
+        """The one of few bits that gives just m1, or None."""
+        if self.stays == 0:
+            added = fma(rounded(value(m1) - m0), over(self.weight), m0)
+        else:
+            added = rounded(rounded(value(m1) - self.left(m0)) * over(self.weight))
+        g = fma(-self.decay, w0, added) if self.decay else added
+        near = bits(rounded(g * over(self.scale)))
+        for n in (16, 12, 8):
+            if bits(self.after(m0, self.added(w0, cut(near, n)))) == m1:
+                return cut(near, n)
+        return None
+
+
+def summed_v(settings, v0, m0, m1, w0):
+    weight, kept, share, scale, stays, decay = map(value, settings)
+    rule = Sum(weight, stays, decay, scale)
+    found = rule.gradient(value(m0), value(w0), m1) if scale else None
+    if found is not None:
+        added = rule.added(value(w0), found)
+    else:
+        left = rule.left(value(m0))
+        added = rounded((value(m1) - left) * divided(1.0, weight) + (left if stays == 0 else 0))
+    return bits(fma(rounded(share * added), added, rounded(value(v0) * kept)))
+
+
 def adam_w(settings, w0, m1, v1):
     decay, step, bias, eps = map(value, settings)
     v = value(v1)
@@ -198,6 +240,7 @@ PREDICTORS = {
     13: (1, 2, 4, 4, averaged),
     14: (2, 2, 4, 4, averaged_apart),
     15: (4, 3, 4, 4, adam_v24),
+    16: (6, 4, 4, 4, summed_v),
 }
 
 
@@ -273,6 +316,29 @@ class Moment24:
                 require(0 <= top <= 0x1ff, "a size that no gradient has")
                 g = rest >> 6 << 31 | top << 22 | (rest & 0x3f) << 16 | low << 8
                 m1 = bits(moment(value(m0), rounded(value(g) * scale), weight))
+            out += m1.to_bytes(4, "little")
+        out += kept.take(n - 4 * m)
+        kept.end("what is kept")
+        return out
+
+
+class Gradient24:
+    n_references = 3
+    plan = Moment24.plan
+
+    def inverse(self, options, type_, streams, n, inputs):
+        rule = Sum(*(value(int(options[name])) for name in ("weight", "stays", "decay", "scale")))
+        kept, out, m = Cursor(streams[3]), b"", n // 4
+        symbols = zip(streams[0], unpacked(streams[1], m, 7), streams[2])
+        for (size, rest, low), m0, v0, w0 in zip(symbols, *map(words, inputs)):
+            if size == 255:
+                require(rest == 0 and low == 0, "what is kept has a rest")
+                m1 = kept.fixed(4)
+            else:
+                top = size - 128 + (half_octave_of_root(v0) if options["sizes"] == "squares" else 192) if size else 0
+                require(size == 0 or 0 < top <= 0x1ff, "a size that no gradient has")
+                g = rest >> 6 << 31 | top << 22 | (rest & 0x3f) << 16 | low << 8
+                m1 = bits(rule.after(value(m0), rule.added(value(w0), g)))
             out += m1.to_bytes(4, "little")
         out += kept.take(n - 4 * m)
         kept.end("what is kept")

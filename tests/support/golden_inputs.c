@@ -255,7 +255,13 @@ struct made *golden_input(enum golden_input which)
                                            "tests/fixtures/states/amsgrad-11.pt",
                                            "tests/fixtures/states/amsgrad-12.pt",
                                            "tests/fixtures/states/accumulated-11.pt",
-                                           "tests/fixtures/states/accumulated-12.pt"};
+                                           "tests/fixtures/states/accumulated-12.pt",
+                                           "tests/fixtures/states/adamw-1.12-11.pt",
+                                           "tests/fixtures/states/adamw-1.12-12.pt",
+                                           "tests/fixtures/states/adam-l2-bf16-11.pt",
+                                           "tests/fixtures/states/adam-l2-bf16-12.pt",
+                                           "tests/fixtures/states/sgd-bf16-11.pt",
+                                           "tests/fixtures/states/sgd-bf16-12.pt"};
     switch (which) {
     case GOLDEN_EMPTY:
         return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
@@ -289,6 +295,12 @@ struct made *golden_input(enum golden_input which)
     case GOLDEN_AMSGRAD:
     case GOLDEN_ACCUMULATED_BEFORE:
     case GOLDEN_ACCUMULATED:
+    case GOLDEN_ADAM_SUMMED_BEFORE:
+    case GOLDEN_ADAM_SUMMED:
+    case GOLDEN_ADAM_DECAYED_BEFORE:
+    case GOLDEN_ADAM_DECAYED:
+    case GOLDEN_SGD_BF16_BEFORE:
+    case GOLDEN_SGD_BF16:
         return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);
     case GOLDEN_WEIGHTS:
     case GOLDEN_NEXT_WEIGHTS:

@@ -12,15 +12,15 @@
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
-enum { SIZES, REST, LOWS, KEPT, N_STREAMS };
+enum { SIZES = MTH_MOMENT24_SIZES, REST, LOWS, KEPT, N_STREAMS };
 
 static const struct mth_reference_slot references[] = {
     {"m", "the moving average before the step"},
     {"v", "that of the squares before the step"},
 };
 
-static int plan(const int64_t *values, const struct mth_symbol_type *type, size_t n_bytes,
-                struct mth_stream_plan plans[MTH_MAX_STREAMS], size_t *n_streams)
+int mth_moment24_plan(const int64_t *values, const struct mth_symbol_type *type, size_t n_bytes,
+                      struct mth_stream_plan plans[MTH_MAX_STREAMS], size_t *n_streams)
 {
     size_t n = n_bytes / 4, n_rest = mth_packed_bytes(n, MTH_MOMENT16_REST_BITS);
     (void)values;
@@ -100,7 +100,7 @@ const struct mth_transform mth_transform_moment24 = {
     .references = references,
     .n_references = sizeof references / sizeof references[0],
     .max_streams = N_STREAMS,
-    .plan = plan,
+    .plan = mth_moment24_plan,
     .forward = forward,
     .inverse = inverse,
     .flags = MTH_TRANSFORM_CHOOSES,

@@ -5,9 +5,9 @@
 #define MTH_FMA    __builtin_fmaf
 #include "transforms/moment/moment_template.h"
 
-const struct mth_moment_kernels mth_moment_kernels_avx512 = {"avx512",  find16,  restore16,  find24,
-                                                             restore24, split32, classify32, join32,
-                                                             pack,      unpack,  deal32,     collect32};
+const struct mth_moment_kernels mth_moment_kernels_avx512 = {
+    "avx512", find16,     restore16, find24, restore24, find_sum, restore_sum,
+    split32,  classify32, join32,    pack,   unpack,    deal32,   collect32};
 
 #else
 

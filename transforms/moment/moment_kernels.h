@@ -3,12 +3,16 @@
 #define MTH_TRANSFORMS_MOMENT_KERNELS_H
 
 #include "transforms/predictors/adam.h"
+#include "transforms/predictors/sum.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { MTH_MOMENT16_REST_BITS = 7, MTH_MOMENT16_BIAS = 128 };
+enum {
+    MTH_GRADIENT24_MIDDLE = 192
+}; /* the half octave that sizes are told from, of gradients whose squares nobody averages */
 enum {
     MTH_MOMENT32_CLASSES = 13,
     MTH_MOMENT32_CLASS_BIAS = 5,
@@ -22,6 +26,12 @@ enum {
 struct mth_moment32_rule {
     float stays;
     int32_t weight;
+};
+
+/* What gradient24 knows of one: are sizes told from the root of v0, or from a middle? */
+struct mth_gradient24_rule {
+    struct mth_sum_rule sum;
+    bool by_squares;
 };
 
 /* m0, v0: n elements before the step, m1: after it; n is MTH_MOMENT_BLOCK_ELEMS at most. */
@@ -39,6 +49,13 @@ struct mth_moment_kernels {
     uint32_t (*restore24)(const struct mth_adam_rule *rule, const uint8_t *m0, const uint8_t *v0,
                           const uint8_t *sizes, const uint8_t *rests, const uint8_t *lows, size_t n,
                           uint8_t *m1);
+    /* gradient24: the same by any rule; w0: weights before, or any where nothing decays. */
+    void (*find_sum)(const struct mth_gradient24_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                     const uint8_t *w0, const uint8_t *m1, size_t n, uint8_t *sizes, uint8_t *rests,
+                     uint8_t *lows);
+    uint32_t (*restore_sum)(const struct mth_gradient24_rule *rule, const uint8_t *m0, const uint8_t *v0,
+                            const uint8_t *w0, const uint8_t *sizes, const uint8_t *rests,
+                            const uint8_t *lows, size_t n, uint8_t *m1);
     /* moment32: the class of each element, its symbol, and the rest of its mantissa in 16 bits and 6. */
     void (*split32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
                     const uint8_t *m1, size_t n, uint8_t *classes, uint8_t *symbols, uint8_t *low,

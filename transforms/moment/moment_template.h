@@ -95,6 +95,73 @@ MTH_KERNEL static uint32_t restore24(const struct mth_adam_rule *rule, const uin
     return unsound;
 }
 
+/* ---- gradient24: a loop for each form of a rule ---- */
+
+/* Half octaves that a gradient's size is told from. */
+MTH_ALWAYS_INLINE int32_t middle_of(const struct mth_gradient24_rule *rule, uint32_t v0)
+{
+    int32_t by_squares = 0 - (int32_t)rule->by_squares;
+    return (mth_half_octave_of_root(v0) & by_squares) | (MTH_GRADIENT24_MIDDLE & ~by_squares);
+}
+
+MTH_ALWAYS_INLINE void find_in_form(struct mth_sum_form form, const struct mth_gradient24_rule *rule,
+                                    const uint8_t *restrict before, const uint8_t *restrict squares,
+                                    const uint8_t *restrict weights, const uint8_t *restrict after, size_t n,
+                                    uint8_t *restrict sizes, uint8_t *restrict rests, uint8_t *restrict lows)
+{
+    const struct mth_gradient24_rule r = *rule;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t m1 = mth_lane_load32(after + 4 * i), v0 = mth_lane_load32(squares + 4 * i), fits;
+        uint32_t g = mth_sum_gradient(&r.sum, form, m0, w0, m1, &fits);
+        uint32_t size = (uint32_t)(mth_half_octave(g) - middle_of(&r, v0) + MTH_MOMENT16_BIAS);
+        uint32_t tiny = 0 - (uint32_t)(mth_half_octave(g) == 0);
+        fits &= tiny | (0 - (uint32_t)(size - 1 < MTH_MOMENT_ESCAPE - 1));
+        sizes[i] = (uint8_t)((size & ~tiny & fits) | (MTH_MOMENT_ESCAPE & ~fits));
+        rests[i] = (uint8_t)((g >> 31 << 6 | (g >> 16 & 0x3f)) & fits);
+        lows[i] = (uint8_t)(g >> 8 & fits);
+    }
+}
+
+MTH_ALWAYS_INLINE uint32_t restore_in_form(struct mth_sum_form form, const struct mth_gradient24_rule *rule,
+                                           const uint8_t *restrict before, const uint8_t *restrict squares,
+                                           const uint8_t *restrict weights, const uint8_t *restrict sizes,
+                                           const uint8_t *restrict rests, const uint8_t *restrict lows,
+                                           size_t n, uint8_t *restrict after)
+{
+    const struct mth_gradient24_rule r = *rule;
+    uint32_t unsound = 0;
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t rest = rests[i], low = lows[i], v0 = mth_lane_load32(squares + 4 * i);
+        uint32_t escapes = 0 - (uint32_t)(sizes[i] == MTH_MOMENT_ESCAPE),
+                 tiny = 0 - (uint32_t)(sizes[i] == 0);
+        uint32_t top = (uint32_t)(sizes[i] - MTH_MOMENT16_BIAS + middle_of(&r, v0));
+        unsound |= (~(escapes | tiny) & (0 - (uint32_t)(top - 1 >= 0x1ff))) | (escapes & (rest | low));
+        uint32_t g = rest >> 6 << 31 | (top & 0x1ff & ~tiny) << 22 | (rest & 0x3f) << 16 | low << 8;
+        float added = mth_sum_added(&r.sum, form, w0, mth_float_of(g) * r.sum.scale);
+        mth_lane_store32(after + 4 * i, mth_bits_of(mth_sum_after(&r.sum, form, m0, added)));
+    }
+    return unsound;
+}
+
+MTH_KERNEL static void find_sum(const struct mth_gradient24_rule *rule, const uint8_t *before,
+                                const uint8_t *squares, const uint8_t *weights, const uint8_t *after,
+                                size_t n, uint8_t *sizes, uint8_t *rests, uint8_t *lows)
+{
+    MTH_BY_SUM_FORM(&rule->sum, find_in_form, rule, before, squares, weights, after, n, sizes, rests, lows);
+}
+
+MTH_KERNEL static uint32_t restore_sum(const struct mth_gradient24_rule *rule, const uint8_t *before,
+                                       const uint8_t *squares, const uint8_t *weights, const uint8_t *sizes,
+                                       const uint8_t *rests, const uint8_t *lows, size_t n, uint8_t *after)
+{
+    return MTH_BY_SUM_FORM(&rule->sum, restore_in_form, rule, before, squares, weights, sizes, rests, lows, n,
+                           after);
+}
+
 /* ---- moment32 ---- */
 
 /* What is known of an element before it is there. */

@@ -21,6 +21,18 @@ void mth_predict_adam_v24(const uint32_t *settings, const uint8_t *const *inputs
 }
 
 /*
+ * The same of gradients that were averaged in another order, or hold a share of the weights.
+ *
+ * Settings  1 - beta1; beta2; 1 - beta2; the scale of gradients of few bits, 0 where they were none; what stays of m, 0: as lerp_ does
+ *           it; the share of the weights
+ * Inputs    v0, m0, m1, w0
+ */
+void mth_predict_summed_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
+{
+    mth_adam_kernels_of(mth_cpu_features())->v_sum(settings, inputs, n, out);
+}
+
+/*
  * Weights after a step, from those before and m and v after: w * (1 - lr * decay) - step * m / (sqrt(v) / bias + eps).
  *
  * Settings  1 - lr * decay; -step; bias; eps

@@ -10,6 +10,7 @@ struct mth_adam_kernels {
     /* As the predictors of predictor.h. */
     void (*v)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*v24)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+    void (*v_sum)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*w)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*drift)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 };

@@ -1,5 +1,6 @@
 /* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
 #include "transforms/predictors/adam.h"
+#include "transforms/predictors/sum.h"
 
 #include <math.h>
 
@@ -69,6 +70,43 @@ MTH_KERNEL static void v(const uint32_t *settings, const uint8_t *const *inputs,
         v16(settings, inputs, n, out);
     else
         v32(settings, inputs, n, out);
+}
+
+/* What was added to m, of any bits: in double, m but for what stayed. */
+MTH_ALWAYS_INLINE void v_in_form(struct mth_sum_form form, bool of_few_bits, const struct mth_sum_rule *rule,
+                                 const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                                 uint8_t *restrict out)
+{
+    const struct mth_sum_rule r = *rule;
+    float decay = mth_float_of(settings[1]), share = mth_float_of(settings[2]);
+    double over_weight = 1 / (double)r.weight;
+    const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2],
+                            *restrict weights = inputs[3];
+    for (size_t i = 0; i < n; i++) {
+        float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t m1 = mth_lane_load32(after + 4 * i), fits = 0, bits, few_bits;
+        double left = (double)(form.is_lerp ? m0 : m0 * r.stays);
+        float few = 0,
+              added = (float)(((double)mth_float_of(m1) - left) * over_weight + (form.is_lerp ? left : 0));
+        if (of_few_bits)
+            few = mth_sum_added(&r, form, w0,
+                                mth_float_of(mth_sum_gradient(&r, form, m0, w0, m1, &fits)) * r.scale);
+        memcpy(&bits, &added, sizeof bits);
+        memcpy(&few_bits, &few, sizeof few_bits);
+        added = mth_float_of((few_bits & fits) | (bits & ~fits));
+        mth_lane_store32(out + 4 * i,
+                         mth_bits_of(v_of(mth_float_of(mth_lane_load32(v + 4 * i)), added, decay, share)));
+    }
+}
+
+MTH_KERNEL static void v_sum(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
+{
+    const struct mth_sum_rule rule = mth_sum_rule_of(settings[0], settings[4], settings[5], settings[3]);
+    if (rule.scale > 0)
+        MTH_BY_SUM_FORM(&rule, v_in_form, true, &rule, settings, inputs, n, out);
+    else
+        MTH_BY_SUM_FORM(&rule, v_in_form, false, &rule, settings, inputs, n, out);
 }
 
 MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
