@@ -260,12 +260,11 @@ static void count_elements_of_rows(const struct block *block, size_t n_elems,
         elements[c] = n_sampled ? (uint64_t)counts[c] * n_elems / n_sampled : 0;
 }
 
-static size_t code_rows(struct block *block)
+static size_t code_rows(struct block *block, size_t *n_elems)
 {
     struct mth_ulp_state *state = block->state;
-    return mth_ulp_rows_mark(&block->rows, state->masks, state->map)
-               ? code_map(state, mth_ulp_rows_n(&block->rows))
-               : 0;
+    *n_elems = mth_ulp_rows_mark(&block->rows, state->masks, state->map);
+    return code_map(state, mth_ulp_rows_n(&block->rows));
 }
 
 static void try_rows(struct block *block, const struct mth_ulp_counts *counts, struct mapped *mapped)
@@ -273,10 +272,9 @@ static void try_rows(struct block *block, const struct mth_ulp_counts *counts, s
     *mapped = (struct mapped){.counts = *counts};
     if (block->rows.row == 0)
         return;
-    mapped->n_map = code_rows(block);
+    mapped->n_map = code_rows(block, &mapped->n_elems);
     if (mapped->n_map == 0)
         return;
-    mapped->n_elems = mth_ulp_rows_elems(&block->rows, block->state->map);
     count_elements_of_rows(block, mapped->n_elems, mapped->counts.elements);
     set_price(mapped);
 }
@@ -290,12 +288,18 @@ static size_t try_map(struct block *block, struct mth_ulp_counts *counts, bool *
     if (!is_clustered(block))
         return 0;
     try_rows(block, counts, &rows);
+    /* Where groups have more flags, their map will not be so much shorter. */
+    if (rows.n_map > 0 && rows.price < least && rows.n_elems <= block->n_active * MTH_ULP_GROUP) {
+        *counts = rows.counts;
+        *in_rows = true;
+        return rows.n_map;
+    }
     try_groups(block, counts, &groups);
     bool rows_pay = rows.n_map > 0 && rows.price<least, groups_pay = groups.n_map> 0 && groups.price < least;
     if (rows_pay && (!groups_pay || rows.price < groups.price)) {
         *counts = rows.counts;
         *in_rows = true;
-        return code_rows(block);
+        return code_rows(block, &rows.n_elems);
     }
     if (!groups_pay)
         return 0;

@@ -75,23 +75,35 @@ static struct moves moves_of(uint32_t mask)
     return moves;
 }
 
+/* Are the bits of a mask its lowest ones? Then nothing moves: so it is where all elements did, or none. */
+static bool is_in_place(uint32_t mask)
+{
+    return (mask & (mask + 1)) == 0;
+}
+
 /* The bits of x that mask names, side by side. */
-static uint32_t gather_bits(uint32_t x, uint32_t mask, const struct moves *moves)
+static uint32_t gather_bits(uint32_t x, uint32_t mask)
 {
     x &= mask;
+    if (is_in_place(mask))
+        return x;
+    struct moves moves = moves_of(mask);
     for (unsigned i = 0; i < 5; i++) {
-        uint32_t moved = x & moves->by[i];
+        uint32_t moved = x & moves.by[i];
         x = (x ^ moved) | moved >> (1u << i);
     }
     return x;
 }
 
 /* The inverse: the lowest bits of x to where mask names them. */
-static uint32_t scatter_bits(uint32_t x, uint32_t mask, const struct moves *moves)
+static uint32_t scatter_bits(uint32_t x, uint32_t mask)
 {
+    if (is_in_place(mask))
+        return x & mask;
+    struct moves moves = moves_of(mask);
     for (unsigned i = 5; i-- > 0;) {
         uint32_t moved = x << (1u << i);
-        x = (x & ~moves->by[i]) | (moved & moves->by[i]);
+        x = (x & ~moves.by[i]) | (moved & moves.by[i]);
     }
     return x & mask;
 }
@@ -153,12 +165,14 @@ void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *stat
     mth_ulp_fill_last(format, older, n_elems, last_older);
     for (size_t g = 0; g < n_groups; g += n) {
         bool is_last = g == n_full;
-        n = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, n_full - g);
-        uint32_t any = 0;
-        for (size_t i = 0; i < n; i++)
-            any |= state->masks[g + i];
-        if (!any)
+        size_t most = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, n_full - g);
+        /* Groups side by side that all changed, or one that did not. */
+        for (n = 0; n < most && state->masks[g + n];)
+            n++;
+        if (n == 0) {
+            n = 1;
             continue;
+        }
         state->kernels->directions(
             format, is_last ? state->last_base : mth_ulp_base_at(state, base, group_bytes, g),
             is_last ? last_older : mth_ulp_base_at(state, older, group_bytes, g), n, state->batch);
@@ -202,20 +216,29 @@ static void set_contexts(struct mth_ulp_turns *turns, const struct mth_ulp_state
 
 static uint64_t lane_at(const uint8_t *p, unsigned n_bits)
 {
-    uint64_t x = 0;
-    for (unsigned i = 0; i < n_bits; i += 8)
-        x |= (uint64_t)*p++ << i;
-    return x;
+    switch (n_bits) {
+    case 8:
+        return *p;
+    case 16:
+        return mth_lane_load16(p);
+    case 32:
+        return mth_lane_load32(p);
+    default:
+        return mth_lane_load64(p);
+    }
 }
 
 bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_ulp_format *format,
                            const uint8_t *src, const uint8_t *base, size_t n_groups, size_t n_changed)
 {
-    /* Of n coins with a heads the code saves 0.72 (2a - n)^2 / n bits, 0.72 by chance; more than that by a fortieth of all is wanted. */
-    enum { SAMPLE = 1024, NOISE = 1, SHARE = 40 };
+    /*
+     * Of n coins with a heads a code saves 0.72 (2a - n)^2 / n bits, and 0.72 by chance. Contexts are taken together by fours; what they
+     * save together is to be a fortieth of all, and more than chance.
+     */
+    enum { SAMPLE = 512, BIN_LOG2 = 2, N_BINS = MTH_ULP_CONTEXTS >> BIN_LOG2, SHARE = 40 };
     unsigned bits = format->lane_bits, top = state->table.top;
-    uint64_t magnitude = ((uint64_t)1 << (bits - 1)) - 1, evidence = 0, noise = 0, sum = 0;
-    uint64_t n[MTH_ULP_CONTEXTS] = {0}, away[MTH_ULP_CONTEXTS] = {0};
+    uint64_t magnitude = ((uint64_t)1 << (bits - 1)) - 1;
+    uint32_t n[N_BINS] = {0}, away[N_BINS] = {0}, evidence = 0, noise = 0, sum = 0;
     if (!base || !format->exponent_bits)
         return false;
     for (size_t g = 0, every = n_changed / SAMPLE + 1; g < n_groups; g += every) {
@@ -224,16 +247,16 @@ bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_u
             uint64_t b = lane_at(base + at, bits), x = lane_at(src + at, bits);
             unsigned exponent = (unsigned)((b & magnitude) >> format->mantissa_bits);
             unsigned c = exponent > top ? 0 : top - exponent;
-            c = c < MTH_ULP_CONTEXTS ? c : MTH_ULP_CONTEXTS - 1;
-            n[c]++;
-            away[c] += (x ^ b) <= magnitude && (x & magnitude) > (b & magnitude);
+            unsigned bin = c < MTH_ULP_CONTEXTS ? c >> BIN_LOG2 : N_BINS - 1;
+            n[bin]++;
+            away[bin] += (x ^ b) <= magnitude && (x & magnitude) > (b & magnitude);
         }
     }
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
-        uint64_t odds = 2 * away[c] > n[c] ? 2 * away[c] - n[c] : n[c] - 2 * away[c];
-        evidence += n[c] ? odds * odds / n[c] : 0;
-        noise += n[c] ? NOISE : 0;
-        sum += n[c];
+    for (size_t i = 0; i < N_BINS; i++) {
+        uint32_t odds = 2 * away[i] > n[i] ? 2 * away[i] - n[i] : n[i] - 2 * away[i];
+        evidence += n[i] ? odds * odds / n[i] : 0;
+        noise += n[i] > 0;
+        sum += n[i];
     }
     return evidence > noise + sum / SHARE;
 }
@@ -307,9 +330,8 @@ bool mth_ulp_turns_take(struct mth_ulp_turns *turns, struct mth_ulp_state *state
     memset(turns->masks, 0, n_words(turns->n) * sizeof *turns->masks);
     for (size_t j = 0; j < n_words(turns->n_changed); j++) {
         struct word word = word_at(turns, j);
-        struct moves moves = moves_of(word.moved);
         uint32_t sign = load_word(signs + 4 * j, n_signs - 4 * j);
-        push_bits(&turned, gather_bits(sign ^ word.down, word.moved, &moves),
+        push_bits(&turned, gather_bits(sign ^ word.down, word.moved),
                   (unsigned)__builtin_popcount(word.moved));
     }
     end_bits(&turned);
@@ -321,8 +343,7 @@ bool mth_ulp_turns_take(struct mth_ulp_turns *turns, struct mth_ulp_state *state
     for (size_t j = 0; j < n_words(turns->n_changed); j++) {
         struct word word = word_at(turns, j);
         uint32_t still = word.valid & ~word.moved, sign = load_word(signs + 4 * j, n_signs - 4 * j);
-        struct moves moves = moves_of(still);
-        push_bits(&plain, gather_bits(sign, still, &moves), (unsigned)__builtin_popcount(still));
+        push_bits(&plain, gather_bits(sign, still), (unsigned)__builtin_popcount(still));
     }
     end_bits(&plain);
     return true;
@@ -395,12 +416,11 @@ void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const uint8_t *plain,
             held |= (uint64_t)turns->masks[next++] << n_held;
             n_held += WORD;
         }
-        struct moves of_moved = moves_of(word.moved), of_still = moves_of(still);
-        uint32_t turned = scatter_bits((uint32_t)held, word.moved, &of_moved);
+        uint32_t turned = scatter_bits((uint32_t)held, word.moved);
         held >>= n_moved;
         n_held -= n_moved;
         uint32_t kept = pull_bits(&source, (unsigned)__builtin_popcount(still));
-        uint32_t sign = (turned ^ word.down) | scatter_bits(kept, still, &of_still);
+        uint32_t sign = (turned ^ word.down) | scatter_bits(kept, still);
         push_bits(&writer, sign, (unsigned)__builtin_popcount(word.valid));
     }
     end_bits(&writer);
