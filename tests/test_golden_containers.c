@@ -35,8 +35,8 @@ struct golden {
 static const struct golden goldens[] = {
 #define CONTAINER_OLDER(name, spec, input, base, older, chunk_log2) \
     {#name, spec, GOLDEN_##input, GOLDEN_##base, GOLDEN_##older, chunk_log2, false},
-#define CONTAINER_BEFORE(name, spec, input, base, chunk_log2) \
-    {#name, spec, GOLDEN_##input, GOLDEN_##base, GOLDEN_NONE, chunk_log2, true},
+#define CONTAINER_BEFORE(name, spec, input, base, older, chunk_log2) \
+    {#name, spec, GOLDEN_##input, GOLDEN_##base, GOLDEN_##older, chunk_log2, true},
 #define CONTAINER(name, spec, input, base, chunk_log2) \
     CONTAINER_OLDER(name, spec, input, base, NONE, chunk_log2)
 #include "tests/golden/containers.def"

@@ -232,16 +232,20 @@ static void changes_in_few_rows_are_named_by_a_map(void **state)
 static void the_form_of_lanes_follows_what_changes(void **state)
 {
     (void)state;
-    enum { N = 3 << 15 };
+    enum { LONG = 3 << 15, SHORT = (1 << 16) - 1 };
     static const struct {
         enum ulp_pair pair;
+        size_t n_elems;
         unsigned flag_lanes, log2_lanes;
-    } wanted[] = {{ULP_SAME, 32, 0}, {ULP_ONE, 32, 0}, {ULP_TRAINED, 128, 6}, {ULP_DENSE, 128, 6}};
+    } wanted[] = {{ULP_SAME, LONG, 32, 0},   {ULP_ONE, LONG, 32, 0},    {ULP_TRAINED, LONG, 128, 5},
+                  {ULP_DENSE, LONG, 128, 6}, {ULP_DENSE, SHORT, 32, 6}, {ULP_TRAINED, SHORT, 32, 5},
+                  {ULP_TRAINED, 2000, 32, 0}};
     struct ulp_rig rig;
     ulp_rig_open(&rig);
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        ulp_fill(wanted[i].pair, MTH_DTYPE_BF16, 1, src, base, N);
-        struct ulp_stream stream = ulp_rig_code(&rig, MTH_DTYPE_BF16, src, 2 * N, base, 2 * N);
+        size_t n = 2 * wanted[i].n_elems;
+        ulp_fill(wanted[i].pair, MTH_DTYPE_BF16, 1, src, base, wanted[i].n_elems);
+        struct ulp_stream stream = ulp_rig_code(&rig, MTH_DTYPE_BF16, src, n, base, n);
         uint8_t head = ulp_head_of(&stream);
         assert_int_equal(stream.coded[0], MTH_ULP_CODED);
         assert_int_equal(head == 0, wanted[i].pair == ULP_SAME);

@@ -156,9 +156,9 @@ void mth_ulp_fill_last(const struct mth_ulp_format *format, const uint8_t *from,
 
 size_t mth_ulp_symbol_lanes(size_t n)
 {
-    enum { SYMBOLS_A_LANE = 128, MAX_LANES = MTH_RANS_MAX_LANES };
-    size_t lanes = 1;
-    while (lanes < MAX_LANES && lanes * 2 * SYMBOLS_A_LANE <= n)
+    enum { SYMBOLS_A_LANE = 128, MAX_LANES = MTH_RANS_MAX_LANES, MANY = 1 << 14 };
+    size_t lanes = 1, most = n >= MANY ? MAX_LANES : MAX_LANES / 2;
+    while (lanes < most && lanes * 2 * SYMBOLS_A_LANE <= n)
         lanes *= 2;
     return lanes;
 }
