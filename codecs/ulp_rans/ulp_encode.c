@@ -481,7 +481,8 @@ static bool encode_changes(struct block *block)
     mth_ulp_table_build(&state->table, &counts);
     size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
            n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
-    bool is_packed = n_packed < n_table, many = block->n_changed >= MANY_CHANGES && block->n_elems >= MANY_ELEMS;
+    bool is_packed = n_packed < n_table,
+         many = block->n_changed >= MANY_CHANGES && block->n_elems >= MANY_ELEMS;
     size_t n_flag_lanes = mth_ulp_flag_lanes(MTH_ULP_CARRIES | (many ? MTH_ULP_MANY_FLAG_LANES : 0));
     bool is_directed = take_turns(block, n_flag_lanes, n_lanes, &turns, parts.signs);
     block->has_rows |= in_rows;
