@@ -139,6 +139,26 @@ static void steps_of_other_optimizers_are_redone(void **state)
     }
 }
 
+/* By lerp_ or by mul_ and add_, with a share of the weights or without, beside squares or not. */
+static void gradients_are_found_however_they_were_summed(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"adamw-1.12", "adam-l2-bf16", "sgd-bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "%s-11", names[i]);
+        struct made *before = load_file(name);
+        snprintf(name, sizeof name, "%s-12", names[i]);
+        struct made *after = load_file(name);
+        size_t n_overhead = assert_comes_back_in(65536, after, after, "balanced");
+        size_t n_bytes = assert_comes_back_in(65536, after, before, "balanced");
+        /* 11 bits of each of 384 gradients, and tables of what is as small as this; 32 where they are not found. */
+        assert_true(n_bytes < n_overhead + 384 * 25 / 8);
+        made_free(before);
+        made_free(after);
+    }
+}
+
 /* As long as squares rise, the largest are copies of them. */
 static void the_largest_squares_may_be_the_squares(void **state)
 {
@@ -374,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_step_costs_its_gradients),
         cmocka_unit_test(ten_steps_apart_less_follows),
         cmocka_unit_test(steps_of_other_optimizers_are_redone),
+        cmocka_unit_test(gradients_are_found_however_they_were_summed),
         cmocka_unit_test(the_largest_squares_may_be_the_squares),
         cmocka_unit_test(what_groups_say_is_read),
         cmocka_unit_test(the_arithmetic_is_that_of_torch),
