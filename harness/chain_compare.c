@@ -3,6 +3,7 @@
 
 #include "harness/chain_code.h"
 #include "harness/clock.h"
+#include "harness/statistics.h"
 #include "pipeline/chain.h"
 
 #include <errno.h>
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Times are medians of this many rounds. */
-enum { N_ROUNDS = 3 };
 enum { PIECE_BYTES = 1 << 20, DIRECTORY_BYTES = 4096, PATH_BYTES = DIRECTORY_BYTES + 64 };
 
 /* ---- making the chain ---- */
@@ -120,10 +119,14 @@ static int compare_digest(const struct mth_source *restored, const struct mth_ch
     return status;
 }
 
+struct restore_time {
+    double wall_ns, cpu_ns;
+};
+
 /* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
 static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                       const char *directory, size_t index, const struct mth_chain_given *given, uint64_t *ns,
-                       uint64_t *heap_bytes, struct mth_error *err)
+                       const char *directory, size_t index, const struct mth_chain_given *given,
+                       struct restore_time *time, uint64_t *heap_bytes, struct mth_error *err)
 {
     struct mth_stream_config config = {.n_threads = comparison->n_threads,
                                        .memory = chain->memory,
@@ -138,9 +141,10 @@ static int restore_one(const struct mth_chain_comparison *comparison, const stru
     mth_scratch_sink(&scratch, &sink);
     size_t before = mth_memory_current(chain->memory);
     mth_memory_reset_peak(chain->memory);
-    uint64_t begin_ns = mth_clock_ns();
+    uint64_t begin_cpu_ns = mth_clock_cpu_ns(), begin_ns = mth_clock_ns();
     status = mth_chain_restore(chain, directory, index, given, directory, &sink, &config, NULL, NULL, err);
-    *ns = mth_clock_ns() - begin_ns;
+    *time = (struct restore_time){.wall_ns = (double)(mth_clock_ns() - begin_ns),
+                                  .cpu_ns = (double)(mth_clock_cpu_ns() - begin_cpu_ns)};
     *heap_bytes = mth_memory_peak(chain->memory) - before;
     if (!status)
         status = mth_scratch_source(&scratch, &restored, err);
@@ -198,61 +202,116 @@ static void close_base(struct base_at_hand *base)
     mth_opened_close(&base->opened);
 }
 
-static uint64_t median(uint64_t samples[N_ROUNDS])
-{
-    for (size_t i = 1; i < N_ROUNDS; i++)
-        for (size_t k = i; k > 0 && samples[k] < samples[k - 1]; k--) {
-            uint64_t swapped = samples[k];
-            samples[k] = samples[k - 1];
-            samples[k - 1] = swapped;
-        }
-    return samples[N_ROUNDS / 2];
-}
+/* A step's times, one a round. links: the sum over all that it stands on, its own included, of the same round. */
+struct step_times {
+    struct restore_time whole[MTH_CHAIN_ROUNDS], link[MTH_CHAIN_ROUNDS], links[MTH_CHAIN_ROUNDS];
+};
 
-/* Times one step in rounds, its link and all of it in turn; the steps below it were timed before. */
+/* Times one step in one round, its link and all of it in turn; the steps below it were timed before. */
 static int time_step(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                     const char *directory, size_t index, struct mth_chain_restored *steps,
-                     struct mth_error *err)
+                     const char *directory, size_t index, size_t round, struct step_times *times,
+                     uint64_t *heap_bytes, struct mth_error *err)
 {
-    struct mth_chain_restored *step = &steps[index];
-    struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
-    uint64_t link_ns[N_ROUNDS], whole_ns[N_ROUNDS];
-    int status = MTH_OK;
-    *step = (struct mth_chain_restored){.number = chain->steps[index].number,
-                                        .stored_bytes = chain->steps[index].stored_bytes,
-                                        .n_links = cost.n_links,
-                                        .read_bytes = cost.stored_bytes};
+    struct step_times *own = &times[index];
     struct base_at_hand base;
-    uint64_t heap_bytes;
-    status = open_base(comparison, chain, directory, index, &base, err);
-    for (size_t round = 0; !status && round < N_ROUNDS; round++) {
+    uint64_t link_heap_bytes;
+    int status = open_base(comparison, chain, directory, index, &base, err);
+    if (!status)
         status = restore_one(comparison, chain, directory, index, base.given.source ? &base.given : NULL,
-                             &link_ns[round], &heap_bytes, err);
-        if (!status)
-            status = restore_one(comparison, chain, directory, index, NULL, &whole_ns[round],
-                                 &step->heap_bytes, err);
-    }
+                             &own->link[round], &link_heap_bytes, err);
+    if (!status)
+        status = restore_one(comparison, chain, directory, index, NULL, &own->whole[round], heap_bytes, err);
     close_base(&base);
     if (status)
         return status;
-    step->link_ns = step->links_ns = median(link_ns);
-    step->ns = median(whole_ns);
-    if (chain->steps[index].has_base)
-        step->links_ns += steps[mth_chain_find(chain, chain->steps[index].base)].links_ns;
+    own->links[round] = own->link[round];
+    if (chain->steps[index].has_base) {
+        const struct restore_time *below =
+            &times[mth_chain_find(chain, chain->steps[index].base)].links[round];
+        own->links[round].wall_ns += below->wall_ns;
+        own->links[round].cpu_ns += below->cpu_ns;
+    }
     return MTH_OK;
 }
 
+static struct restore_time median(const struct restore_time times[MTH_CHAIN_ROUNDS])
+{
+    double wall[MTH_CHAIN_ROUNDS], cpu[MTH_CHAIN_ROUNDS];
+    for (size_t i = 0; i < MTH_CHAIN_ROUNDS; i++) {
+        wall[i] = times[i].wall_ns;
+        cpu[i] = times[i].cpu_ns;
+    }
+    return (struct restore_time){mth_median(wall, MTH_CHAIN_ROUNDS), mth_median(cpu, MTH_CHAIN_ROUNDS)};
+}
+
+static double percent(double whole, double links)
+{
+    return links > 0 ? 100 * whole / links : 0;
+}
+
+/* What disturbs a whole round disturbs both: so the quotient is taken in each, and then the median. */
+static struct restore_time median_percent(const struct step_times *times)
+{
+    struct restore_time percents[MTH_CHAIN_ROUNDS];
+    for (size_t i = 0; i < MTH_CHAIN_ROUNDS; i++)
+        percents[i] = (struct restore_time){percent(times->whole[i].wall_ns, times->links[i].wall_ns),
+                                            percent(times->whole[i].cpu_ns, times->links[i].cpu_ns)};
+    return median(percents);
+}
+
+static void summarise_step(const struct mth_chain *chain, size_t index, const struct step_times *times,
+                           struct mth_chain_restored *step)
+{
+    struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
+    struct restore_time whole = median(times->whole), link = median(times->link), pct = median_percent(times);
+    step->number = chain->steps[index].number;
+    step->stored_bytes = chain->steps[index].stored_bytes;
+    step->n_links = cost.n_links;
+    step->read_bytes = cost.stored_bytes;
+    step->ns = (uint64_t)whole.wall_ns;
+    step->cpu_ns = (uint64_t)whole.cpu_ns;
+    step->link_ns = (uint64_t)link.wall_ns;
+    step->link_cpu_ns = (uint64_t)link.cpu_ns;
+    step->pct_links = pct.wall_ns;
+    step->pct_links_cpu = pct.cpu_ns;
+}
+
+/* All steps as one: their sums, round by round. */
+static void summarise_all(const struct step_times *times, size_t n_steps, struct mth_chain_cell *cell)
+{
+    struct step_times sum = {0};
+    for (size_t i = 0; i < n_steps; i++)
+        for (size_t r = 0; r < MTH_CHAIN_ROUNDS; r++) {
+            sum.whole[r].wall_ns += times[i].whole[r].wall_ns;
+            sum.whole[r].cpu_ns += times[i].whole[r].cpu_ns;
+            sum.links[r].wall_ns += times[i].links[r].wall_ns;
+            sum.links[r].cpu_ns += times[i].links[r].cpu_ns;
+        }
+    struct restore_time pct = median_percent(&sum);
+    cell->pct_links = pct.wall_ns;
+    cell->pct_links_cpu = pct.cpu_ns;
+}
+
+/* Rounds over all steps, so that what disturbs the machine for a while spoils one sample of each, not all of one. */
 static int restore_all(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
                        const char *directory, struct mth_chain_cell *cell, struct mth_error *err)
 {
     int status = MTH_OK;
+    struct step_times *times = calloc(chain->n_steps, sizeof *times);
     cell->steps = calloc(chain->n_steps, sizeof *cell->steps);
-    if (!cell->steps)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the steps");
-    for (size_t i = 0; !status && i < chain->n_steps; i++)
-        status = time_step(comparison, chain, directory, i, cell->steps, err);
-    if (!status)
+    if (!times || !cell->steps)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the steps");
+    for (size_t round = 0; !status && round < MTH_CHAIN_ROUNDS; round++)
+        for (size_t i = 0; !status && i < chain->n_steps; i++)
+            status =
+                time_step(comparison, chain, directory, i, round, times, &cell->steps[i].heap_bytes, err);
+    if (!status) {
+        for (size_t i = 0; i < chain->n_steps; i++)
+            summarise_step(chain, i, &times[i], &cell->steps[i]);
+        summarise_all(times, chain->n_steps, cell);
         cell->n_steps = chain->n_steps;
+    }
+    free(times);
     return status;
 }
 
@@ -368,12 +427,13 @@ struct mth_chain_restored mth_chain_mean(const struct mth_chain_cell *cell)
     return mean; /* n_links stays a sum: a mean of links is no whole number */
 }
 
-double mth_chain_pct_links(const struct mth_chain_cell *cell)
+struct mth_chain_pct mth_chain_pct_links(const struct mth_chain_cell *cell)
 {
-    double whole = 0, links = 0;
+    struct mth_chain_pct pct = {.wall = cell->pct_links, .cpu = cell->pct_links_cpu};
     for (size_t i = 0; i < cell->n_steps; i++) {
-        whole += (double)cell->steps[i].ns;
-        links += (double)cell->steps[i].links_ns;
+        const struct mth_chain_restored *step = &cell->steps[i];
+        pct.worst_wall = step->pct_links > pct.worst_wall ? step->pct_links : pct.worst_wall;
+        pct.worst_cpu = step->pct_links_cpu > pct.worst_cpu ? step->pct_links_cpu : pct.worst_cpu;
     }
-    return links > 0 ? 100 * whole / links : 0;
+    return pct;
 }

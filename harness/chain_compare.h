@@ -16,11 +16,14 @@
 struct mth_chain_restored {
     uint64_t number, stored_bytes;
     uint64_t n_links, read_bytes; /* containers of the steps below it and its own */
-    uint64_t ns;
-    uint64_t link_ns;  /* of its own link alone, its base's original at hand */
-    uint64_t links_ns; /* sum of these over its links */
+    /* Medians of the rounds: of all of it, and of its own link alone, its base's original at hand. */
+    uint64_t ns, cpu_ns, link_ns, link_cpu_ns;
+    /* Medians too: all of it in percent of the sum of its links, each in the same round. Of wall time, of processor time. */
+    double pct_links, pct_links_cpu;
     uint64_t heap_bytes;
 };
+
+enum { MTH_CHAIN_ROUNDS = 5 };
 
 struct mth_chain_cell {
     const char *policy, *spec;     /* as asked; borrowed */
@@ -29,6 +32,7 @@ struct mth_chain_cell {
     struct mth_error err; /* why not */
     struct mth_chain_restored *steps;
     size_t n_steps, n_full;
+    double pct_links, pct_links_cpu;
     uint64_t raw_bytes, stored_bytes;
     uint64_t written_bytes;               /* containers, and every manifest on the way */
     uint64_t kept_bytes, kept_peak_bytes; /* what the steps to keep stand on: at the end, and at most */
@@ -59,7 +63,11 @@ void mth_chain_cell_free(struct mth_chain_cell *cell);
 /* The step that takes longest to restore; means over all steps, of n_links the sum. The cell has steps. */
 size_t mth_chain_worst(const struct mth_chain_cell *cell);
 struct mth_chain_restored mth_chain_mean(const struct mth_chain_cell *cell);
-/* What restoring all steps took, in percent of the sums of their links. */
-double mth_chain_pct_links(const struct mth_chain_cell *cell);
+/* What restoring takes in percent of the sums of the links: medians of the rounds. */
+struct mth_chain_pct {
+    double wall, cpu;             /* of all steps together */
+    double worst_wall, worst_cpu; /* of the step that has most of each */
+};
+struct mth_chain_pct mth_chain_pct_links(const struct mth_chain_cell *cell);
 
 #endif

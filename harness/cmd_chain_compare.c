@@ -81,10 +81,23 @@ static void put_steps(struct mth_json_writer *w, const struct mth_chain_cell *ce
         mth_json_uint(w, "n_links", step->n_links);
         mth_json_uint(w, "read_bytes", step->read_bytes);
         mth_json_uint(w, "restore_ns", step->ns);
+        mth_json_uint(w, "restore_cpu_ns", step->cpu_ns);
         mth_json_uint(w, "link_ns", step->link_ns);
+        mth_json_uint(w, "link_cpu_ns", step->link_cpu_ns);
+        mth_json_real(w, "pct_links", step->pct_links);
+        mth_json_real(w, "pct_links_cpu", step->pct_links_cpu);
         mth_json_end(w);
     }
     mth_json_end(w);
+}
+
+static void put_percents(struct mth_json_writer *w, const struct mth_chain_cell *cell)
+{
+    struct mth_chain_pct pct = mth_chain_pct_links(cell);
+    mth_json_real(w, "pct_links", pct.wall);
+    mth_json_real(w, "pct_links_cpu", pct.cpu);
+    mth_json_real(w, "pct_links_worst", pct.worst_wall);
+    mth_json_real(w, "pct_links_cpu_worst", pct.worst_cpu);
 }
 
 static void put_argv(struct mth_json_writer *w, const struct comparing *at, const struct mth_chain_cell *cell)
@@ -141,7 +154,8 @@ static void put_row(struct mth_json_writer *w, const struct comparing *at, const
         put_restored(w, "last", &cell->steps[cell->n_steps - 1], false, cell->n_steps);
         put_restored(w, "worst", &cell->steps[mth_chain_worst(cell)], false, cell->n_steps);
         put_restored(w, "mean", &mean, true, cell->n_steps);
-        mth_json_real(w, "pct_links", mth_chain_pct_links(cell));
+        mth_json_int(w, "rounds", MTH_CHAIN_ROUNDS);
+        put_percents(w, cell);
         put_steps(w, cell);
     }
     mth_json_bool(w, "verified", cell->verified);
@@ -205,11 +219,11 @@ static void print_head(const struct comparing *at, FILE *out)
     fprintf(out, "%s: %zu steps, %s; kept: %s; %zu thread%s\n", mth_text_name(at->dataset, 60, name),
             at->comparison.files->n_items, mth_text_size(at->cells[0].raw_bytes, raw), at->comparison.keep,
             at->comparison.n_threads, at->comparison.n_threads == 1 ? "" : "s");
-    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %-17s | %-29s | %-20s | %9s %6s\n", "", "", "", "", "", "",
-            "links", "bytes read", "seconds", "", "");
-    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %5s %5s %5s | %9s %9s %9s | %6s %6s %6s | %9s %6s\n",
+    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %-17s | %-29s | %-20s | %9s | %-11s\n", "", "", "", "", "",
+            "", "links", "bytes read", "seconds", "", "cpu, links%");
+    fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %5s %5s %5s | %9s %9s %9s | %6s %6s %6s | %9s | %5s %5s\n",
             "policy", "pipeline", "written", "ratio", "kept", "full", "last", "worst", "mean", "last",
-            "worst", "mean", "last", "worst", "mean", "memory", "links%");
+            "worst", "mean", "last", "worst", "mean", "memory", "all", "worst");
 }
 
 static void print_cell(const struct mth_chain_cell *cell, FILE *out)
@@ -223,6 +237,7 @@ static void print_cell(const struct mth_chain_cell *cell, FILE *out)
         return;
     }
     struct mth_chain_restored mean = mth_chain_mean(cell);
+    struct mth_chain_pct pct = mth_chain_pct_links(cell);
     const struct mth_chain_restored *last = &cell->steps[cell->n_steps - 1];
     const struct mth_chain_restored *worst = &cell->steps[mth_chain_worst(cell)];
     uint64_t heap_bytes = 0;
@@ -230,14 +245,14 @@ static void print_cell(const struct mth_chain_cell *cell, FILE *out)
         heap_bytes = cell->steps[i].heap_bytes > heap_bytes ? cell->steps[i].heap_bytes : heap_bytes;
     fprintf(out,
             "%-17s %-14s %10s %7.3f %10s %5zu | %5llu %5llu %5.1f | %9s %9s %9s | %6.3f %6.3f %6.3f | %9s "
-            "%6.1f%s\n",
+            "| %5.1f %5.1f%s\n",
             cell->policy, spec, mth_text_size(cell->written_bytes, written),
             cell->stored_bytes ? (double)cell->raw_bytes / (double)cell->stored_bytes : 0,
             mth_text_size(cell->kept_bytes, kept), cell->n_full, (unsigned long long)last->n_links,
             (unsigned long long)worst->n_links, (double)mean.n_links / (double)cell->n_steps,
             mth_text_size(last->read_bytes, read[0]), mth_text_size(worst->read_bytes, read[1]),
             mth_text_size(mean.read_bytes, read[2]), (double)last->ns * 1e-9, (double)worst->ns * 1e-9,
-            (double)mean.ns * 1e-9, mth_text_size(heap_bytes, memory), mth_chain_pct_links(cell),
+            (double)mean.ns * 1e-9, mth_text_size(heap_bytes, memory), pct.cpu, pct.worst_cpu,
             mth_loss_text(&cell->loss, loss));
 }
 
@@ -334,10 +349,11 @@ int mth_chain_cmd_compare(int argc, char **argv)
             "tells what that takes: bytes written, bytes kept (what the steps that --keep names stand on; by "
             "default the last\n"
             "one), and links, bytes, seconds and memory to restore the last step, the worst and the mean.",
-        .notes = "Without --policy all kinds are compared, without -p balanced. links% is the time of "
-                 "restoring in "
-                 "percent of the sum\n"
-                 "of the links on their own. Chains are made in TMPDIR, /tmp, or where --files says, and "
+        .notes = "Without --policy all kinds are compared, without -p balanced. links% is the processor "
+                 "time of restoring in "
+                 "percent of the\n"
+                 "sum of the links on their own, of all steps and of the worst one. Chains are made in "
+                 "TMPDIR, /tmp, or where --files says, and "
                  "removed. The "
                  "default is one\n"
                  "thread.",

@@ -95,7 +95,7 @@ struct mth_report_chain {
     const char *row_id, *env_id, *dataset, *policy, *spec, *keep, *error;
     int64_t threads, n_steps, n_full, raw_bytes, stored_bytes, written_bytes, kept_bytes, kept_peak_bytes;
     struct mth_report_restored last, worst, mean;
-    double ratio, pct_links;
+    double ratio, pct_links, pct_links_cpu, pct_links_cpu_worst;
     bool verified;
 };
 

@@ -413,6 +413,8 @@ static int read_chain(struct mth_report *report, struct mth_row_reader *reader)
                                    .mean = restored(reader, "mean"),
                                    .ratio = mth_reader_real(reader, "ratio"),
                                    .pct_links = mth_reader_real(reader, "pct_links"),
+                                   .pct_links_cpu = mth_reader_real(reader, "pct_links_cpu"),
+                                   .pct_links_cpu_worst = mth_reader_real(reader, "pct_links_cpu_worst"),
                                    .verified = mth_reader_truth(reader, "verified")};
     bool lossy;
     row.spec = mth_reader_spec(reader, report, &lossy);

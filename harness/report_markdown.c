@@ -152,7 +152,7 @@ static void put_chain(const struct mth_report_chain *chain, FILE *out)
     fprintf(out, " | %" PRId64 " | %" PRId64 " | ", chain->threads, chain->n_full);
     if (!chain->verified) {
         mth_markdown_text(chain->error ? chain->error : "not verified", out);
-        fputs(" | | | | | | | | | | | | | |\n", out);
+        fputs(" | | | | | | | | | | | | | | | |\n", out);
         return;
     }
     put_real((double)chain->written_bytes * 1e-6, 2, "", out);
@@ -167,6 +167,10 @@ static void put_chain(const struct mth_report_chain *chain, FILE *out)
     put_real(chain->worst.heap_peak_bytes * 1e-6, 2, "", out);
     fputs(" | ", out);
     put_real(chain->pct_links, 0, "", out);
+    fputs(" | ", out);
+    put_real(chain->pct_links_cpu, 0, "", out);
+    fputs(" | ", out);
+    put_real(chain->pct_links_cpu_worst, 0, "", out);
     fputs(" |\n", out);
 }
 
@@ -178,14 +182,15 @@ static void put_chains(const struct mth_report *report, FILE *out)
           "compared. "
           "Written is all, kept is what the last\nstep stands on (or those that `--keep` named); MB are 10^6 "
           "bytes. "
-          "Restoring goes link by link; the last column is its time in\npercent of the sum of the links on "
+          "Restoring goes link by link; the last columns are its time in\npercent of the sum of the links on "
           "their "
-          "own.\n\n"
+          "own: of all steps, the same of processor time, and that of the step that has most.\n\n"
           "| run | policy | pipeline | threads | full | written, MB | ratio | kept, MB | last: links | MB "
           "read | "
           "seconds | worst: links | MB read | seconds | mean: links | MB read | seconds | heap, MB | % of "
-          "links |\n"
-          "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+          "links | processor | worst step |\n"
+          "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+          "---:|\n",
           out);
     for (size_t i = 0; i < report->n_chains; i++)
         put_chain(&report->chains[i], out);

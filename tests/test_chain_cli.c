@@ -380,6 +380,45 @@ static int64_t member(const char *row, const char *key)
     return value;
 }
 
+/* The most that the steps of a row have of a member of their own. */
+static double most_of_steps(const char *row, const char *key)
+{
+    size_t n_row = strcspn(row, "\n");
+    double most = -1;
+    char quoted[64];
+    int n = snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    const char *at = strstr(row, "\"steps\":[");
+    assert_non_null(at);
+    while ((at = strstr(at, quoted)) && at < row + n_row) {
+        double value = strtod(at + n, NULL);
+        most = value > most ? value : most;
+        at += n;
+    }
+    return most;
+}
+
+static double real_member(const char *row, const char *key)
+{
+    char quoted[64];
+    int n = snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    const char *at = strstr(row, quoted);
+    assert_true(at && at < row + strcspn(row, "\n"));
+    return strtod(at + n, NULL);
+}
+
+/* The row tells of the worst step, and all steps together are no worse than it. */
+static void assert_percents(const char *row)
+{
+    static const char *const kinds[][2] = {{"pct_links", "pct_links_worst"},
+                                           {"pct_links_cpu", "pct_links_cpu_worst"}};
+    assert_int_equal(member(row, "rounds"), 5);
+    for (size_t i = 0; i < 2; i++) {
+        double worst = real_member(row, kinds[i][1]);
+        assert_true(worst > 0 && worst >= most_of_steps(row, kinds[i][0]));
+        assert_true(worst <= most_of_steps(row, kinds[i][0]));
+    }
+}
+
 /* Bytes of the files of a chain whose names begin so. */
 static int64_t size_of(const char *chain, unsigned first, unsigned last)
 {
@@ -421,6 +460,7 @@ static void compare_counts_what_add_writes(void **state)
         assert_int_equal(member(row, "n_full"), cases[i].n_full);
         assert_int_equal(member(row, "n_steps"), 6);
         assert_non_null(strstr(row, "\"verified\":true"));
+        assert_percents(row);
     }
     temp_dir_write(directory, "rows.jsonl", result.out, strlen(result.out));
     program_result_free(&result);
