@@ -281,6 +281,7 @@ static int restore_folder(struct restoring *at, struct mth_error *err)
     struct mth_scratch scratch;
     struct mth_source source;
     struct mth_sink sink;
+    mth_folder_clear_unfinished(at->path);
     int status = mth_scratch_open(at->beside, at->chain->steps[at->index].name, &scratch, err);
     if (status)
         return status;

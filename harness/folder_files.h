@@ -43,4 +43,21 @@ int mth_folder_unpack(const struct mth_source *source, const char *path,
                       const struct mth_file_attributes *attributes, bool (*stop)(void),
                       struct mth_memory *memory, struct mth_error *err);
 
+#define MTH_FOLDER_UNFINISHED ".mithril-" /* and six letters, behind the name of what it is to become */
+
+/* Is it the name of a directory that is being made, or was when its process ended? */
+bool mth_folder_is_unfinished(const char *name);
+
+/*
+ * Make the directory that is to become `path`, held by a lock as long as the descriptor is open, which keeps others from clearing it.
+ * The name is allocated. Errors: MTH_ERR_IO, MTH_ERR_NO_MEMORY; then there is neither.
+ */
+int mth_folder_make_unfinished(const char *path, char **directory, int *held, struct mth_error *err);
+
+/*
+ * Remove what ended processes left of directories that were to become `path`: those of this user that no process holds. Where the
+ * file system has no locks for directories none is removed, and what can not be removed stays: neither is an error.
+ */
+void mth_folder_clear_unfinished(const char *path);
+
 #endif

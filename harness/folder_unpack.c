@@ -19,6 +19,7 @@ struct unpacking {
     const struct mth_source *source;
     struct mth_folder folder;
     char *directory; /* under the name of its own */
+    int held;        /* by this process, as others see */
     size_t n_made;   /* entries that are there, the last of them perhaps in part */
     uint8_t *piece;
     bool (*stop)(void);
@@ -203,31 +204,19 @@ static int put_in_place(const struct unpacking *at, const char *path, struct mth
     return MTH_OK;
 }
 
-static int make_directory(struct unpacking *at, const char *path, struct mth_error *err)
-{
-    at->directory = mth_path_join(path, ".mithril-XXXXXX", "");
-    if (!at->directory)
-        return no_memory(path, err);
-    if (!mkdtemp(at->directory)) {
-        free(at->directory);
-        at->directory = NULL;
-        return failed(path, "cannot be made", err);
-    }
-    return MTH_OK;
-}
-
 int mth_folder_unpack(const struct mth_source *source, const char *path,
                       const struct mth_file_attributes *attributes, bool (*stop)(void),
                       struct mth_memory *memory, struct mth_error *err)
 {
-    struct unpacking at = {.source = source, .stop = stop};
+    struct unpacking at = {.source = source, .stop = stop, .held = -1};
     char *trimmed = mth_path_trimmed(path);
     if (!trimmed)
         return no_memory(path, err);
     int status = mth_folder_read(source, memory, &at.folder, err);
     if (!status) {
         at.piece = mth_memory_alloc(memory, PIECE_BYTES);
-        status = at.piece ? make_directory(&at, trimmed, err) : no_memory(path, err);
+        status = at.piece ? mth_folder_make_unfinished(trimmed, &at.directory, &at.held, err)
+                          : no_memory(path, err);
     }
     for (size_t i = 0; i < at.folder.n_entries && !status; i++)
         status = make_entry(&at, i, err);
@@ -237,6 +226,8 @@ int mth_folder_unpack(const struct mth_source *source, const char *path,
         status = put_in_place(&at, trimmed, err);
     if (status && at.directory)
         take_back(&at);
+    if (at.held >= 0)
+        close(at.held);
     mth_memory_free(memory, at.piece);
     mth_folder_free(&at.folder);
     free(at.directory);

@@ -2,6 +2,7 @@
 #include "harness/step_files.h"
 
 #include "base/checked.h"
+#include "harness/folder_files.h"
 #include "harness/set_plan.h"
 
 #include <stdbool.h>
@@ -44,7 +45,8 @@ bool mth_step_of_file(const char *name, uint64_t *step)
 
 bool mth_step_of_directory(const char *name, uint64_t *step)
 {
-    return step_of_stem(name, strlen(name), step);
+    /* Six letters that mkdtemp chose may end in a digit. */
+    return !mth_folder_is_unfinished(name) && step_of_stem(name, strlen(name), step);
 }
 
 /* Is it a step: a regular file, or a directory that is a checkpoint of several files? */
@@ -147,29 +149,91 @@ int mth_step_files_list_folders(const char *directory, struct mth_step_files *fi
     return list(directory, true, files, err);
 }
 
-/* What the names of a directory's files say: a run has checkpoints of one name but for the number, or directories of steps. */
-static bool is_run(const char *path, const struct mth_names *names)
+/* What the names in a directory say of the checkpoints in it. */
+struct series {
+    const char *first, *second; /* of one name but for the number */
+    const char *odd;            /* of another name, or without a number */
+    size_t n_directories;       /* of steps */
+    bool counts; /* the numbers are 0, 1, 2 .. or 1, 2, 3 ..: as ranks and shards have, and some runs */
+};
+
+static uint64_t number_of(const char *name)
 {
-    const char *first = NULL;
-    size_t n_directories = 0, n_first = 0;
+    uint64_t step;
+    return mth_step_of_file(name, &step) ? step : UINT64_MAX;
+}
+
+/* Bytes before the number that a file's name ends in; all of its stem where there is none. */
+static size_t prefix_of(const char *name)
+{
+    size_t n = stem_of(name);
+    while (n > 0 && name[n - 1] >= '0' && name[n - 1] <= '9')
+        n--;
+    return n;
+}
+
+static bool is_alike(const char *a, const char *b)
+{
+    return prefix_of(a) == prefix_of(b) && memcmp(a, b, prefix_of(a)) == 0;
+}
+
+/* How many files of the series there are, and the least and the largest of their numbers. */
+static void count_series(const struct mth_names *names, struct series *series)
+{
+    uint64_t least = UINT64_MAX, most = 0, n = 0;
+    for (size_t i = 0; i < names->n_items; i++) {
+        uint64_t number = number_of(names->items[i]);
+        if (number == UINT64_MAX || !is_alike(names->items[i], series->first))
+            continue;
+        series->second = n == 1 ? names->items[i] : series->second;
+        least = number < least ? number : least;
+        most = number > most ? number : most;
+        n++;
+    }
+    series->counts = least <= 1 && most - least + 1 == n;
+}
+
+/* The series is that of the first file that has a second one like it, or of the first alone. */
+static struct series find_series(const char *path, const struct mth_names *names)
+{
+    struct series series = {0}, found;
     uint64_t step;
     for (size_t i = 0; i < names->n_items; i++) {
         const char *name = names->items[i];
-        size_t n_stem = stem_of(name), n_prefix = n_stem;
-        if (n_stem == 0) {
+        if (stem_of(name) == 0) {
             char *inner = mth_path_join(path, "/", name);
-            n_directories += inner && mth_path_is_directory(inner) && mth_step_of_directory(name, &step);
+            series.n_directories +=
+                inner && mth_path_is_directory(inner) && mth_step_of_directory(name, &step);
             free(inner);
-            continue;
+        } else if (number_of(name) != UINT64_MAX && !series.second) {
+            found = (struct series){.first = name};
+            count_series(names, &found);
+            if (!series.first || found.second) {
+                found.n_directories = series.n_directories;
+                series = found;
+            }
         }
-        while (n_prefix > 0 && name[n_prefix - 1] >= '0' && name[n_prefix - 1] <= '9')
-            n_prefix--;
-        if (n_prefix == n_stem || (first && (n_prefix != n_first || memcmp(first, name, n_prefix) != 0)))
-            return false;
-        first = name;
-        n_first = n_prefix;
     }
-    return first || n_directories;
+    for (size_t i = 0; i < names->n_items && !series.odd; i++)
+        if (stem_of(names->items[i]) != 0 && (!series.first || number_of(names->items[i]) == UINT64_MAX ||
+                                              !is_alike(names->items[i], series.first)))
+            series.odd = names->items[i];
+    return series;
+}
+
+/* Of a directory whose name ends in a number, and that is no set. */
+static int judge(const char *path, const struct mth_names *names, bool *is_step, struct mth_error *err)
+{
+    const struct series series = find_series(path, names);
+    /* Steps 10, 20 and a file beside: nothing tells a run with its best checkpoint from a step with files of parts. */
+    if (series.second && series.odd && !series.counts)
+        return mth_error_set(
+            err, MTH_ERR_USAGE,
+            "%s: one step, or a run of steps (%s, %s) with another file (%s)? --step N adds it as one; "
+            "the files named one by one are added as steps",
+            path, series.first, series.second, series.odd);
+    *is_step = series.odd || !(series.first || series.n_directories);
+    return MTH_OK;
 }
 
 int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err)
@@ -191,9 +255,9 @@ int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err
     status = mth_names_list(path, &names, err);
     if (status)
         return status;
-    *is_step = !is_run(path, &names);
+    status = judge(path, &names, is_step, err);
     mth_names_free(&names);
-    return MTH_OK;
+    return status;
 }
 
 void mth_step_files_free(struct mth_step_files *files)

@@ -41,7 +41,8 @@ bool mth_step_of_directory(const char *name, uint64_t *step);
 /*
  * Is a directory one step, not a run of them? It is where it holds a checkpoint of several files (set_plan.h), or its name ends
  * in a number and its files are no series of steps, all of one name but for the number: so step-1000 with optimizer states in it, but
- * not lr-5 with step-10.pt and step-20.pt. Errors: those of listing.
+ * not lr-5 with step-10.pt and step-20.pt. Errors: MTH_ERR_USAGE where both may be meant: step-10.pt, step-20.pt and best.pt (but files
+ * numbered from 0 or 1 on, as ranks are, with others beside are one step); those of listing.
  */
 int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err);
 

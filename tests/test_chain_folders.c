@@ -1,5 +1,6 @@
 /* Laws of chains whose steps are directories: what is one, that every file comes back as it was, what is refused. */
 #define _GNU_SOURCE /* st_mtim */
+#include "harness/directory.h"
 #include "harness/folder_files.h"
 #include "harness/opened.h"
 #include "pipeline/mithril.h"
@@ -9,6 +10,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -228,6 +231,19 @@ static void what_is_a_step_and_what_a_run(void **state)
     program_assert_prints(RUN("chain", "add", "w3", "lr-5", "--step", "3"), "step 3: alone");
     program_assert_ends(RUN("chain", "add", "w4", "model"), 1, "--step N gives it");
     program_assert_prints(RUN("chain", "add", "w4", "model", "--step", "9"), "step 9: alone");
+    /* Ranks beside other files are a step; steps beside another file may be either. */
+    write_shard("checkpoint-4", "rng_state_0.pth", 1, 0, 1);
+    write_shard("checkpoint-4", "rng_state_1.pth", 1, 1, 1);
+    write_shard("checkpoint-4", "optimizer.pt", 1, 2, 1);
+    program_assert_prints(RUN("chain", "add", "w5", "checkpoint-4"), "step 4: alone");
+    write_shard("lr-5", "step-30.pt", 2, 0, 1);
+    write_shard("lr-5", "best.pt", 2, 0, 1);
+    program_assert_ends(RUN("chain", "add", "w6", "lr-5"), 1,
+                        "(step-1.pt, step-2.pt) with another file (best.pt)?");
+    assert_int_equal(access(path_of("w6"), F_OK), -1);
+    program_assert_prints(RUN("chain", "add", "w6", "lr-5", "--step", "3"), "step 3: alone");
+    assert_int_equal(unlink(path_of("lr-5/best.pt")), 0);
+    assert_int_equal(unlink(path_of("lr-5/step-30.pt")), 0);
     program_assert_ends(RUN("chain", "add", "w4", "no-such-7"), 6, "no-such-7");
     program_assert_ends(RUN("chain", "add", "w4", ".", "--step", "10"), 1, "has no name");
     program_assert_ends(RUN("chain", "add", "w4", "lr-5", "--step", "9"), 1, "of other bytes");
@@ -334,6 +350,84 @@ static void a_list_that_leaves_its_directory_is_refused(void **state)
     mth_memory_destroy(memory);
 }
 
+/* ---- what a killed restore leaves ---- */
+
+static bool clear_in_between(void)
+{
+    mth_folder_clear_unfinished(path_of("kept"));
+    return false;
+}
+
+static bool die(void)
+{
+    (void)raise(SIGKILL);
+    return false;
+}
+
+/* Mode 0700, and a time that no file system keeps. */
+#define ATTRIBUTES "\xc0\x01\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0"
+
+static int unpack(const char *name, bool (*stop)(void))
+{
+    /* Two entries, and 16 bytes of attributes of each. */
+    static const char text[] = "mithril-folder 1 33 2\n0 a/\n2 a/b\nxy" ATTRIBUTES ATTRIBUTES;
+    static const struct mth_file_attributes unknown = {0};
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_source source;
+    struct mth_error err;
+    mth_source_memory("own", (struct mth_bytes){(const uint8_t *)text, sizeof text - 1}, &source);
+    int status = mth_folder_unpack(&source, path_of(name), &unknown, stop, memory, &err);
+    mth_memory_destroy(memory);
+    return status;
+}
+
+static size_t count_unfinished(void)
+{
+    struct mth_names names;
+    struct mth_error err;
+    size_t n = 0;
+    assert_int_equal(mth_names_list(directory, &names, &err), 0);
+    for (size_t i = 0; i < names.n_items; i++)
+        n += mth_folder_is_unfinished(names.items[i]);
+    mth_names_free(&names);
+    return n;
+}
+
+static void what_a_killed_restore_leaves_goes_with_the_next(void **state)
+{
+    (void)state;
+    /* Of the living it is not taken. */
+    assert_int_equal(unpack("kept", clear_in_between), 0);
+    assert_int_equal(access(path_of("kept/a/b"), F_OK), 0);
+    assert_int_equal(count_unfinished(), 0);
+    for (size_t i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(unpack("late-10", die));
+        int how = 0;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how));
+    }
+    assert_int_equal(count_unfinished(), 2);
+    /* Neither what is called otherwise, nor what only a link leads to. */
+    write_file("late-10.mithril-abcde", "a", "x", 1);
+    write_file("late-1.mithril-abcde0", "a", "x", 1);
+    write_file("elsewhere", "a", "x", 1);
+    assert_int_equal(symlink("elsewhere", path_of("late-10.mithril-linked")), 0);
+    program_assert_ends(RUN("chain", "add", "k", "run", "-q"), 0, NULL);
+    program_assert_ends(RUN("chain", "restore", "k", "-o", "late-10", "-q"), 0, NULL);
+    assert_true(same_folder("late-10", "run/checkpoint-10"));
+    assert_int_equal(count_unfinished(), 2);
+    assert_int_equal(access(path_of("late-10.mithril-abcde/a"), F_OK), 0);
+    assert_int_equal(access(path_of("late-1.mithril-abcde0/a"), F_OK), 0);
+    assert_int_equal(access(path_of("elsewhere/a"), F_OK), 0);
+    /* It is no step, whatever digit it ends in. */
+    program_assert_ends(RUN("chain", "add", "k", "late-1.mithril-abcde0"), 6, "neither a checkpoint");
+    write_file("run/checkpoint-2.mithril-abcd99", "a", "x", 1);
+    program_assert_prints(RUN("chain", "add", "fresh", "run"), "step 10: ");
+    program_assert_prints(RUN("chain", "verify", "fresh"), "all 3 steps restore");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +439,7 @@ int main(void)
         cmocka_unit_test(what_can_not_be_a_step_is_refused),
         cmocka_unit_test(policies_are_compared_on_directories),
         cmocka_unit_test(what_changes_while_it_is_read_is_noticed),
+        cmocka_unit_test(what_a_killed_restore_leaves_goes_with_the_next),
         cmocka_unit_test(a_list_that_leaves_its_directory_is_refused),
     };
     return cmocka_run_group_tests(tests, begin, end);
