@@ -109,18 +109,25 @@ RANS_AVX2 __m256i mth_rans_divide_words(__m256i x, __m256i f, __m256i reciprocal
 
 /*
  * With R = floor(2^16 / f), or 2^16 - 1 for f = 1, x R / 2^16 lies above x / f - 1, so that its floor is the quotient or one
- * less. In the latter case the rest is f too large; r - f wraps around in the former, so the smaller one is right.
+ * less; for f = 256, whose byte f_high is 1, it is exact. In the latter case the rest is f too large; r - f wraps around in the former, so the smaller one is right.
  */
-RANS_AVX2 void mth_rans_divide(__m256i h, __m256i l, __m256i f, __m256i reciprocal_low,
-                               __m256i reciprocal_high, __m256i *q, __m256i *rest)
+RANS_AVX2 void mth_rans_divide_wide(__m256i h, __m256i l, __m256i f, __m256i f_high, __m256i reciprocal_low,
+                                    __m256i reciprocal_high, __m256i *q, __m256i *rest)
 {
-    __m256i zero = _mm256_setzero_si256(), rest_a, rest_b;
-    __m256i a = mth_rans_divide_words(_mm256_unpacklo_epi8(l, h), _mm256_unpacklo_epi8(f, zero),
+    __m256i rest_a, rest_b;
+    __m256i a = mth_rans_divide_words(_mm256_unpacklo_epi8(l, h), _mm256_unpacklo_epi8(f, f_high),
                                       _mm256_unpacklo_epi8(reciprocal_low, reciprocal_high), &rest_a);
-    __m256i b = mth_rans_divide_words(_mm256_unpackhi_epi8(l, h), _mm256_unpackhi_epi8(f, zero),
+    __m256i b = mth_rans_divide_words(_mm256_unpackhi_epi8(l, h), _mm256_unpackhi_epi8(f, f_high),
                                       _mm256_unpackhi_epi8(reciprocal_low, reciprocal_high), &rest_b);
     *q = _mm256_add_epi8(_mm256_packus_epi16(a, b), _mm256_set1_epi8(1));
     *rest = _mm256_packus_epi16(rest_a, rest_b);
+}
+
+/* Of frequencies below 256. */
+RANS_AVX2 void mth_rans_divide(__m256i h, __m256i l, __m256i f, __m256i reciprocal_low,
+                               __m256i reciprocal_high, __m256i *q, __m256i *rest)
+{
+    mth_rans_divide_wide(h, l, f, _mm256_setzero_si256(), reciprocal_low, reciprocal_high, q, rest);
 }
 
 #undef RANS_AVX2

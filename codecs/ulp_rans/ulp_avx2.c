@@ -7,8 +7,6 @@
 #include "codecs/ulp_rans/ulp_avx2.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
-enum { MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES };
-
 ULP_INLINE __m128i load8(const uint8_t *p)
 {
     return _mm_loadl_epi64((const void *)p);
@@ -251,38 +249,13 @@ RANS_TARGET_AVX2 static size_t collect(const struct mth_ulp_shuffles *shuffles, 
     return (size_t)(at - out);
 }
 
-/* ---- states ---- */
-
-/* What a lane's table says, for the context of each. */
-ULP_INLINE vec look_up(const uint8_t table[MTH_ULP_CONTEXTS], vec context)
-{
-    return _mm256_shuffle_epi8(mth_rans_twice(table), context);
-}
-
-/* A symbol of freq slots is taken out of each lane but those in `keep`; rank is the slot less the symbol's first. */
-ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, vec keep, vec *high, vec *low, const uint8_t *in)
-{
-    vec kept = *high;
-    mth_rans_multiply_add(freq, *high, rank, high, low);
-    *high = _mm256_blendv_epi8(*high, kept, keep);
-    if (_mm256_testz_si256(_mm256_cmpeq_epi8(*high, _mm256_setzero_si256()), _mm256_set1_epi8(-1)))
-        return in;
-    return mth_rans_refill(high, low, in);
-}
-
-ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec keep,
-                                 vec *high, vec *low, uint8_t *at)
-{
-    vec full = _mm256_andnot_si256(keep, mth_rans_full(freq, *high)), rest, quotient;
-    if (_mm256_movemask_epi8(full))
-        at = mth_rans_emit(full, high, low, at);
-    mth_rans_divide(*high, *low, freq, reciprocal_low, reciprocal_high, &quotient, &rest);
-    *high = _mm256_blendv_epi8(quotient, *high, keep);
-    *low = _mm256_blendv_epi8(_mm256_add_epi8(start, rest), *low, keep);
-    return at;
-}
-
 /* ---- flags ---- */
+
+/* What all 256 slots leave of x, where `mask` is 255; x where it is 0. */
+ULP_INLINE vec negate_where(vec x, vec mask)
+{
+    return _mm256_sub_epi8(_mm256_xor_si256(x, mask), mask);
+}
 
 ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                     const uint8_t *from, size_t n_groups, uint32_t *masks, size_t first,
@@ -300,7 +273,7 @@ ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mt
         for (size_t v = 0; v < n_vecs; v++, g++) {
             vec changed = look_up(table->changed, load(from + g * MTH_ULP_GROUP)), slot = low[v];
             vec same = _mm256_cmpeq_epi8(_mm256_max_epu8(slot, changed), slot);
-            vec freq = _mm256_blendv_epi8(changed, _mm256_sub_epi8(zero, changed), same);
+            vec freq = negate_where(changed, same);
             vec rank = _mm256_sub_epi8(slot, _mm256_and_si256(same, changed));
             masks[g] = ~(uint32_t)_mm256_movemask_epi8(same);
             in = decode_lanes(freq, rank, _mm256_cmpeq_epi8(changed, zero), &high[v], &low[v], in);
@@ -326,12 +299,11 @@ RANS_TARGET_AVX2 static size_t decode_flags(const struct mth_ulp_table *table, s
                          : decode_some_flags(table, reader, from, n_groups, masks, first, n_vecs);
 }
 
-/* 255 in the bytes whose bit is set. */
 ULP_INLINE size_t encode_some_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                                     const uint8_t *from, size_t n_groups, const uint32_t *masks, size_t first,
                                     size_t n_vecs)
 {
-    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
+    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256(), flip = _mm256_set1_epi8((char)0x80);
     uint8_t *at = writer->at;
     size_t left = n_groups;
     /* Vector v has the groups that lie v before the last. */
@@ -344,13 +316,16 @@ ULP_INLINE size_t encode_some_flags(const struct mth_ulp_table *table, struct mt
         for (size_t v = 0; v < n_vecs; v++) {
             left--;
             vec context = load(from + left * MTH_ULP_GROUP), changed = look_up(table->changed, context);
-            vec flag = spread(masks[left]);
-            vec freq = _mm256_blendv_epi8(_mm256_sub_epi8(zero, changed), changed, flag);
-            vec reciprocal_low = _mm256_blendv_epi8(look_up(table->same_reciprocal[0], context),
-                                                    look_up(table->changed_reciprocal[0], context), flag);
-            vec reciprocal_high = _mm256_blendv_epi8(look_up(table->same_reciprocal[1], context),
-                                                     look_up(table->changed_reciprocal[1], context), flag);
-            at = encode_lanes(freq, _mm256_andnot_si256(flag, changed), reciprocal_low, reciprocal_high,
+            vec same = spread(~masks[left]);
+            vec freq = negate_where(changed, same);
+            /* A place above 127 finds 0. */
+            vec if_changed = _mm256_or_si256(context, same);
+            vec if_same = _mm256_or_si256(context, _mm256_andnot_si256(same, flip));
+            vec reciprocal_low = _mm256_or_si256(look_up(table->same_reciprocal[0], if_same),
+                                                 look_up(table->changed_reciprocal[0], if_changed));
+            vec reciprocal_high = _mm256_or_si256(look_up(table->same_reciprocal[1], if_same),
+                                                  look_up(table->changed_reciprocal[1], if_changed));
+            at = encode_lanes(freq, _mm256_and_si256(same, changed), reciprocal_low, reciprocal_high,
                               _mm256_cmpeq_epi8(changed, zero), &high[v], &low[v], at);
         }
     }
@@ -373,117 +348,6 @@ RANS_TARGET_AVX2 static size_t encode_flags(const struct mth_ulp_table *table, s
                          : encode_some_flags(table, writer, from, n_groups, masks, first, n_vecs);
 }
 
-/* ---- symbols ---- */
-
-/*
- * The symbol of a slot is how many bounds it lies behind. The last one passed and the first one not passed are where the symbol
- * begins and ends, both less one. Few steps are long, so most vectors need few bounds.
- */
-ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec context, vec *symbol,
-                             vec *start, vec *freq)
-{
-    vec flip = _mm256_set1_epi8((char)0x80), last = _mm256_set1_epi8(0x7f);
-    vec ordered = _mm256_xor_si256(slot, flip), passed = last, next = last, n = _mm256_setzero_si256();
-    for (size_t k = 1; k < table->n_symbols; k++) {
-        vec bound = look_up(table->bound[k], context), behind = _mm256_cmpgt_epi8(ordered, bound);
-        next = _mm256_min_epi8(next, _mm256_blendv_epi8(bound, last, behind));
-        if (_mm256_testz_si256(behind, behind))
-            break;
-        n = _mm256_sub_epi8(n, behind);
-        passed = _mm256_blendv_epi8(passed, bound, behind);
-    }
-    *symbol = n;
-    *start = _mm256_add_epi8(_mm256_xor_si256(passed, flip), _mm256_set1_epi8(1));
-    *freq = _mm256_sub_epi8(next, passed);
-}
-
-ULP_INLINE size_t decode_some_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
-                                      const uint8_t *from, size_t n_steps, uint8_t *symbols, size_t n_vecs)
-{
-    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
-    const uint8_t *in = reader->in, *end = reader->end;
-    size_t done = 0;
-    for (size_t v = 0; v < n_vecs; v++) {
-        high[v] = load(reader->lanes.high + v * VEC_BYTES);
-        low[v] = load(reader->lanes.low + v * VEC_BYTES);
-    }
-    for (; done < n_steps && (size_t)(end - in) >= n_vecs * VEC_BYTES; done++) {
-        for (size_t v = 0; v < n_vecs; v++, from += VEC_BYTES, symbols += VEC_BYTES) {
-            vec symbol, start, freq, slot = low[v];
-            find_symbols(table, slot, load(from), &symbol, &start, &freq);
-            store(symbols, symbol);
-            in = decode_lanes(freq, _mm256_sub_epi8(slot, start), _mm256_cmpeq_epi8(freq, zero), &high[v],
-                              &low[v], in);
-        }
-    }
-    for (size_t v = 0; v < n_vecs; v++) {
-        store(reader->lanes.high + v * VEC_BYTES, high[v]);
-        store(reader->lanes.low + v * VEC_BYTES, low[v]);
-    }
-    reader->in = in;
-    return done;
-}
-
-RANS_TARGET_AVX2 static size_t decode_symbols(const struct mth_ulp_table *table,
-                                              struct mth_rans_reader *reader, const uint8_t *from,
-                                              size_t n_steps, uint8_t *symbols)
-{
-    if (reader->lanes.n_lanes == VEC_BYTES)
-        return decode_some_symbols(table, reader, from, n_steps, symbols, 1);
-    return decode_some_symbols(table, reader, from, n_steps, symbols, 2);
-}
-
-ULP_INLINE size_t encode_some_symbols(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
-                                      const uint8_t *from_end, const uint8_t *symbols_end, size_t n_steps,
-                                      size_t n_vecs)
-{
-    vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
-    uint8_t *at = writer->at;
-    size_t done = 0;
-    for (size_t v = 0; v < n_vecs; v++) {
-        high[v] = load(writer->lanes.high + v * VEC_BYTES);
-        low[v] = load(writer->lanes.low + v * VEC_BYTES);
-    }
-    for (; done < n_steps && (size_t)(at - writer->begin) >= n_vecs * VEC_BYTES; done++) {
-        for (size_t v = n_vecs; v-- > 0;) {
-            from_end -= VEC_BYTES;
-            symbols_end -= VEC_BYTES;
-            vec context = load(from_end), symbol = load(symbols_end);
-            vec freq = zero, start = zero, reciprocal_low = zero, reciprocal_high = zero, left = symbol;
-            for (size_t k = 0; k < table->n_symbols; k++) {
-                vec is_k = _mm256_cmpeq_epi8(symbol, _mm256_set1_epi8((char)k));
-                left = _mm256_or_si256(left, is_k);
-                freq = _mm256_blendv_epi8(freq, look_up(table->freq[k], context), is_k);
-                start = _mm256_blendv_epi8(start, look_up(table->start[k], context), is_k);
-                reciprocal_low = _mm256_blendv_epi8(reciprocal_low,
-                                                    look_up(table->symbol_reciprocal[0][k], context), is_k);
-                reciprocal_high = _mm256_blendv_epi8(reciprocal_high,
-                                                     look_up(table->symbol_reciprocal[1][k], context), is_k);
-                /* Symbols that were found became 255, others are below 16. */
-                if (_mm256_movemask_epi8(left) == -1)
-                    break;
-            }
-            at = encode_lanes(freq, start, reciprocal_low, reciprocal_high, _mm256_cmpeq_epi8(freq, zero),
-                              &high[v], &low[v], at);
-        }
-    }
-    for (size_t v = 0; v < n_vecs; v++) {
-        store(writer->lanes.high + v * VEC_BYTES, high[v]);
-        store(writer->lanes.low + v * VEC_BYTES, low[v]);
-    }
-    writer->at = at;
-    return done;
-}
-
-RANS_TARGET_AVX2 static size_t encode_symbols(const struct mth_ulp_table *table,
-                                              struct mth_rans_writer *writer, const uint8_t *from_end,
-                                              const uint8_t *symbols_end, size_t n_steps)
-{
-    if (writer->lanes.n_lanes == VEC_BYTES)
-        return encode_some_symbols(table, writer, from_end, symbols_end, n_steps, 1);
-    return encode_some_symbols(table, writer, from_end, symbols_end, n_steps, 2);
-}
-
 const struct mth_ulp_kernels mth_ulp_avx2 = {
     .name = "avx2",
     .needs = MTH_CPU_AVX2,
@@ -494,8 +358,8 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .collect = collect,
     .decode_flags = decode_flags,
     .encode_flags = encode_flags,
-    .decode_symbols = decode_symbols,
-    .encode_symbols = encode_symbols,
+    .decode_symbols = mth_ulp_avx2_decode_symbols,
+    .encode_symbols = mth_ulp_avx2_encode_symbols,
     .split16 = mth_ulp_avx2_split16,
     .join16 = mth_ulp_avx2_join16,
     .split32 = mth_ulp_long_split_avx2,

@@ -3,12 +3,13 @@
 #define MTH_CODECS_ULP_AVX2_H
 
 #include "codecs/rans/rans_avx2.h"
+#include "codecs/ulp_rans/ulp_kernels.h"
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX2
 
 typedef __m256i vec;
 
-enum { VEC_BYTES = 32 };
+enum { VEC_BYTES = 32, MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES };
 
 ULP_INLINE vec load(const uint8_t *p)
 {
@@ -26,8 +27,6 @@ ULP_INLINE vec pack_words(vec a, vec b)
     return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
 }
 
-/* 255 in the bytes whose bit is set. */
-
 /* Bits of a mask to bytes, 255 for those that are set. */
 ULP_INLINE vec spread(uint32_t mask)
 {
@@ -37,5 +36,45 @@ ULP_INLINE vec spread(uint32_t mask)
     vec bits = _mm256_set1_epi64x((long long)0x8040201008040201);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bits), bits);
 }
+
+/* ---- states ---- */
+
+/* What a lane's table says, for the context of each. */
+ULP_INLINE vec look_up(const uint8_t table[MTH_ULP_CONTEXTS], vec context)
+{
+    return _mm256_shuffle_epi8(mth_rans_twice(table), context);
+}
+
+/* A symbol of freq slots is taken out of each lane but those in `keep`; rank is the slot less the symbol's first. */
+ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, vec keep, vec *high, vec *low, const uint8_t *in)
+{
+    /* A freq of 0 leaves the slot where it was, and no high byte. */
+    vec kept = _mm256_and_si256(*high, keep);
+    mth_rans_multiply_add(freq, *high, rank, high, low);
+    *high = _mm256_or_si256(*high, kept);
+    if (_mm256_testz_si256(_mm256_cmpeq_epi8(*high, _mm256_setzero_si256()), _mm256_set1_epi8(-1)))
+        return in;
+    return mth_rans_refill(high, low, in);
+}
+
+ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec keep,
+                                 vec *high, vec *low, uint8_t *at)
+{
+    vec full = _mm256_andnot_si256(keep, mth_rans_full(freq, *high)), rest, quotient;
+    if (_mm256_movemask_epi8(full))
+        at = mth_rans_emit(full, high, low, at);
+    /* 256 slots, written 0, are a frequency like others, whose high byte is 1. */
+    mth_rans_divide_wide(*high, *low, freq, _mm256_sub_epi8(_mm256_setzero_si256(), keep), reciprocal_low,
+                         reciprocal_high, &quotient, &rest);
+    *high = quotient;
+    *low = _mm256_add_epi8(start, rest);
+    return at;
+}
+
+/* Symbols; see ulp_kernels.h. */
+size_t mth_ulp_avx2_decode_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
+                                   const uint8_t *from, size_t n_steps, uint8_t *symbols);
+size_t mth_ulp_avx2_encode_symbols(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
+                                   const uint8_t *from_end, const uint8_t *symbols_end, size_t n_steps);
 
 #endif

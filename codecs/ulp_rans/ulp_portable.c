@@ -24,11 +24,11 @@
         uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                             \
         return is_float ? m ^ ((uint##bits##_t)((m >> (bits - 1)) - 1) | top) : m;                          \
     }                                                                                                       \
-    static void contexts##bits(const struct mth_ulp_format *format, const uint8_t *base, size_t n_groups,   \
-                               unsigned top, uint8_t *out)                                                  \
+    MTH_ALWAYS_INLINE void contexts##bits(unsigned shift, unsigned exponent_bits, const uint8_t *base,      \
+                                          size_t n_groups, unsigned top, uint8_t *out)                      \
     {                                                                                                       \
-        uint##bits##_t mask = (uint##bits##_t)((1u << format->exponent_bits) - 1);                          \
-        unsigned shift = format->mantissa_bits;                                                             \
+        const uint##bits##_t mask = (uint##bits##_t)((1u << exponent_bits) - 1);                            \
+        const int16_t most = MTH_ULP_CONTEXTS - 1;                                                          \
         /* Above all exponents by more than there are contexts is as good as above by just that. */         \
         top = top < (unsigned)mask + MTH_ULP_CONTEXTS ? top : (unsigned)mask + MTH_ULP_CONTEXTS;            \
         for (size_t g = 0; g < n_groups; g++, base += MTH_ULP_GROUP * (bits / 8), out += MTH_ULP_GROUP) {   \
@@ -36,7 +36,7 @@
                 int16_t exponent = (int16_t)(mth_lane_load##bits(base + i * (bits / 8)) >> shift & mask);   \
                 int16_t below = (int16_t)((int16_t)top - exponent);                                         \
                 below = below > 0 ? below : 0;                                                              \
-                out[i] = (uint8_t)(below < MTH_ULP_CONTEXTS ? below : MTH_ULP_CONTEXTS - 1);                \
+                out[i] = (uint8_t)(below < most ? below : most);                                            \
             }                                                                                               \
         }                                                                                                   \
     }                                                                                                       \
@@ -101,16 +101,21 @@ DEFINE_ELEMENTS(64)
 static void contexts(const struct mth_ulp_format *format, const uint8_t *base, size_t n_groups, unsigned top,
                      uint8_t *out)
 {
-    if (format->exponent_bits == 0)
+    enum { BF16_SHIFT = 7, BF16_EXPONENT = 8 };
+    unsigned shift = format->mantissa_bits, exponent_bits = format->exponent_bits;
+    if (exponent_bits == 0)
         memset(out, 0, n_groups * MTH_ULP_GROUP);
     else if (format->lane_bits == 8)
-        contexts8(format, base, n_groups, top, out);
+        contexts8(shift, exponent_bits, base, n_groups, top, out);
+    /* By a number of bits that is not known, words without vectors of their own are shifted in larger ones. */
+    else if (format->lane_bits == 16 && shift == BF16_SHIFT && exponent_bits == BF16_EXPONENT)
+        contexts16(BF16_SHIFT, BF16_EXPONENT, base, n_groups, top, out);
     else if (format->lane_bits == 16)
-        contexts16(format, base, n_groups, top, out);
+        contexts16(shift, exponent_bits, base, n_groups, top, out);
     else if (format->lane_bits == 32)
-        contexts32(format, base, n_groups, top, out);
+        contexts32(shift, exponent_bits, base, n_groups, top, out);
     else
-        contexts64(format, base, n_groups, top, out);
+        contexts64(shift, exponent_bits, base, n_groups, top, out);
 }
 
 static size_t analyze(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,

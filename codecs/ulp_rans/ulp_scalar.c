@@ -73,14 +73,16 @@ static bool encode_group(const struct mth_ulp_table *table, struct mth_rans_writ
 }
 
 /*
- * A group at once, as if nothing changed and no state got small: arithmetic on words that compilers make vectors of. Lanes of which that is
- * not true, few where a kernel is worth its time, are done again one by one.
+ * A group at once: arithmetic on words that compilers make vectors of. Bytes go out, or come in, one by one, from and to few
+ * lanes; so many at a time go without a branch, which would be taken by chance.
  */
-struct group {
-    uint16_t changed[MTH_ULP_GROUP]; /* slots of "changed", by lane */
-    uint16_t x[MTH_ULP_GROUP];       /* states before */
-    uint16_t next[MTH_ULP_GROUP];
-    uint8_t is_other[MTH_ULP_GROUP]; /* it has to be done again */
+enum { BYTES_AT_ONCE = 4 };
+
+/* States of the groups of lanes. What is written where no lane is meant goes behind a group's. */
+enum { NO_LANE = MTH_ULP_GROUP, LANE_GROUPS = MTH_RANS_LANES_ROOM / MTH_ULP_GROUP };
+
+struct states {
+    uint16_t of[LANE_GROUPS][MTH_ULP_GROUP + 8];
 };
 
 static void load_words(const struct mth_rans_lanes *lanes, uint16_t *x)
@@ -97,74 +99,172 @@ static void store_words(struct mth_rans_lanes *lanes, const uint16_t *x)
     }
 }
 
-/* What a table of words says of two contexts, which lie side by side, at once. */
+static void load_states(const struct mth_rans_lanes *lanes, struct states *states)
+{
+    memset(states, 0, sizeof *states);
+    for (size_t i = 0; i < lanes->n_lanes; i++)
+        states->of[i / MTH_ULP_GROUP][i % MTH_ULP_GROUP] = (uint16_t)(lanes->high[i] << 8 | lanes->low[i]);
+}
+
+static void store_states(struct mth_rans_lanes *lanes, const struct states *states)
+{
+    for (size_t i = 0; i < lanes->n_lanes; i++) {
+        uint16_t x = states->of[i / MTH_ULP_GROUP][i % MTH_ULP_GROUP];
+        lanes->low[i] = (uint8_t)x;
+        lanes->high[i] = (uint8_t)(x >> 8);
+    }
+}
+
+/*
+ * What a table of words says of two neighbours at once. A place is a context, and a bit above it that says whether the element
+ * changed, where that is known.
+ */
+enum { PLACE_BITS = 5, PLACES = 1 << PLACE_BITS };
+
 struct pairs {
-    uint32_t of[MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS];
+    uint16_t of[PLACES * PLACES][2];
 };
 
-static void fill_pairs(const uint16_t words[MTH_ULP_CONTEXTS], struct pairs *pairs)
+static void fill_pairs(const uint16_t words[PLACES], struct pairs *pairs)
 {
-    for (size_t second = 0; second < MTH_ULP_CONTEXTS; second++) {
-        for (size_t first = 0; first < MTH_ULP_CONTEXTS; first++) {
-            uint16_t both[2] = {words[first], words[second]};
-            memcpy(&pairs->of[second * MTH_ULP_CONTEXTS + first], both, sizeof both);
+    for (size_t second = 0; second < PLACES; second++) {
+        for (size_t first = 0; first < PLACES; first++) {
+            pairs->of[second * PLACES + first][0] = words[first];
+            pairs->of[second * PLACES + first][1] = words[second];
         }
     }
 }
 
-/* Contexts of a group as numbers of such pairs. */
-static void pair_contexts(const uint8_t *contexts, uint8_t numbers[MTH_ULP_GROUP / 2])
+/* Groups whose words are looked up before any is needed: a vector that is loaded right behind the stores of its parts waits for them. */
+enum { AHEAD = 4, WORD_PLACES = 8 };
+
+/* The places of a group as numbers of pairs, from eight bytes four. */
+static void pair_places(const uint8_t *contexts, uint32_t mask, uint16_t numbers[MTH_ULP_GROUP / 2])
 {
-    for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++)
-        numbers[i] = (uint8_t)(contexts[2 * i] | contexts[2 * i + 1] << 4);
+    const uint64_t ones = 0x0101010101010101, bit_of_byte = 0x8040201008040201, all = 0x7f7f7f7f7f7f7f7f;
+    for (size_t i = 0; i < MTH_ULP_GROUP; i += WORD_PLACES, numbers += WORD_PLACES / 2) {
+        uint64_t bits = (mask >> i & 0xff) * ones & bit_of_byte;
+        /* Bit 7 of each byte that is not 0, to bit 4. */
+        uint64_t changed = (((bits & all) + all) | bits) >> 3 & ones << 4;
+        uint64_t places = mth_lane_load64(contexts + i) | changed;
+        uint64_t both = (places & 0x001f001f001f001f) | (places >> 3 & 0x03e003e003e003e0);
+        numbers[0] = (uint16_t)both;
+        numbers[1] = (uint16_t)(both >> 16);
+        numbers[2] = (uint16_t)(both >> 32);
+        numbers[3] = (uint16_t)(both >> 48);
+    }
 }
 
-static void look_up(const struct pairs *pairs, const uint8_t numbers[MTH_ULP_GROUP / 2], uint16_t *words)
+static void look_up(const struct pairs *pairs, const uint16_t numbers[MTH_ULP_GROUP / 2], uint16_t *words)
 {
     for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++)
-        memcpy(words + 2 * i, &pairs->of[numbers[i]], sizeof pairs->of[0]);
+        memcpy(words + 2 * i, pairs->of[numbers[i]], sizeof pairs->of[0]);
+}
+
+/* Flags out of a group's states, of which those that got small are still to be refilled. */
+MTH_ALWAYS_INLINE void take_flags(uint16_t *restrict x, const uint16_t *restrict changed_slots,
+                                  uint8_t *restrict is_changed, uint8_t *restrict is_small)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t slot = x[i] & 255, high = x[i] >> 8, changed = changed_slots[i];
+        uint16_t flag = (uint16_t)(0 - ((int16_t)slot < (int16_t)changed));
+        uint16_t below = (uint16_t)(changed & ~flag); /* slots of "changed" that lie below a slot of "same" */
+        uint16_t freq = (uint16_t)(((MTH_ULP_SLOTS - changed) & ~flag) | (changed & flag));
+        uint16_t next = (uint16_t)(freq * high + slot - below);
+        x[i] = next;
+        is_changed[i] = flag & 1;
+        is_small[i] = (int16_t)(next >> 8) < 1;
+    }
+}
+
+MTH_ALWAYS_INLINE const uint8_t *refill_group(uint16_t *restrict x, uint32_t small,
+                                              const uint8_t *restrict in)
+{
+    uint64_t left = (uint64_t)1 << NO_LANE | small;
+    while ((uint32_t)left) {
+        for (size_t k = 0; k < BYTES_AT_ONCE; k++) {
+            unsigned i = (unsigned)__builtin_ctzll(left);
+            uint64_t is_lane = i < NO_LANE;
+            x[i] = (uint16_t)(x[i] << 8 | *in);
+            in += is_lane;
+            left ^= is_lane << (i % NO_LANE);
+        }
+    }
+    return in;
 }
 
 size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                    const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks)
 {
     size_t n_lanes = reader->lanes.n_lanes, g = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS];
+    uint16_t slots_of[PLACES] = {0};
     const uint8_t *in = reader->in;
     struct pairs slots;
-    struct group group;
+    struct states states;
     if (n_lanes < MTH_ULP_GROUP)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
         slots_of[c] = table->changed[c];
     fill_pairs(slots_of, &slots);
-    load_words(&reader->lanes, x);
-    for (; g < n_groups && (size_t)(reader->end - in) >= MTH_ULP_GROUP; g++, contexts += MTH_ULP_GROUP) {
-        uint16_t *lanes = x + ((first + g) * MTH_ULP_GROUP & (n_lanes - 1));
-        uint8_t is_changed[MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
-        pair_contexts(contexts, numbers);
-        look_up(&slots, numbers, group.changed);
-        memcpy(group.x, lanes, sizeof group.x);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-            uint16_t slot = group.x[i] & 255, high = group.x[i] >> 8;
-            uint16_t freq = (uint16_t)(MTH_ULP_SLOTS - group.changed[i]);
-            is_changed[i] = (int16_t)slot < (int16_t)group.changed[i];
-            group.next[i] = (uint16_t)(freq * high + slot - group.changed[i]);
-            group.is_other[i] = is_changed[i] | (group.next[i] >> 8 == 0);
+    load_states(&reader->lanes, &states);
+    while (n_groups - g >= AHEAD && (size_t)(reader->end - in) > (size_t)AHEAD * MTH_ULP_GROUP) {
+        uint16_t changed[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
+        for (size_t i = 0; i < AHEAD; i++) {
+            pair_places(contexts + (g + i) * MTH_ULP_GROUP, 0, numbers);
+            look_up(&slots, numbers, changed[i]);
         }
-        masks[g] = mth_ulp_mask_of(is_changed);
-        for (uint32_t other = mth_ulp_mask_of(group.is_other); other; other &= other - 1) {
-            size_t i = (size_t)__builtin_ctz(other);
-            uint32_t slot = group.x[i] & 255, changed = group.changed[i], next;
-            uint32_t freq = is_changed[i] ? changed : MTH_ULP_SLOTS - changed;
-            in = mth_rans_pull(freq, is_changed[i] ? slot : slot - changed, group.x[i], in, &next);
-            group.next[i] = (uint16_t)next;
+        for (size_t i = 0; i < AHEAD; i++, g++) {
+            uint16_t *x = states.of[(first + g) & (n_lanes / MTH_ULP_GROUP - 1)];
+            uint8_t is_changed[MTH_ULP_GROUP], is_small[MTH_ULP_GROUP];
+            take_flags(x, changed[i], is_changed, is_small);
+            masks[g] = mth_ulp_mask_of(is_changed);
+            in = refill_group(x, mth_ulp_mask_of(is_small), in);
         }
-        memcpy(lanes, group.next, sizeof group.next);
     }
-    store_words(&reader->lanes, x);
+    store_states(&reader->lanes, &states);
     reader->in = in;
     return g;
+}
+
+/*
+ * Flags into a group's states; the low bytes of those that are full go out first. slots: how many a lane's flag has, and above
+ * them a bit that says that it is "changed". The quotient by `reciprocal` is right or one too small, as in rans_avx2.h.
+ */
+enum { IS_CHANGED = 0x8000 };
+
+MTH_ALWAYS_INLINE void put_flags(uint16_t *restrict x, const uint16_t *restrict slots,
+                                 const uint16_t *restrict reciprocal, uint8_t *restrict low,
+                                 uint8_t *restrict is_full)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t freq = slots[i] & 0x1ff, same = (uint16_t)((slots[i] >> 15) - 1), high = x[i] >> 8;
+        uint16_t full = (uint16_t)(0 - ((int16_t)high >= (int16_t)freq));
+        uint16_t y = (uint16_t)((high & full) | (x[i] & ~full));
+        uint16_t quotient = (uint16_t)((uint32_t)y * reciprocal[i] >> 16);
+        uint16_t rest = (uint16_t)(y - quotient * freq);
+        uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
+        rest = (uint16_t)(rest - (freq & above));
+        quotient = (uint16_t)(quotient - above);
+        low[i] = (uint8_t)x[i];
+        is_full[i] = full & 1;
+        x[i] = (uint16_t)((quotient << 8) + rest + ((MTH_ULP_SLOTS - freq) & same));
+    }
+}
+
+/* Requires  room for a byte more than there are lanes */
+MTH_ALWAYS_INLINE uint8_t *emit_group(const uint8_t low[MTH_ULP_GROUP], uint32_t full, uint8_t *restrict at)
+{
+    uint64_t left = (uint64_t)full << 1 | 1; /* bit 0 is no lane */
+    while (left > 1) {
+        for (size_t k = 0; k < BYTES_AT_ONCE; k++) {
+            unsigned i = 63u - (unsigned)__builtin_clzll(left);
+            uint64_t is_lane = i > 0;
+            at[-1] = low[(i - is_lane) % MTH_ULP_GROUP];
+            at -= is_lane;
+            left ^= is_lane << i;
+        }
+    }
+    return at;
 }
 
 size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
@@ -172,53 +272,39 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
                                    const uint32_t *masks)
 {
     size_t n_lanes = writer->lanes.n_lanes, left = n_groups;
-    uint16_t x[MTH_RANS_LANES_ROOM] = {0}, slots_of[MTH_ULP_CONTEXTS], reciprocal_of[MTH_ULP_CONTEXTS];
-    struct mth_rans_divisor divisors[MTH_ULP_CONTEXTS][2]; /* of "same", of "changed" */
+    uint16_t slots_of[PLACES], reciprocal_of[PLACES];
     uint8_t *at = writer->at;
     struct pairs slots, reciprocals;
-    struct group group;
+    struct states states;
     if (n_lanes < MTH_ULP_GROUP)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
-        unsigned changed = table->changed[c];
-        slots_of[c] = (uint16_t)changed;
-        reciprocal_of[c] = (uint16_t)(table->same_reciprocal[1][c] << 8 | table->same_reciprocal[0][c]);
-        divisors[c][0] = mth_rans_divisor_of(MTH_ULP_SLOTS - changed, changed);
-        divisors[c][1] = mth_rans_divisor_of(changed ? changed : MTH_ULP_SLOTS, 0);
+        const uint8_t(*same)[MTH_ULP_CONTEXTS] = table->same_reciprocal,
+              (*changed)[MTH_ULP_CONTEXTS] = table->changed_reciprocal;
+        slots_of[c] = (uint16_t)(MTH_ULP_SLOTS - table->changed[c]);
+        slots_of[MTH_ULP_CONTEXTS + c] = (uint16_t)(table->changed[c] | IS_CHANGED);
+        reciprocal_of[c] = (uint16_t)(same[1][c] << 8 | same[0][c]);
+        reciprocal_of[MTH_ULP_CONTEXTS + c] = (uint16_t)(changed[1][c] << 8 | changed[0][c]);
     }
     fill_pairs(slots_of, &slots);
     fill_pairs(reciprocal_of, &reciprocals);
-    load_words(&writer->lanes, x);
-    for (; left > 0 && at - writer->begin >= MTH_ULP_GROUP; left--) {
-        size_t g = left - 1;
-        uint16_t *lanes = x + ((first + g) * MTH_ULP_GROUP & (n_lanes - 1)), reciprocal[MTH_ULP_GROUP];
-        const uint8_t *of = contexts + g * MTH_ULP_GROUP;
-        uint8_t numbers[MTH_ULP_GROUP / 2];
-        pair_contexts(of, numbers);
-        look_up(&slots, numbers, group.changed);
-        look_up(&reciprocals, numbers, reciprocal);
-        memcpy(group.x, lanes, sizeof group.x);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-            /* The quotient by `reciprocal` is right or one too small, as in rans_avx2.h. */
-            uint16_t freq = (uint16_t)(MTH_ULP_SLOTS - group.changed[i]);
-            uint16_t quotient = (uint16_t)((uint32_t)group.x[i] * reciprocal[i] >> 16);
-            uint16_t rest = (uint16_t)(group.x[i] - quotient * freq);
-            uint16_t is_small = (int16_t)rest >= (int16_t)freq;
-            quotient = (uint16_t)(quotient + is_small);
-            rest = (uint16_t)(rest - (freq & (0 - is_small)));
-            group.next[i] = (uint16_t)((quotient << 8) + rest + group.changed[i]);
-            group.is_other[i] = (int16_t)(group.x[i] >> 8) >= (int16_t)freq;
+    load_states(&writer->lanes, &states);
+    while (left >= AHEAD && (size_t)(at - writer->begin) > (size_t)AHEAD * MTH_ULP_GROUP) {
+        uint16_t freq[AHEAD][MTH_ULP_GROUP], reciprocal[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
+        for (size_t i = 0; i < AHEAD; i++) {
+            size_t g = left - 1 - i;
+            pair_places(contexts + g * MTH_ULP_GROUP, masks[g], numbers);
+            look_up(&slots, numbers, freq[i]);
+            look_up(&reciprocals, numbers, reciprocal[i]);
         }
-        for (uint32_t other = mth_ulp_mask_of(group.is_other) | masks[g]; other;) {
-            unsigned i = 31u - (unsigned)__builtin_clz(other);
-            uint32_t next;
-            at = mth_rans_push(&divisors[of[i]][masks[g] >> i & 1], group.x[i], at, &next);
-            group.next[i] = (uint16_t)next;
-            other ^= 1u << i;
+        for (size_t i = 0; i < AHEAD; i++) {
+            uint16_t *x = states.of[(first + --left) & (n_lanes / MTH_ULP_GROUP - 1)];
+            uint8_t low[MTH_ULP_GROUP], is_full[MTH_ULP_GROUP];
+            put_flags(x, freq[i], reciprocal[i], low, is_full);
+            at = emit_group(low, mth_ulp_mask_of(is_full), at);
         }
-        memcpy(lanes, group.next, sizeof group.next);
     }
-    store_words(&writer->lanes, x);
+    store_states(&writer->lanes, &states);
     writer->at = at;
     return n_groups - left;
 }
@@ -273,15 +359,7 @@ static bool encode_symbol(const struct mth_ulp_table *table, struct mth_rans_wri
 /* Lanes whose states are stored at once: stores that take turns between two lines cost far more. */
 enum { TURN = 4 };
 
-/* A slot's symbol, and where it lies among that symbol's, by context. */
-struct symbol_slots {
-    struct {
-        uint8_t symbol, rank;
-        uint16_t freq; /* 1 .. 256 */
-    } of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
-};
-
-static void fill_symbol_slots(const struct mth_ulp_table *table, struct symbol_slots *slots)
+void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp_symbol_slots *slots)
 {
     enum { FLIP = 0x80 };
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
@@ -299,19 +377,16 @@ static void fill_symbol_slots(const struct mth_ulp_table *table, struct symbol_s
     }
 }
 
-/* Fewer symbols than this are not worth the tables. */
-enum { WORTH_TABLES = 2 * MTH_ULP_CONTEXTS * MTH_ULP_SLOTS };
-
 size_t mth_ulp_scalar_decode_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                      const uint8_t *contexts, size_t n_steps, uint8_t *symbols)
 {
     size_t n_lanes = reader->lanes.n_lanes, done = 0;
     uint16_t x[MTH_RANS_LANES_ROOM] = {0};
     const uint8_t *in = reader->in;
-    struct symbol_slots slots;
-    if (n_steps * n_lanes < WORTH_TABLES)
+    struct mth_ulp_symbol_slots slots;
+    if (n_steps * n_lanes < MTH_ULP_WORTH_SLOTS)
         return 0;
-    fill_symbol_slots(table, &slots);
+    mth_ulp_fill_symbol_slots(table, &slots);
     load_words(&reader->lanes, x);
     for (; done < n_steps && (size_t)(reader->end - in) >= n_lanes; done++) {
         for (size_t i = 0; i < n_lanes; i += TURN, contexts += TURN, symbols += TURN) {

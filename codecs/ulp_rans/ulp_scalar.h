@@ -14,6 +14,19 @@ static inline uint32_t mth_ulp_mask_of(const uint8_t flags[MTH_ULP_GROUP])
     return mask;
 }
 
+/* A slot's symbol, and where it lies among that symbol's, by context; of contexts that are not used, nothing. */
+struct mth_ulp_symbol_slots {
+    struct {
+        uint8_t symbol, rank;
+        uint16_t freq; /* 1 .. 256 */
+    } of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
+};
+
+/* Fewer symbols than this are not worth such a table. */
+enum { MTH_ULP_WORTH_SLOTS = 2 * MTH_ULP_CONTEXTS * MTH_ULP_SLOTS };
+
+void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp_symbol_slots *slots);
+
 size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                    const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks);
 size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,

@@ -12,7 +12,7 @@ enum { FLIP = 0x80, LAST_SLOT = MTH_ULP_SLOTS - 1 };
 
 static void set_reciprocal(uint8_t *low, uint8_t *high, unsigned freq)
 {
-    unsigned reciprocal = freq <= 1 ? 65535 : 65536 / freq;
+    unsigned reciprocal = freq == 1 ? 65535 : freq == 0 ? MTH_ULP_SLOTS : 65536 / freq;
     *low = (uint8_t)reciprocal;
     *high = (uint8_t)(reciprocal >> 8);
 }
