@@ -89,20 +89,26 @@ static uint16_t choose_top(const struct block *block)
 static void count_elements(const struct block *block, const uint32_t *numbers, size_t n_groups,
                            uint64_t elements[MTH_ULP_CONTEXTS])
 {
-    enum { TURNS = 4 }; /* as below, in count_symbols */
+    /* Of two neighbours at once: half as many counters to go through. */
+    enum { WORD = 8, PAIRS_OF_WORD = WORD / 2 };
     size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
-    uint32_t counts[TURNS][MTH_ULP_CONTEXTS] = {{0}};
+    uint32_t pairs[PAIRS_OF_WORD][MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS] = {{0}};
+    uint64_t counts[MTH_ULP_CONTEXTS] = {0};
     for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
         const uint8_t *contexts = block->state->of_base + (numbers ? numbers[g] : g) * MTH_ULP_GROUP;
-        for (size_t i = 0; i < MTH_ULP_GROUP; i += TURNS) {
-            for (size_t turn = 0; turn < TURNS; turn++)
-                counts[turn][contexts[i + turn]]++;
+        for (size_t i = 0; i < MTH_ULP_GROUP; i += WORD) {
+            uint64_t word = mth_lane_load64(contexts + i), both = word | word >> 4;
+            for (size_t k = 0; k < PAIRS_OF_WORD; k++)
+                pairs[k][both >> (16 * k) & 0xff]++;
         }
     }
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
-        uint64_t n = (uint64_t)counts[0][c] + counts[1][c] + counts[2][c] + counts[3][c];
-        elements[c] = n_sampled ? n * n_groups / n_sampled : 0;
+    for (size_t p = 0; p < (size_t)MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS; p++) {
+        uint32_t n = pairs[0][p] + pairs[1][p] + pairs[2][p] + pairs[3][p];
+        counts[p % MTH_ULP_CONTEXTS] += n;
+        counts[p / MTH_ULP_CONTEXTS] += n;
     }
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        elements[c] = n_sampled ? counts[c] * n_groups / n_sampled : 0;
 }
 
 /* Contexts, masks and steps of all groups, contexts of the steps, and how many groups have any. */
@@ -129,8 +135,12 @@ static void analyze(struct block *block)
             state->kernels->collect(&state->shuffles, contexts, n, &state->masks[g],
                                     state->contexts + block->n_changed);
         block->n_changed += n_steps;
-        for (size_t i = 0; i < n; i++, g++)
-            block->n_active += state->masks[g] != 0;
+        const uint32_t *masks = state->masks + g;
+        uint32_t n_active = 0;
+        for (size_t i = 0; i < n; i++)
+            n_active += masks[i] != 0;
+        block->n_active += n_active;
+        g += n;
     }
 }
 
