@@ -433,20 +433,19 @@ static unsigned log2_of(size_t n)
     return log;
 }
 
-/* Contexts and symbols of eight elements are numbers of counters; four sets of them take turns, so that equal neighbours do not wait
- * for each other. */
+/* Four sums take turns, so that equal neighbours do not wait for each other; contexts and symbols, below 16, share a byte. */
 static void count_symbols(const struct mth_ulp_state *state, size_t n,
                           uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS])
 {
-    enum { TURNS = 4, WORD = 8 };
+    enum { TURNS = 4, AT_ONCE = 8, SYMBOL_BITS = 4 };
+    _Static_assert(MTH_ULP_SYMBOLS == 1 << SYMBOL_BITS, "a context and a symbol are a byte");
     uint32_t sums[TURNS][MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS] = {{0}}, *out = counts[0];
     const uint8_t *contexts = state->contexts, *symbols = state->symbols;
     size_t i = 0;
-    for (; n - i >= WORD; i += WORD) {
-        /* Both are below 16: nothing leaves a byte. */
-        uint64_t places = mth_lane_load64(contexts + i) << 4 | mth_lane_load64(symbols + i);
-        for (size_t k = 0; k < WORD; k++)
-            sums[k % TURNS][places >> (8 * k) & 0xff]++;
+    for (; n - i >= AT_ONCE; i += AT_ONCE) {
+        uint64_t places = mth_lane_load64(contexts + i) << SYMBOL_BITS | mth_lane_load64(symbols + i);
+        for (size_t k = 0; k < AT_ONCE; k++, places >>= 8)
+            sums[k % TURNS][places & 255]++;
     }
     for (; i < n; i++)
         sums[0][contexts[i] * MTH_ULP_SYMBOLS + symbols[i]]++;
