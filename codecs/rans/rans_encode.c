@@ -25,16 +25,18 @@ static size_t lanes_for(size_t n, size_t bytes_a_lane, size_t most)
     return n_lanes;
 }
 
-/* From 8 KiB on there are enough for the vector kernels. */
+/* From 4 KiB on there are enough for the vector kernels. */
 size_t mth_rans_narrow_lanes(size_t n)
 {
     size_t n_lanes = lanes_for(n, NARROW_LANE_BYTES, MTH_RANS_MAX_LANES);
-    return n_lanes == 16 ? MTH_RANS_MIN_KERNEL_LANES : n_lanes;
+    return n_lanes == 8 || n_lanes == 16 ? MTH_RANS_MIN_KERNEL_LANES : n_lanes;
 }
 
+/* From 8 KiB on the same. */
 size_t mth_rans_wide_lanes(size_t n)
 {
-    return lanes_for(n, WIDE_LANE_BYTES, MTH_RANS_WIDE_LANES);
+    size_t n_lanes = lanes_for(n, WIDE_LANE_BYTES, MTH_RANS_WIDE_LANES);
+    return n_lanes == 8 ? MTH_RANS_WIDE_KERNEL_LANES : n_lanes;
 }
 
 /* ---- prices ---- */

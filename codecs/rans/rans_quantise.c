@@ -39,10 +39,8 @@ enum { FINE_BITS = 8, FINE_LOG2_BITS = MTH_RANS_LOG2_BITS + FINE_BITS };
 /* log2(x) in units of 2^-32: linear in between, without rounding, so that what one more adds never grows with x. */
 static uint64_t fine_log2(uint32_t x)
 {
-    unsigned octave = 0;
     assert(x > 0);
-    while (x >> octave > 1)
-        octave++;
+    unsigned octave = 31u - (unsigned)__builtin_clz(x);
     uint64_t whole = (uint64_t)octave << FINE_LOG2_BITS;
     if (octave <= 8)
         return whole + ((uint64_t)log2_octave[(x << (8 - octave)) - OCTAVE] << FINE_BITS);

@@ -90,7 +90,7 @@ bool mth_rans_wide_decode(const struct mth_rans_wide_kernels *kernels,
                           uint8_t *dst, size_t n)
 {
     size_t n_lanes = reader->lanes.n_lanes, n_steps = n / n_lanes, done = 0;
-    if (n_lanes == MTH_RANS_WIDE_LANES)
+    if (n_lanes >= MTH_RANS_WIDE_KERNEL_LANES)
         done = kernels->decode(table, reader, dst, n_steps);
     done += decode_steps(table, reader, dst + done * n_lanes, n_steps - done);
     for (size_t i = done * n_lanes; i < n; i++) {
@@ -177,7 +177,7 @@ bool mth_rans_wide_encode(const struct mth_rans_wide_kernels *kernels,
         if (!encode_lane(table, writer, (left - 1) % n_lanes, src[left - 1]))
             return false;
     }
-    if (n_lanes == MTH_RANS_WIDE_LANES)
+    if (n_lanes >= MTH_RANS_WIDE_KERNEL_LANES)
         left -= n_lanes * kernels->encode(table, writer, src + left, left / n_lanes);
     left -= n_lanes * encode_steps(table, writer, src + left, left / n_lanes);
     for (; left; left--) {

@@ -11,7 +11,12 @@
 
 #include <stdalign.h>
 
-enum { MTH_RANS_WIDE_LANES = 32, MTH_RANS_WIDE_STATE_LOW = 1 << 15, MTH_RANS_WORD_BYTES = 2 };
+enum {
+    MTH_RANS_WIDE_LANES = 32,
+    MTH_RANS_WIDE_KERNEL_LANES = 16, /* from here on there are vector kernels */
+    MTH_RANS_WIDE_STATE_LOW = 1 << 15,
+    MTH_RANS_WORD_BYTES = 2
+};
 
 struct mth_rans_wide_lanes {
     alignas(64) uint32_t x[MTH_RANS_WIDE_LANES]; /* 2^15 .. 2^31 - 1 */
@@ -29,8 +34,8 @@ struct mth_rans_wide_writer {
 };
 
 /*
- * Fast paths for whole steps of 32 lanes, as those in rans_narrow.h: each does as many of n_steps as it can and returns how
- * many. encode codes the bytes that end at src_end.
+ * Fast paths for whole steps of 16 or 32 lanes, as those in rans_narrow.h: each does as many of n_steps as it can and
+ * returns how many. encode codes the bytes that end at src_end.
  */
 struct mth_rans_wide_kernels {
     const char *name;

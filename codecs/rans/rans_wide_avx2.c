@@ -8,7 +8,11 @@
 
 #include <immintrin.h>
 
-enum { VECS = MTH_RANS_WIDE_LANES / 8 };
+enum {
+    VEC_LANES = 8,
+    VECS = MTH_RANS_WIDE_LANES / VEC_LANES,
+    LEAST_VECS = MTH_RANS_WIDE_KERNEL_LANES / VEC_LANES
+};
 
 #define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
 
@@ -61,26 +65,47 @@ static inline __attribute__((always_inline)) TARGET __m256i pack_values(const __
     return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-TARGET static size_t decode_steps(const struct mth_rans_wide_table *table,
-                                  struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+/* The low bytes of one vector of 8. */
+static inline __attribute__((always_inline)) TARGET void store_values(uint8_t *dst, __m256i values)
+{
+    __m256i words = _mm256_packus_epi32(_mm256_and_si256(values, _mm256_set1_epi32(255)), values);
+    __m128i both = _mm_unpacklo_epi64(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storel_epi64((void *)dst, _mm_packus_epi16(both, both));
+}
+
+static inline __attribute__((always_inline)) TARGET size_t
+decode_some(const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader, uint8_t *dst,
+            size_t n_steps, size_t n_vecs)
 {
     __m128i slot_bits = _mm_cvtsi32_si128(table->slot_bits);
     __m256i slot_mask = _mm256_set1_epi32((1 << table->slot_bits) - 1);
     __m256i x[VECS], values[VECS];
     const uint8_t *in = reader->in, *end = reader->end;
-    size_t done = 0;
-    for (size_t v = 0; v < VECS; v++)
-        x[v] = _mm256_load_si256((const void *)(reader->lanes.x + 8 * v));
-    /* The last vector reads 16 bytes wherever it stands: at most 3 * 16 further on. */
-    for (; done < n_steps && (size_t)(end - in) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES; done++) {
-        for (size_t v = 0; v < VECS; v++)
+    size_t done = 0, n_lanes = n_vecs * VEC_LANES;
+    for (size_t v = 0; v < n_vecs; v++)
+        x[v] = _mm256_load_si256((const void *)(reader->lanes.x + VEC_LANES * v));
+    /* The last vector reads 16 bytes wherever it stands: at most 16 for each in front of it further on. */
+    for (; done < n_steps && (size_t)(end - in) >= n_lanes * MTH_RANS_WORD_BYTES; done++, dst += n_lanes) {
+        for (size_t v = 0; v < n_vecs; v++)
             in = decode_vec(table, slot_bits, slot_mask, &x[v], in, &values[v]);
-        _mm256_storeu_si256((void *)(dst + done * MTH_RANS_WIDE_LANES), pack_values(values));
+        if (n_vecs == VECS)
+            _mm256_storeu_si256((void *)dst, pack_values(values));
+        else
+            for (size_t v = 0; v < n_vecs; v++)
+                store_values(dst + VEC_LANES * v, values[v]);
     }
-    for (size_t v = 0; v < VECS; v++)
-        _mm256_store_si256((void *)(reader->lanes.x + 8 * v), x[v]);
+    for (size_t v = 0; v < n_vecs; v++)
+        _mm256_store_si256((void *)(reader->lanes.x + VEC_LANES * v), x[v]);
     reader->in = in;
     return done;
+}
+
+TARGET static size_t decode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+{
+    return reader->lanes.n_lanes == MTH_RANS_WIDE_LANES
+               ? decode_some(table, reader, dst, n_steps, VECS)
+               : decode_some(table, reader, dst, n_steps, LEAST_VECS);
 }
 
 /* ---- encoding ---- */
@@ -142,26 +167,34 @@ encode_vec(const struct mth_rans_wide_table *table, __m128i limit_shift, __m256i
     return at - MTH_RANS_WORD_BYTES * (size_t)__builtin_popcount(bits);
 }
 
-TARGET static size_t encode_steps(const struct mth_rans_wide_table *table,
-                                  struct mth_rans_wide_writer *writer, const uint8_t *src_end, size_t n_steps)
+static inline __attribute__((always_inline)) TARGET size_t
+encode_some(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+            const uint8_t *src_end, size_t n_steps, size_t n_vecs)
 {
     __m128i limit_shift = _mm_cvtsi32_si128(31 - table->slot_bits);
     __m256i n_slots = _mm256_set1_epi32(1 << table->slot_bits), x[VECS];
     uint8_t *at = writer->at;
-    size_t done = 0;
-    for (size_t v = 0; v < VECS; v++)
-        x[v] = _mm256_load_si256((const void *)(writer->lanes.x + 8 * v));
-    /* The last vector writes 16 bytes wherever it stands: at most 3 * 16 further in front. */
-    for (; done < n_steps && (size_t)(at - writer->begin) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES;
-         done++) {
-        src_end -= MTH_RANS_WIDE_LANES;
-        for (size_t v = VECS; v-- > 0;)
-            at = encode_vec(table, limit_shift, n_slots, &x[v], src_end + 8 * v, at);
+    size_t done = 0, n_lanes = n_vecs * VEC_LANES;
+    for (size_t v = 0; v < n_vecs; v++)
+        x[v] = _mm256_load_si256((const void *)(writer->lanes.x + VEC_LANES * v));
+    /* The last vector writes 16 bytes wherever it stands: at most 16 for each before it further in front. */
+    for (; done < n_steps && (size_t)(at - writer->begin) >= n_lanes * MTH_RANS_WORD_BYTES; done++) {
+        src_end -= n_lanes;
+        for (size_t v = n_vecs; v-- > 0;)
+            at = encode_vec(table, limit_shift, n_slots, &x[v], src_end + VEC_LANES * v, at);
     }
-    for (size_t v = 0; v < VECS; v++)
-        _mm256_store_si256((void *)(writer->lanes.x + 8 * v), x[v]);
+    for (size_t v = 0; v < n_vecs; v++)
+        _mm256_store_si256((void *)(writer->lanes.x + VEC_LANES * v), x[v]);
     writer->at = at;
     return done;
+}
+
+TARGET static size_t encode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_writer *writer, const uint8_t *src_end, size_t n_steps)
+{
+    return writer->lanes.n_lanes == MTH_RANS_WIDE_LANES
+               ? encode_some(table, writer, src_end, n_steps, VECS)
+               : encode_some(table, writer, src_end, n_steps, LEAST_VECS);
 }
 
 const struct mth_rans_wide_kernels mth_rans_wide_avx2 = {

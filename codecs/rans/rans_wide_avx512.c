@@ -38,27 +38,34 @@ VEC_INLINE const uint8_t *decode_vec(const struct mth_rans_wide_table *table, __
     return in + MTH_RANS_WORD_BYTES * (size_t)__builtin_popcount(below);
 }
 
-TARGET static size_t decode_steps(const struct mth_rans_wide_table *table,
-                                  struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+VEC_INLINE size_t decode_some(const struct mth_rans_wide_table *table, struct mth_rans_wide_reader *reader,
+                              uint8_t *dst, size_t n_steps, size_t n_vecs)
 {
     __m128i slot_bits = _mm_cvtsi32_si128(table->slot_bits);
     __m512i slot_mask = _mm512_set1_epi32((1 << table->slot_bits) - 1);
     __m512i x[VECS], values;
     const uint8_t *in = reader->in, *end = reader->end;
-    size_t done = 0;
-    for (size_t v = 0; v < VECS; v++)
+    size_t done = 0, n_lanes = n_vecs * VEC_LANES;
+    for (size_t v = 0; v < n_vecs; v++)
         x[v] = _mm512_loadu_si512(reader->lanes.x + v * VEC_LANES);
     /* The last vector reads 32 bytes wherever it stands: at most 32 further on. */
-    for (; done < n_steps && (size_t)(end - in) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES; done++) {
-        for (size_t v = 0; v < VECS; v++, dst += VEC_LANES) {
+    for (; done < n_steps && (size_t)(end - in) >= n_lanes * MTH_RANS_WORD_BYTES; done++) {
+        for (size_t v = 0; v < n_vecs; v++, dst += VEC_LANES) {
             in = decode_vec(table, slot_bits, slot_mask, &x[v], in, &values);
             _mm_storeu_si128((void *)dst, _mm512_cvtepi32_epi8(values));
         }
     }
-    for (size_t v = 0; v < VECS; v++)
+    for (size_t v = 0; v < n_vecs; v++)
         _mm512_storeu_si512(reader->lanes.x + v * VEC_LANES, x[v]);
     reader->in = in;
     return done;
+}
+
+TARGET static size_t decode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_reader *reader, uint8_t *dst, size_t n_steps)
+{
+    return reader->lanes.n_lanes == VEC_LANES ? decode_some(table, reader, dst, n_steps, 1)
+                                              : decode_some(table, reader, dst, n_steps, VECS);
 }
 
 /* ---- encoding ---- */
@@ -105,26 +112,32 @@ VEC_INLINE uint8_t *encode_vec(const struct mth_rans_wide_table *table, __m128i 
     return at - MTH_RANS_WORD_BYTES * n_above;
 }
 
-TARGET static size_t encode_steps(const struct mth_rans_wide_table *table,
-                                  struct mth_rans_wide_writer *writer, const uint8_t *src_end, size_t n_steps)
+VEC_INLINE size_t encode_some(const struct mth_rans_wide_table *table, struct mth_rans_wide_writer *writer,
+                              const uint8_t *src_end, size_t n_steps, size_t n_vecs)
 {
     __m128i limit_shift = _mm_cvtsi32_si128(31 - table->slot_bits);
     __m512i n_slots = _mm512_set1_epi32(1 << table->slot_bits), x[VECS];
     uint8_t *at = writer->at;
-    size_t done = 0;
-    for (size_t v = 0; v < VECS; v++)
+    size_t done = 0, n_lanes = n_vecs * VEC_LANES;
+    for (size_t v = 0; v < n_vecs; v++)
         x[v] = _mm512_loadu_si512(writer->lanes.x + v * VEC_LANES);
     /* The last vector writes 32 bytes wherever it stands: at most 32 further in front. */
-    for (; done < n_steps && (size_t)(at - writer->begin) >= MTH_RANS_WIDE_LANES * MTH_RANS_WORD_BYTES;
-         done++) {
-        src_end -= MTH_RANS_WIDE_LANES;
-        for (size_t v = VECS; v-- > 0;)
+    for (; done < n_steps && (size_t)(at - writer->begin) >= n_lanes * MTH_RANS_WORD_BYTES; done++) {
+        src_end -= n_lanes;
+        for (size_t v = n_vecs; v-- > 0;)
             at = encode_vec(table, limit_shift, n_slots, &x[v], src_end + v * VEC_LANES, at);
     }
-    for (size_t v = 0; v < VECS; v++)
+    for (size_t v = 0; v < n_vecs; v++)
         _mm512_storeu_si512(writer->lanes.x + v * VEC_LANES, x[v]);
     writer->at = at;
     return done;
+}
+
+TARGET static size_t encode_steps(const struct mth_rans_wide_table *table,
+                                  struct mth_rans_wide_writer *writer, const uint8_t *src_end, size_t n_steps)
+{
+    return writer->lanes.n_lanes == VEC_LANES ? encode_some(table, writer, src_end, n_steps, 1)
+                                              : encode_some(table, writer, src_end, n_steps, VECS);
 }
 
 const struct mth_rans_wide_kernels RANS_WIDE_NAME = {

@@ -130,16 +130,16 @@ struct bit_writer {
 /* Requires  the bytes that are not begun yet are 0 */
 static void put_bits(struct bit_writer *writer, uint32_t bits, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++, writer->n_bits++)
-        writer->out[writer->n_bits / 8] |= (uint8_t)((bits >> i & 1) << writer->n_bits % 8);
+    for (unsigned done = 0, some; done < n; done += some, writer->n_bits += some) {
+        unsigned used = writer->n_bits % 8;
+        some = 8 - used < n - done ? 8 - used : n - done;
+        writer->out[writer->n_bits / 8] |= (uint8_t)((bits >> done & ((1u << some) - 1)) << used);
+    }
 }
 
 static unsigned bit_length(uint32_t x)
 {
-    unsigned n = 0;
-    while (x >> n)
-        n++;
-    return n;
+    return x ? 32u - (unsigned)__builtin_clz(x) : 0;
 }
 
 /* The same class again: 0. Else 1, a sign, and one bit less than the distance of ones before a 0. */

@@ -24,7 +24,7 @@ size_t mth_ulp_long_split_portable(const uint8_t shift[MTH_ULP_CONTEXTS], const 
     size_t g = 0;
     fill_symbols(symbol_of);
     for (; g < n_groups && mth_ulp_long_has_room(extra); g++, signs += MTH_ULP_GROUP / 8) {
-        struct mth_ulp_long_writer writer = mth_ulp_long_begin(extra);
+        struct mth_ulp_bit_writer writer = *extra;
         uint32_t down = 0;
         for (size_t i = 0; i < MTH_ULP_GROUP; i++, steps += 4, contexts++, symbols++) {
             uint32_t step;
@@ -40,7 +40,7 @@ size_t mth_ulp_long_split_portable(const uint8_t shift[MTH_ULP_CONTEXTS], const 
         }
         for (unsigned i = 0; i < MTH_ULP_GROUP / 8; i++)
             signs[i] = (uint8_t)(down >> 8 * i);
-        mth_ulp_long_end(&writer, extra);
+        *extra = writer;
     }
     return g;
 }

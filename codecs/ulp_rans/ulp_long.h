@@ -18,44 +18,39 @@ enum {
     MTH_ULP_LONG_MOST = MTH_ULP_GROUP * (MTH_ULP_LONG_BITS - 1 + 7) / 8 + 1 + 8
 };
 
-/* A bit writer between groups, with up to 63 bits held. */
-struct mth_ulp_long_writer {
-    uint8_t *at;
-    uint64_t held;
-    unsigned n_held;
-};
-
 static inline bool mth_ulp_long_has_room(const struct mth_ulp_bit_writer *writer)
 {
     return writer->end - writer->at >= MTH_ULP_LONG_ROOM;
 }
 
-/* value < 2^n, n < 64. */
-MTH_ALWAYS_INLINE void mth_ulp_long_put(struct mth_ulp_long_writer *writer, uint64_t value, unsigned n)
+/* mth_ulp_put_some where there is room: value < 2^n, n <= 56. All whole bytes go out, whether there are any or not: no branch. */
+MTH_ALWAYS_INLINE void mth_ulp_long_put(struct mth_ulp_bit_writer *writer, uint64_t value, unsigned n)
 {
-    enum { WORD_BITS = 64 };
-    uint64_t held = writer->held | value << writer->n_held,
-             behind = value >> 1 >> (WORD_BITS - 1 - writer->n_held);
-    unsigned n_held = writer->n_held + n, is_full = n_held / WORD_BITS;
+    uint64_t held = writer->held | value << writer->n_held;
+    unsigned n_held = writer->n_held + n;
     mth_lane_store64(writer->at, held);
-    writer->at += is_full * sizeof(uint64_t);
-    writer->held = is_full ? behind : held;
-    writer->n_held = n_held % WORD_BITS;
+    writer->at += n_held / 8;
+    writer->held = held >> (n_held & ~7u);
+    writer->n_held = n_held & 7;
 }
 
-MTH_ALWAYS_INLINE struct mth_ulp_long_writer mth_ulp_long_begin(const struct mth_ulp_bit_writer *writer)
+/* Fields of two elements each, of at most 62 bits; few have more than 56. */
+MTH_ALWAYS_INLINE void mth_ulp_long_put_pairs(struct mth_ulp_bit_writer *writer,
+                                              const uint64_t fields[MTH_ULP_GROUP / 2],
+                                              const uint64_t n[MTH_ULP_GROUP / 2])
 {
-    return (struct mth_ulp_long_writer){writer->at, writer->held, writer->n_held};
-}
-
-/* What is held goes out but for less than a byte. */
-MTH_ALWAYS_INLINE void mth_ulp_long_end(const struct mth_ulp_long_writer *from,
-                                        struct mth_ulp_bit_writer *writer)
-{
-    mth_lane_store64(from->at, from->held);
-    writer->at = from->at + from->n_held / 8;
-    writer->held = from->held >> (from->n_held & ~7u);
-    writer->n_held = from->n_held & 7;
+    enum { AT_ONCE = 56, HALF = 32 };
+    struct mth_ulp_bit_writer at = *writer; /* in registers */
+    for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++) {
+        uint64_t field = fields[i], n_bits = n[i];
+        if (n_bits > AT_ONCE) {
+            mth_ulp_long_put(&at, field & UINT32_MAX, HALF);
+            field >>= HALF;
+            n_bits -= HALF;
+        }
+        mth_ulp_long_put(&at, field, (unsigned)n_bits);
+    }
+    *writer = at;
 }
 
 static inline bool mth_ulp_long_has_bits(const struct mth_ulp_bit_reader *reader)

@@ -72,29 +72,31 @@ RANS_TARGET_AVX2 size_t mth_ulp_long_split_avx2(const uint8_t shift[MTH_ULP_CONT
                                                 const uint8_t *contexts, size_t n_groups, uint8_t *symbols,
                                                 uint8_t *signs, struct mth_ulp_bit_writer *extra)
 {
-    struct mth_ulp_bit_writer room = *extra;
-    struct mth_ulp_long_writer writer = mth_ulp_long_begin(extra);
+    struct mth_ulp_bit_writer writer = *extra;
     const vec shifts = table_of(shift);
-    size_t g = 0;
-    for (; g < n_groups; g++, contexts += MTH_ULP_GROUP) {
-        struct pairs pairs;
-        uint8_t shift_of[MTH_ULP_GROUP];
-        vec symbol[N_VECS];
-        room.at = writer.at;
-        if (room.end - room.at < MTH_ULP_LONG_ROOM + 8)
-            break;
-        store(shift_of, _mm256_shuffle_epi8(shifts, load(contexts)));
-        for (size_t i = 0; i < N_VECS; i++, steps += VEC_BYTES) {
-            vec step = load(steps);
-            *signs++ = (uint8_t)_mm256_movemask_ps(_mm256_castsi256_ps(step));
-            symbol[i] = split_vector(step, widen(shift_of, i), &pairs.fields[i * 4], &pairs.n[i * 4]);
+    size_t done = 0, n;
+    for (; done < n_groups && mth_ulp_long_has_room(&writer); done += n) {
+        struct pairs pairs[MTH_ULP_FIELDS_BATCH]; /* made before any goes out, as in ulp_long_avx512.c */
+        n = n_groups - done < MTH_ULP_FIELDS_BATCH ? n_groups - done : MTH_ULP_FIELDS_BATCH;
+        if (writer.end - writer.at < (ptrdiff_t)n * MTH_ULP_LONG_ROOM)
+            n = 1;
+        for (size_t k = 0; k < n; k++, contexts += MTH_ULP_GROUP, symbols += MTH_ULP_GROUP) {
+            uint8_t shift_of[MTH_ULP_GROUP];
+            vec symbol[N_VECS];
+            store(shift_of, _mm256_shuffle_epi8(shifts, load(contexts)));
+            for (size_t i = 0; i < N_VECS; i++, steps += VEC_BYTES) {
+                vec step = load(steps);
+                *signs++ = (uint8_t)_mm256_movemask_ps(_mm256_castsi256_ps(step));
+                symbol[i] =
+                    split_vector(step, widen(shift_of, i), &pairs[k].fields[i * 4], &pairs[k].n[i * 4]);
+            }
+            store(symbols, pack_doubles(symbol));
         }
-        store(symbols + g * MTH_ULP_GROUP, pack_doubles(symbol));
-        for (size_t i = 0; i < MTH_ULP_GROUP / 2; i++)
-            mth_ulp_long_put(&writer, pairs.fields[i], (unsigned)pairs.n[i]);
+        for (size_t k = 0; k < n; k++)
+            mth_ulp_long_put_pairs(&writer, pairs[k].fields, pairs[k].n);
     }
-    mth_ulp_long_end(&writer, extra);
-    return g;
+    *extra = writer;
+    return done;
 }
 
 /* How many bits each of a group has; shifts to shift_of, where they are 0 for escapes. */
@@ -133,11 +135,11 @@ RANS_TARGET_AVX2 size_t mth_ulp_long_join_avx2(const uint8_t shift[MTH_ULP_CONTE
                          bits_of_symbol[MTH_ULP_SYMBOLS] = {MTH_ULP_BITS_OF_LONG_SYMBOL};
     const vec shifts = table_of(shift), firsts = table_of(first_of_symbol), bits = table_of(bits_of_symbol);
     const vec bit_of_lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    struct group groups[MTH_ULP_JOIN_BATCH];
+    struct group groups[MTH_ULP_FIELDS_BATCH];
     struct mth_ulp_bit_reader reader = *extra;
     size_t done = 0, n;
     for (; done < n_groups; done += n) {
-        n = n_groups - done < MTH_ULP_JOIN_BATCH ? n_groups - done : MTH_ULP_JOIN_BATCH;
+        n = n_groups - done < MTH_ULP_FIELDS_BATCH ? n_groups - done : MTH_ULP_FIELDS_BATCH;
         if (reader.end - reader.at < (ptrdiff_t)n * MTH_ULP_LONG_MOST)
             n = 1;
         if (!mth_ulp_long_has_bits(&reader))

@@ -67,26 +67,29 @@ RANS_TARGET_AVX512 size_t ULP_LONG_SPLIT(const uint8_t shift[MTH_ULP_CONTEXTS], 
                                          const uint8_t *contexts, size_t n_groups, uint8_t *symbols,
                                          uint8_t *signs, struct mth_ulp_bit_writer *extra)
 {
-    struct mth_ulp_long_writer writer = mth_ulp_long_begin(extra);
-    const uint8_t *end = extra->end;
+    struct mth_ulp_bit_writer writer = *extra;
     const vec shifts = widen(shift);
-    size_t g = 0;
-    for (; g < n_groups && end - writer.at >= MTH_ULP_LONG_ROOM + 8; g++) {
-        uint64_t fields[N_PAIRS], n[N_PAIRS];
-        for (size_t i = 0; i < N_VECS; i++, steps += VEC_BYTES, contexts += VEC_ELEMS, symbols += VEC_ELEMS) {
-            vec step = load(steps);
-            vec symbol = split_vector(step, look_up(shifts, widen(contexts)), &fields[i * VEC_ELEMS / 2],
-                                      &n[i * VEC_ELEMS / 2]);
-            uint16_t down = (uint16_t)_mm512_movepi32_mask(step);
-            memcpy(signs, &down, sizeof down);
-            signs += sizeof down;
-            _mm_storeu_si128((void *)symbols, _mm512_cvtepi32_epi8(symbol));
+    size_t done = 0, n;
+    for (; done < n_groups && mth_ulp_long_has_room(&writer); done += n) {
+        uint64_t fields[MTH_ULP_FIELDS_BATCH][N_PAIRS], n_bits[MTH_ULP_FIELDS_BATCH][N_PAIRS];
+        n = n_groups - done < MTH_ULP_FIELDS_BATCH ? n_groups - done : MTH_ULP_FIELDS_BATCH;
+        if (writer.end - writer.at < (ptrdiff_t)n * MTH_ULP_LONG_ROOM)
+            n = 1;
+        for (size_t at = done * MTH_ULP_GROUP, k = 0; k < n; k++) {
+            for (size_t i = 0; i < MTH_ULP_GROUP; i += VEC_ELEMS, at += VEC_ELEMS) {
+                vec step = load(steps + 4 * at);
+                vec symbol = split_vector(step, look_up(shifts, widen(contexts + at)), &fields[k][i / 2],
+                                          &n_bits[k][i / 2]);
+                uint16_t down = (uint16_t)_mm512_movepi32_mask(step);
+                memcpy(signs + at / 8, &down, sizeof down);
+                _mm_storeu_si128((void *)(symbols + at), _mm512_cvtepi32_epi8(symbol));
+            }
         }
-        for (size_t i = 0; i < N_PAIRS; i++)
-            mth_ulp_long_put(&writer, fields[i], (unsigned)n[i]);
+        for (size_t k = 0; k < n; k++)
+            mth_ulp_long_put_pairs(&writer, fields[k], n_bits[k]);
     }
-    mth_ulp_long_end(&writer, extra);
-    return g;
+    *extra = writer;
+    return done;
 }
 
 /* A group on its way: the fields of some are read before any is looked at. */
@@ -133,11 +136,11 @@ RANS_TARGET_AVX512 size_t ULP_LONG_JOIN(const uint8_t shift[MTH_ULP_CONTEXTS], c
     static const uint8_t first_of_symbol[MTH_ULP_SYMBOLS] = {MTH_ULP_FIRST_OF_SYMBOL},
                          bits_of_symbol[MTH_ULP_SYMBOLS] = {MTH_ULP_BITS_OF_LONG_SYMBOL};
     const vec shifts = widen(shift), firsts = widen(first_of_symbol), bits = widen(bits_of_symbol);
-    struct group groups[MTH_ULP_JOIN_BATCH];
+    struct group groups[MTH_ULP_FIELDS_BATCH];
     struct mth_ulp_bit_reader reader = *extra;
     size_t done = 0, n;
     for (; done < n_groups; done += n) {
-        n = n_groups - done < MTH_ULP_JOIN_BATCH ? n_groups - done : MTH_ULP_JOIN_BATCH;
+        n = n_groups - done < MTH_ULP_FIELDS_BATCH ? n_groups - done : MTH_ULP_FIELDS_BATCH;
         if (reader.end - reader.at < (ptrdiff_t)n * MTH_ULP_LONG_MOST)
             n = 1;
         if (!mth_ulp_long_has_bits(&reader))

@@ -68,10 +68,10 @@ MTH_ALWAYS_INLINE bool mth_ulp_get_fields(struct mth_ulp_bit_reader *reader, str
 }
 
 /*
- * Groups whose fields are read before any is looked at: a vector that is loaded right behind the stores of its parts waits
- * for them.
+ * Groups whose fields are read before any is looked at, and made before any goes out: a vector that is loaded right behind the
+ * stores of its parts waits for them, and compilers take a vector apart lane by lane rather than load what it was stored to.
  */
-enum { MTH_ULP_JOIN_BATCH = 8 };
+enum { MTH_ULP_FIELDS_BATCH = 8 };
 
 /* split16 and join16 of the kernel sets; see ulp_kernels.h. */
 #define MTH_ULP_DECLARE_STEPS(set)                                                                          \

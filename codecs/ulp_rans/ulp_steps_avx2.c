@@ -134,11 +134,11 @@ RANS_TARGET_AVX2 size_t mth_ulp_avx2_join16(const uint8_t *symbols, const uint8_
                                             struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
     struct mth_ulp_bit_reader reader = *extra;
-    struct mth_ulp_fields fields[MTH_ULP_JOIN_BATCH];
+    struct mth_ulp_fields fields[MTH_ULP_FIELDS_BATCH];
     size_t g = 0, n;
     for (; g < n_groups; g += n) {
         bool good = true;
-        n = n_groups - g < MTH_ULP_JOIN_BATCH ? n_groups - g : MTH_ULP_JOIN_BATCH;
+        n = n_groups - g < MTH_ULP_FIELDS_BATCH ? n_groups - g : MTH_ULP_FIELDS_BATCH;
         for (size_t i = 0; i < n; i++)
             good &= read_fields(symbols + (g + i) * VEC_BYTES, &reader, &fields[i]);
         if (!good)

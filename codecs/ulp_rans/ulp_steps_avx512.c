@@ -133,11 +133,11 @@ RANS_TARGET_AVX512 size_t ULP_JOIN16(const uint8_t *symbols, const uint8_t *sign
                                      struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
     struct mth_ulp_bit_reader reader = *extra;
-    struct mth_ulp_fields fields[MTH_ULP_JOIN_BATCH];
+    struct mth_ulp_fields fields[MTH_ULP_FIELDS_BATCH];
     size_t g = 0, n;
     for (; g < n_groups; g += n) {
         bool good = true;
-        n = n_groups - g < MTH_ULP_JOIN_BATCH ? n_groups - g : MTH_ULP_JOIN_BATCH;
+        n = n_groups - g < MTH_ULP_FIELDS_BATCH ? n_groups - g : MTH_ULP_FIELDS_BATCH;
         for (size_t i = 0; i < n; i++) {
             struct widths widths = widths_of(bits_of(load_symbols(symbols + (g + i) * MTH_ULP_GROUP)));
             store((uint8_t *)fields[i].n, widths.all);
