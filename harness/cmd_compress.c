@@ -109,8 +109,8 @@ static int put_json(const struct job *job, const struct mth_opened *input, const
 static int know_need(struct job *job, const struct mth_opened *input, struct mth_memory_need *need,
                      struct mth_error *err)
 {
-    int status =
-        mth_compress_memory(pipeline_of(job), &input->map, job->base != NULL, &job->config, need, err);
+    size_t n_bases = !job->base ? 0 : job->base->older ? 2 : 1;
+    int status = mth_compress_memory(pipeline_of(job), &input->map, n_bases, &job->config, need, err);
     if (!status && !mth_u64_add(need->total_bytes, mth_memory_current(job->memory), &job->need_bytes))
         job->need_bytes = UINT64_MAX;
     return status;

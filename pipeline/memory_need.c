@@ -424,7 +424,7 @@ int mth_need_check(const struct mth_memory *memory, const struct mth_memory_need
                          (double)limit / (1 << 20));
 }
 
-int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, bool has_base,
+int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, size_t n_bases,
                         const struct mth_stream_config *config, struct mth_memory_need *need,
                         struct mth_error *err)
 {
@@ -438,9 +438,10 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
     status = mth_coder_take_plan_specs(coder, pipeline, specs, err);
     if (!status) {
         struct mth_need_encode_job job = {.map = map,
-                                          .has_base = has_base && mth_pipeline_wants_reference(pipeline),
+                                          .has_base = n_bases && mth_pipeline_wants_reference(pipeline),
+                                          .has_older = n_bases > 1,
                                           .verify = config->verify || mth_pipeline_is_lossy(pipeline),
-                                          .chunk_bytes = mth_coder_chunk_bytes(coder, pipeline, has_base),
+                                          .chunk_bytes = mth_coder_chunk_bytes(coder, pipeline, n_bases > 0),
                                           .moments_bytes = mth_coder_moments_bytes(coder),
                                           .n_threads = config->n_threads};
         for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)

@@ -269,11 +269,11 @@ struct mth_memory_need {
  * tensors are found to be parts of others may take more where the account has no limit; where one does not allow it, they are
  * not looked for.
  *
- * Shape     has_base: against one; the other arguments as above
+ * Shape     n_bases: 0 for none, 1 for a base, 2 for one with an older one; the other arguments as above
  * Errors    MTH_ERR_NO_MEMORY
  * Cost      a walk over the regions; nothing is read
  */
-int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, bool has_base,
+int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_region_map *map, size_t n_bases,
                         const struct mth_stream_config *config, struct mth_memory_need *need,
                         struct mth_error *err);
 

@@ -4,6 +4,7 @@
  */
 #include "base/checked.h"
 #include "base/hash.h"
+#include "pipeline/container.h"
 #include "tests/support/made_container.h"
 
 #include <setjmp.h>
@@ -35,7 +36,7 @@ static const char *const specs[] = {
     "delta-xor+exponent-split+byte-group+xz//zstd",
     "byte-group+zstd:level=1:prefix=yes",
 };
-enum { N_SPECS = sizeof specs / sizeof specs[0] };
+enum { N_SPECS = sizeof specs / sizeof specs[0], N_OLDER = 4 /* that are tried with an older base */ };
 
 /* Files in memory would need no buffers: these are read as files are. */
 struct plain {
@@ -71,10 +72,30 @@ static int put_growing(void *state, const void *data, size_t n_bytes, struct mth
 }
 
 struct setting {
-    const struct made *input, *base;
+    const struct made *input, *base, *older;
     size_t n_threads, chunk_bytes;
     bool verify;
 };
+
+/* What is coded against; [1] is the older one. */
+struct against {
+    struct plain plain[2];
+    struct mth_source source[2];
+    struct mth_stream_base base[2];
+};
+
+static const struct mth_stream_base *base_of(const struct setting *setting, struct against *against)
+{
+    const struct made *made[] = {setting->base, setting->older};
+    for (size_t i = 0; i < 2 && made[i]; i++) {
+        against->plain[i].bytes = (struct mth_bytes){made[i]->data, (size_t)made[i]->map.n_bytes};
+        against->source[i] = plain_source(&against->plain[i]);
+        against->base[i] = (struct mth_stream_base){.source = &against->source[i], .map = &made[i]->map};
+    }
+    if (setting->base && setting->older)
+        against->base[0].older = &against->base[1];
+    return setting->base ? &against->base[0] : NULL;
+}
 
 /* What compressing took, of an account of its own with this limit; the status. */
 static int run_compress(const struct setting *setting, const char *spec, size_t limit, struct mth_buffer *out,
@@ -82,23 +103,19 @@ static int run_compress(const struct setting *setting, const char *spec, size_t 
 {
     struct mth_memory *memory = mth_memory_create(limit);
     struct mth_pipeline *pipeline;
-    struct plain plain = {.bytes = {setting->input->data, (size_t)setting->input->map.n_bytes}}, plain_base;
-    struct mth_source source = plain_source(&plain), base_source;
-    struct mth_stream_base against, *base = NULL;
+    struct plain plain = {.bytes = {setting->input->data, (size_t)setting->input->map.n_bytes}};
+    struct mth_source source = plain_source(&plain);
+    struct against against;
+    const struct mth_stream_base *base = base_of(setting, &against);
     struct mth_sink sink = {.name = "out", .write = put_growing, .state = out, .fd = -1};
     struct mth_stream_config config = made_config(memory, setting->n_threads, setting->chunk_bytes);
     config.verify = setting->verify;
-    if (setting->base) {
-        plain_base.bytes = (struct mth_bytes){setting->base->data, (size_t)setting->base->map.n_bytes};
-        base_source = plain_source(&plain_base);
-        against = (struct mth_stream_base){.source = &base_source, .map = &setting->base->map};
-        base = &against;
-    }
     int status = mth_pipeline_parse(spec, base != NULL, &pipeline, err);
     if (status)
         fail_msg("%s: %s", spec, err->text);
     out->n_bytes = 0;
-    status = mth_compress_memory(pipeline, &setting->input->map, base != NULL, &config, need, err);
+    status = mth_compress_memory(pipeline, &setting->input->map, base ? 1 + (base->older != NULL) : 0u,
+                                 &config, need, err);
     mth_memory_reset_peak(memory);
     if (!status)
         status = mth_compress(pipeline, &source, &setting->input->map, base, NULL, &sink, &config, NULL, err);
@@ -113,19 +130,17 @@ static int run_decompress(const struct setting *setting, const struct mth_buffer
                           struct mth_buffer *out, size_t *peak, struct mth_error *err)
 {
     struct mth_memory *memory = mth_memory_create(limit);
-    struct plain plain = {.bytes = {packed->data, packed->n_bytes}}, plain_base;
-    struct mth_source source = plain_source(&plain), base_source;
-    struct mth_stream_base against, *base = NULL;
+    struct plain plain = {.bytes = {packed->data, packed->n_bytes}};
+    struct mth_source source = plain_source(&plain);
+    struct against against;
+    const struct mth_stream_base *base = base_of(setting, &against);
+    /* What is of no use is not part of the container, and not wanted then. */
+    if (base && packed->data[4] != MTH_CONTAINER_VERSION_OLDER)
+        against.base[0].older = NULL;
     struct mth_sink sink = {.name = "out", .write = put_growing, .state = out, .fd = -1};
     struct mth_stream_config config = made_config(memory, setting->n_threads, 0);
     struct mth_input input;
     mth_input_source(&source, &input);
-    if (setting->base) {
-        plain_base.bytes = (struct mth_bytes){setting->base->data, (size_t)setting->base->map.n_bytes};
-        base_source = plain_source(&plain_base);
-        against = (struct mth_stream_base){.source = &base_source, .map = &setting->base->map};
-        base = &against;
-    }
     out->n_bytes = 0;
     int status = mth_decompress(&input, base, &sink, &config, NULL, err);
     *peak = mth_memory_peak(memory);
@@ -216,23 +231,26 @@ static void what_it_may_take_is_known_before(void **state)
     (void)state;
     static const struct {
         size_t scale, chunk_bytes, n_threads;
-        bool has_base, verify;
+        unsigned n_bases;
+        bool verify;
     } cases[] = {
-        {200, 4096, 1, false, false},    {200, 4096, 3, true, true},     {2000, 65536, 2, true, false},
-        {5000, 1 << 20, 2, false, true}, {5000, 1 << 20, 1, true, true},
+        {200, 4096, 1, 0, false},    {200, 4096, 3, 1, true},     {2000, 65536, 2, 1, false},
+        {5000, 1 << 20, 2, 0, true}, {5000, 1 << 20, 1, 1, true}, {5000, 1 << 20, 2, 2, true},
     };
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        struct made *input = made_mixed(cases[c].scale), *base = made_base(input);
+        struct made *input = made_mixed(cases[c].scale), *base = made_base(input), *older = made_base(base);
         struct setting setting = {.input = input,
-                                  .base = cases[c].has_base ? base : NULL,
+                                  .base = cases[c].n_bases > 0 ? base : NULL,
+                                  .older = cases[c].n_bases > 1 ? older : NULL,
                                   .n_threads = cases[c].n_threads,
                                   .chunk_bytes = cases[c].chunk_bytes,
                                   .verify = cases[c].verify};
         for (size_t i = 0; i < N_SPECS; i++)
-            if (knows(specs[i], cases[c].has_base))
+            if (knows(specs[i], cases[c].n_bases > 0) && (cases[c].n_bases < 2 || i < N_OLDER))
                 check(&setting, specs[i]);
         made_free(input);
         made_free(base);
+        made_free(older);
     }
 }
 
