@@ -59,7 +59,8 @@ struct mth_phase_result {
     double pct_roofline;
     size_t heap_peak_bytes;
     size_t resident_peak_bytes; /* where it was measured */
-    size_t copies;              /* passes in a sample */
+    bool resident_known;
+    size_t copies; /* passes in a sample */
     uint32_t flags;
     char row_id[24];
 };

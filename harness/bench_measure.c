@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "harness/bench_memory.h"
+#include "harness/bench_peer.h"
 #include "harness/bench_resident.h"
 #include "harness/bounds.h"
 #include "harness/clock.h"
@@ -78,9 +79,15 @@ static int build_ring(struct mth_measuring *m, struct mth_memory *memory, struct
 static int measure_beside(struct mth_measuring *m, struct mth_bench_cell *cell)
 {
     const struct mth_bench_config *config = &m->bench->config;
+    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
+    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
     int status = MTH_OK;
-    if (!cell->verified || cell->peer_command)
+    if (!cell->verified)
         return MTH_OK;
+    if (cell->peer_command)
+        return config->resident ? mth_bench_peer_resident(config, input, m->at->base_path ? &base : NULL,
+                                                          mth_main_dtype(&m->input.map), cell, m->err)
+                                : MTH_OK;
     if (config->latency && m->at->n_threads == 1)
         status = mth_bench_latency(cell, &m->input.checkpoint, m->at->base_path ? &m->base.checkpoint : NULL,
                                    MTH_LATENCY_CALLS, config->cell_seconds, config->seed, m->err);

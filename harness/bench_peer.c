@@ -162,6 +162,69 @@ int mth_bench_peer_sample(struct mth_bench_peer *peer, struct mth_bench_cell *ce
     return MTH_OK;
 }
 
+/* ---- resident memory ---- */
+
+static int measure_resident(const struct mth_peer_config *config, struct mth_bytes data,
+                            const struct mth_bytes *base, struct mth_buffer *output, uint64_t *taken,
+                            bool *known, struct mth_error *err)
+{
+    struct mth_peer *peer;
+    uint64_t loaded = 0, peak = 0, wall_ns, cpu_ns;
+    int status = mth_peer_start(config, &peer, err);
+    if (status)
+        return status;
+    loaded = mth_peer_resident_bytes(peer, MTH_RESIDENT_NOW);
+    if (base)
+        status = mth_peer_send_base(peer, *base, err);
+    if (!status)
+        status = mth_peer_send(peer, data, err);
+    if (!status)
+        status = mth_peer_pass(peer, 0, 1, &wall_ns, &cpu_ns, err);
+    /* Before its output is asked for: handing it over may copy it. */
+    if (!status)
+        peak = mth_peer_resident_bytes(peer, MTH_RESIDENT_PEAK);
+    if (!status)
+        status = mth_peer_fetch(peer, 0, output, err);
+    mth_peer_stop(peer);
+    uint64_t buffers = data.n_bytes + output->n_bytes + (base ? base->n_bytes : 0);
+    *known = !status && loaded > 0 && peak >= loaded;
+    *taken = *known && peak - loaded > buffers ? peak - loaded - buffers : 0;
+    return status;
+}
+
+int mth_bench_peer_resident(const struct mth_bench_config *config, struct mth_bytes input,
+                            const struct mth_bytes *base, enum mth_dtype dtype, struct mth_bench_cell *cell,
+                            struct mth_error *err)
+{
+    struct mth_bench_peer buffers = {0};
+    struct mth_peer_config start = {.command = cell->peer_command,
+                                    .role = MTH_PEER_COMPRESS,
+                                    .n_threads = cell->parent->n_threads,
+                                    .n_slots = 1,
+                                    .dtype = mth_dtype_info(dtype)->name,
+                                    .element_bytes = mth_dtype_lane_bytes(dtype),
+                                    .limit_seconds = config->peer_seconds};
+    struct mth_buffer *outputs[MTH_N_PHASES] = {&buffers.compressed, &buffers.fetched};
+    struct mth_bytes data = input;
+    struct mth_error ignored;
+    int status = allocate(&buffers, input);
+    if (status)
+        mth_error_set(err, status, "no memory for a peer");
+    for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
+        uint64_t taken;
+        bool known;
+        start.role = p == MTH_PHASE_COMPRESS ? MTH_PEER_COMPRESS : MTH_PEER_DECOMPRESS;
+        if (measure_resident(&start, data, base, outputs[p], &taken, &known, &ignored))
+            break;
+        cell->phases[p].resident_peak_bytes = (size_t)taken;
+        cell->phases[p].resident_known = known;
+        data = (struct mth_bytes){outputs[p]->data, outputs[p]->n_bytes};
+    }
+    free(buffers.compressed.data);
+    free(buffers.fetched.data);
+    return status;
+}
+
 void mth_bench_peer_close(struct mth_bench_peer *peer)
 {
     if (!peer)

@@ -33,6 +33,16 @@ int mth_bench_peer_prepare(const struct mth_bench_config *config, const struct m
 int mth_bench_peer_sample(struct mth_bench_peer *peer, struct mth_bench_cell *cell, struct mth_ring *ring,
                           double memcpy_ns, struct mth_error *err);
 
+/*
+ * What a pass each way takes, in two more processes with one copy of everything: by how much the peak of its resident memory is
+ * above what it had with its library loaded, less the bytes that it was handed and those that it made, which ours are not charged either.
+ * A cell whose peer fails at that, and a system that does not tell, stay without.
+ * Errors: MTH_ERR_NO_MEMORY
+ */
+int mth_bench_peer_resident(const struct mth_bench_config *config, struct mth_bytes input,
+                            const struct mth_bytes *base, enum mth_dtype dtype, struct mth_bench_cell *cell,
+                            struct mth_error *err);
+
 void mth_bench_peer_close(struct mth_bench_peer *peer);
 
 /* Adds the peers of --peer (NAME=COMMAND) to a case. Errors: MTH_ERR_USAGE for what is none. */

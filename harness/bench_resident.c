@@ -5,6 +5,7 @@
 #include "harness/bench_arguments.h"
 #include "harness/bench_ring.h"
 #include "harness/child.h"
+#include "harness/resident.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,17 +22,9 @@ static const char *const phase_names[MTH_N_PHASES] = {"compress", "decompress"};
  */
 static uint64_t peak_bytes(void)
 {
-    char line[128];
-    unsigned long long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && kib == 0 && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "VmHWM:", 6) == 0)
-            kib = strtoull(line + 6, NULL, 10);
-    }
-    if (file)
-        (void)fclose(file);
-    if (kib > 0)
-        return (uint64_t)kib << 10;
+    uint64_t told = mth_resident_bytes(getpid(), MTH_RESIDENT_PEAK);
+    if (told > 0)
+        return told;
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0)
         return 0;
@@ -199,6 +192,7 @@ static int measure_phase(const struct mth_bench *bench, struct mth_bench_cell *c
         return mth_error_set(err, status, "--resident: %.80s, %.60s: %.200s", cell->parent->id, cell->spec,
                              inner.text);
     cell->phases[phase].resident_peak_bytes = (size_t)strtoull(told, &end, 10);
+    cell->phases[phase].resident_known = end != told;
     return end != told ? MTH_OK : mth_error_set(err, MTH_ERR_INTERNAL, "--resident: a pass told nothing");
 }
 

@@ -223,7 +223,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_real_or_null(w, "pct_parallel", efficiency, timed && efficiency >= 0);
     put_memory(w, "heap", result->heap_peak_bytes, at->raw_bytes, !cell->peer_command);
     put_memory(w, "resident", result->resident_peak_bytes, at->raw_bytes,
-               bench->config.resident && cell->verified && !cell->peer_command);
+               cell->verified && result->resident_known);
     put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);

@@ -211,6 +211,11 @@ int mth_peer_fetch(struct mth_peer *peer, size_t slot, struct mth_buffer *out, s
     return mth_process_read(&peer->process, out->data, out->n_bytes, err);
 }
 
+uint64_t mth_peer_resident_bytes(const struct mth_peer *peer, enum mth_resident which)
+{
+    return mth_resident_bytes(peer->process.pid, which);
+}
+
 void mth_peer_stop(struct mth_peer *peer)
 {
     if (!peer)

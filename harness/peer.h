@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "harness/resident.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,9 @@ int mth_peer_pass(struct mth_peer *peer, size_t first, size_t n, uint64_t *wall_
  * Errors: MTH_ERR_LIBRARY when it is longer than the capacity (nothing of it is then fetched).
  */
 int mth_peer_fetch(struct mth_peer *peer, size_t slot, struct mth_buffer *out, struct mth_error *err);
+
+/* Its resident memory; see resident.h. */
+uint64_t mth_peer_resident_bytes(const struct mth_peer *peer, enum mth_resident which);
 
 /* Ends the process, whatever it does. NULL is fine. */
 void mth_peer_stop(struct mth_peer *peer);

@@ -29,7 +29,7 @@ peer_option() {
     echo "--peer=$1=$environments/$2/bin/python -B $here/peers/peer_$2.py${3:+ $3}"
 }
 
-: "${PEERS:=zipnn openzl z4ai glyd lmzip bigsmall pcodec blosc2 numcodecs moonclip deltatensors bsdiff4 ptwm zstd}"
+: "${PEERS:=zipnn openzl z4ai glyd lmzip bigsmall pcodec blosc2 numcodecs moonclip deltatensors bsdiff4 ptwm reminis zstd}"
 for package in $PEERS; do
     if ! install "$package"; then
         reason=$(grep -i error "$environments/$package.log" | tail -n 1)
@@ -62,4 +62,4 @@ if [ -n "${RATIOS:-}" ]; then
 fi
 
 mkdir -p "$(dirname "$ROWS")"
-exec "$MITHRIL" bench --matrix "$MATRIX" --json "$ROWS" "$@"
+exec "$MITHRIL" bench --matrix "$MATRIX" --json "$ROWS" --resident "$@"

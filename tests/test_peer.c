@@ -27,7 +27,7 @@ static const char *this_program;
 
 /* ---- the peer ---- */
 
-enum { MASK = 0x5a };
+enum { MASK = 0x5a, HUNGRY_BYTES = 64 << 20 };
 
 struct fake {
     const char *mode;
@@ -87,6 +87,15 @@ static void pass(struct fake *fake, unsigned long n)
             pause();
     }
     fake->n_passes++;
+    if (is(fake, "hungry")) {
+        unsigned char *eaten = malloc(HUNGRY_BYTES);
+        if (!eaten)
+            exit(9);
+        for (volatile unsigned char *at = eaten; at < eaten + HUNGRY_BYTES; at += 1024)
+            *at = MASK;
+
+        free(eaten);
+    }
     for (unsigned long i = 0; i < n; i++)
         code(fake);
     wall = now_ns(CLOCK_MONOTONIC) - wall;
@@ -171,6 +180,7 @@ struct seen {
     double ratio; /* negative when it has none */
     bool unsupported, flagged, moody;
     char resolved[64], error[256];
+    double resident[2]; /* of the rows, in their order; negative where it was not told */
 };
 
 static bool flag_of(const struct mth_json_node *row, const char *name)
@@ -199,6 +209,9 @@ static void see_peer(const struct mth_json_node *row, struct seen *seen)
         mth_json_get_bool(row, "unsupported", MTH_JSON_REQUIRED, &unsupported, &err) ||
         mth_json_get_real(row, "ratio", MTH_JSON_OPTIONAL, -1, 1e300, &seen->ratio, &err) ||
         mth_json_get_array(row, "samples_ns", MTH_JSON_REQUIRED, &samples, &seen->n_samples, &err))
+        fail_msg("%s", err.text);
+    if (mth_json_get_real(row, "resident_peak_bytes", MTH_JSON_OPTIONAL, -1, 1e300,
+                          &seen->resident[seen->n_rows % 2], &err))
         fail_msg("%s", err.text);
     seen->n_rows++;
     seen->n_verified += verified;
@@ -237,10 +250,10 @@ static void measure(const char *const *modes, size_t n_modes, const char *limit,
     char *directory = temp_dir_create();
     char path[4096];
     static char peers[MAX_MODES][4200];
-    const char *arguments[18 + MAX_MODES] = {"bench", FILE_PATH,   "-p",   "store",  "--rounds",
-                                             "3",     "--seconds", "0",    "--json", path,
-                                             "-q",    "--cache",   "64KiB"};
-    size_t n = 13;
+    const char *arguments[19 + MAX_MODES] = {"bench", FILE_PATH,   "-p",    "store",     "--rounds",
+                                             "3",     "--seconds", "0",     "--json",    path,
+                                             "-q",    "--cache",   "64KiB", "--resident"};
+    size_t n = 14;
     assert_in_range(n_modes, 1, MAX_MODES);
     for (size_t i = 0; i < n_modes; i++) {
         snprintf(peers[i], sizeof peers[i], "--peer=%s=%s --as %s", modes[i],
@@ -294,6 +307,23 @@ static void an_honest_peer_is_measured_in_every_round(void **state)
     assert_string_equal(seen[0].resolved, "peer:fake@1.0:mode=honest");
     /* The other one makes another first byte each time. */
     assert_true(!seen[0].moody && seen[1].moody);
+}
+
+/* What it takes beyond its input and its output, each way, in a process of its own; what it gave back as well. */
+static void the_memory_of_a_peer_is_its_peak_beyond_what_goes_in_and_out(void **state)
+{
+    static const char *const modes[] = {"honest", "hungry", "wrong"};
+    struct seen seen[3];
+    (void)state;
+    measure(modes, 3, NULL, NULL, seen);
+    if (access("/proc/self/status", R_OK) != 0)
+        skip();
+    for (size_t p = 0; p < 2; p++) {
+        assert_true(seen[0].resident[p] >= 0 && seen[0].resident[p] < 1 << 20);
+        assert_true(seen[1].resident[p] > HUNGRY_BYTES - (1 << 20));
+        assert_true(seen[1].resident[p] < HUNGRY_BYTES + (8 << 20));
+        assert_true(seen[2].resident[p] < 0);
+    }
 }
 
 static void expect_disqualified(const char *mode, const char *reason, const struct seen *seen)
@@ -386,6 +416,7 @@ int main(int argc, char **argv)
     this_program = argv[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_honest_peer_is_measured_in_every_round),
+        cmocka_unit_test(the_memory_of_a_peer_is_its_peak_beyond_what_goes_in_and_out),
         cmocka_unit_test(a_peer_that_fails_is_disqualified_with_its_reason_and_has_no_ratio),
         cmocka_unit_test(a_peer_that_hangs_is_ended_at_its_limit),
         cmocka_unit_test(a_peer_that_is_not_there_or_knows_no_such_data_is_passed_over),

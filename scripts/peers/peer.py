@@ -130,17 +130,24 @@ class Worker:
         if getattr(type(self.adapter), pair) is getattr(Adapter, pair):
             raise Unsupported("it has nothing for pairs")
         against = getattr(self.adapter, pair)
-        self.bases = [bytes(bytearray(data)) for _ in range(self.n_slots)]
+        self.bases = [data] if self.n_slots == 1 else [bytes(bytearray(data)) for _ in range(self.n_slots)]
         # The input's number leads to its base.
         self.code = lambda slot: against(self.slots[slot], self.bases[slot])
 
-    def take(self, data):
-        self.original = data
+    def take(self, handed):
+        """handed: a list with the bytes, from which they are taken, so that no copy more than asked for stays."""
+        data = handed.pop()
+        self.original = data if self.renews else b""
         if self.role == "compress":
             make = bytearray if self.renews else lambda data: bytes(bytearray(data))
         else:
             make = self.adapter.loaded
-        self.slots = [make(data) for _ in range(self.n_slots)]
+        if self.n_slots == 1 and (not self.renews if self.role == "compress" else
+                                  type(self.adapter).loaded is Adapter.loaded):
+            self.slots = [data]
+        else:
+            self.slots = [make(data) for _ in range(self.n_slots)]
+        del data
         self.outputs = [None] * self.n_slots
         # Once each, so that memory for all outputs has been there before it is timed.
         for i in range(self.n_slots):
@@ -176,7 +183,7 @@ class Worker:
 
 def prepare(n_threads):
     """Before a library is loaded: how many processors it may see."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(n_threads)
     os.cpu_count = lambda: n_threads
 
@@ -197,7 +204,7 @@ def _answer(stream, words, load, state):
         state["worker"].take_base(data)
         return "ok", b""
     if words[0] == "data":
-        state["worker"].take(stream.read(int(words[1])))
+        state["worker"].take([stream.read(int(words[1]))])
         return "ok", b""
     if words[0] == "pass":
         return "ok {} {}".format(*state["worker"].run(int(words[1]), int(words[2]))), b""
