@@ -64,16 +64,17 @@ static void assert_same_file(const char *a, const char *b)
 }
 
 /* Three tensors of bf16 whose elements walk by step. */
-/* One in `every` elements moves by one a step. */
+/* One in `every` elements moves by one a step, half of them up. */
 static void write_moving(const char *name, unsigned step, unsigned every)
 {
     enum { N = 5000 };
     static uint8_t data[N * 2];
     struct safetensors_builder builder = {0};
     for (unsigned t = 0; t < 3; t++) {
-        for (unsigned i = 0; i < N; i++)
-            mth_store16(data + 2 * i,
-                        (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 23) + (i % every == 0 ? step : 0)));
+        for (unsigned i = 0; i < N; i++) {
+            unsigned moved = i % every ? 0 : (i + t) * 2246822519u >> 31 ? step : 0 - step;
+            mth_store16(data + 2 * i, (uint16_t)(0x3c00 + ((i + t) * 2654435761u >> 23) + moved));
+        }
         char tensor[32];
         snprintf(tensor, sizeof tensor, "layers.%u.weight", t);
         safetensors_builder_add(&builder, tensor, "BF16", (const uint64_t[]){50, 100}, 2, data, sizeof data);

@@ -3,45 +3,23 @@
 
 #include "base/checked.h"
 #include "base/hash.h"
-#include "codecs/rans/rans_quantise.h"
-#include "codecs/ulp_rans/ulp_rows.h"
+#include "codecs/ulp_rans/ulp_map.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
 #include "codecs/ulp_rans/ulp_turns.h"
 
 #include <string.h>
 
-extern const struct mth_codec mth_codec_rans;
-
 enum {
-    TOP_GROUPS = 128,     /* sampled for the highest exponent that counts */
-    TOP_SHARE = 1024,     /* elements above it are one in so many at most */
-    COUNT_GROUPS = 512,   /* sampled for how often contexts occur */
-    SHIFT_STEPS = 4096,   /* sampled for the bits of steps */
-    KEPT_BITS = 5,        /* of a step of average length, that are coded */
-    CLUSTERED_SHARE = 16, /* a map is tried when one in so many groups does not change that would by chance */
-    MANY_CHANGES = 2048,  /* that are worth many lanes of flags: each costs half a byte */
-    MANY_ELEMS = 1 << 16  /* the same: shorter blocks take no time to speak of */
-};
-
-/* A block on its way. */
-struct block {
-    struct mth_ulp_state *state;
-    const struct mth_ulp_format *format;
-    const uint8_t *src, *base, *older; /* older: NULL where there is none */
-    size_t n_elems, n_groups, n_full;  /* groups; those that are whole */
-    size_t n_changed, n_active;        /* elements; groups with any */
-    uint8_t *at, *end;                 /* the output */
-    struct mth_ulp_rows rows;          /* row: 0 where none are known; else the map may go by them */
-    bool has_turns, has_rows;          /* some block's signs are turns, some block's map goes by rows */
-    struct digests *digests;           /* of what was read; NULL: not wanted */
-};
-
-struct digests {
-    struct mth_hash64_pieces src, base;
+    TOP_GROUPS = 128,    /* sampled for the highest exponent that counts */
+    TOP_SHARE = 1024,    /* elements above it are one in so many at most */
+    SHIFT_STEPS = 4096,  /* sampled for the bits of steps */
+    KEPT_BITS = 5,       /* of a step of average length, that are coded */
+    MANY_CHANGES = 2048, /* that are worth many lanes of flags: each costs half a byte */
+    MANY_ELEMS = 1 << 16 /* the same: shorter blocks take no time to speak of */
 };
 
 /* What the next pass has in cache is hashed now. */
-static void digest(struct digests *digests, const uint8_t *src, const uint8_t *base, size_t n_bytes)
+static void digest(struct mth_ulp_digests *digests, const uint8_t *src, const uint8_t *base, size_t n_bytes)
 {
     if (!digests)
         return;
@@ -63,7 +41,7 @@ static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *
 }
 
 /* The lowest exponent with hardly any above it, in a sample. */
-static uint16_t choose_top(const struct block *block)
+static uint16_t choose_top(const struct mth_ulp_block *block)
 {
     enum { MAX_EXPONENTS = 1 << 11 };
     uint16_t counts[MAX_EXPONENTS] = {0};
@@ -85,34 +63,8 @@ static uint16_t choose_top(const struct block *block)
     return (uint16_t)top;
 }
 
-/* How many elements have each context, estimated; in the groups that numbers names, or in all. */
-static void count_elements(const struct block *block, const uint32_t *numbers, size_t n_groups,
-                           uint64_t elements[MTH_ULP_CONTEXTS])
-{
-    /* Of two neighbours at once: half as many counters to go through. */
-    enum { WORD = 8, PAIRS_OF_WORD = WORD / 2 };
-    size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
-    uint32_t pairs[PAIRS_OF_WORD][MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS] = {{0}};
-    uint64_t counts[MTH_ULP_CONTEXTS] = {0};
-    for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
-        const uint8_t *contexts = block->state->of_base + (numbers ? numbers[g] : g) * MTH_ULP_GROUP;
-        for (size_t i = 0; i < MTH_ULP_GROUP; i += WORD) {
-            uint64_t word = mth_lane_load64(contexts + i), both = word | word >> 4;
-            for (size_t k = 0; k < PAIRS_OF_WORD; k++)
-                pairs[k][both >> (16 * k) & 0xff]++;
-        }
-    }
-    for (size_t p = 0; p < (size_t)MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS; p++) {
-        uint32_t n = pairs[0][p] + pairs[1][p] + pairs[2][p] + pairs[3][p];
-        counts[p % MTH_ULP_CONTEXTS] += n;
-        counts[p / MTH_ULP_CONTEXTS] += n;
-    }
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        elements[c] = n_sampled ? counts[c] * n_groups / n_sampled : 0;
-}
-
 /* Contexts, masks and steps of all groups, contexts of the steps, and how many groups have any. */
-static void analyze(struct block *block)
+static void analyze(struct mth_ulp_block *block)
 {
     struct mth_ulp_state *state = block->state;
     const struct mth_ulp_format *format = block->format;
@@ -145,7 +97,7 @@ static void analyze(struct block *block)
 }
 
 /* So many low bits of wide steps are stored as they are that those of average length have KEPT_BITS left. */
-static void choose_shifts(const struct block *block)
+static void choose_shifts(const struct mth_ulp_block *block)
 {
     struct mth_ulp_state *state = block->state;
     uint32_t n[MTH_ULP_CONTEXTS] = {0}, bits[MTH_ULP_CONTEXTS] = {0};
@@ -160,167 +112,9 @@ static void choose_shifts(const struct block *block)
     }
 }
 
-/* ---- flags: for all groups, or for those that a map names ---- */
-
-/* What flags cost with these counts, in units of 2^-MTH_RANS_LOG2_BITS bits. */
-static uint64_t price(const struct mth_ulp_counts *counts)
-{
-    uint64_t sum = 0, whole = (uint64_t)8 << MTH_RANS_LOG2_BITS;
-    struct mth_ulp_table table;
-    mth_ulp_table_build(&table, counts);
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
-        uint64_t n_changed = 0;
-        for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++)
-            n_changed += counts->symbols[c][s];
-        if (n_changed == 0)
-            continue;
-        uint64_t n_same = counts->elements[c] > n_changed ? counts->elements[c] - n_changed : 0;
-        sum += n_changed * (whole - mth_rans_log2(table.changed[c]));
-        sum += n_same * (whole - mth_rans_log2(MTH_ULP_SLOTS - (uint32_t)table.changed[c]));
-    }
-    return sum;
-}
-
-/* Which groups have flags where a map names them. */
-static void list_active(struct block *block)
-{
-    struct mth_ulp_state *state = block->state;
-    size_t n = 0;
-    for (size_t g = 0; g < block->n_groups && n < block->n_active; g++) {
-        state->active[n] = state->masks[g];
-        state->numbers[n] = (uint32_t)g;
-        n += state->masks[g] != 0;
-    }
-}
-
-/* A map of n bits into map_coded. Returns its bytes, 0 when it can not be. */
-static size_t code_map(struct mth_ulp_state *state, size_t n)
-{
-    struct mth_encode_job job = {.src = {state->map, (n + 7) / 8},
-                                 .type = mth_symbol_type_of(MTH_DTYPE_U8),
-                                 .dst = state->map_coded,
-                                 .dst_capacity = sizeof state->map_coded};
-    if (mth_codec_rans.encode(state->map_state, &job))
-        return 0;
-    if (job.out.data != state->map_coded)
-        memmove(state->map_coded, job.out.data, job.out.n_bytes);
-    return job.out.n_bytes;
-}
-
-/* Do changes lie together? Where each element changes by itself, flags say all that a map could. */
-static bool is_clustered(const struct block *block)
-{
-    enum { ONE_BITS = 16, DOUBLINGS = 5 }; /* 2^5 elements a group */
-    size_t by_chance = ((block->n_elems - block->n_changed) << ONE_BITS) / block->n_elems;
-    for (unsigned i = 0; i < DOUBLINGS; i++)
-        by_chance = by_chance * by_chance >> ONE_BITS;
-    size_t n_same = block->n_groups - block->n_active;
-    return n_same > (by_chance * block->n_groups >> ONE_BITS) + block->n_groups / CLUSTERED_SHARE;
-}
-
-/* Flags that not all elements have: which, what their map takes, and how many there are of each context. */
-struct mapped {
-    size_t n_map; /* bytes; 0: there is no such map */
-    size_t n_elems;
-    uint64_t price; /* of all */
-    struct mth_ulp_counts counts;
-};
-
-static void set_price(struct mapped *mapped)
-{
-    mapped->price = price(&mapped->counts) + ((uint64_t)mapped->n_map * 8 << MTH_RANS_LOG2_BITS);
-}
-
-/* A bit a group. */
-static size_t code_groups(struct block *block)
-{
-    struct mth_ulp_state *state = block->state;
-    memset(state->map, 0, (block->n_groups + 7) / 8);
-    for (size_t i = 0; i < block->n_active; i++)
-        state->map[state->numbers[i] / 8] |= (uint8_t)(1u << state->numbers[i] % 8);
-    return code_map(state, block->n_groups);
-}
-
-static void try_groups(struct block *block, const struct mth_ulp_counts *counts, struct mapped *mapped)
-{
-    list_active(block);
-    *mapped = (struct mapped){.n_map = code_groups(block), .counts = *counts};
-    if (mapped->n_map == 0)
-        return;
-    count_elements(block, block->state->numbers, block->n_active, mapped->counts.elements);
-    set_price(mapped);
-}
-
-/* How many elements of the rows that the map names have each context, estimated by some of these rows. */
-static void count_elements_of_rows(const struct block *block, size_t n_elems,
-                                   uint64_t elements[MTH_ULP_CONTEXTS])
-{
-    const struct mth_ulp_rows *rows = &block->rows;
-    const struct mth_ulp_state *state = block->state;
-    size_t n_rows = mth_ulp_rows_n(rows), n_sampled = 0, n_named = 0;
-    size_t every = n_elems / (COUNT_GROUPS * MTH_ULP_GROUP) + 1;
-    uint32_t counts[MTH_ULP_CONTEXTS] = {0};
-    for (size_t i = 0; i < n_rows; i++) {
-        if (!(state->map[i / 8] >> i % 8 & 1) || n_named++ % every != 0)
-            continue;
-        size_t end = mth_ulp_row_begin(rows, i + 1);
-        for (size_t at = mth_ulp_row_begin(rows, i); at < end; at++, n_sampled++)
-            counts[state->of_base[at]]++;
-    }
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        elements[c] = n_sampled ? (uint64_t)counts[c] * n_elems / n_sampled : 0;
-}
-
-static size_t code_rows(struct block *block, size_t *n_elems)
-{
-    struct mth_ulp_state *state = block->state;
-    *n_elems = mth_ulp_rows_mark(&block->rows, state->masks, state->map);
-    return code_map(state, mth_ulp_rows_n(&block->rows));
-}
-
-static void try_rows(struct block *block, const struct mth_ulp_counts *counts, struct mapped *mapped)
-{
-    *mapped = (struct mapped){.counts = *counts};
-    if (block->rows.row == 0)
-        return;
-    mapped->n_map = code_rows(block, &mapped->n_elems);
-    if (mapped->n_map == 0)
-        return;
-    count_elements_of_rows(block, mapped->n_elems, mapped->counts.elements);
-    set_price(mapped);
-}
-
-/* Whether a map pays; then its bytes are in map_coded, and counts are those of the elements that it names. */
-static size_t try_map(struct block *block, struct mth_ulp_counts *counts, bool *in_rows)
-{
-    struct mapped rows, groups;
-    uint64_t least = price(counts);
-    *in_rows = false;
-    if (!is_clustered(block))
-        return 0;
-    try_rows(block, counts, &rows);
-    /* Where groups have more flags, their map will not be so much shorter. */
-    if (rows.n_map > 0 && rows.price < least && rows.n_elems <= block->n_active * MTH_ULP_GROUP) {
-        *counts = rows.counts;
-        *in_rows = true;
-        return rows.n_map;
-    }
-    try_groups(block, counts, &groups);
-    bool rows_pay = rows.n_map > 0 && rows.price<least, groups_pay = groups.n_map> 0 && groups.price < least;
-    if (rows_pay && (!groups_pay || rows.price < groups.price)) {
-        *counts = rows.counts;
-        *in_rows = true;
-        return code_rows(block, &rows.n_elems);
-    }
-    if (!groups_pay)
-        return 0;
-    *counts = groups.counts;
-    return groups.n_map;
-}
-
 /* ---- bytes ---- */
 
-static bool put(struct block *block, const void *data, size_t n)
+static bool put(struct mth_ulp_block *block, const void *data, size_t n)
 {
     if ((size_t)(block->end - block->at) < n)
         return false;
@@ -330,14 +124,14 @@ static bool put(struct block *block, const void *data, size_t n)
     return true;
 }
 
-static bool put_number(struct block *block, uint64_t value)
+static bool put_number(struct mth_ulp_block *block, uint64_t value)
 {
     uint8_t bytes[MTH_VARINT_MAX_BYTES];
     return put(block, bytes, mth_varint_put(bytes, value));
 }
 
 /* States, high bytes first, and what was written. */
-static bool put_lanes(struct block *block, const struct mth_rans_writer *writer)
+static bool put_lanes(struct mth_ulp_block *block, const struct mth_rans_writer *writer)
 {
     const uint8_t *coded_end = block->state->coded + MTH_ULP_CODED_BYTES;
     return put(block, writer->lanes.high, writer->lanes.n_lanes) &&
@@ -351,7 +145,8 @@ struct carried {
     size_t n, taken;
 };
 
-static struct mth_rans_writer writer_of(const struct block *block, size_t n_lanes, struct carried *carried)
+static struct mth_rans_writer writer_of(const struct mth_ulp_block *block, size_t n_lanes,
+                                        struct carried *carried)
 {
     uint8_t *coded = block->state->coded;
     struct mth_rans_writer writer = {.begin = coded, .at = coded + MTH_ULP_CODED_BYTES};
@@ -362,7 +157,7 @@ static struct mth_rans_writer writer_of(const struct block *block, size_t n_lane
     return writer;
 }
 
-static bool put_flags_of_rows(struct block *block, size_t n_lanes, struct carried *carried)
+static bool put_flags_of_rows(struct mth_ulp_block *block, size_t n_lanes, struct carried *carried)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
@@ -372,7 +167,7 @@ static bool put_flags_of_rows(struct block *block, size_t n_lanes, struct carrie
            put_lanes(block, &writer);
 }
 
-static bool put_flags(struct block *block, bool grouped, size_t n_lanes, struct carried *carried)
+static bool put_flags(struct mth_ulp_block *block, bool grouped, size_t n_lanes, struct carried *carried)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
@@ -393,7 +188,7 @@ static bool put_flags(struct block *block, bool grouped, size_t n_lanes, struct 
     return put_lanes(block, &writer);
 }
 
-static bool put_symbols(struct block *block, size_t n_lanes, struct carried *carried)
+static bool put_symbols(struct mth_ulp_block *block, size_t n_lanes, struct carried *carried)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_rans_writer writer = writer_of(block, n_lanes, carried);
@@ -403,7 +198,7 @@ static bool put_symbols(struct block *block, size_t n_lanes, struct carried *car
 }
 
 /* Turns, behind all else. */
-static bool put_turns(struct block *block, const struct mth_ulp_turns *turns, struct carried *carried)
+static bool put_turns(struct mth_ulp_block *block, const struct mth_ulp_turns *turns, struct carried *carried)
 {
     uint8_t table[MTH_ULP_TURN_TABLE_BYTES];
     struct mth_rans_writer writer = writer_of(block, mth_ulp_turn_lanes(turns->n), carried);
@@ -412,7 +207,7 @@ static bool put_turns(struct block *block, const struct mth_ulp_turns *turns, st
 }
 
 /* Signs and stored bits, made where flags come later; they go out behind the head, which is not known yet. */
-static bool split(struct block *block, struct mth_ulp_parts *parts)
+static bool split(struct mth_ulp_block *block, struct mth_ulp_parts *parts)
 {
     struct mth_ulp_state *state = block->state;
     *parts = (struct mth_ulp_parts){
@@ -454,7 +249,7 @@ static void count_symbols(const struct mth_ulp_state *state, size_t n,
 }
 
 /* Whether the direction of the step before, or from zero, is worth it; then the signs are those of elements that had none. */
-static bool take_turns(struct block *block, size_t flag_lanes, size_t symbol_lanes,
+static bool take_turns(struct mth_ulp_block *block, size_t flag_lanes, size_t symbol_lanes,
                        struct mth_ulp_turns *turns, uint8_t *signs)
 {
     size_t n_kept = block->older ? 0 : mth_ulp_kept_signs(flag_lanes, symbol_lanes);
@@ -473,7 +268,7 @@ static bool take_turns(struct block *block, size_t flag_lanes, size_t symbol_lan
 }
 
 /* A block in which something changed. False: it does not fit, and is not worth it. */
-static bool encode_changes(struct block *block)
+static bool encode_changes(struct mth_ulp_block *block)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_ulp_counts counts = {.elements = {0}};
@@ -487,9 +282,10 @@ static bool encode_changes(struct block *block)
     if (!split(block, &parts))
         return false;
     count_symbols(state, block->n_changed, counts.symbols);
-    count_elements(block, NULL, block->n_groups, counts.elements);
+    mth_ulp_count_elements(block, NULL, block->n_groups, counts.elements);
     bool in_rows;
-    size_t n_map = try_map(block, &counts, &in_rows), n_lanes = mth_ulp_symbol_lanes(block->n_changed);
+    size_t n_map = mth_ulp_map_choose(block, &counts, &in_rows),
+           n_lanes = mth_ulp_symbol_lanes(block->n_changed);
     mth_ulp_table_build(&state->table, &counts);
     size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
            n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
@@ -525,7 +321,7 @@ static bool encode_changes(struct block *block)
 /* ---- blocks ---- */
 
 /* One block behind its length. */
-static bool encode_block(struct block *block)
+static bool encode_block(struct mth_ulp_block *block)
 {
     enum { LENGTH_BYTES = 3 }; /* of most blocks: 2^14 bytes to 2^21 */
     uint8_t *begin = block->at, length[MTH_VARINT_MAX_BYTES];
@@ -553,7 +349,7 @@ static bool encode_block(struct block *block)
 }
 
 /* Of a stream whose last block this is. */
-static uint8_t mode_of(const struct block *block)
+static uint8_t mode_of(const struct mth_ulp_block *block)
 {
     if (block->has_turns && block->older)
         return block->has_rows ? MTH_ULP_ROWED_DIRECTED : MTH_ULP_DIRECTED;
@@ -565,8 +361,8 @@ static bool encode_blocks(struct mth_ulp_state *state, const struct mth_ulp_form
 {
     size_t lane_bytes = format->lane_bits / 8, n_elems = job->src.n_bytes / lane_bytes, done = 0;
     size_t n_tail = job->src.n_bytes % lane_bytes;
-    struct digests digests;
-    struct block block = {
+    struct mth_ulp_digests digests;
+    struct mth_ulp_block block = {
         .state = state, .format = format, .at = job->dst + 1, .end = job->dst + job->dst_capacity};
     if (job->digests && base) {
         mth_hash64_begin(&digests.src);
