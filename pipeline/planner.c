@@ -11,6 +11,7 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
         [MTH_PLAN_MOMENT24] = "moment24+rans/store/rans/store",
         [MTH_PLAN_MOMENT32] = "moment32+store/rans",
         [MTH_PLAN_GRADIENT24] = "gradient24+rans/store/rans/store",
+        [MTH_PLAN_DIVIDED24] = "divided24+rans/store/rans/store",
     };
     return texts[spec];
 }

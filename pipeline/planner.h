@@ -18,6 +18,7 @@ enum mth_plan_spec {
     MTH_PLAN_MOMENT24,                      /* of sums of some, and of fp16 ones */
     MTH_PLAN_MOMENT32,                      /* and of others */
     MTH_PLAN_GRADIENT24, /* moments and momentum, summed otherwise of gradients of few bits */
+    MTH_PLAN_DIVIDED24,  /* and what they moved, divided by the root of their squares */
     MTH_N_PLAN_SPECS
 };
 

@@ -4,7 +4,6 @@
 
 #include "base/checked.h"
 #include "formats/tensor_class.h"
-#include "transforms/predictors/float_bits.h"
 
 #include <string.h>
 
@@ -116,7 +115,7 @@ static size_t list_members(const struct search *s, const struct mth_recipes *rec
         *member = (struct mth_related){.region = s->parameter.regions[recipe->of],
                                        .predictor = recipe->predictor,
                                        .n_inputs = recipe->n_inputs};
-        if (recipe->of == recipes->summing.of && recipes->weight)
+        if (recipe->of == recipes->way.of && recipes->weight)
             member->spec = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients);
         for (size_t k = 0; k < recipe->n_inputs; k++) {
             member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
@@ -158,24 +157,25 @@ static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMIL
 static bool take_numbers(struct search *s, const struct mth_recipes *recipes)
 {
     struct mth_replay *replay = s->replay;
-    const struct mth_summing *summing = &recipes->summing;
-    uint32_t stays = mth_bits_of(summing->stays), decay = mth_bits_of(summing->decay);
-    bool is_summed = recipes->gradients == MTH_GRADIENTS_SUMMED, by_squares = summing->of == MTH_KEPT_M;
+    const struct mth_way *way = &recipes->way;
+    enum mth_gradients gradients = recipes->gradients;
+    uint32_t numbers[MTH_N_DIVIDED];
     if (!recipes->weight)
         return true;
     if (replay->weight && replay->weight != recipes->weight)
         return false;
-    if (is_summed && replay->has[MTH_GRADIENTS_SUMMED] &&
-        (replay->stays != stays || replay->decay != decay || replay->by_squares != by_squares))
-        return false;
+    mth_way_numbers(way, s->scale.bits, numbers);
+    if (gradients == MTH_GRADIENTS_SUMMED || gradients == MTH_GRADIENTS_DIVIDED) {
+        bool is_first = !replay->has[MTH_GRADIENTS_SUMMED] && !replay->has[MTH_GRADIENTS_DIVIDED];
+        if (!is_first && (!replay->has[gradients] || replay->by_squares != (way->of == MTH_KEPT_M) ||
+                          memcmp(numbers, replay->numbers, sizeof numbers) != 0))
+            return false;
+        memcpy(replay->numbers, numbers, sizeof numbers);
+        replay->by_squares = way->of == MTH_KEPT_M;
+    }
     replay->weight = recipes->weight;
     replay->scale = s->scale.bits;
-    replay->has[recipes->gradients] = true;
-    if (is_summed) {
-        replay->stays = stays;
-        replay->decay = decay;
-        replay->by_squares = by_squares;
-    }
+    replay->has[gradients] = true;
     return true;
 }
 
@@ -187,8 +187,12 @@ static int relate(struct search *s)
     int status = read_samples(s);
     if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
         return MTH_OK;
-    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes) || !take_numbers(s, &recipes))
+    if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes))
         return status;
+    /* What does not go with others is found as if gradients had any bits. */
+    if (!take_numbers(s, &recipes) &&
+        (!mth_replay_find(&s->parameter, NULL, &recipes) || !take_numbers(s, &recipes)))
+        return MTH_OK;
     return put_family(s, members, list_members(s, &recipes, members));
 }
 

@@ -9,6 +9,7 @@
 
 #include "formats/region_map.h"
 #include "pipeline/layout.h"
+#include "transforms/predictors/divided.h"
 #include "transforms/predictors/predictor.h"
 
 /* Tensors of fewer elements are not worth an entry. */
@@ -93,9 +94,9 @@ uint64_t mth_counterpart_offset(const struct mth_counterparts *base, uint32_t re
 struct mth_replay {
     uint32_t weight; /* bits of 1 - beta1, in fp32 */
     uint32_t scale;  /* of gradients of few bits; 0: none were found */
-    bool has
-        [4]; /* parameters whose gradients have 16, 24 and 32 bits, and of few that were summed otherwise */
-    uint32_t stays, decay; /* how they were: of gradient24 */
+    bool has[5];     /* by enum mth_gradients: parameters whose gradients are such */
+    /* How those of few bits were summed otherwise, or divided; of one of these alone there are some. */
+    uint32_t numbers[MTH_N_DIVIDED];
     bool by_squares;
 };
 

@@ -6,6 +6,7 @@
 #define MTH_PIPELINE_REPLAY_H
 
 #include "formats/optimizer_state.h"
+#include "transforms/predictors/divided.h"
 #include "transforms/predictors/predictor.h"
 
 enum {
@@ -36,13 +37,21 @@ struct mth_recipe {
 };
 
 /* Of how many bits gradients are, before one scale: bf16 ones; sums of some, or fp16 ones; any. And those of few bits that were added
- * otherwise than by lerp_, or with a share of the weights. */
-enum mth_gradients { MTH_GRADIENTS_16, MTH_GRADIENTS_24, MTH_GRADIENTS_32, MTH_GRADIENTS_SUMMED };
+ * otherwise than by lerp_, or with a share of the weights; or were divided by the root of their squares. */
+enum mth_gradients {
+    MTH_GRADIENTS_16,
+    MTH_GRADIENTS_24,
+    MTH_GRADIENTS_32,
+    MTH_GRADIENTS_SUMMED,
+    MTH_GRADIENTS_DIVIDED
+};
 
-/* How a tensor came of gradients and of what it was before; as gradient24 has it (docs/transforms.md). */
-struct mth_summing {
+/* How a tensor came of gradients and of what it was before, as gradient24 and divided24 have it (docs/transforms.md). */
+struct mth_way {
     enum mth_kept of;
     float weight, stays, decay;
+    bool divides;
+    float mu, rate, eps; /* where it does */
 };
 
 /* Those of all tensors of a parameter, in an order in which each finds what it needs. */
@@ -51,23 +60,27 @@ struct mth_recipes {
     size_t n;
     uint32_t weight; /* of the transforms of moments; 0: none of them is wanted */
     enum mth_gradients gradients;
-    struct mth_summing summing; /* of the tensor that they are for */
+    struct mth_way way; /* of the tensor that they are for */
 };
 
 /* ---- gradients of few bits: replay_scale.c ---- */
 
-enum { MTH_MAX_SUMMINGS = 4 };
+enum { MTH_MAX_WAYS = 4 };
 
 /* The scale of such gradients, found for one parameter and tried for the others. */
 struct mth_replay_scale {
-    uint32_t bits;                       /* of an fp32; 0: none was found */
-    size_t way;                          /* of those below, in which gradients were summed */
-    size_t n_searches[MTH_MAX_SUMMINGS]; /* in vain */
+    uint32_t bits;                   /* of an fp32; 0: none was found */
+    size_t way;                      /* of those below, in which gradients were summed */
+    size_t n_searches[MTH_MAX_WAYS]; /* in vain */
 };
 
-/* Which gradients made a tensor, and in which of some ways, that by lerp_ first. One that fitted another parameter is the only one. */
-enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_summing *ways,
+/* Which gradients made a tensor, and in which of some ways, that by lerp_ first. One that fitted another parameter is the only one. scale:
+ * NULL where they are not looked for. */
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_way *ways,
                                         size_t n_ways, struct mth_replay_scale *scale);
+
+/* The numbers of divided24 and of what it makes of squares. */
+void mth_way_numbers(const struct mth_way *way, uint32_t scale, uint32_t numbers[MTH_N_DIVIDED]);
 
 /* ---- fits: replay_fit.c ---- */
 
@@ -100,7 +113,7 @@ bool mth_replay_guess(struct mth_replay_parameter *p, struct mth_replay_guesses 
 
 /* ---- what follows from what: replay_rules.c ---- */
 
-/* False where nothing does. */
+/* False where nothing does. scale: NULL where gradients of few bits are not looked for. */
 bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
                      struct mth_recipes *recipes);
 

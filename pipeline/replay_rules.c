@@ -79,7 +79,7 @@ static bool add_moment(struct mth_recipes *recipes, double weight, double most)
 static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint32_t scale,
                         struct mth_recipes *recipes)
 {
-    const struct mth_summing *summing = &recipes->summing;
+    const struct mth_way *way = &recipes->way;
     struct mth_recipe *v = add(recipes, MTH_KEPT_V);
     v->predictor = recipes->gradients == MTH_GRADIENTS_24 ? MTH_PREDICT_ADAM_V24 : MTH_PREDICT_ADAM_V;
     before(v, MTH_KEPT_V);
@@ -92,8 +92,8 @@ static bool add_squares(const struct mth_replay_parameter *p, double beta2, uint
     if (recipes->gradients == MTH_GRADIENTS_SUMMED) {
         v->predictor = MTH_PREDICT_SUMMED_V;
         before(v, MTH_KEPT_W);
-        v->settings[4] = mth_bits_of(summing->stays);
-        v->settings[5] = mth_bits_of(summing->decay);
+        v->settings[4] = mth_bits_of(way->stays);
+        v->settings[5] = mth_bits_of(way->decay);
     }
     return mth_recipe_fit(p, v) > 0;
 }
@@ -146,15 +146,16 @@ static struct mth_recipe fit_adam_weights(const struct mth_replay_parameter *p)
 
 /* By lerp_, or by mul_ and add_ as before PyTorch 2; gradients alone or, where weights do not decay but might, with a share of these. */
 static size_t list_adam_ways(const struct mth_optimizer_group *group, const struct mth_recipe *w,
-                             struct mth_summing ways[MTH_MAX_SUMMINGS])
+                             struct mth_way ways[MTH_MAX_WAYS])
 {
     bool may_decay = group->weight_decay > 0 && group->weight_decay <= 1 && w->settings[0] == setting(1);
     size_t n = 0;
     for (size_t decays = 0; decays <= may_decay; decays++) {
         for (size_t is_sum = 0; is_sum < 2; is_sum++)
-            ways[n++] =
-                (struct mth_summing){MTH_KEPT_M, (float)(1 - group->beta1), is_sum ? (float)group->beta1 : 0,
-                                     decays ? (float)group->weight_decay : 0};
+            ways[n++] = (struct mth_way){.of = MTH_KEPT_M,
+                                         .weight = (float)(1 - group->beta1),
+                                         .stays = is_sum ? (float)group->beta1 : 0,
+                                         .decay = decays ? (float)group->weight_decay : 0};
     }
     return n;
 }
@@ -162,13 +163,13 @@ static size_t list_adam_ways(const struct mth_optimizer_group *group, const stru
 static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
                       struct mth_recipes *recipes)
 {
-    struct mth_summing ways[MTH_MAX_SUMMINGS];
+    struct mth_way ways[MTH_MAX_WAYS];
     const struct mth_recipe w = fit_adam_weights(p);
     if (!add_moment(recipes, 1 - p->group->beta1, 0.5))
         return false;
     recipes->gradients = mth_replay_fit_scale(p, ways, list_adam_ways(p->group, &w, ways), scale);
     if (recipes->gradients == MTH_GRADIENTS_SUMMED) {
-        recipes->summing = ways[scale->way];
+        recipes->way = ways[scale->way];
         sum_up(&recipes->of[0], MTH_KEPT_V);
     }
     if (!add_squares(p, p->group->beta2, recipes->gradients == MTH_GRADIENTS_32 ? 0 : scale->bits, recipes))
@@ -220,38 +221,87 @@ static bool find_sgd(const struct mth_replay_parameter *p, struct mth_replay_sca
     if (!is_kept(p, MTH_KEPT_MOMENTUM))
         return false;
     struct mth_recipe *momentum = add(recipes, MTH_KEPT_MOMENTUM);
-    const struct mth_summing way = {MTH_KEPT_MOMENTUM, (float)(1 - group->dampening), (float)group->momentum,
-                                    (float)group->weight_decay};
+    const struct mth_way way = {.of = MTH_KEPT_MOMENTUM,
+                                .weight = (float)(1 - group->dampening),
+                                .stays = (float)group->momentum,
+                                .decay = (float)group->weight_decay};
     bool is_known = way.weight >= 0x1p-24f && way.weight <= 1 && way.stays > 0 && way.stays <= 1 &&
                     way.decay >= 0 && way.decay <= 1;
     if (is_known && mth_replay_fit_scale(p, &way, 1, scale) == MTH_GRADIENTS_SUMMED) {
         recipes->gradients = MTH_GRADIENTS_SUMMED;
         recipes->weight = mth_bits_of(way.weight);
-        recipes->summing = way;
+        recipes->way = way;
         sum_up(momentum, MTH_KEPT_MOMENTUM);
     }
     add_subtraction(p, recipes);
     return recipes->of[1].n_inputs > 0;
 }
 
-/* Squares by what they divided: a tensor that moved by a rate times gradients over their root. */
-static bool add_divisors(const struct mth_replay_parameter *p, enum mth_kept moved, double stays,
-                         double share, double mu, bool by_rate, struct mth_recipes *recipes)
+/* Gradients that were divided by the root of squares: what they moved, and by what. */
+struct division {
+    enum mth_kept moved;
+    double stays, share, mu; /* of squares, and of what moved */
+    bool by_rate;
+};
+
+static double rate_of_division(const struct mth_replay_parameter *p, size_t which)
 {
+    double lr = rate(p, which);
+    return p->group->kind == MTH_OPTIMIZER_ADAGRAD ? lr / (1 + (p->step - 1) * p->group->lr_decay) : lr;
+}
+
+/* Where gradients of few bits made both; what moved is the first recipe. */
+static bool add_divided(const struct mth_replay_parameter *p, const struct division *division,
+                        struct mth_replay_scale *scale, struct mth_recipes *recipes)
+{
+    struct mth_way ways[MTH_MAX_WAYS];
+    size_t n = division->by_rate ? 2 : 1;
+    double decay = p->group->weight_decay;
+    if (!(decay >= 0) || decay > 1)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        ways[i] = (struct mth_way){.of = division->moved,
+                                   .weight = (float)division->share,
+                                   .stays = (float)division->stays,
+                                   .decay = (float)decay,
+                                   .divides = true,
+                                   .mu = (float)division->mu,
+                                   .rate = division->by_rate ? (float)-rate_of_division(p, i) : 1,
+                                   .eps = (float)p->group->eps};
+    if (mth_replay_fit_scale(p, ways, n, scale) != MTH_GRADIENTS_DIVIDED)
+        return false;
+    recipes->gradients = MTH_GRADIENTS_DIVIDED;
+    recipes->way = ways[scale->way];
+    recipes->weight = mth_bits_of(recipes->way.weight);
+    sum_up(&recipes->of[0], MTH_KEPT_V);
+    struct mth_recipe *v = add(recipes, MTH_KEPT_V);
+    v->predictor = MTH_PREDICT_DIVIDED_V;
+    before(v, MTH_KEPT_V);
+    before(v, division->moved);
+    after(v, division->moved);
+    before(v, MTH_KEPT_W);
+    mth_way_numbers(&recipes->way, scale->bits, v->settings);
+    return true;
+}
+
+/* Squares by what they divided: a tensor that moved by a rate times gradients over their root. */
+static bool add_divisors(const struct mth_replay_parameter *p, const struct division *division,
+                         struct mth_replay_scale *scale, struct mth_recipes *recipes)
+{
+    add(recipes, division->moved);
+    if (add_divided(p, division, scale, recipes))
+        return true;
     struct mth_recipe *v = add(recipes, MTH_KEPT_V);
     double best = MIN_GAIN;
     for (size_t i = 0; i < 2; i++) {
-        double lr = rate(p, i);
         struct mth_recipe tried = {.of = MTH_KEPT_V, .predictor = MTH_PREDICT_DIVISORS};
-        if (p->group->kind == MTH_OPTIMIZER_ADAGRAD)
-            lr /= 1 + (p->step - 1) * p->group->lr_decay;
         before(&tried, MTH_KEPT_V);
-        before(&tried, moved);
-        after(&tried, moved);
-        tried.settings[0] = setting(stays);
-        tried.settings[1] = setting(share);
-        tried.settings[2] = setting(mu);
-        tried.settings[3] = setting(by_rate ? 1 / lr : 1);
+        before(&tried, division->moved);
+        after(&tried, division->moved);
+        tried.settings[0] = setting(division->stays);
+        tried.settings[1] = setting(division->share);
+        tried.settings[2] = setting(division->mu);
+        tried.settings[3] = setting(division->by_rate ? 1 / rate_of_division(p, i) : 1);
         double gain = mth_recipe_gain(p, &tried);
         if (gain > best) {
             best = gain;
@@ -261,10 +311,11 @@ static bool add_divisors(const struct mth_replay_parameter *p, enum mth_kept mov
     return best > MIN_GAIN;
 }
 
-static bool find_adagrad(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+static bool find_adagrad(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                         struct mth_recipes *recipes)
 {
-    add(recipes, MTH_KEPT_W);
-    return add_divisors(p, MTH_KEPT_W, 1, 1, 1, true, recipes);
+    const struct division division = {MTH_KEPT_W, 1, 1, 1, true};
+    return add_divisors(p, &division, scale, recipes);
 }
 
 /* Gradients, less their average in what divides them, over that: what weights or their momentum move by. */
@@ -287,23 +338,27 @@ static void add_centered(const struct mth_replay_parameter *p, enum mth_kept mov
     }
 }
 
-static bool find_rmsprop(const struct mth_replay_parameter *p, struct mth_recipes *recipes)
+static bool find_rmsprop(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
+                         struct mth_recipes *recipes)
 {
     const struct mth_optimizer_group *group = p->group;
     bool has_momentum = is_kept(p, MTH_KEPT_MOMENTUM), fits;
     if (is_kept(p, MTH_KEPT_M)) {
-        fits = add_moment(recipes, 1 - group->alpha, 0.5) && add_squares(p, group->alpha, 0, recipes);
+        const struct mth_way way = {.of = MTH_KEPT_M, .weight = (float)(1 - group->alpha)};
+        fits = add_moment(recipes, 1 - group->alpha, 0.5);
+        if (fits)
+            recipes->gradients = mth_replay_fit_scale(p, &way, 1, scale);
+        fits = fits && add_squares(p, group->alpha, recipes->gradients == MTH_GRADIENTS_32 ? 0 : scale->bits,
+                                   recipes);
         if (fits && has_momentum)
             add_centered(p, MTH_KEPT_MOMENTUM, group->momentum, false, recipes);
         else if (fits)
             add_centered(p, MTH_KEPT_W, 1, true, recipes);
-    } else if (has_momentum) {
-        add(recipes, MTH_KEPT_MOMENTUM);
-        fits = add_divisors(p, MTH_KEPT_MOMENTUM, group->alpha, 1 - group->alpha, group->momentum, false,
-                            recipes);
     } else {
-        add(recipes, MTH_KEPT_W);
-        fits = add_divisors(p, MTH_KEPT_W, group->alpha, 1 - group->alpha, 1, true, recipes);
+        const struct division division = {has_momentum ? MTH_KEPT_MOMENTUM : MTH_KEPT_W, group->alpha,
+                                          1 - group->alpha, has_momentum ? group->momentum : 1,
+                                          !has_momentum};
+        fits = add_divisors(p, &division, scale, recipes);
     }
     if (fits && has_momentum)
         add_subtraction(p, recipes);
@@ -314,7 +369,7 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
                      struct mth_recipes *recipes)
 {
     bool has_moments = is_kept(p, MTH_KEPT_M) && is_kept(p, MTH_KEPT_V);
-    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32, .summing = {.of = MTH_KEPT_M}};
+    *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32, .way = {.of = MTH_KEPT_M}};
     switch (p->group->kind) {
     case MTH_OPTIMIZER_ADAM:
         if (!has_moments || p->n_steps < 1)
@@ -323,9 +378,9 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
     case MTH_OPTIMIZER_SGD:
         return find_sgd(p, scale, recipes);
     case MTH_OPTIMIZER_ADAGRAD:
-        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_adagrad(p, recipes);
+        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_adagrad(p, scale, recipes);
     case MTH_OPTIMIZER_RMSPROP:
-        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_rmsprop(p, recipes);
+        return is_kept(p, MTH_KEPT_V) && p->n_steps == 1 && find_rmsprop(p, scale, recipes);
     default:
         return false;
     }

@@ -20,14 +20,38 @@ static float before_of(const struct mth_replay_parameter *p, enum mth_kept kept,
 }
 
 /* Lerp_ of nothing but gradients, which moment16 and moment24 know. */
-static bool is_plain(const struct mth_summing *way)
+static bool is_plain(const struct mth_way *way)
 {
-    return way->stays == 0.0F && way->decay == 0.0F;
+    return !way->divides && way->stays == 0.0F && way->decay == 0.0F;
+}
+
+void mth_way_numbers(const struct mth_way *way, uint32_t scale, uint32_t numbers[MTH_N_DIVIDED])
+{
+    numbers[MTH_DIVIDED_WEIGHT] = mth_bits_of(way->weight);
+    numbers[MTH_DIVIDED_STAYS] = mth_bits_of(way->stays);
+    numbers[MTH_DIVIDED_DECAY] = mth_bits_of(way->decay);
+    numbers[MTH_DIVIDED_SCALE] = scale;
+    numbers[MTH_DIVIDED_MU] = mth_bits_of(way->mu);
+    numbers[MTH_DIVIDED_RATE] = mth_bits_of(way->rate);
+    numbers[MTH_DIVIDED_EPS] = mth_bits_of(way->eps);
+}
+
+/* What was added to squares, which tell its size, and divided by their root. */
+static double divided_of(const struct mth_replay_parameter *p, size_t i, const struct mth_way *way)
+{
+    double moved =
+        ((double)mth_float_of(p->after[way->of][i]) - (double)before_of(p, way->of, i) * (double)way->mu) /
+        (double)way->rate;
+    double square =
+        (double)mth_float_of(p->after[MTH_KEPT_V][i]) - (double)(before_of(p, MTH_KEPT_V, i) * way->stays);
+    return copysign(sqrt(square / (double)way->weight), moved);
 }
 
 /* As near as m1 tells: not rounded. */
-static double gradient_of(const struct mth_replay_parameter *p, size_t i, const struct mth_summing *way)
+static double gradient_of(const struct mth_replay_parameter *p, size_t i, const struct mth_way *way)
 {
+    if (way->divides)
+        return divided_of(p, i, way) - (double)way->decay * (double)before_of(p, MTH_KEPT_W, i);
     float m0 = before_of(p, way->of, i);
     double m1 = (double)mth_float_of(p->after[way->of][i]);
     double added = way->stays > 0 ? (m1 - (double)(m0 * way->stays)) / (double)way->weight
@@ -35,19 +59,36 @@ static double gradient_of(const struct mth_replay_parameter *p, size_t i, const 
     return way->decay > 0 ? added - (double)way->decay * (double)before_of(p, MTH_KEPT_W, i) : added;
 }
 
+/* Does a gradient of few bits make both, what moved and the squares? Bit 0. */
+static uint32_t divided_fits(const struct mth_replay_parameter *p, size_t i, const struct mth_way *way,
+                             const struct mth_divided_rule *rule)
+{
+    float x0 = before_of(p, way->of, i), v0 = before_of(p, MTH_KEPT_V, i), w0 = before_of(p, MTH_KEPT_W, i);
+    uint32_t x1 = p->after[way->of][i], fits;
+    float near = mth_divided_difference(rule, x0, v0, mth_float_of(x1));
+    uint32_t g = mth_divided_gradient(rule, x0, v0, w0, x1, near, &fits);
+    float added = mth_divided_added(rule, w0, mth_float_of(g) * rule->scale);
+    return fits & (mth_bits_of(mth_divided_squares(rule, v0, added)) == p->after[MTH_KEPT_V][i]);
+}
+
 /* How many elements of the sample come out of gradients of so many bits, scaled. */
-static size_t count_exact(const struct mth_replay_parameter *p, const struct mth_summing *way, float scale,
+static size_t count_exact(const struct mth_replay_parameter *p, const struct mth_way *way, float scale,
                           enum mth_gradients gradients)
 {
     const uint32_t bits = mth_bits_of(scale);
     const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(way->weight), bits);
     const struct mth_sum_rule sum =
         mth_sum_rule_of(mth_bits_of(way->weight), mth_bits_of(way->stays), mth_bits_of(way->decay), bits);
+    uint32_t numbers[MTH_N_DIVIDED];
     size_t n = 0;
+    mth_way_numbers(way, bits, numbers);
+    const struct mth_divided_rule divided = mth_divided_rule_of(numbers);
     for (size_t i = 0; i < p->n; i++) {
         uint32_t m1 = p->after[way->of][i], fits;
         float m0 = before_of(p, way->of, i), gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
-        if (!is_plain(way))
+        if (way->divides)
+            fits = divided_fits(p, i, way, &divided);
+        else if (!is_plain(way))
             (void)mth_sum_gradient(&sum, mth_sum_form_of(&sum), m0, before_of(p, MTH_KEPT_W, i), m1, &fits);
         else if (gradients == MTH_GRADIENTS_16)
             fits = mth_adam_fits(&rule, m0, mth_adam_gradient16(&rule, gradient), m1);
@@ -58,8 +99,15 @@ static size_t count_exact(const struct mth_replay_parameter *p, const struct mth
     return n;
 }
 
+/* How far a root of a difference of squares may be off, for its size. */
+static double squares_error(const struct mth_replay_parameter *p, size_t i, const struct mth_way *way)
+{
+    double v1 = (double)mth_float_of(p->after[MTH_KEPT_V][i]);
+    return v1 * 0x1p-23 / (v1 - (double)(before_of(p, MTH_KEPT_V, i) * way->stays)) + 0x1p-23;
+}
+
 /* The elements whose gradients are known best: those that moved m most, for its size. */
-static size_t best_known(const struct mth_replay_parameter *p, const struct mth_summing *way, size_t *best,
+static size_t best_known(const struct mth_replay_parameter *p, const struct mth_way *way, size_t *best,
                          double *errors, size_t n_best)
 {
     size_t n = 0;
@@ -69,7 +117,8 @@ static size_t best_known(const struct mth_replay_parameter *p, const struct mth_
         double gradient = fabs(gradient_of(p, i, way)), error;
         if (!(gradient > 1e-30) || !(gradient < 1e30))
             continue;
-        error = (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)way->weight / gradient + 0x1p-23;
+        error = way->divides ? squares_error(p, i, way)
+                             : (m0 > m1 ? m0 : m1) * 0x1p-23 / (double)way->weight / gradient + 0x1p-23;
         if (way->decay > 0)
             error += (double)way->decay * fabs((double)before_of(p, MTH_KEPT_W, i)) * 0x1p-23 / gradient;
         size_t at = n < n_best ? n++ : n_best;
@@ -151,7 +200,7 @@ static bool agree(const struct witnesses *witnesses, uint32_t step)
 /* Scales that were tried. */
 struct trials {
     const struct mth_replay_parameter *p;
-    const struct mth_summing *way;
+    const struct mth_way *way;
     float scale;
     enum mth_gradients gradients;
     size_t most, n_tried;
@@ -173,7 +222,7 @@ static void try_scale(struct trials *trials, uint32_t step)
 }
 
 /* What is known best; false where too little is. errors: of the first. */
-static bool find_witnesses(const struct mth_replay_parameter *p, const struct mth_summing *way,
+static bool find_witnesses(const struct mth_replay_parameter *p, const struct mth_way *way,
                            struct witnesses *witnesses, double *error)
 {
     size_t best[N_WITNESSES];
@@ -237,7 +286,7 @@ static size_t enough(const struct mth_replay_parameter *p)
     return p->n - p->n / 16;
 }
 
-static bool find_scale(const struct mth_replay_parameter *p, const struct mth_summing *way,
+static bool find_scale(const struct mth_replay_parameter *p, const struct mth_way *way,
                        enum mth_gradients gradients, float *scale)
 {
     struct trials trials = {.p = p, .way = way, .gradients = gradients};
@@ -257,7 +306,7 @@ static bool find_scale(const struct mth_replay_parameter *p, const struct mth_su
 }
 
 /* Gradients of few bits, summed in a way: with the scale that is known, or one that is looked for. */
-static bool fits_way(const struct mth_replay_parameter *p, const struct mth_summing *way,
+static bool fits_way(const struct mth_replay_parameter *p, const struct mth_way *way,
                      struct mth_replay_scale *scale, size_t n_searches, enum mth_gradients *gradients)
 {
     for (*gradients = MTH_GRADIENTS_16; *gradients <= MTH_GRADIENTS_24; ++*gradients) {
@@ -273,15 +322,19 @@ static bool fits_way(const struct mth_replay_parameter *p, const struct mth_summ
     return false;
 }
 
-enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_summing *ways,
+enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_way *ways,
                                         size_t n_ways, struct mth_replay_scale *scale)
 {
-    bool is_known = scale->bits != 0;
+    bool is_known = scale && scale->bits != 0;
+    if (!scale)
+        return MTH_GRADIENTS_32;
     for (size_t i = is_known ? scale->way : 0; i < n_ways; i++) {
         enum mth_gradients gradients;
         if (fits_way(p, &ways[i], scale, is_known ? MAX_SEARCHES : scale->n_searches[i]++, &gradients)) {
             scale->way = i;
-            return is_plain(&ways[i]) ? gradients : MTH_GRADIENTS_SUMMED;
+            if (is_plain(&ways[i]))
+                return gradients;
+            return ways[i].divides ? MTH_GRADIENTS_DIVIDED : MTH_GRADIENTS_SUMMED;
         }
         if (is_known)
             break;

@@ -164,27 +164,39 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
+/* The options of a transform of moments, which take less than what there is room for. */
+static void print_numbers(const struct mth_replay *replay, enum mth_plan_spec spec,
+                          char text[MTH_SPEC_TEXT_BYTES])
+{
+    const uint32_t *numbers = replay->numbers;
+    int n = snprintf(text, MTH_SPEC_TEXT_BYTES, ":weight=%lu", (unsigned long)replay->weight);
+    if (spec != MTH_PLAN_MOMENT32)
+        n += snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":scale=%lu", (unsigned long)replay->scale);
+    if (spec == MTH_PLAN_GRADIENT24 || spec == MTH_PLAN_DIVIDED24)
+        n += snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":stays=%lu:decay=%lu",
+                      (unsigned long)numbers[MTH_DIVIDED_STAYS], (unsigned long)numbers[MTH_DIVIDED_DECAY]);
+    if (spec == MTH_PLAN_GRADIENT24)
+        snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":sizes=%s",
+                 replay->by_squares ? "squares" : "middle");
+    if (spec == MTH_PLAN_DIVIDED24)
+        snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":mu=%lu:rate=%lu:eps=%lu",
+                 (unsigned long)numbers[MTH_DIVIDED_MU], (unsigned long)numbers[MTH_DIVIDED_RATE],
+                 (unsigned long)numbers[MTH_DIVIDED_EPS]);
+}
+
 /* The pipelines of moments, with their options. */
 static int take_moments(struct encode_run *run, const struct mth_replay *replay, struct mth_error *err)
 {
     struct mth_coder_spec **specs = run->encoder.specs;
-    char text[MTH_SPEC_TEXT_BYTES];
+    char text[2 * MTH_SPEC_TEXT_BYTES], numbers[MTH_SPEC_TEXT_BYTES];
     int status = MTH_OK;
-    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_GRADIENT24; i++) {
+    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_DIVIDED24; i++) {
         struct mth_pipeline *pipeline;
         if (!replay->has[i - MTH_PLAN_MOMENT16])
             continue;
         const char *plain = mth_plan_stand_in((enum mth_plan_spec)i), *rest = strchr(plain, '+');
-        snprintf(text, sizeof text, "%.*s:weight=%lu", (int)(rest - plain), plain,
-                 (unsigned long)replay->weight);
-        if (i != MTH_PLAN_MOMENT32)
-            snprintf(text + strlen(text), sizeof text - strlen(text), ":scale=%lu",
-                     (unsigned long)replay->scale);
-        if (i == MTH_PLAN_GRADIENT24)
-            snprintf(text + strlen(text), sizeof text - strlen(text), ":stays=%lu:decay=%lu:sizes=%s",
-                     (unsigned long)replay->stays, (unsigned long)replay->decay,
-                     replay->by_squares ? "squares" : "middle");
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s", rest);
+        print_numbers(replay, (enum mth_plan_spec)i, numbers);
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(rest - plain), plain, numbers, rest);
         status = mth_pipeline_parse(text, false, &pipeline, err);
         if (!status)
             status = mth_coder_take_spec(run->encoder.coder, pipeline->text, &specs[i], err);

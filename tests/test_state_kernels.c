@@ -33,6 +33,7 @@ static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_AVERAGED_APART] = 0xa181a7b4ba5dec86ULL,
     [MTH_PREDICT_ADAM_V24] = 0xdb68852e3e8b27b8ULL,
     [MTH_PREDICT_SUMMED_V] = 0xd4cfaaeb66868e72ULL,
+    [MTH_PREDICT_DIVIDED_V] = 0xa5c5daaf6198b3e2ULL,
 };
 
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
@@ -45,10 +46,10 @@ static uint8_t values[N_INPUTS][4 * N];
 static const uint8_t *const inputs[N_INPUTS] = {values[0], values[1], values[2], values[3], values[4]};
 
 static const uint32_t settings[][MTH_MAX_SETTINGS] = {
-    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f666666, 0x3c23d70a},
-    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0, 0x3f666666, 0},
-    {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77, 0, 0x3c23d70a},
-    {0, 0, 0, 0, 0, 0}};
+    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f666666, 0x3c23d70a, 0x322bcc77},
+    {0x3dcccccd, 0x3f7d70a4, 0x3c23d70a, 0, 0x3f666666, 0, 0x322bcc77},
+    {0x3f7fffef, 0xb8d1b717, 0x3e9e377a, 0x322bcc77, 0, 0x3c23d70a, 0x322bcc77},
+    {0, 0, 0, 0, 0, 0, 0}};
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
 /* Hard ones and others, in every combination. */
@@ -321,6 +322,84 @@ static void every_instruction_set_sums_gradients_alike(void **state)
     }
 }
 
+static void every_instruction_set_divides_gradients_alike(void **state)
+{
+    static struct block expected, block;
+    static uint8_t v_expected[4 * N], v[4 * N];
+    const struct mth_moment_kernels *tables[] = {&mth_moment_kernels_portable, &mth_moment_kernels_avx2,
+                                                 &mth_moment_kernels_avx512, &mth_moment_kernels_vbmi};
+    const struct mth_adam_kernels *adam_tables[] = {&mth_adam_kernels_portable, &mth_adam_kernels_avx2,
+                                                    &mth_adam_kernels_avx512, NULL};
+    static const unsigned needed[] = {0, MTH_CPU_AVX2, MTH_CPU_AVX512, MTH_CPU_AVX512 | MTH_CPU_VBMI};
+    /* RMSprop on weights that decay, on its momentum, and Adagrad. */
+    static const uint32_t numbers[][MTH_N_DIVIDED] = {
+        {0x3c23d70a, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f800000, 0xb8d1b717, 0x322bcc77},
+        {0x3c23d70a, 0x3f7d70a4, 0, 0x3f74f7a9, 0x3f666666, 0x3f800000, 0x322bcc77},
+        {0x3f800000, 0x3f800000, 0, 0x3f800000, 0x3f800000, 0xbc23d70a, 0x2edbe6ff}};
+    (void)state;
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
+        const struct mth_divided_rule rule = mth_divided_rule_of(numbers[k]);
+        mth_adam_kernels_portable.v_divided(numbers[k], inputs, N, v_expected);
+        for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+            if ((mth_cpu_features() & needed[t]) != needed[t] || !tables[t]->name)
+                continue;
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+                const uint8_t *x0 = values[0] + 2400 * l, *v0 = values[1] + 2400 * l,
+                              *x1 = values[2] + 2400 * l, *w0 = values[3] + 2400 * l;
+                size_t n = lengths[l];
+                memset(&block, 0, sizeof block);
+                tables[t]->find_divided(&rule, x0, v0, w0, x1, n, block.sizes24, block.rests24, block.lows);
+                block.unsound[0] = tables[t]->restore_divided(&rule, x0, v0, w0, block.sizes24, block.rests24,
+                                                              block.lows, n, block.m24);
+                assert_int_equal(block.unsound[0], 0);
+                for (size_t i = 0; i < n; i++) {
+                    if (block.sizes24[i] != MTH_MOMENT_ESCAPE)
+                        assert_memory_equal(block.m24 + 4 * i, x1 + 4 * i, 4);
+                }
+                if (t == 0)
+                    expected = block;
+            }
+            assert_memory_equal(&block, &expected, sizeof block);
+            if (adam_tables[t]) {
+                adam_tables[t]->v_divided(numbers[k], inputs, N, v);
+                assert_memory_equal(v, v_expected, sizeof v);
+            }
+        }
+    }
+}
+
+/* A gradient that was divided by the root of its square is found to its last bit, and the square with it. */
+static void divided_gradients_are_found(void **state)
+{
+    static uint8_t x[4 * MTH_MOMENT_BLOCK_ELEMS], v0[4 * MTH_MOMENT_BLOCK_ELEMS],
+        x1[4 * MTH_MOMENT_BLOCK_ELEMS], v1[4 * MTH_MOMENT_BLOCK_ELEMS], predicted[4 * MTH_MOMENT_BLOCK_ELEMS];
+    static struct block block;
+    static const uint32_t numbers[MTH_N_DIVIDED] = {0x3c23d70a, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9,
+                                                    0x3f666666, 0x3f800000, 0x322bcc77};
+    const struct mth_divided_rule rule = mth_divided_rule_of(numbers);
+    uint32_t random = 7;
+    (void)state;
+    for (size_t i = 0; i < MTH_MOMENT_BLOCK_ELEMS; i++) {
+        random = random * 1664525 + 1013904223;
+        uint32_t before = (random & 0x807fffff) | (118 + (random >> 24) % 6) << 23,
+                 gradient = random ^ random >> 11;
+        gradient = ((gradient & 0x807f) | (113 + (random >> 21) % 6) << 7) << 16;
+        float w = mth_float_of(before), v = mth_float_of(0x36000000 + (random & 0x7fffff));
+        float added = mth_divided_added(&rule, w, mth_float_of(gradient) * rule.scale);
+        mth_lane_store32(x + 4 * i, before);
+        mth_lane_store32(v0 + 4 * i, mth_bits_of(v));
+        mth_lane_store32(x1 + 4 * i, mth_bits_of(mth_divided_moved(&rule, w, v, added)));
+        mth_lane_store32(v1 + 4 * i, mth_bits_of(mth_divided_squares(&rule, v, added)));
+    }
+    mth_moment_kernels_of(mth_cpu_features())
+        ->find_divided(&rule, x, v0, x, x1, MTH_MOMENT_BLOCK_ELEMS, block.sizes24, block.rests24, block.lows);
+    const uint8_t *const known[] = {v0, x, x1, x};
+    mth_predict_divided_v(numbers, known, MTH_MOMENT_BLOCK_ELEMS, predicted);
+    assert_memory_equal(predicted, v1, sizeof v1);
+    for (size_t i = 0; i < MTH_MOMENT_BLOCK_ELEMS; i++)
+        assert_int_not_equal(block.sizes24[i], MTH_MOMENT_ESCAPE);
+}
+
 /* Of 16-bit gradients that made a moment, most come back as the nearest. */
 static void gradients_of_16_bits_are_found(void **state)
 {
@@ -352,6 +431,8 @@ int main(void)
         cmocka_unit_test(every_instruction_set_predicts_alike),
         cmocka_unit_test(every_instruction_set_splits_moments_alike),
         cmocka_unit_test(every_instruction_set_sums_gradients_alike),
+        cmocka_unit_test(every_instruction_set_divides_gradients_alike),
+        cmocka_unit_test(divided_gradients_are_found),
         cmocka_unit_test(gradients_of_16_bits_are_found),
     };
     return cmocka_run_group_tests(tests, make_values, NULL);

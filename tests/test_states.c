@@ -117,11 +117,11 @@ static void steps_of_other_optimizers_are_redone(void **state)
     static const struct {
         const char *name;
         size_t n_free; /* tensors of 384 values that cost next to nothing */
-    } cases[] = {{"sgd", 2},     {"nesterov", 1},         {"adagrad", 0},
-                 {"rmsprop", 0}, {"rmsprop-momentum", 1}, {"rmsprop-centered", 3},
-                 {"amsgrad", 4}, {"adam-l2", 2},          {"accumulated", 3},
-                 {"fp16", 3},    {"adamw-1.12", 4},       {"adam-l2-bf16", 4},
-                 {"sgd-bf16", 2}};
+    } cases[] = {{"sgd", 2},      {"nesterov", 1},         {"adagrad", 0},
+                 {"rmsprop", 0},  {"rmsprop-momentum", 1}, {"rmsprop-centered", 3},
+                 {"amsgrad", 4},  {"adam-l2", 2},          {"accumulated", 3},
+                 {"fp16", 3},     {"adamw-1.12", 4},       {"adam-l2-bf16", 4},
+                 {"sgd-bf16", 2}, {"rmsprop-bf16", 4},     {"adagrad-bf16", 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", cases[i].name);
@@ -143,7 +143,8 @@ static void steps_of_other_optimizers_are_redone(void **state)
 static void gradients_are_found_however_they_were_summed(void **state)
 {
     (void)state;
-    static const char *const names[] = {"adamw-1.12", "adam-l2-bf16", "sgd-bf16"};
+    static const char *const names[] = {"adamw-1.12", "adam-l2-bf16", "sgd-bf16", "rmsprop-bf16",
+                                        "adagrad-bf16"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", names[i]);
@@ -153,7 +154,7 @@ static void gradients_are_found_however_they_were_summed(void **state)
         size_t n_overhead = assert_comes_back_in(65536, after, after, "balanced");
         size_t n_bytes = assert_comes_back_in(65536, after, before, "balanced");
         /* 11 bits of each of 384 gradients, and tables of what is as small as this; 32 where they are not found. */
-        assert_true(n_bytes < n_overhead + 384 * 25 / 8);
+        assert_true(n_bytes < n_overhead + 384 * 27 / 8);
         made_free(before);
         made_free(after);
     }

@@ -199,7 +199,7 @@ class Quantize(quantize.QuantizeRows):
         return super().plan(options, type_, n, U8)
 
 
-TRANSFORMS = {"quantize-rows": Quantize(0), "quantize-changed-rows": Quantize(1), "moment16": Moment(predict.Moment16()), "moment24": Moment(predict.Moment24()), "moment32": Moment(predict.Moment32()), "gradient24": Moment(predict.Gradient24()), "byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
+TRANSFORMS = {"quantize-rows": Quantize(0), "quantize-changed-rows": Quantize(1), "moment16": Moment(predict.Moment16()), "moment24": Moment(predict.Moment24()), "moment32": Moment(predict.Moment32()), "gradient24": Moment(predict.Gradient24()), "divided24": Moment(predict.Divided24()), "byte-group": ByteGroup(), "bit-shuffle": BitShuffle(), "exponent-split": ExponentSplit(),
               "delta-xor": Delta("xor"), "delta-sub": Delta("sub"), "delta-ulp": Delta("ulp")}
 
 
@@ -227,7 +227,7 @@ def parse_chain(text, depth):
     if not plus:
         return Stage(first, [])
     name = first.split("@")[0]
-    if name in ("byte-group", "exponent-split", "moment16", "moment24", "moment32", "gradient24", "quantize-rows", "quantize-changed-rows"):
+    if name in ("byte-group", "exponent-split", "moment16", "moment24", "moment32", "gradient24", "divided24", "quantize-rows", "quantize-changed-rows"):
         # Longer runs of slashes belong to deeper splitters.
         parts, run = [""], ""
         for c in rest + "+":

@@ -167,6 +167,50 @@ def summed_v(settings, v0, m0, m1, w0):
     return bits(fma(rounded(share * added), added, rounded(value(v0) * kept)))
 
 
+class Division:
+    """Gradients of 24 bits over the root of their squares: docs/transforms.md, divided24."""
+
+    def __init__(self, weight, stays, decay, scale, mu, rate, eps):
+        self.weight, self.stays, self.decay, self.scale = weight, stays, decay, scale
+        self.mu, self.rate, self.eps = mu, rate, eps
+
+    def added(self, w0, g):
+        scaled = rounded(value(g) * self.scale)
+        return fma(self.decay, w0, scaled) if self.decay else scaled
+
+    def squares(self, v0, added):
+        return fma(rounded(self.weight * added), added, rounded(v0 * self.stays))
+
+    def root(self, x):
+        return rounded(math.sqrt(x)) if x >= 0 else NAN
+
+    def moved(self, x0, v0, added):
+        below = rounded(self.root(self.squares(v0, added)) + self.eps)
+        return rounded(rounded(x0 * self.mu) + rounded(divided(rounded(self.rate * added), below)))
+
+    def difference(self, x0, v0, x1):
+        r = rounded(rounded(x1 - rounded(x0 * self.mu)) * over(self.rate))
+        below = rounded(1 - rounded(self.weight * rounded(r * r)))
+        first = rounded(r * self.root(rounded(divided(rounded(v0 * self.stays), below))))
+        return rounded(r * rounded(self.root(self.squares(v0, first)) + self.eps))
+
+    def gradient(self, x0, v0, w0, x1, difference):
+        """The one of few bits that gives just x1, or None."""
+        g = fma(-self.decay, w0, difference) if self.decay else difference
+        near = bits(rounded(g * over(self.scale)))
+        for n in (16, 12, 8):
+            if bits(self.moved(x0, v0, self.added(w0, cut(near, n)))) == x1:
+                return cut(near, n)
+        return None
+
+
+def divided_v(settings, v0, x0, x1, w0):
+    rule = Division(*map(value, settings))
+    added = rule.difference(value(x0), value(v0), value(x1))
+    found = rule.gradient(value(x0), value(v0), value(w0), x1, added)
+    return bits(rule.squares(value(v0), added if found is None else rule.added(value(w0), found)))
+
+
 def adam_w(settings, w0, m1, v1):
     decay, step, bias, eps = map(value, settings)
     v = value(v1)
@@ -241,6 +285,7 @@ PREDICTORS = {
     14: (2, 2, 4, 4, averaged_apart),
     15: (4, 3, 4, 4, adam_v24),
     16: (6, 4, 4, 4, summed_v),
+    17: (7, 4, 4, 4, divided_v),
 }
 
 
@@ -326,23 +371,34 @@ class Gradient24:
     n_references = 3
     plan = Moment24.plan
 
-    def inverse(self, options, type_, streams, n, inputs):
+    def made_by(self, options):
+        """What a gradient makes of the references, and what its size is told from."""
         rule = Sum(*(value(int(options[name])) for name in ("weight", "stays", "decay", "scale")))
+        return (lambda g, m0, v0, w0: rule.after(value(m0), rule.added(value(w0), g)),
+                lambda v0: half_octave_of_root(v0) if options["sizes"] == "squares" else 192)
+
+    def inverse(self, options, type_, streams, n, inputs):
+        made, middle = self.made_by(options)
         kept, out, m = Cursor(streams[3]), b"", n // 4
         symbols = zip(streams[0], unpacked(streams[1], m, 7), streams[2])
-        for (size, rest, low), m0, v0, w0 in zip(symbols, *map(words, inputs)):
+        for (size, rest, low), x0, v0, w0 in zip(symbols, *map(words, inputs)):
             if size == 255:
                 require(rest == 0 and low == 0, "what is kept has a rest")
-                m1 = kept.fixed(4)
+                x1 = kept.fixed(4)
             else:
-                top = size - 128 + (half_octave_of_root(v0) if options["sizes"] == "squares" else 192) if size else 0
+                top = size - 128 + middle(v0) if size else 0
                 require(size == 0 or 0 < top <= 0x1ff, "a size that no gradient has")
-                g = rest >> 6 << 31 | top << 22 | (rest & 0x3f) << 16 | low << 8
-                m1 = bits(rule.after(value(m0), rule.added(value(w0), g)))
-            out += m1.to_bytes(4, "little")
+                x1 = bits(made(rest >> 6 << 31 | top << 22 | (rest & 0x3f) << 16 | low << 8, x0, v0, w0))
+            out += x1.to_bytes(4, "little")
         out += kept.take(n - 4 * m)
         kept.end("what is kept")
         return out
+
+
+class Divided24(Gradient24):
+    def made_by(self, options):
+        rule = Division(*(value(int(options[name])) for name in ("weight", "stays", "decay", "scale", "mu", "rate", "eps")))
+        return lambda g, x0, v0, w0: rule.moved(value(x0), value(v0), rule.added(value(w0), g)), half_octave_of_root
 
 
 class Moment32:

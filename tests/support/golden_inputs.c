@@ -261,7 +261,11 @@ struct made *golden_input(enum golden_input which)
                                            "tests/fixtures/states/adam-l2-bf16-11.pt",
                                            "tests/fixtures/states/adam-l2-bf16-12.pt",
                                            "tests/fixtures/states/sgd-bf16-11.pt",
-                                           "tests/fixtures/states/sgd-bf16-12.pt"};
+                                           "tests/fixtures/states/sgd-bf16-12.pt",
+                                           "tests/fixtures/states/rmsprop-bf16-11.pt",
+                                           "tests/fixtures/states/rmsprop-bf16-12.pt",
+                                           "tests/fixtures/states/adagrad-bf16-11.pt",
+                                           "tests/fixtures/states/adagrad-bf16-12.pt"};
     switch (which) {
     case GOLDEN_EMPTY:
         return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
@@ -301,6 +305,10 @@ struct made *golden_input(enum golden_input which)
     case GOLDEN_ADAM_DECAYED:
     case GOLDEN_SGD_BF16_BEFORE:
     case GOLDEN_SGD_BF16:
+    case GOLDEN_RMSPROP_BF16_BEFORE:
+    case GOLDEN_RMSPROP_BF16:
+    case GOLDEN_ADAGRAD_BF16_BEFORE:
+    case GOLDEN_ADAGRAD_BF16:
         return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);
     case GOLDEN_WEIGHTS:
     case GOLDEN_NEXT_WEIGHTS:

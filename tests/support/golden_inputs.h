@@ -35,12 +35,16 @@ enum golden_input {
     GOLDEN_AMSGRAD,
     GOLDEN_ACCUMULATED_BEFORE, /* AdamW, sums of bf16 gradients */
     GOLDEN_ACCUMULATED,
-    GOLDEN_ADAM_SUMMED_BEFORE, /* bf16 gradients: AdamW of torch 1.12, Adam with decay, SGD */
+    GOLDEN_ADAM_SUMMED_BEFORE, /* bf16 gradients: AdamW of torch 1.12, Adam with decay, others */
     GOLDEN_ADAM_SUMMED,
     GOLDEN_ADAM_DECAYED_BEFORE,
     GOLDEN_ADAM_DECAYED,
     GOLDEN_SGD_BF16_BEFORE,
     GOLDEN_SGD_BF16,
+    GOLDEN_RMSPROP_BF16_BEFORE,
+    GOLDEN_RMSPROP_BF16,
+    GOLDEN_ADAGRAD_BF16_BEFORE,
+    GOLDEN_ADAGRAD_BF16,
     GOLDEN_LARGE_NEXT, /* LARGE a step later, and a step before */
     GOLDEN_LARGE_BEFORE,
     N_GOLDEN_INPUTS

@@ -432,11 +432,28 @@ static void check_options(struct rig *rig)
     }
 }
 
+/* Of more options not all combinations, but each option's values while the others have their defaults. */
+enum { MAX_COMBINED = 3 };
+
+static bool has_other_than_default(const struct rig *rig, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rig->options[i] != rig->transform->options[i].default_value)
+            return true;
+    }
+    return false;
+}
+
 /* Every combination of values of options from `first` on; of a wide range its ends, the default and those beside. */
 static void for_each_option(struct rig *rig, size_t first)
 {
     if (first == rig->transform->n_options) {
         check_options(rig);
+        return;
+    }
+    if (rig->transform->n_options > MAX_COMBINED && has_other_than_default(rig, first)) {
+        rig->options[first] = rig->transform->options[first].default_value;
+        for_each_option(rig, first + 1);
         return;
     }
     const struct mth_option *o = &rig->transform->options[first];

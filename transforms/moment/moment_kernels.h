@@ -3,6 +3,7 @@
 #define MTH_TRANSFORMS_MOMENT_KERNELS_H
 
 #include "transforms/predictors/adam.h"
+#include "transforms/predictors/divided.h"
 #include "transforms/predictors/sum.h"
 
 #include <stdbool.h>
@@ -56,6 +57,13 @@ struct mth_moment_kernels {
     uint32_t (*restore_sum)(const struct mth_gradient24_rule *rule, const uint8_t *m0, const uint8_t *v0,
                             const uint8_t *w0, const uint8_t *sizes, const uint8_t *rests,
                             const uint8_t *lows, size_t n, uint8_t *m1);
+    /* divided24: the same of what moved by gradients over the root of their squares. */
+    void (*find_divided)(const struct mth_divided_rule *rule, const uint8_t *x0, const uint8_t *v0,
+                         const uint8_t *w0, const uint8_t *x1, size_t n, uint8_t *sizes, uint8_t *rests,
+                         uint8_t *lows);
+    uint32_t (*restore_divided)(const struct mth_divided_rule *rule, const uint8_t *x0, const uint8_t *v0,
+                                const uint8_t *w0, const uint8_t *sizes, const uint8_t *rests,
+                                const uint8_t *lows, size_t n, uint8_t *x1);
     /* moment32: the class of each element, its symbol, and the rest of its mantissa in 16 bits and 6. */
     void (*split32)(const struct mth_moment32_rule *rule, const uint8_t *m0, const uint8_t *v0,
                     const uint8_t *m1, size_t n, uint8_t *classes, uint8_t *symbols, uint8_t *low,

@@ -104,6 +104,28 @@ MTH_ALWAYS_INLINE int32_t middle_of(const struct mth_gradient24_rule *rule, uint
     return (mth_half_octave_of_root(v0) & by_squares) | (MTH_GRADIENT24_MIDDLE & ~by_squares);
 }
 
+/* A gradient's symbols. */
+MTH_ALWAYS_INLINE void put_gradient(uint32_t g, uint32_t fits, int32_t middle, size_t i,
+                                    uint8_t *restrict sizes, uint8_t *restrict rests, uint8_t *restrict lows)
+{
+    uint32_t size = (uint32_t)(mth_half_octave(g) - middle + MTH_MOMENT16_BIAS);
+    uint32_t tiny = 0 - (uint32_t)(mth_half_octave(g) == 0);
+    fits &= tiny | (0 - (uint32_t)(size - 1 < MTH_MOMENT_ESCAPE - 1));
+    sizes[i] = (uint8_t)((size & ~tiny & fits) | (MTH_MOMENT_ESCAPE & ~fits));
+    rests[i] = (uint8_t)((g >> 31 << 6 | (g >> 16 & 0x3f)) & fits);
+    lows[i] = (uint8_t)(g >> 8 & fits);
+}
+
+/* And back. unsound: 0 unless they are none. */
+MTH_ALWAYS_INLINE uint32_t take_gradient(uint8_t size, uint32_t rest, uint32_t low, int32_t middle,
+                                         uint32_t *unsound)
+{
+    uint32_t escapes = 0 - (uint32_t)(size == MTH_MOMENT_ESCAPE), tiny = 0 - (uint32_t)(size == 0);
+    uint32_t top = (uint32_t)(size - MTH_MOMENT16_BIAS + middle);
+    *unsound |= (~(escapes | tiny) & (0 - (uint32_t)(top - 1 >= 0x1ff))) | (escapes & (rest | low));
+    return rest >> 6 << 31 | (top & 0x1ff & ~tiny) << 22 | (rest & 0x3f) << 16 | low << 8;
+}
+
 MTH_ALWAYS_INLINE void find_in_form(struct mth_sum_form form, const struct mth_gradient24_rule *rule,
                                     const uint8_t *restrict before, const uint8_t *restrict squares,
                                     const uint8_t *restrict weights, const uint8_t *restrict after, size_t n,
@@ -115,12 +137,7 @@ MTH_ALWAYS_INLINE void find_in_form(struct mth_sum_form form, const struct mth_g
               w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
         uint32_t m1 = mth_lane_load32(after + 4 * i), v0 = mth_lane_load32(squares + 4 * i), fits;
         uint32_t g = mth_sum_gradient(&r.sum, form, m0, w0, m1, &fits);
-        uint32_t size = (uint32_t)(mth_half_octave(g) - middle_of(&r, v0) + MTH_MOMENT16_BIAS);
-        uint32_t tiny = 0 - (uint32_t)(mth_half_octave(g) == 0);
-        fits &= tiny | (0 - (uint32_t)(size - 1 < MTH_MOMENT_ESCAPE - 1));
-        sizes[i] = (uint8_t)((size & ~tiny & fits) | (MTH_MOMENT_ESCAPE & ~fits));
-        rests[i] = (uint8_t)((g >> 31 << 6 | (g >> 16 & 0x3f)) & fits);
-        lows[i] = (uint8_t)(g >> 8 & fits);
+        put_gradient(g, fits, middle_of(&r, v0), i, sizes, rests, lows);
     }
 }
 
@@ -135,12 +152,8 @@ MTH_ALWAYS_INLINE uint32_t restore_in_form(struct mth_sum_form form, const struc
     for (size_t i = 0; i < n; i++) {
         float m0 = mth_float_of(mth_lane_load32(before + 4 * i)),
               w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
-        uint32_t rest = rests[i], low = lows[i], v0 = mth_lane_load32(squares + 4 * i);
-        uint32_t escapes = 0 - (uint32_t)(sizes[i] == MTH_MOMENT_ESCAPE),
-                 tiny = 0 - (uint32_t)(sizes[i] == 0);
-        uint32_t top = (uint32_t)(sizes[i] - MTH_MOMENT16_BIAS + middle_of(&r, v0));
-        unsound |= (~(escapes | tiny) & (0 - (uint32_t)(top - 1 >= 0x1ff))) | (escapes & (rest | low));
-        uint32_t g = rest >> 6 << 31 | (top & 0x1ff & ~tiny) << 22 | (rest & 0x3f) << 16 | low << 8;
+        int32_t middle = middle_of(&r, mth_lane_load32(squares + 4 * i));
+        uint32_t g = take_gradient(sizes[i], rests[i], lows[i], middle, &unsound);
         float added = mth_sum_added(&r.sum, form, w0, mth_float_of(g) * r.sum.scale);
         mth_lane_store32(after + 4 * i, mth_bits_of(mth_sum_after(&r.sum, form, m0, added)));
     }
@@ -160,6 +173,43 @@ MTH_KERNEL static uint32_t restore_sum(const struct mth_gradient24_rule *rule, c
 {
     return MTH_BY_SUM_FORM(&rule->sum, restore_in_form, rule, before, squares, weights, sizes, rests, lows, n,
                            after);
+}
+
+/* ---- divided24 ---- */
+
+MTH_KERNEL static void find_divided(const struct mth_divided_rule *rule, const uint8_t *restrict before,
+                                    const uint8_t *restrict squares, const uint8_t *restrict weights,
+                                    const uint8_t *restrict after, size_t n, uint8_t *restrict sizes,
+                                    uint8_t *restrict rests, uint8_t *restrict lows)
+{
+    const struct mth_divided_rule r = *rule;
+    for (size_t i = 0; i < n; i++) {
+        float x0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t x1 = mth_lane_load32(after + 4 * i), v0 = mth_lane_load32(squares + 4 * i), fits;
+        float difference = mth_divided_difference(&r, x0, mth_float_of(v0), mth_float_of(x1));
+        uint32_t g = mth_divided_gradient(&r, x0, mth_float_of(v0), w0, x1, difference, &fits);
+        put_gradient(g, fits, mth_half_octave_of_root(v0), i, sizes, rests, lows);
+    }
+}
+
+MTH_KERNEL static uint32_t restore_divided(const struct mth_divided_rule *rule,
+                                           const uint8_t *restrict before, const uint8_t *restrict squares,
+                                           const uint8_t *restrict weights, const uint8_t *restrict sizes,
+                                           const uint8_t *restrict rests, const uint8_t *restrict lows,
+                                           size_t n, uint8_t *restrict after)
+{
+    const struct mth_divided_rule r = *rule;
+    uint32_t unsound = 0;
+    for (size_t i = 0; i < n; i++) {
+        float x0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t v0 = mth_lane_load32(squares + 4 * i);
+        uint32_t g = take_gradient(sizes[i], rests[i], lows[i], mth_half_octave_of_root(v0), &unsound);
+        float added = mth_divided_added(&r, w0, mth_float_of(g) * r.scale);
+        mth_lane_store32(after + 4 * i, mth_bits_of(mth_divided_moved(&r, x0, mth_float_of(v0), added)));
+    }
+    return unsound;
 }
 
 /* ---- moment32 ---- */

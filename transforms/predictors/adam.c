@@ -33,6 +33,17 @@ void mth_predict_summed_v(const uint32_t *settings, const uint8_t *const *inputs
 }
 
 /*
+ * Squares after a step of RMSprop or Adagrad, from those before and what was moved by gradients over their root.
+ *
+ * Settings  as enum mth_divided_number
+ * Inputs    v0, x0, x1, w0
+ */
+void mth_predict_divided_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
+{
+    mth_adam_kernels_of(mth_cpu_features())->v_divided(settings, inputs, n, out);
+}
+
+/*
  * Weights after a step, from those before and m and v after: w * (1 - lr * decay) - step * m / (sqrt(v) / bias + eps).
  *
  * Settings  1 - lr * decay; -step; bias; eps

@@ -7,7 +7,7 @@
 #define MTH_FMA    __builtin_fmaf
 #include "transforms/predictors/adam_template.h"
 
-const struct mth_adam_kernels mth_adam_kernels_avx512 = {"avx512", v, v24, v_sum, w, drift};
+const struct mth_adam_kernels mth_adam_kernels_avx512 = {"avx512", v, v24, v_sum, v_divided, w, drift};
 
 #else
 

@@ -11,6 +11,7 @@ struct mth_adam_kernels {
     void (*v)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*v24)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*v_sum)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+    void (*v_divided)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*w)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
     void (*drift)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 };

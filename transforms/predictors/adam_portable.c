@@ -6,7 +6,7 @@
 #define MTH_KERNEL
 #include "transforms/predictors/adam_template.h"
 
-const struct mth_adam_kernels mth_adam_kernels_portable = {"portable", v, v24, v_sum, w, drift};
+const struct mth_adam_kernels mth_adam_kernels_portable = {"portable", v, v24, v_sum, v_divided, w, drift};
 
 const struct mth_adam_kernels *mth_adam_kernels_of(unsigned features)
 {

@@ -1,5 +1,6 @@
 /* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
 #include "transforms/predictors/adam.h"
+#include "transforms/predictors/divided.h"
 #include "transforms/predictors/sum.h"
 
 #include <math.h>
@@ -107,6 +108,27 @@ MTH_KERNEL static void v_sum(const uint32_t *settings, const uint8_t *const *inp
         MTH_BY_SUM_FORM(&rule, v_in_form, true, &rule, settings, inputs, n, out);
     else
         MTH_BY_SUM_FORM(&rule, v_in_form, false, &rule, settings, inputs, n, out);
+}
+
+MTH_KERNEL static void v_divided(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
+                                 uint8_t *restrict out)
+{
+    const struct mth_divided_rule r = mth_divided_rule_of(settings);
+    const uint8_t *restrict v = inputs[0], *restrict before = inputs[1], *restrict after = inputs[2],
+                            *restrict weights = inputs[3];
+    for (size_t i = 0; i < n; i++) {
+        float x0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+              v0 = mth_float_of(mth_lane_load32(v + 4 * i)),
+              w0 = mth_float_of(mth_lane_load32(weights + 4 * i));
+        uint32_t x1 = mth_lane_load32(after + 4 * i), fits, bits, few_bits;
+        float added = mth_divided_difference(&r, x0, v0, mth_float_of(x1));
+        float few = mth_divided_added(
+            &r, w0, mth_float_of(mth_divided_gradient(&r, x0, v0, w0, x1, added, &fits)) * r.scale);
+        memcpy(&bits, &added, sizeof bits);
+        memcpy(&few_bits, &few, sizeof few_bits);
+        added = mth_float_of((few_bits & fits) | (bits & ~fits));
+        mth_lane_store32(out + 4 * i, mth_bits_of(mth_divided_squares(&r, v0, added)));
+    }
 }
 
 MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs, size_t n,

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MTH_MAX_INPUTS = 5, MTH_MAX_SETTINGS = 6 };
+enum { MTH_MAX_INPUTS = 5, MTH_MAX_SETTINGS = 7 };
 
 /* Append-only: containers store these numbers. */
 enum mth_predictor_number {
@@ -34,6 +34,7 @@ enum mth_predictor_number {
     MTH_PREDICT_AVERAGED_APART,
     MTH_PREDICT_ADAM_V24,
     MTH_PREDICT_SUMMED_V,
+    MTH_PREDICT_DIVIDED_V,
     MTH_N_PREDICTORS
 };
 
@@ -53,6 +54,7 @@ const struct mth_predictor *mth_predictor_at(uint64_t number);
 void mth_predict_adam_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_v24(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_summed_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+void mth_predict_divided_v(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_w(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_adam_drift(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
 void mth_predict_larger(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);

@@ -42,6 +42,7 @@ static const struct mth_predictor predictors[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_AVERAGED_APART] = {"averaged-apart", 2, 2, 4, 4, mth_predict_averaged_apart},
     [MTH_PREDICT_ADAM_V24] = {"adam-v24", 3, 4, 4, 4, mth_predict_adam_v24},
     [MTH_PREDICT_SUMMED_V] = {"summed-v", 4, 6, 4, 4, mth_predict_summed_v},
+    [MTH_PREDICT_DIVIDED_V] = {"divided-v", 4, 7, 4, 4, mth_predict_divided_v},
 };
 
 const struct mth_predictor *mth_predictor_at(uint64_t number)
