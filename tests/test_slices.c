@@ -191,7 +191,7 @@ static void flat_buffers_are_the_tensors_behind_one_another(void **state)
 static void parts_are_found_within_a_limit_of_memory(void **state)
 {
     (void)state;
-    enum { LITTLE = 1 << 14 }; /* beyond what was said: the account has the coder itself, too */
+    enum { LITTLE = 1 << 15 }; /* beyond what was said: the account has the coder itself, too */
     struct made *made = with_parts(MTH_DTYPE_BF16, true);
     struct mth_pipeline *pipeline;
     struct mth_memory_need need;
