@@ -91,6 +91,29 @@ for name in sgd nesterov adagrad rmsprop rmsprop-momentum rmsprop-centered amsgr
     adamw-1.12 adam-l2-bf16 sgd-bf16 rmsprop-bf16 adagrad-bf16; do
     judge "a_step_of_${name}_decodes" decodes balanced "tests/fixtures/states/$name-12.pt" "tests/fixtures/states/$name-11.pt"
 done
+# Tensors that are parts of others: the golden containers of them have families of parts, and both decoders restore the same.
+golden=tests/golden/containers
+restores_parts() {
+    rm -f "$dir/back" "$dir/python"
+    "$mithril" decompress -q ${2:+-b "$2"} -o "$dir/back" "$golden/$1.mth" &&
+        python3 tests/decoder/decode.py "$golden/$1.mth" "$dir/python" ${2:+"$2"} && cmp "$dir/python" "$dir/back" &&
+        python3 - "$golden/$1.mth" ${2:+"$2"} <<'END'
+import sys
+sys.path.insert(0, "tests/decoder")
+import decode
+data, *bases = [open(path, "rb").read() for path in sys.argv[1:]]
+members = {(n_elems, *member) for n_elems, _, family in decode.Container(data, bases).layout for member in family}
+fused, flat = 50, 50 + 4 * 1920
+# Elements, offset, width: q, k and v in the fused matrix and on their own; layers in the flat buffer, gaps between, and rounded.
+for part in ((1536, fused, 2), (192, fused + 3072, 2), (192, fused + 3456, 2), (1536, fused + 3840, 2), (1100, flat, 4),
+             (70, flat + 4608, 4), (300, flat + 5120, 4), (1100, flat + 6400, 2), (70, flat + 8600, 2), (300, flat + 8740, 2)):
+    assert part in members, f"{part} is none of {sorted(members)}"
+END
+}
+judge golden_parts_of_tensors_decode restores_parts slices
+cp "$dir/back" "$dir/parts"
+judge golden_parts_of_tensors_decode_against_a_base restores_parts slices_against_a_base "$dir/parts"
+
 judge copies_decode decodes balanced "$states-12.pt"
 
 # What is lossy restores to the same by both decoders. Of the table of wpe, and alone and against the step before.

@@ -206,6 +206,40 @@ static struct made *converted(void)
     return finish(made);
 }
 
+/* A fused matrix beside its parts, and a flat buffer of fp32 beside its layers in bf16, each at a multiple of 64 elements. */
+static struct made *slices(bool next)
+{
+    enum { WIDTH = 48, N_FUSED = 40 * WIDTH, N_FLAT = 1600, N_LAYERS = 3 };
+    static const struct {
+        char name[8];
+        unsigned first, n;
+    } parts[] = {{"q", 0, 32 * WIDTH}, {"k", 32 * WIDTH, 4 * WIDTH}, {"v", 36 * WIDTH, 4 * WIDTH}},
+      layers[N_LAYERS] = {{"layer.0", 0, 1100}, {"layer.1", 1152, 70}, {"layer.2", 1280, 300}};
+    struct made *made = begin(1 << 15);
+    uint64_t seed = 19;
+    uint8_t *fused, *flat, *at;
+    add(made, &at, NULL, MTH_DTYPE_OPAQUE, 50, 1);
+    pattern_fill(PATTERN_TEXT, 2, at, 50);
+    add(made, &fused, "qkv", MTH_DTYPE_BF16, N_FUSED / WIDTH, WIDTH);
+    put_bf16(fused, 20, N_FUSED, WIDTH);
+    if (next)
+        step_bf16(fused, 21, N_FUSED);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        add(made, &at, parts[i].name, MTH_DTYPE_BF16, parts[i].n / WIDTH, WIDTH);
+        memcpy(at, fused + (size_t)2 * parts[i].first, (size_t)2 * parts[i].n);
+    }
+    add(made, &flat, "flat", MTH_DTYPE_F32, N_FLAT, 1);
+    for (size_t i = 0; i < N_LAYERS; i++) {
+        add(made, &at, layers[i].name, MTH_DTYPE_BF16, layers[i].n, 1);
+        for (unsigned k = 0; k < layers[i].n; k++) {
+            uint32_t bits = weight(&seed, k / 64) + (next ? 0x1000 * (k % 5) : 0);
+            mth_store32(flat + (size_t)4 * (layers[i].first + k), bits);
+            mth_store16(at + (size_t)2 * k, bf16_nearest(bits));
+        }
+    }
+    return finish(made);
+}
+
 static struct made *bytes(enum mth_dtype dtype, size_t n, enum pattern pattern)
 {
     struct made *made = begin(n);
@@ -282,6 +316,10 @@ struct made *golden_input(enum golden_input which)
         return parts(false);
     case GOLDEN_NEXT:
         return parts(true);
+    case GOLDEN_SLICES:
+        return slices(false);
+    case GOLDEN_SLICES_NEXT:
+        return slices(true);
     case GOLDEN_ADAM_BF16_BEFORE:
     case GOLDEN_ADAM_BF16:
     case GOLDEN_ADAM_BF16_LATER:

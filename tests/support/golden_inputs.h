@@ -45,6 +45,8 @@ enum golden_input {
     GOLDEN_RMSPROP_BF16,
     GOLDEN_ADAGRAD_BF16_BEFORE,
     GOLDEN_ADAGRAD_BF16,
+    GOLDEN_SLICES, /* tensors that are parts of others; GOLDEN_SLICES_NEXT a step later */
+    GOLDEN_SLICES_NEXT,
     GOLDEN_LARGE_NEXT, /* LARGE a step later, and a step before */
     GOLDEN_LARGE_BEFORE,
     N_GOLDEN_INPUTS
