@@ -1,5 +1,6 @@
 /* Laws of the safetensors reader on valid files: what is mapped, in which order, at what cost. */
 #include "formats/json_guard.h"
+#include "formats/param_names.h"
 #include "formats/safetensors_header.h"
 #include "tests/support/map_bytes.h"
 #include "tests/support/safetensors_builder.h"
@@ -181,7 +182,8 @@ static void states_find_their_parameters_by_name(void **state)
     (void)state;
     static const struct {
         const char *name, *param;
-    } items[] = {{"model.a.weight", NULL},
+    } items[] = {{"step_of.all", NULL}, /* the first part of a name need not be the model's */
+                 {"model.a.weight", NULL},
                  {"optimizer.state.a.weight.exp_avg", "model.a.weight"},
                  {"optimizer.state.model.a.weight.exp_avg_sq", "model.a.weight"},
                  {"optim.a.weight.step", "model.a.weight"},
@@ -189,7 +191,20 @@ static void states_find_their_parameters_by_name(void **state)
                  {"b.weight.exp_avg", "b.weight"},
                  {"optim.b.weight.exp_avg_sq", "b.weight"},
                  {"c.weight.exp_avg", NULL},
-                 {"exp_avg", NULL}};
+                 {"exp_avg", NULL},
+                 {"opt.a.weight.exp_avg_sq", "model.a.weight"},
+                 {"other.a.weight.exp_avg", NULL},
+                 /* A part of a tensor has the part at the same place. */
+                 {"model.d.weight", NULL},
+                 {"model.d.weight@16,0", NULL},
+                 {"optim.state.d.weight.exp_avg@16,0", "model.d.weight@16,0"},
+                 {"optim.state.d.weight.exp_avg@32,0", NULL},
+                 {"e.weight", NULL},
+                 {"e.weight@4", NULL},
+                 {"e.weight.exp_avg@4", "e.weight@4"},
+                 /* Nothing is kept of itself. */
+                 {"exp_avg.bias", NULL},
+                 {"exp_avg.exp_avg.exp_avg", NULL}};
     struct safetensors_builder builder = {0};
     struct mapped mapped;
     for (size_t i = 0; i < sizeof items / sizeof items[0]; i++)
@@ -200,6 +215,11 @@ static void states_find_their_parameters_by_name(void **state)
         assert_string_equal(param ? mth_tensor_name(&mapped.map, param) : "none",
                             items[i].param ? items[i].param : "none");
     }
+    /* What a format knows already, a name does not change. */
+    mapped.map.params[2] = 5;
+    assert_int_equal(mth_params_match_names(&mapped.map), MTH_OK);
+    assert_int_equal(mapped.map.params[2], 5);
+    assert_int_equal(mapped.map.params[3], 1);
     unmap(&mapped);
 }
 

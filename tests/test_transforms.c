@@ -275,6 +275,45 @@ static void exponent_split_refuses_bits_that_forward_never_sets(void **state)
     }
 }
 
+/* What is packed ends within a byte, of which the rest is zero. */
+static void moments_refuse_bits_that_forward_never_sets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t stream, n_used; /* where the packed bits of one element lie */
+    } cases[] = {{"moment16", 1, 7},
+                 {"moment24", 1, 7},
+                 {"gradient24", 1, 7},
+                 {"divided24", 1, 7},
+                 {"moment32", 0, 22}};
+    uint8_t src[4], dst[4], before[4];
+    fill_random(src, sizeof src);
+    fill_random(before, sizeof before);
+    const struct mth_bytes references[] = {{before, 4}, {before, 4}, {before, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct transform_run run;
+        assert_int_equal(
+            transform_run_plan(&run, cases[i].name, mth_symbol_type_of(MTH_DTYPE_F32), 0, NULL, 4), MTH_OK);
+        run.job.references = references;
+        for (size_t s = 0; s < run.job.n_streams; s++) {
+            run.streams[s] = (struct mth_buffer){malloc(8), 0, run.plans[s].n_bytes};
+            assert_true(run.streams[s].data && run.plans[s].n_bytes <= 8);
+        }
+        assert_int_equal(run.transform->forward(&run.job, src, run.streams), MTH_OK);
+        const struct mth_buffer *packed = &run.streams[cases[i].stream];
+        assert_int_equal(8 * packed->n_bytes, (cases[i].n_used + 7) / 8 * 8);
+        for (size_t bit = cases[i].n_used; bit < 8 * packed->n_bytes; bit++) {
+            packed->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_int_equal(transform_run_inverse(&run, dst), MTH_ERR_CORRUPT);
+            packed->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        assert_int_equal(transform_run_inverse(&run, dst), MTH_OK);
+        assert_memory_equal(dst, src, sizeof src);
+        transform_run_end(&run);
+    }
+}
+
 static void transforms_refuse_types_that_do_not_fit(void **state)
 {
     (void)state;
@@ -317,6 +356,7 @@ int main(void)
         cmocka_unit_test(bit_shuffle_puts_bit_i_of_every_element_in_plane_i),
         cmocka_unit_test(exponent_split_gives_each_field_as_defined),
         cmocka_unit_test(exponent_split_refuses_bits_that_forward_never_sets),
+        cmocka_unit_test(moments_refuse_bits_that_forward_never_sets),
         cmocka_unit_test(transforms_refuse_types_that_do_not_fit),
     };
     random_state = 1;

@@ -4,6 +4,7 @@
 #include "tests/support/float_patterns.h"
 #include "tests/support/guard.h"
 #include "tests/support/patterns.h"
+#include "transforms/transform_registry.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -243,6 +244,26 @@ static void check_garbage(struct rig *rig, const struct mth_transform_job *job, 
     }
 }
 
+/* Where forward may choose: how long a stream of variable length is, the others tell, and a byte more or less is refused. */
+static void check_lengths(struct rig *rig, const struct mth_transform_job *job, struct mth_buffer *streams,
+                          size_t gap)
+{
+    for (size_t s = 0; s < job->n_streams; s++) {
+        size_t n = streams[s].n_bytes;
+        if (!(job->plans[s].flags & MTH_STREAM_VARIABLE))
+            continue;
+        for (unsigned more = 0; more < 2; more++) {
+            if (more ? n == job->plans[s].n_bytes : n == 0)
+                continue;
+            streams[s].n_bytes = more ? n + 1 : n - 1;
+            if (run_inverse(rig, job, streams, gap) != MTH_ERR_CORRUPT)
+                fail_msg("stream %zu may have a byte %s: %s", s, more ? "more" : "less",
+                         describe(rig, job->n_bytes));
+        }
+        streams[s].n_bytes = n;
+    }
+}
+
 /* One round trip of n bytes of the content from an offset, buffers laid out by gap. */
 static void check_round_trip(struct rig *rig, size_t n, size_t offset, size_t gap, bool garbage)
 {
@@ -286,6 +307,8 @@ static void check_round_trip(struct rig *rig, size_t n, size_t offset, size_t ga
         fail_msg("inverse gives %d: %s", rc, describe(rig, n));
     if (n && memcmp(rig->restored.data, rig->content + offset, n) != 0)
         fail_msg("other bytes come back: %s", describe(rig, n));
+    if (rig->transform->flags & MTH_TRANSFORM_CHOOSES)
+        check_lengths(rig, &job, streams, gap);
     if (garbage)
         check_garbage(rig, &job, streams, gap);
 
@@ -435,6 +458,26 @@ static void check_options(struct rig *rig)
 /* Of more options not all combinations, but each option's values while the others have their defaults. */
 enum { MAX_COMBINED = 3 };
 
+/* And those that choose a way together. */
+static const struct {
+    const char *transform;
+    int64_t options[MTH_MAX_OPTIONS];
+} combinations[] = {
+    /* weight, stays, decay, scale, sizes: Adam by lerp_, momentum, each with decay, by squares or a middle. */
+    {"gradient24", {0x3dcccccd, 0, 0x3c23d70a, 0x3f74f7a9, 0}},
+    {"gradient24", {0x3dcccccd, 0, 0x3c23d70a, 0x3f800000, 1}},
+    {"gradient24", {0x3dcccccd, 0, 0, 0x40000000, 1}},
+    {"gradient24", {0x3dcccccd, 0x3f666666, 0x3c23d70a, 0x3f74f7a9, 0}},
+    {"gradient24", {0x3f800000, 0x3f666666, 0x3c23d70a, 0x3f74f7a9, 1}},
+    {"gradient24", {0x33800000, 0, 0x3f800000, 0x5f000000, 1}},
+    /* weight, stays, decay, scale, mu, rate, eps: RMSprop with decay, of momentum too; Adagrad; what divides by nothing. */
+    {"divided24", {0x3c23d70a, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f800000, 0xb8d1b717, 0x322bcc77}},
+    {"divided24", {0x3c23d70a, 0x3f7d70a4, 0x3c23d70a, 0x3f74f7a9, 0x3f666666, 0x3f800000, 0x322bcc77}},
+    {"divided24", {0x3f800000, 0x3f800000, 0, 0x3f800000, 0x3f800000, 0xbc23d70a, 0x2edbe6ff}},
+    {"divided24", {0, 0, 0x3f800000, 0x20000000, 0, 0, 0}},
+    {"divided24", {0x7fc00000, 0x7f800000, 0x3f800000, 0x5f000000, 0xff800000, 0xffffffff, 0x7f800000}},
+};
+
 static bool has_other_than_default(const struct rig *rig, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -470,6 +513,21 @@ static void for_each_option(struct rig *rig, size_t first)
     }
 }
 
+static void check_combinations(struct rig *rig)
+{
+    for (size_t i = 0; i < sizeof combinations / sizeof combinations[0]; i++) {
+        assert_non_null(mth_transform_find(combinations[i].transform, strlen(combinations[i].transform)));
+        if (strcmp(combinations[i].transform, rig->transform->name) != 0)
+            continue;
+        for (size_t k = 0; k < rig->transform->n_options; k++) {
+            const struct mth_option *o = &rig->transform->options[k];
+            rig->options[k] = combinations[i].options[k];
+            assert_true(o->min <= rig->options[k] && rig->options[k] <= o->max);
+        }
+        check_options(rig);
+    }
+}
+
 void conformance_check_transform(const struct mth_transform *transform)
 {
     struct rig rig = {.transform = transform};
@@ -495,6 +553,7 @@ void conformance_check_transform(const struct mth_transform *transform)
     fill_random(rig.reference_content, 2 * CONTENT_BYTES);
 
     for_each_option(&rig, 0);
+    check_combinations(&rig);
 
     free(rig.copy);
     free(rig.reference_content);
