@@ -1,6 +1,7 @@
 /*
  * What coding takes, at most. Everything that grows with options, chunks and threads is added up as the engine will ask for
- * it: buffers of bundles, scratch of chunks in the order in which it is taken, states of codecs by their own account.
+ * it: buffers of bundles, scratch of chunks in the order in which it is taken, states of codecs by their own account. The coder with its
+ * workers and specs is there when an engine asks, and in the account already.
  * tests/test_memory_need.c holds it against what is really taken.
  */
 #include "pipeline/memory_need.h"
@@ -343,11 +344,11 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
     uint64_t segment = SEGMENT_BYTES + (relates ? PLACES_BYTES : 0u);
     thread += at_most(n_regions, MTH_MAX_BUNDLE_SEGMENTS) * segment * (job->verify ? 2u : 1u) +
               at_most(n_regions + MAX_CUTS, MTH_MAX_BUNDLE_CHUNKS) * CHUNK_PLAN_BYTES +
-              sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
+              sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = job->n_threads};
     need->total_bytes = add(
         product(thread, job->n_threads),
-        FRONT_BYTES + n_models + sizeof(struct mth_coder) +
+        FRONT_BYTES + n_models +
             n_regions * ((job->has_base ? REGION_BYTES + sizeof(struct mth_reference) : 8) +
                          (job->has_older ? REGION_BYTES + sizeof(struct mth_reference) : 0) +
                          (relates ? RELATED_BYTES : 0)) +
@@ -383,11 +384,11 @@ int mth_need_decode(const struct mth_container_front *front, const struct mth_co
     uint64_t thread = add(sum_of(e), buffers(n_buffers, n, n_lanes, n_threads, head->raw_bytes) +
                                          n_lanes * BUNDLE_PLAN_BYTES);
     mth_memory_free(memory, e);
-    thread += sizeof(struct mth_coder_worker) + sizeof(struct mth_bundle_worker);
+    thread += sizeof(struct mth_bundle_worker);
     *need = (struct mth_memory_need){.thread_bytes = thread, .n_threads = n_threads};
-    need->total_bytes = add(product(thread, n_threads), FRONT_BYTES + sizeof(struct mth_coder) +
-                                                            front->n_references * (uint64_t)REGION_BYTES +
-                                                            front->layout.n_members * (uint64_t)MEMBER_BYTES);
+    need->total_bytes =
+        add(product(thread, n_threads), FRONT_BYTES + front->n_references * (uint64_t)REGION_BYTES +
+                                            front->layout.n_members * (uint64_t)MEMBER_BYTES);
     return MTH_OK;
 }
 
@@ -430,8 +431,9 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
 {
     struct mth_coder *coder;
     struct mth_coder_config coder_config = {
-        .n_threads = 1, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
+        .n_threads = config->n_threads, .chunk_bytes = config->chunk_bytes, .memory = config->memory};
     struct mth_coder_spec *specs[MTH_N_PLAN_SPECS] = {0};
+    size_t before = mth_memory_current(config->memory);
     int status = mth_coder_create_driven(&coder_config, &coder, err);
     if (status)
         return status;
@@ -447,9 +449,12 @@ int mth_compress_memory(const struct mth_pipeline *pipeline, const struct mth_re
         for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
             job.specs[i] = specs[i] ? specs[i]->pipeline : NULL;
         mth_pipeline_guards(pipeline, job.guards);
+        size_t n_held = mth_memory_current(config->memory) - before;
         status = mth_need_encode(&job, config->memory, need);
         if (status)
             mth_error_set(err, status, "no memory to plan");
+        else
+            need->total_bytes = add(need->total_bytes, n_held);
     }
     mth_coder_destroy(coder);
     return status;
