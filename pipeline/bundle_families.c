@@ -16,12 +16,20 @@ static const struct mth_layout_family *family_of(const struct mth_bundle_planner
     return &planner->relations->layout.families[planner->family];
 }
 
-/* A chunk for each member. Those that are predicted come behind what they are predicted from. */
+/* Have all members of the planner's family one chunk? */
+static bool share_chunk(const struct mth_bundle_planner *planner)
+{
+    const struct mth_layout_family *family = family_of(planner);
+    return mth_family_is_gathered(&planner->relations->members[family->first_member], family->n_members);
+}
+
+/* A chunk for each member, if they do not share one. Those that are predicted come behind what they are predicted from. */
 static size_t begin_chunks(struct mth_bundle_planner *planner, struct mth_bundle *bundle)
 {
     const struct mth_layout_family *family = family_of(planner);
     size_t first = bundle->n_chunks;
-    for (uint32_t m = 0; m < family->n_members; m++) {
+    bool shared = share_chunk(planner);
+    for (uint32_t m = 0; m < (shared ? 1 : family->n_members); m++) {
         const struct mth_related *member = &planner->relations->members[family->first_member + m];
         struct mth_bundle_chunk *chunk = &bundle->chunks[bundle->n_chunks++];
         bool has_reference;
@@ -31,6 +39,7 @@ static size_t begin_chunks(struct mth_bundle_planner *planner, struct mth_bundle
                                            .spec = spec,
                                            .has_reference = has_reference,
                                            .fallback = has_reference ? fallback : MTH_NO_FALLBACK,
+                                           .may_split = shared,
                                            .first = MTH_NO_SEGMENT,
                                            .last = MTH_NO_SEGMENT};
         if (member->n_inputs == 0)
@@ -75,16 +84,18 @@ static int note_places(const struct mth_bundle_planner *planner, struct mth_bund
 static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bundle, size_t first, uint64_t n)
 {
     const struct mth_layout_family *family = family_of(planner);
+    bool shared = share_chunk(planner);
     int status = MTH_OK;
     for (uint32_t m = 0; !status && m < family->n_members; m++) {
         const struct mth_related *member = &planner->relations->members[family->first_member + m];
         const struct mth_region *region = &planner->map->regions[member->region];
-        struct mth_bundle_chunk *chunk = &bundle->chunks[first + m];
+        size_t index = shared ? first : first + m;
+        struct mth_bundle_chunk *chunk = &bundle->chunks[index];
         uint32_t elem_bytes = planner->relations->layout.members[family->first_member + m].elem_bytes;
         uint64_t offset = planner->elem * elem_bytes;
         bool refers = member->n_inputs == 0 && chunk->has_reference;
         if (planner->row_elems)
-            status = mth_bundle_add_piece(bundle, first + m, region, offset, (size_t)n * elem_bytes,
+            status = mth_bundle_add_piece(bundle, index, region, offset, (size_t)n * elem_bytes,
                                           planner->row_elems[member->region]);
         if (!status)
             status = mth_bundle_add_segment(

@@ -121,10 +121,11 @@ int mth_container_stored_bytes(struct mth_container *container, uint64_t offset,
     pthread_mutex_lock(&container->lock);
     while (!status && n_bytes > 0) {
         struct mth_bundle_place place;
-        status = mth_container_find_bundle(container, offset, &place, err);
+        uint64_t n_run, at = mth_layout_to_place(&container->reader.front.layout, offset, &n_run);
+        status = mth_container_find_bundle(container, at, &place, err);
         if (status)
             break;
-        uint64_t left = place.offset + place.n_raw - offset, n = left < n_bytes ? left : n_bytes;
+        uint64_t n = mth_u64_min(mth_u64_min(place.offset + place.n_raw - at, n_run), n_bytes);
         /* Both are below 2^32. */
         *n_stored += place.n_block * n / place.n_raw;
         offset += n;

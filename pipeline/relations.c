@@ -34,11 +34,15 @@ static uint32_t kind_of(const struct mth_relations *relations, const struct mth_
                         const struct mth_related *members, size_t n)
 {
     const struct mth_layout *layout = &relations->layout;
+    bool is_gathered = mth_family_is_gathered(members, n);
     for (size_t f = layout->n_families; f-- > 0;) {
         const struct mth_layout_family *family = &layout->families[f];
+        const struct mth_related *others = &relations->members[family->first_member];
         size_t i = 0;
-        while (family->n_members == n && i < n &&
-               same_kind(map, &relations->members[family->first_member + i], &members[i]))
+        if (mth_family_is_gathered(others, family->n_members) != is_gathered)
+            continue;
+        while ((is_gathered || family->n_members == n) && i < n &&
+               same_kind(map, &others[is_gathered ? 0 : i], &members[i]))
             i++;
         if (i == n)
             return relations->kinds[f];
@@ -63,6 +67,14 @@ bool mth_family_refers(const struct mth_related *members, size_t n)
             refers |= members[i].inputs[k].source == MTH_FROM_BASE;
     }
     return refers;
+}
+
+bool mth_family_is_gathered(const struct mth_related *members, size_t n)
+{
+    size_t n_inputs = 0;
+    for (size_t i = 0; i < n; i++)
+        n_inputs += members[i].n_inputs;
+    return n_inputs == 0;
 }
 
 /* The next family of a layout. */

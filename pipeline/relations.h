@@ -118,6 +118,20 @@ bool mth_family_refers(const struct mth_related *members, size_t n);
 int mth_families_find_averages(struct mth_families *families, const struct mth_source *input,
                                const struct mth_counterparts *base, struct mth_error *err);
 
+/*
+ * Small tensors that differ from what the base has of them, and lie far apart among ones that do not (LoRA's matrices, between those
+ * that it adapts): those of one size are families though nothing is predicted, so that they stand together and share a chunk.
+ * Nothing where that saves no bundles.
+ *
+ * Errors    those of reading; MTH_ERR_NO_MEMORY
+ */
+int mth_families_gather_moved(struct mth_families *families, const struct mth_source *input,
+                              const struct mth_counterparts *base, struct mth_bundle_planner *planner,
+                              struct mth_error *err);
+
+/* Does a family only stand together? Then its members share a chunk, and that with other such families of its kind. */
+bool mth_family_is_gathered(const struct mth_related *members, size_t n);
+
 /* The layout and the kinds of families that are complete; those of one member are none. The planner knows what members are
  * coded with that are not predicted. Errors: MTH_ERR_NO_MEMORY. */
 int mth_relations_settle(struct mth_relations *relations, const struct mth_families *families,

@@ -20,7 +20,6 @@ struct decode_run {
     struct mth_base_reader base;
     struct mth_container_stats stats;
     uint8_t *original; /* where it goes when it goes to memory */
-    bool in_place;     /* bundles are decoded right there: the container has the file's own order */
     struct mth_scratch scratch;
     struct mth_sink spooled; /* what is wanted in order and does not come in order goes through a file */
     uint64_t out_offset;     /* where it begins in a sink that is written in any order */
@@ -73,6 +72,16 @@ static bool take(struct decode_run *run, struct mth_bundle_worker *worker, struc
     return !status && *n_found;
 }
 
+/* Where a bundle is decoded right where it belongs, in memory, as it lies there in one piece; NULL: it does not. */
+static uint8_t *own_place(const struct decode_run *run, uint64_t place, size_t n_bytes)
+{
+    uint64_t n_run, offset;
+    if (!run->original)
+        return NULL;
+    offset = mth_layout_to_file(&run->reader.front.layout, place, &n_run);
+    return n_run >= n_bytes ? run->original + offset : NULL;
+}
+
 static int restore(struct decode_run *run, size_t worker_index, struct mth_found_bundle *found,
                    size_t n_found, struct mth_bundle_job *jobs, struct mth_error *err)
 {
@@ -91,10 +100,9 @@ static int restore(struct decode_run *run, size_t worker_index, struct mth_found
         if (status)
             return status;
         jobs[i] = (struct mth_bundle_job){.bundle = &lane->bundle};
-        if (run->in_place) {
-            jobs[i].dst = run->original + found[i].offset;
+        jobs[i].dst = own_place(run, found[i].offset, lane->bundle.n_bytes);
+        if (jobs[i].dst)
             continue;
-        }
         status =
             mth_array_reserve(coder->memory, &lane->bytes, &lane->bytes_capacity, lane->bundle.n_bytes, 1);
         if (status)
@@ -114,11 +122,9 @@ static void count(struct mth_container_stats *stats, const struct mth_bundle_job
     }
 }
 
-/* Where what is restored is written to: NULL when it lies there already, or goes nowhere. */
+/* Where what is restored is written to: NULL when it goes nowhere. */
 static struct mth_sink *sink_of(struct decode_run *run)
 {
-    if (run->in_place)
-        return NULL;
     return run->scratch.fd >= 0 ? &run->spooled : run->job->sink;
 }
 
@@ -132,9 +138,9 @@ static int put_in_any_order(struct decode_run *run, struct mth_sink *sink, const
     for (size_t done = 0; !status && done < n_bytes;) {
         uint64_t n_run, offset = mth_layout_to_file(layout, job->bundle->offset + done, &n_run);
         size_t n = (size_t)mth_u64_min(n_run, n_bytes - done);
-        if (run->original)
+        if (run->original && job->dst + done != run->original + offset)
             memcpy(run->original + offset, job->dst + done, n);
-        else
+        else if (!run->original)
             status = mth_sink_put_at(sink, run->out_offset + offset, job->dst + done, n, err);
         done += n;
     }
@@ -243,7 +249,6 @@ static int prepare(struct decode_run *run, struct mth_error *err)
                 err, MTH_ERR_CAPACITY, "restores to %llu bytes, the destination has room for %zu",
                 (unsigned long long)run->reader.head.raw_bytes, memory->capacity_bytes - memory->n_bytes);
         run->original = memory->data + memory->n_bytes;
-        run->in_place = front->layout.n_families == 0;
     }
     if (job->sink && job->sink->write_at)
         run->out_offset = mth_sink_reserve(job->sink, run->reader.head.raw_bytes);

@@ -226,6 +226,8 @@ static int find_replays(struct encode_run *run, struct mth_families *families, s
     int status = mth_families_find_replays(families, run->job->input, &match->use, &base, replay, err);
     if (!status)
         status = mth_families_find_averages(families, run->job->input, &base, err);
+    if (!status && !match->older)
+        status = mth_families_gather_moved(families, run->job->input, &base, &run->planner, err);
     mth_memory_free(memory, references);
     return status;
 }
