@@ -30,4 +30,9 @@ struct mth_bound {
 int mth_bound_compute(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
                       struct mth_bound *out);
 
+/* The same where the base itself became out of an older checkpoint: instead of "ulp-given-exponent" it is
+ * "ulp-given-exponent-and-direction", of tensors that all three have whole and in one dtype. older: NULL for none. */
+int mth_bound_compute_directed(const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+                               const struct mth_checkpoint *older, struct mth_bound *out);
+
 #endif

@@ -63,7 +63,7 @@ static void print_dtypes(const struct mth_info *info)
     }
 }
 
-static void print_pairs(const struct mth_info *info, const char *base_path)
+static void print_pairs(const struct mth_info *info, const char *base_path, const char *older_path)
 {
     char name[MTH_TEXT_BYTES], ratio[16];
     size_t n_regions = 0;
@@ -72,6 +72,9 @@ static void print_pairs(const struct mth_info *info, const char *base_path)
     printf("\nagainst %s: %zu of %zu tensors have a counterpart, bound %s (%s)\n",
            mth_text_name(base_path, 60, name), info->n_matched, n_regions,
            print_ratio(info->pair_bound.ratio, ratio), info->pair_bound.model);
+    if (info->older)
+        printf("  out of %s: bound %s (%s)\n", mth_text_name(older_path, 60, name),
+               print_ratio(info->directed_bound.ratio, ratio), info->directed_bound.model);
     if (info->paired.n_same < n_regions)
         printf("  coded against it: %s\n", mth_pairing_text(&info->paired, name));
     printf("%-12s %12s %12s %9s %9s  %s\n", "dtype", "elements", "changed", "", "bound",
@@ -122,7 +125,8 @@ static void print_tensors(const struct mth_info *info)
     }
 }
 
-static void print_info(const struct mth_info *info, const char *path, const char *base_path)
+static void print_info(const struct mth_info *info, const char *path, const char *base_path,
+                       const char *older_path)
 {
     const struct mth_region_map *map = &info->input->map;
     char name[MTH_TEXT_BYTES], size[MTH_TEXT_BYTES], ratio[16];
@@ -133,7 +137,7 @@ static void print_info(const struct mth_info *info, const char *path, const char
         print_ratio(info->bound.ratio, ratio), info->bound.model);
     print_dtypes(info);
     if (info->base)
-        print_pairs(info, base_path);
+        print_pairs(info, base_path, older_path);
     print_tensors(info);
 }
 
@@ -208,6 +212,12 @@ static void put_tensor(struct mth_json_writer *w, const struct mth_info *info,
     mth_json_end(w);
 }
 
+/* What the base became out of, by the second --base; NULL: none was given. */
+static const char *older_path(const struct mth_options *options)
+{
+    return options->bases.n_items > 1 ? options->bases.items[1] : NULL;
+}
+
 static int put_info(const struct mth_info *info, const struct mth_options *options, struct mth_error *err)
 {
     const struct mth_region_map *map = &info->input->map;
@@ -223,6 +233,11 @@ static int put_info(const struct mth_info *info, const struct mth_options *optio
     mth_json_uint(&w, "n_tensors", map->n_tensors);
     mth_json_real(&w, "bound_ratio", info->base ? info->pair_bound.ratio : info->bound.ratio);
     mth_json_string(&w, "bound_model", info->base ? info->pair_bound.model : info->bound.model);
+    if (info->older) {
+        mth_json_string(&w, "older", older_path(options));
+        mth_json_real(&w, "directed_bound_ratio", info->directed_bound.ratio);
+        mth_json_string(&w, "directed_bound_model", info->directed_bound.model);
+    }
     mth_pairing_put(&w, "paired", info->base ? &info->paired : NULL);
     mth_json_begin_array(&w, "dtypes");
     for (int i = 0; i < MTH_N_DTYPES; i++)
@@ -240,22 +255,27 @@ static int tell_checkpoint(const struct mth_options *options, struct mth_opened 
                            struct mth_error *err)
 {
     const char *path = options->operands.items[0];
-    struct mth_loaded input = {0}, base = {0};
+    const char *older = older_path(options);
+    struct mth_loaded input = {0}, base = {0}, before = {0};
     struct mth_info info;
     int status = mth_loaded_take(opened, options->dtype, &input, err);
     if (!status && options->base)
         status = mth_loaded_open(options->base, options->dtype, opened->memory, &base, err);
+    if (!status && older)
+        status = mth_loaded_open(older, options->dtype, opened->memory, &before, err);
     if (!status)
-        status = mth_info_collect(&input, options->base ? &base : NULL, options->name, &info, err);
+        status = mth_info_collect(&input, options->base ? &base : NULL, older ? &before : NULL, options->name,
+                                  &info, err);
     if (!status) {
         if (options->json)
             status = put_info(&info, options, err);
         else
-            print_info(&info, path, options->base);
+            print_info(&info, path, options->base, older);
         mth_info_free(&info);
     }
     mth_loaded_close(&input);
     mth_loaded_close(&base);
+    mth_loaded_close(&before);
     return status;
 }
 
@@ -280,8 +300,9 @@ int mth_cmd_info(int argc, char **argv)
         .summary =
             "Tells what a checkpoint holds: tensors, dtypes, the order-0 entropy of their streams, and the "
             "bound\n"
-            "that follows from it; against a base (-b) how much changed. Of a container: how it was made, "
-            "the "
+            "that follows from it; against a base (-b) how much changed; with a second one, an older "
+            "checkpoint that\n"
+            "the base became out of, the bound that knows directions. Of a container: how it was made, the "
             "tensors that\n"
             "it restores, and what each takes; nothing but the header is decoded, and the base is seldom "
             "needed.\n"
@@ -309,9 +330,10 @@ int mth_cmd_info(int argc, char **argv)
     }
     if (!status && opened.container)
         status = mth_info_container(&opened, &options, memory, &err);
-    else if (!status && options.bases.n_items > 1)
-        status = mth_error_set(&err, MTH_ERR_USAGE, "%s: is no container; it is compared with one base",
-                               opened.path);
+    else if (!status && options.bases.n_items > 2)
+        status =
+            mth_error_set(&err, MTH_ERR_USAGE,
+                          "%s: is no container; it is compared with one base and an older one", opened.path);
     else if (!status)
         status = tell_checkpoint(&options, &opened, &err);
     mth_opened_close(&opened);

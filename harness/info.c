@@ -169,11 +169,12 @@ static int pair(struct mth_info *info, struct mth_error *err)
     return mth_pair(&source, &info->input->map, &base, &info->paired, err);
 }
 
-int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base, const char *name,
-                     struct mth_info *info, struct mth_error *err)
+int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base,
+                     const struct mth_loaded *older, const char *name, struct mth_info *info,
+                     struct mth_error *err)
 {
     struct counters counters[2] = {0};
-    *info = (struct mth_info){.input = input, .base = base};
+    *info = (struct mth_info){.input = input, .base = base, .older = older};
     *err = (struct mth_error){0};
     int status = pick_tensors(info, name, err);
     if (!status && base) {
@@ -192,6 +193,9 @@ int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *ba
         status = mth_bound_compute(&input->checkpoint, NULL, &info->bound);
     if (!status && base)
         status = mth_bound_compute(&input->checkpoint, &base->checkpoint, &info->pair_bound);
+    if (!status && base && older)
+        status = mth_bound_compute_directed(&input->checkpoint, &base->checkpoint, &older->checkpoint,
+                                            &info->directed_bound);
     counters_free(&counters[0]);
     counters_free(&counters[1]);
     if (!status)

@@ -29,7 +29,8 @@ struct mth_info_tensor {
 
 struct mth_info {
     const struct mth_loaded *input;
-    const struct mth_loaded *base; /* or NULL */
+    const struct mth_loaded *base;  /* or NULL */
+    const struct mth_loaded *older; /* what the base became out of, or NULL */
     struct mth_info_dtype dtypes[MTH_N_DTYPES];
     struct mth_info_tensor *tensors; /* those that were asked for */
     size_t n_tensors;
@@ -37,15 +38,17 @@ struct mth_info {
     struct mth_paired paired;
     struct mth_bound bound;
     struct mth_bound pair_bound;
-    uint64_t *base_offsets; /* of the regions */
+    struct mth_bound directed_bound; /* that with the older one */
+    uint64_t *base_offsets;          /* of the regions */
 };
 
 /*
  * Collect all of it; name (or NULL for all) picks one tensor, and the entropies are then of that one alone.
  * Errors: MTH_ERR_USAGE for a name that is no tensor's, with the nearest one; MTH_ERR_NO_MEMORY.
  */
-int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base, const char *name,
-                     struct mth_info *info, struct mth_error *err);
+int mth_info_collect(const struct mth_loaded *input, const struct mth_loaded *base,
+                     const struct mth_loaded *older, const char *name, struct mth_info *info,
+                     struct mth_error *err);
 void mth_info_free(struct mth_info *info);
 
 /* "128x512", cut to its column; "scalar" without dimensions. Returns out. */

@@ -210,6 +210,54 @@ static void bound_of_a_pair_is_entropy_of_steps_given_the_exponent(void **state)
     mth_region_map_free(&raw_base.map);
 }
 
+/* A lane of a sign and a size that grows with the value; up by steps. */
+static uint16_t moved_lane(uint16_t lane, int steps)
+{
+    return (uint16_t)(lane & 0x8000 ? lane - steps : lane + steps);
+}
+
+/*
+ * The base came from 1, 2, 3 or 40 steps below or above. What came from 1 or 2 goes on by one step, what came from 3 goes on, too,
+ * what came from 40 rests: these two are one class, a bit an element. Of all elements, 3/8 go up, 3/8 down.
+ */
+static void with_an_older_base_the_bound_knows_where_elements_came_from(void **state)
+{
+    (void)state;
+    static const int came[] = {1, -1, 2, -2, 3, -3, 40, -40};
+    enum { N = 1 << 15 };
+    static uint8_t older[N * 2], base[N * 2], data[N * 2];
+    uint64_t seed = 5;
+    for (size_t i = 0; i < N; i++) {
+        int steps = came[i % 8], goes = steps == 40 || steps == -40 ? 0 : steps > 0 ? 1 : -1;
+        uint16_t lane = (uint16_t)((i / 8 % 2 ? 0x8000 : 0) | 100 << 7 | (48 + next_random(&seed) % 16));
+        mth_store16(base + 2 * i, lane);
+        mth_store16(older + 2 * i, moved_lane(lane, -steps));
+        mth_store16(data + 2 * i, moved_lane(lane, goes));
+    }
+    struct raw_checkpoint raw, raw_base, raw_older;
+    struct mth_bound bound;
+    make_raw(&raw, data, sizeof data, MTH_DTYPE_BF16);
+    make_raw(&raw_base, base, sizeof base, MTH_DTYPE_BF16);
+    make_raw(&raw_older, older, sizeof older, MTH_DTYPE_BF16);
+    assert_int_equal(mth_bound_compute(&raw.checkpoint, &raw_base.checkpoint, &bound), 0);
+    assert_string_equal(bound.model, "ulp-given-exponent");
+    assert_true(within(bound.bits, N * (0.75 * log2(8.0 / 3) + 0.5), 1e-9));
+    assert_int_equal(
+        mth_bound_compute_directed(&raw.checkpoint, &raw_base.checkpoint, &raw_older.checkpoint, &bound), 0);
+    assert_string_equal(bound.model, "ulp-given-exponent-and-direction");
+    assert_true(within(bound.bits, N / 2, 1e-9));
+
+    /* An older one of another size has no counterparts. */
+    mth_region_map_free(&raw_older.map);
+    make_raw(&raw_older, older, sizeof older / 2, MTH_DTYPE_BF16);
+    assert_int_equal(
+        mth_bound_compute_directed(&raw.checkpoint, &raw_base.checkpoint, &raw_older.checkpoint, &bound), 0);
+    assert_true(within(bound.bits, N * (0.75 * log2(8.0 / 3) + 0.5), 1e-9));
+    mth_region_map_free(&raw.map);
+    mth_region_map_free(&raw_base.map);
+    mth_region_map_free(&raw_older.map);
+}
+
 enum { ROWS = 600, MORE_ROWS = 100, COLUMNS = 256, N_COMMON = ROWS * COLUMNS };
 
 /* One tensor of BF16 with those elements, if there are any, in front of others. */
@@ -413,6 +461,8 @@ int main(void)
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(bound_of_a_pair_is_entropy_of_steps_given_the_exponent, create_memory,
                                         destroy_memory),
+        cmocka_unit_test_setup_teardown(with_an_older_base_the_bound_knows_where_elements_came_from,
+                                        create_memory, destroy_memory),
         cmocka_unit_test_setup_teardown(tensors_without_counterpart_are_bounded_as_alone, create_memory,
                                         destroy_memory),
         cmocka_unit_test_setup_teardown(the_bound_pairs_tensors_as_a_plan_does, create_memory,

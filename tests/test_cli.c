@@ -352,6 +352,13 @@ static void info_tells_containers_from_checkpoints(void **state)
     assert_int_equal(result.exit_code, 0);
     assert_has(result.out, "layers.2.weight");
     assert_has(result.out, "0.0000%");
+    assert_null(strstr(result.out, "and-direction"));
+    program_result_free(&result);
+    write_checkpoint("b.safetensors", 2);
+    result = RUN("info", "b.safetensors", "-b", "a.safetensors", "-b", "a.safetensors", "--json", "-");
+    assert_int_equal(result.exit_code, 0);
+    assert_has(result.out, "\"older\"");
+    assert_has(result.out, "directed_bound_ratio");
     program_result_free(&result);
     result = RUN("info", "a.safetensors", "-n", "layers.1.weight");
     assert_int_equal(result.exit_code, 0);
