@@ -34,10 +34,12 @@ static size_t begin_chunks(struct mth_bundle_planner *planner, struct mth_bundle
         struct mth_bundle_chunk *chunk = &bundle->chunks[bundle->n_chunks++];
         bool has_reference;
         uint32_t spec = mth_bundle_planner_spec(planner, member->region, &has_reference);
+        bool has_older = shared && mth_bundle_planner_older(planner, member->region) != MTH_NO_REFERENCE;
         uint8_t fallback = planner->fallbacks ? planner->fallbacks[member->region] : MTH_NO_FALLBACK;
         *chunk = (struct mth_bundle_chunk){.dtype = planner->map->regions[member->region].dtype,
                                            .spec = spec,
                                            .has_reference = has_reference,
+                                           .has_older = has_older,
                                            .fallback = has_reference ? fallback : MTH_NO_FALLBACK,
                                            .may_split = shared,
                                            .first = MTH_NO_SEGMENT,
@@ -102,6 +104,8 @@ static int add_piece(struct mth_bundle_planner *planner, struct mth_bundle *bund
                 bundle, chunk, (size_t)n * elem_bytes,
                 refers ? planner->references[member->region] : MTH_NO_REFERENCE,
                 refers ? mth_bundle_planner_origin(planner, member->region) + offset : 0);
+        if (!status && shared)
+            bundle->segments[chunk->last].older = mth_bundle_planner_older(planner, member->region);
         if (!status && member->n_inputs)
             status = note_places(planner, bundle, member, offset);
     }

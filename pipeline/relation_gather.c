@@ -24,7 +24,7 @@ enum stretch { RESTS, HOLDS_SMALL, KEEPS };
 struct moved {
     uint64_t n_elems;
     uint32_t region, stretch;
-    uint8_t dtype, spec, fallback;
+    uint8_t dtype, spec, fallback, has_older;
 };
 
 struct gather {
@@ -85,13 +85,14 @@ static int look(struct gather *g, const struct mth_source *input, const struct m
         uint64_t first = region->offset / chunk_bytes,
                  last = (region->offset + region->n_bytes - 1) / chunk_bytes;
         if (has_reference && may_gather(g, i)) {
-            g->of[g->n++] = (struct moved){.n_elems = region->n_bytes / mth_dtype_lane_bytes(region->dtype),
-                                           .region = (uint32_t)i,
-                                           .stretch = (uint32_t)first,
-                                           .dtype = (uint8_t)region->dtype,
-                                           .spec = (uint8_t)spec,
-                                           .fallback = g->planner->fallbacks ? g->planner->fallbacks[i]
-                                                                             : (uint8_t)MTH_NO_FALLBACK};
+            g->of[g->n++] = (struct moved){
+                .n_elems = region->n_bytes / mth_dtype_lane_bytes(region->dtype),
+                .region = (uint32_t)i,
+                .stretch = (uint32_t)first,
+                .dtype = (uint8_t)region->dtype,
+                .spec = (uint8_t)spec,
+                .fallback = g->planner->fallbacks ? g->planner->fallbacks[i] : (uint8_t)MTH_NO_FALLBACK,
+                .has_older = mth_bundle_planner_older(g->planner, i) != MTH_NO_REFERENCE};
             if (g->stretches[first] == RESTS)
                 g->stretches[first] = HOLDS_SMALL;
             continue;
@@ -111,6 +112,8 @@ static int compare(const void *left, const void *right)
         return a->spec < b->spec ? -1 : 1;
     if (a->fallback != b->fallback)
         return a->fallback < b->fallback ? -1 : 1;
+    if (a->has_older != b->has_older)
+        return a->has_older < b->has_older ? -1 : 1;
     if (a->n_elems != b->n_elems)
         return a->n_elems < b->n_elems ? -1 : 1;
     return (a->region > b->region) - (a->region < b->region);
@@ -121,7 +124,8 @@ static size_t alike(const struct gather *g, size_t i)
 {
     size_t end = i + 1;
     while (end < g->n && g->of[end].n_elems == g->of[i].n_elems && g->of[end].dtype == g->of[i].dtype &&
-           g->of[end].spec == g->of[i].spec && g->of[end].fallback == g->of[i].fallback)
+           g->of[end].spec == g->of[i].spec && g->of[end].fallback == g->of[i].fallback &&
+           g->of[end].has_older == g->of[i].has_older)
         end++;
     return end - i;
 }
@@ -172,7 +176,9 @@ static int begin_families(const struct gather *g)
                                                      : (size_t)MTH_MAX_FAMILY_MEMBERS;
             for (size_t m = 0; m < n; m++) {
                 members[m].region = g->of[i + done + m].region;
+                /* What else keeps them apart from other families. */
                 members[m].settings[1] = g->of[i + done + m].fallback;
+                members[m].settings[2] = g->of[i + done + m].has_older;
             }
             status = mth_families_begin(g->families, members, n);
         }

@@ -226,7 +226,7 @@ static int find_replays(struct encode_run *run, struct mth_families *families, s
     int status = mth_families_find_replays(families, run->job->input, &match->use, &base, replay, err);
     if (!status)
         status = mth_families_find_averages(families, run->job->input, &base, err);
-    if (!status && !match->older)
+    if (!status)
         status = mth_families_gather_moved(families, run->job->input, &base, &run->planner, err);
     mth_memory_free(memory, references);
     return status;
@@ -268,9 +268,14 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
 static void forget_older(struct encode_run *run)
 {
     for (size_t i = 0; i < run->map->n_regions; i++) {
-        bool is_member = run->planner.relations && run->relations.is_member[i];
-        if (is_member || mth_bundle_planner_older(&run->planner, i) == MTH_NO_REFERENCE)
+        if (mth_bundle_planner_older(&run->planner, i) == MTH_NO_REFERENCE)
             run->match.older[i] = MTH_NO_REFERENCE;
+    }
+    for (size_t f = 0; run->planner.relations && f < run->relations.layout.n_families; f++) {
+        const struct mth_layout_family *family = &run->relations.layout.families[f];
+        const struct mth_related *members = &run->relations.members[family->first_member];
+        for (size_t m = 0; m < family->n_members && !mth_family_is_gathered(members, family->n_members); m++)
+            run->match.older[members[m].region] = MTH_NO_REFERENCE;
     }
 }
 

@@ -408,54 +408,6 @@ static void tensors_that_rest_cost_entries_beside_those_that_are_trained(void **
     mth_memory_destroy(memory);
 }
 
-/* Layers too large to share a bundle, and adapters of two sizes between them; those a step from before, if that is given. */
-static struct made *scattered_checkpoint(const struct made *before, size_t n_others)
-{
-    enum { N_LAYERS = 9, LAYER_ELEMS = 1 << 19, ADAPTER_ELEMS = 3 << 10 };
-    struct made *made = made_begin();
-    char name[32];
-    for (size_t i = 0; i < N_LAYERS; i++) {
-        snprintf(name, sizeof name, "adapters.%zu.a", i);
-        made_add_tensor(made, name, MTH_DTYPE_BF16, ADAPTER_ELEMS + (i < n_others ? 1 : 0));
-        snprintf(name, sizeof name, "layers.%zu", i);
-        made_add_tensor(made, name, MTH_DTYPE_BF16, LAYER_ELEMS);
-        snprintf(name, sizeof name, "adapters.%zu.b", i);
-        made_add_tensor(made, name, MTH_DTYPE_BF16, 2 * ADAPTER_ELEMS);
-    }
-    made_fill(made);
-    if (!before)
-        return made;
-    memcpy(made->data, before->data, (size_t)made->map.n_bytes);
-    for (size_t t = 0; t < made->map.n_tensors; t += t % 3 ? 1 : 2) {
-        for (size_t i = 0; i < ADAPTER_ELEMS; i += 1 + i % 5)
-            tensor_data(made, t)[2 * i] ^= 1;
-    }
-    return made;
-}
-
-/* What is trained between layers that rest stands together: one chunk, but for a tensor that has none of its size beside it. */
-static void small_tensors_that_are_trained_far_apart_share_a_chunk(void **state)
-{
-    (void)state;
-    struct mth_memory *memory = mth_memory_create(0);
-    for (size_t n_others = 0; n_others <= 1; n_others++) {
-        struct made *base = scattered_checkpoint(NULL, n_others),
-                    *input = scattered_checkpoint(base, n_others);
-        struct mth_container_stats stats;
-        struct mth_bytes container = made_compress(memory, 1, 0, "balanced", input, base, &stats),
-                         again = made_compress(memory, 2, 0, "balanced", input, base, NULL);
-        made_assert_container(memory, 2, container, input, base);
-        assert_int_equal(stats.n_chunks - stats.n_chunks_copied, 1 + n_others);
-        assert_int_equal(container.n_bytes, again.n_bytes);
-        assert_memory_equal(container.data, again.data, container.n_bytes);
-        made_container_free(container);
-        made_container_free(again);
-        made_free(base);
-        made_free(input);
-    }
-    mth_memory_destroy(memory);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,7 +417,6 @@ int main(void)
         cmocka_unit_test(against_a_base_of_no_use_nothing_is_lost),
         cmocka_unit_test(against_a_base_with_half_the_tensors_the_others_cost_what_they_cost_alone),
         cmocka_unit_test(tensors_that_rest_cost_entries_beside_those_that_are_trained),
-        cmocka_unit_test(small_tensors_that_are_trained_far_apart_share_a_chunk),
         cmocka_unit_test(each_tensor_gets_the_candidate_that_is_smallest_on_it),
         cmocka_unit_test(a_candidate_that_is_not_smaller_changes_no_byte),
         cmocka_unit_test(choices_do_not_depend_on_threads_or_on_what_was_coded_before),
