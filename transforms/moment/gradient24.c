@@ -10,11 +10,9 @@
  *           2 low, a byte: 8 more bits of the mantissa; 0 where kept
  *           3 kept: the elements, 4 bytes each; the tail
  */
-#include "base/cpu.h"
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
-enum { SIZES = MTH_MOMENT24_SIZES, REST, LOWS, KEPT, N_STREAMS };
 enum { WEIGHT, STAYS, DECAY, SCALE, SIZED_BY, N_OPTIONS };
 
 static const char *const sized_by[] = {"squares", "middle"};
@@ -43,51 +41,31 @@ static struct mth_gradient24_rule rule_of(const int64_t *values)
                                         values[SIZED_BY] == 0};
 }
 
+static void find(const struct mth_moment_kernels *kernels, const void *rule, const struct mth_bytes *before,
+                 size_t at, const uint8_t *src, size_t n, uint8_t *sizes, uint8_t *rests, uint8_t *lows)
+{
+    kernels->find_sum(rule, before[0].data + 4 * at, before[1].data + 4 * at, before[2].data + 4 * at, src, n,
+                      sizes, rests, lows);
+}
+
+static uint32_t restore(const struct mth_moment_kernels *kernels, const void *rule,
+                        const struct mth_bytes *before, size_t at, const uint8_t *sizes, const uint8_t *rests,
+                        const uint8_t *lows, size_t n, uint8_t *dst)
+{
+    return kernels->restore_sum(rule, before[0].data + 4 * at, before[1].data + 4 * at,
+                                before[2].data + 4 * at, sizes, rests, lows, n, dst);
+}
+
 static int forward(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams)
 {
-    const struct mth_moment_kernels *kernels = mth_moment_kernels_of(mth_cpu_features());
     const struct mth_gradient24_rule rule = rule_of(job->options);
-    const uint8_t *m = job->references[0].data, *v = job->references[1].data, *w = job->references[2].data;
-    size_t n = job->n_bytes / 4;
-    streams[SIZES].n_bytes = streams[LOWS].n_bytes = n;
-    streams[REST].n_bytes = job->plans[REST].n_bytes;
-    streams[KEPT].n_bytes = 0;
-    for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
-        size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
-        uint8_t rests[MTH_MOMENT_BLOCK_ELEMS], *sizes = streams[SIZES].data + at;
-        kernels->find_sum(&rule, m + 4 * at, v + 4 * at, w + 4 * at, src + 4 * at, n_block, sizes, rests,
-                          streams[LOWS].data + at);
-        mth_moment_keep(sizes, n_block, src + 4 * at, &streams[KEPT]);
-        kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
-    }
-    if (job->n_bytes > 4 * n)
-        mth_moment_end(job, src, n, &streams[KEPT]);
-    return MTH_OK;
+    return mth_moment24_forward(job, &rule, find, src, streams);
 }
 
 static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
 {
-    const struct mth_moment_kernels *kernels = mth_moment_kernels_of(mth_cpu_features());
     const struct mth_gradient24_rule rule = rule_of(job->options);
-    const uint8_t *m = job->references[0].data, *v = job->references[1].data, *w = job->references[2].data;
-    size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, used = 0;
-    if (!mth_packed_ends_clean(streams[REST].data, n, MTH_MOMENT16_REST_BITS))
-        return MTH_ERR_CORRUPT;
-    for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
-        size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
-        uint8_t rests[MTH_MOMENT_BLOCK_ELEMS];
-        const uint8_t *sizes = streams[SIZES].data + at;
-        kernels->unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
-        if (kernels->restore_sum(&rule, m + 4 * at, v + 4 * at, w + 4 * at, sizes, rests,
-                                 streams[LOWS].data + at, n_block, dst + 4 * at) ||
-            !mth_moment_take_kept(sizes, n_block, &streams[KEPT], &used, dst + 4 * at))
-            return MTH_ERR_CORRUPT;
-    }
-    if (streams[KEPT].n_bytes - used != n_tail)
-        return MTH_ERR_CORRUPT;
-    if (n_tail)
-        memcpy(dst + 4 * n, streams[KEPT].data + used, n_tail);
-    return MTH_OK;
+    return mth_moment24_inverse(job, &rule, restore, streams, dst);
 }
 
 const struct mth_transform mth_transform_gradient24 = {
@@ -99,7 +77,7 @@ const struct mth_transform mth_transform_gradient24 = {
     .n_options = N_OPTIONS,
     .references = references,
     .n_references = sizeof references / sizeof references[0],
-    .max_streams = N_STREAMS,
+    .max_streams = MTH_N_MOMENT24_STREAMS,
     .plan = mth_moment24_plan,
     .forward = forward,
     .inverse = inverse,

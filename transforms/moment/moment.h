@@ -15,8 +15,8 @@ enum {
 extern const struct mth_option mth_moment_options[];
 enum { MTH_N_MOMENT_OPTIONS = 2, MTH_MOMENT_WEIGHT = 0, MTH_MOMENT_SCALE = 1 };
 
-/* The streams of moment24 and gradient24, in this order: sizes, rests, lows, what is kept. */
-enum { MTH_MOMENT24_SIZES = 0 };
+/* The streams of moment24, gradient24 and divided24, in this order: sizes, rests, lows, what is kept. */
+enum { MTH_MOMENT24_SIZES = 0, MTH_N_MOMENT24_STREAMS = 4 };
 int mth_moment24_plan(const int64_t *values, const struct mth_symbol_type *type, size_t n_bytes,
                       struct mth_stream_plan plans[MTH_MAX_STREAMS], size_t *n_streams);
 

@@ -12,7 +12,7 @@
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
-enum { SIZES = MTH_MOMENT24_SIZES, REST, LOWS, KEPT, N_STREAMS };
+enum { SIZES = MTH_MOMENT24_SIZES, REST, LOWS, KEPT, N_STREAMS = MTH_N_MOMENT24_STREAMS };
 
 static const struct mth_reference_slot references[] = {
     {"m", "the moving average before the step"},
@@ -43,11 +43,10 @@ static struct mth_adam_rule rule_of(const int64_t *options)
     return mth_adam_rule_of((uint32_t)options[MTH_MOMENT_WEIGHT], (uint32_t)options[MTH_MOMENT_SCALE]);
 }
 
-static int forward(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams)
+int mth_moment24_forward(const struct mth_transform_job *job, const void *rule, mth_moment24_find *find,
+                         const uint8_t *src, struct mth_buffer *streams)
 {
     const struct mth_moment_kernels *kernels = mth_moment_kernels_of(mth_cpu_features());
-    const struct mth_adam_rule rule = rule_of(job->options);
-    const uint8_t *m = job->references[0].data, *v = job->references[1].data;
     size_t n = job->n_bytes / 4;
     streams[SIZES].n_bytes = streams[LOWS].n_bytes = n;
     streams[REST].n_bytes = job->plans[REST].n_bytes;
@@ -55,8 +54,8 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS], *sizes = streams[SIZES].data + at;
-        kernels->find24(&rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, sizes, rests,
-                        streams[LOWS].data + at);
+        find(kernels, rule, job->references, at, src + 4 * at, n_block, sizes, rests,
+             streams[LOWS].data + at);
         mth_moment_keep(sizes, n_block, src + 4 * at, &streams[KEPT]);
         kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
     }
@@ -65,11 +64,10 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     return MTH_OK;
 }
 
-static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
+int mth_moment24_inverse(const struct mth_transform_job *job, const void *rule, mth_moment24_restore *restore,
+                         const struct mth_bytes *streams, uint8_t *dst)
 {
     const struct mth_moment_kernels *kernels = mth_moment_kernels_of(mth_cpu_features());
-    const struct mth_adam_rule rule = rule_of(job->options);
-    const uint8_t *m = job->references[0].data, *v = job->references[1].data;
     size_t n = job->n_bytes / 4, n_tail = job->n_bytes - 4 * n, used = 0;
     if (!mth_packed_ends_clean(streams[REST].data, n, MTH_MOMENT16_REST_BITS))
         return MTH_ERR_CORRUPT;
@@ -78,8 +76,8 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS];
         const uint8_t *sizes = streams[SIZES].data + at;
         kernels->unpack(streams[REST].data, at, n_block, MTH_MOMENT16_REST_BITS, rests);
-        if (kernels->restore24(&rule, m + 4 * at, v + 4 * at, sizes, rests, streams[LOWS].data + at, n_block,
-                               dst + 4 * at) ||
+        if (restore(kernels, rule, job->references, at, sizes, rests, streams[LOWS].data + at, n_block,
+                    dst + 4 * at) ||
             !mth_moment_take_kept(sizes, n_block, &streams[KEPT], &used, dst + 4 * at))
             return MTH_ERR_CORRUPT;
     }
@@ -88,6 +86,32 @@ static int inverse(const struct mth_transform_job *job, const struct mth_bytes *
     if (n_tail)
         memcpy(dst + 4 * n, streams[KEPT].data + used, n_tail);
     return MTH_OK;
+}
+
+static void find(const struct mth_moment_kernels *kernels, const void *rule, const struct mth_bytes *before,
+                 size_t at, const uint8_t *src, size_t n, uint8_t *sizes, uint8_t *rests, uint8_t *lows)
+{
+    kernels->find24(rule, before[0].data + 4 * at, before[1].data + 4 * at, src, n, sizes, rests, lows);
+}
+
+static uint32_t restore(const struct mth_moment_kernels *kernels, const void *rule,
+                        const struct mth_bytes *before, size_t at, const uint8_t *sizes, const uint8_t *rests,
+                        const uint8_t *lows, size_t n, uint8_t *dst)
+{
+    return kernels->restore24(rule, before[0].data + 4 * at, before[1].data + 4 * at, sizes, rests, lows, n,
+                              dst);
+}
+
+static int forward(const struct mth_transform_job *job, const uint8_t *src, struct mth_buffer *streams)
+{
+    const struct mth_adam_rule rule = rule_of(job->options);
+    return mth_moment24_forward(job, &rule, find, src, streams);
+}
+
+static int inverse(const struct mth_transform_job *job, const struct mth_bytes *streams, uint8_t *dst)
+{
+    const struct mth_adam_rule rule = rule_of(job->options);
+    return mth_moment24_inverse(job, &rule, restore, streams, dst);
 }
 
 const struct mth_transform mth_transform_moment24 = {

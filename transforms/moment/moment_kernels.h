@@ -93,4 +93,19 @@ extern const struct mth_moment_kernels mth_moment_kernels_vbmi;   /* the same */
 /* The best of a set of CPU features (mth_cpu_features()). */
 const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features);
 
+/* Elements at `at`, n of them, to the bytes of moment24's streams and back (not 0: bytes that no element has), by the rule of one of the
+ * transforms that have those streams; before: the references. */
+typedef void mth_moment24_find(const struct mth_moment_kernels *kernels, const void *rule,
+                               const struct mth_bytes *before, size_t at, const uint8_t *src, size_t n,
+                               uint8_t *sizes, uint8_t *rests, uint8_t *lows);
+typedef uint32_t mth_moment24_restore(const struct mth_moment_kernels *kernels, const void *rule,
+                                      const struct mth_bytes *before, size_t at, const uint8_t *sizes,
+                                      const uint8_t *rests, const uint8_t *lows, size_t n, uint8_t *dst);
+
+/* forward and inverse of these transforms. */
+int mth_moment24_forward(const struct mth_transform_job *job, const void *rule, mth_moment24_find *find,
+                         const uint8_t *src, struct mth_buffer *streams);
+int mth_moment24_inverse(const struct mth_transform_job *job, const void *rule, mth_moment24_restore *restore,
+                         const struct mth_bytes *streams, uint8_t *dst);
+
 #endif
