@@ -18,8 +18,8 @@ enum {
 
 const char *mth_alignment_text(enum mth_alignment_kind kind)
 {
-    static const char *const texts[MTH_N_ALIGNED_KINDS] = {"new",      "same",    "renamed",
-                                                           "reshaped", "resized", "converted"};
+    static const char *const texts[MTH_N_ALIGNED_KINDS] = {"new",     "same",      "renamed",  "reshaped",
+                                                           "resized", "converted", "no tensor"};
     return texts[kind];
 }
 
@@ -99,7 +99,8 @@ static int align_names(struct aligning *a, const uint32_t *own_covering,
     int status =
         tensors && has_kind ? mth_region_match_names(a->map, a->base, tensors, has_kind) : MTH_ERR_NO_MEMORY;
     for (size_t i = 0; !status && i < a->map->n_regions; i++) {
-        a->alignments[i] = (struct mth_alignment){.kind = MTH_ALIGNED_NOT, .base_tensor = MTH_NO_TENSOR};
+        a->alignments[i] = (struct mth_alignment){
+            .kind = MTH_ALIGNED_NOT, .base_region = MTH_NO_REGION, .base_tensor = MTH_NO_TENSOR};
         if (tensors[i] == MTH_NO_TENSOR)
             continue;
         uint32_t region = a->base->tensors[tensors[i]].region;
@@ -111,6 +112,7 @@ static int align_names(struct aligning *a, const uint32_t *own_covering,
         }
         if (a->alignments[i].kind == MTH_ALIGNED_NOT)
             continue;
+        a->alignments[i].base_region = region;
         a->alignments[i].base_tensor = a->covering[region];
         a->taken[region] = true;
     }
@@ -286,12 +288,39 @@ static int align_contents(struct aligning *a)
             continue;
         a->taken[found] = true;
         a->alignments[i] = (struct mth_alignment){.kind = MTH_ALIGNED_RENAMED,
+                                                  .base_region = found,
                                                   .base_tensor = a->covering[found],
                                                   .n_elems = elems_of(&a->map->regions[i])};
     }
     mth_memory_free(memory, sizes);
     mth_memory_free(memory, keys);
     return status;
+}
+
+/* ---- what is no tensor ---- */
+
+/* The first at or behind index that is worth it; n_regions: none. */
+static size_t next_opaque(const struct mth_region_map *map, size_t index)
+{
+    while (index < map->n_regions && (map->regions[index].dtype != MTH_DTYPE_OPAQUE ||
+                                      map->regions[index].n_bytes < MTH_MIN_ALIGNED_OPAQUE_BYTES))
+        index++;
+    return index;
+}
+
+static void align_opaque(struct aligning *a)
+{
+    if (strcmp(a->map->format, a->base->format) != 0)
+        return;
+    size_t i = next_opaque(a->map, 0), k = next_opaque(a->base, 0);
+    for (; i < a->map->n_regions && k < a->base->n_regions;
+         i = next_opaque(a->map, i + 1), k = next_opaque(a->base, k + 1)) {
+        uint64_t n = a->map->regions[i].n_bytes, n_base = a->base->regions[k].n_bytes;
+        a->alignments[i] = (struct mth_alignment){.kind = MTH_ALIGNED_OPAQUE,
+                                                  .base_region = (uint32_t)k,
+                                                  .base_tensor = MTH_NO_TENSOR,
+                                                  .n_elems = n < n_base ? n : n_base};
+    }
 }
 
 int mth_region_align(const struct mth_region_map *map, const struct mth_source *source,
@@ -316,6 +345,8 @@ int mth_region_align(const struct mth_region_map *map, const struct mth_source *
     }
     if (!status)
         status = align_contents(&a);
+    if (!status)
+        align_opaque(&a);
     mth_memory_free(map->memory, own);
     mth_memory_free(map->memory, a.covering);
     mth_memory_free(map->memory, a.taken);

@@ -1,6 +1,6 @@
 /*
  * What of a base each region of a checkpoint is compared with, when not only the same tensors are there: renamed, reshaped,
- * grown, shrunk and converted ones have a counterpart too.
+ * grown, shrunk and converted ones have a counterpart too, and so has what is no tensor: headers, pickles, directories.
  */
 #ifndef MTH_FORMATS_REGION_ALIGN_H
 #define MTH_FORMATS_REGION_ALIGN_H
@@ -14,14 +14,19 @@ enum mth_alignment_kind {
     MTH_ALIGNED_RESHAPED,  /* name and dtype, as many elements in another shape */
     MTH_ALIGNED_RESIZED,   /* name and dtype, more or fewer rows: those in front that both have */
     MTH_ALIGNED_CONVERTED, /* name, another float dtype; rows may be more or fewer */
+    MTH_ALIGNED_OPAQUE,    /* no tensor: the one of its number, in a base of the same format */
     MTH_N_ALIGNED_KINDS
 };
 
 struct mth_alignment {
     enum mth_alignment_kind kind;
-    uint32_t base_tensor; /* the first that spans the base's region */
+    uint32_t base_region;
+    uint32_t base_tensor; /* the first that spans it; MTH_NO_TENSOR for what is no tensor */
     uint64_t n_elems;     /* of the region, from its first on, that have a counterpart */
 };
+
+/* What is no tensor and shorter than this is as new: to say where its counterpart is would take as much. */
+enum { MTH_MIN_ALIGNED_OPAQUE_BYTES = 512 };
 
 /*
  * Find the counterpart of each region. What is found by content is found by a few elements of either side, so that it may be

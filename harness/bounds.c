@@ -94,7 +94,7 @@ static const uint8_t *older_of(const struct against *against, size_t index)
         pair->n_elems * mth_dtype_lane_bytes(region->dtype) != region->n_bytes)
         return NULL;
     const struct mth_region_map *map = against->older->map;
-    return against->older->data + map->regions[map->tensors[pair->base_tensor].region].offset;
+    return against->older->data + map->regions[pair->base_region].offset;
 }
 
 /* What has a counterpart stands in front. */
@@ -107,8 +107,9 @@ static int count_region(struct pools *pools, const struct against *against, size
     struct mth_memory *memory = against->input->map->memory;
     size_t lane_bytes = mth_dtype_lane_bytes(region->dtype), n_front = 0;
     int status = MTH_OK;
-    if (alignment && alignment->kind != MTH_ALIGNED_NOT) {
-        const struct mth_region *of = &base->map->regions[base->map->tensors[alignment->base_tensor].region];
+    /* Headers are counted alone, as they always were: bounds are of tensors. */
+    if (alignment && alignment->kind != MTH_ALIGNED_NOT && alignment->kind != MTH_ALIGNED_OPAQUE) {
+        const struct mth_region *of = &base->map->regions[alignment->base_region];
         const uint8_t *before = base->data + of->offset;
         n_front = (size_t)alignment->n_elems * lane_bytes;
         status =

@@ -10,7 +10,7 @@
 static bool is_usable(const struct mth_region_map *base, const struct mth_region *region,
                       const struct mth_alignment *alignment)
 {
-    enum mth_dtype of = base->regions[base->tensors[alignment->base_tensor].region].dtype;
+    enum mth_dtype of = base->regions[alignment->base_region].dtype;
     return alignment->kind == MTH_ALIGNED_CONVERTED ? mth_float_converts(of, region->dtype)
                                                     : of == region->dtype;
 }
@@ -57,9 +57,10 @@ static void note_references(struct mth_bundle_planner *planner, const struct mth
     for (size_t i = 0; i < map->n_regions; i++) {
         if (alignments[i].kind == MTH_ALIGNED_NOT || !may_refer[map->regions[i].dtype])
             continue;
-        const struct mth_region *of = &base->regions[base->tensors[alignments[i].base_tensor].region];
+        const struct mth_region *of = &base->regions[alignments[i].base_region];
         match->references[first[i]] = (uint32_t)use->n_references;
-        use->tensors[use->n_references] = alignments[i].base_tensor;
+        use->places[use->n_references] =
+            (struct mth_base_place){alignments[i].base_region, alignments[i].base_tensor};
         match->reader.dtypes[use->n_references] = (uint8_t)of->dtype;
         match->reader.offsets[use->n_references++] = of->offset;
     }
@@ -101,10 +102,10 @@ static int note_older(const struct mth_bundle_planner *planner, const struct mth
     *use = (struct mth_base_use){
         .map = older->map, .n_bytes = older->source->n_bytes, .has_digest = older->has_digest};
     memcpy(use->digest.bytes, older->digest, sizeof use->digest.bytes);
-    use->tensors = mth_memory_alloc(memory, map->n_regions * sizeof *use->tensors);
+    use->places = mth_memory_alloc(memory, map->n_regions * sizeof *use->places);
     match->older = mth_memory_alloc(memory, n_regions * sizeof *match->older);
     match->reader.older = older->source;
-    int status = of_older && use->tensors && match->older ? MTH_OK : MTH_ERR_NO_MEMORY;
+    int status = of_older && use->places && match->older ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status)
         status = mth_base_align(input, map, older, of_older, &paired, err);
     for (size_t i = 0; !status && i < n_regions; i++)
@@ -114,11 +115,11 @@ static int note_older(const struct mth_bundle_planner *planner, const struct mth
         if (match->references[first[i]] == MTH_NO_REFERENCE || !is_whole(region, &alignments[i]) ||
             !is_whole(region, &of_older[i]))
             continue;
-        const struct mth_region *of =
-            &older->map->regions[older->map->tensors[of_older[i].base_tensor].region];
+        const struct mth_region *of = &older->map->regions[of_older[i].base_region];
         size_t n = match->use.n_references + use->n_references;
         match->older[first[i]] = (uint32_t)n;
-        use->tensors[use->n_references++] = of_older[i].base_tensor;
+        use->places[use->n_references++] =
+            (struct mth_base_place){of_older[i].base_region, of_older[i].base_tensor};
         match->reader.dtypes[n] = (uint8_t)of->dtype;
         match->reader.offsets[n] = of->offset;
     }
@@ -164,9 +165,9 @@ int mth_base_match(struct mth_bundle_planner *planner, const struct mth_source *
     match->use = (struct mth_base_use){
         .map = base->map, .n_bytes = base->source->n_bytes, .has_digest = base->has_digest};
     memcpy(match->use.digest.bytes, base->digest, sizeof match->use.digest.bytes);
-    match->use.tensors = mth_memory_alloc(memory, n * sizeof *match->use.tensors);
+    match->use.places = mth_memory_alloc(memory, n * sizeof *match->use.places);
     bool has_room =
-        alignments && cuts && first && match->reader.offsets && match->reader.dtypes && match->use.tensors;
+        alignments && cuts && first && match->reader.offsets && match->reader.dtypes && match->use.places;
     int status = has_room && n < MTH_NO_REFERENCE / 2 ? MTH_OK : has_room ? MTH_ERR_LIMIT : MTH_ERR_NO_MEMORY;
     if (!status)
         status = mth_base_align(input, map, base, alignments, &match->paired, &inner);
@@ -209,7 +210,7 @@ static void prune(uint32_t *references, struct mth_base_use *use, size_t first, 
         if (!is_new)
             continue;
         last = old;
-        use->tensors[*n - n_before] = use->tensors[old - first];
+        use->places[*n - n_before] = use->places[old - first];
         reader->dtypes[*n] = reader->dtypes[old];
         reader->offsets[(*n)++] = reader->offsets[old];
     }
@@ -230,8 +231,8 @@ void mth_base_match_free(struct mth_base_match *match, struct mth_memory *memory
 {
     mth_region_split_free(&match->split);
     mth_memory_free(memory, match->references);
-    mth_memory_free(memory, match->use.tensors);
+    mth_memory_free(memory, match->use.places);
     mth_memory_free(memory, match->older);
-    mth_memory_free(memory, match->older_use.tensors);
+    mth_memory_free(memory, match->older_use.places);
     mth_base_reader_free(&match->reader);
 }

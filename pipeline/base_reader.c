@@ -27,6 +27,11 @@ static int find_by_name(const struct mth_container_front *front, size_t first, s
     *found = true;
     for (size_t i = first; *found && i < end; i++) {
         const struct mth_reference *reference = &front->references[i];
+        /* What is no tensor has no name; whether it is there, its digest tells. */
+        if (reference->dtype == MTH_DTYPE_OPAQUE) {
+            offsets[i] = reference->offset;
+            continue;
+        }
         const char *name = (const char *)front->text.data + reference->name;
         const struct mth_tensor *tensor = mth_name_index_find(&index, name);
         *found = tensor && tensor->region != MTH_NO_REGION;

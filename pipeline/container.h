@@ -191,12 +191,17 @@ int mth_front_write_specs(struct mth_block_writer *writer, struct mth_coder *cod
                           const struct mth_spec_numbers *numbers, struct mth_error *err);
 
 /* What a container refers to in its base: tensors of the base's map, each for its whole region. */
+/* What a reference is to: a region of a base, and the first tensor that spans it, MTH_NO_TENSOR for what is no tensor. */
+struct mth_base_place {
+    uint32_t region, tensor;
+};
+
 struct mth_base_use {
     const struct mth_region_map *map;
     uint64_t n_bytes;
     bool has_digest; /* the base is a container itself, with this digest */
     struct mth_digest digest;
-    uint32_t *tensors; /* one a reference */
+    struct mth_base_place *places; /* one a reference */
     size_t n_references;
 };
 

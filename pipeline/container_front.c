@@ -140,12 +140,18 @@ static int write_page(struct mth_block_writer *writer, struct mth_memory *memory
     return status;
 }
 
+/* What is no tensor has no name. */
+static const char *reference_name(const struct mth_base_use *use, size_t i)
+{
+    uint32_t tensor = use->places[i].tensor;
+    return tensor == MTH_NO_TENSOR ? "" : mth_tensor_name(use->map, &use->map->tensors[tensor]);
+}
+
 static int put_reference(struct mth_memory *memory, const struct mth_base_use *use, size_t i, uint64_t *end,
                          struct mth_growing *page)
 {
-    const struct mth_tensor *tensor = &use->map->tensors[use->tensors[i]];
-    const struct mth_region *region = &use->map->regions[tensor->region];
-    const char *name = mth_tensor_name(use->map, tensor);
+    const struct mth_region *region = &use->map->regions[use->places[i].region];
+    const char *name = reference_name(use, i);
     size_t n_name = strlen(name);
     int status = mth_growing_put_varint(memory, page, n_name);
     if (!status)
@@ -205,10 +211,10 @@ static bool same_references(const struct mth_base_use *a, const struct mth_base_
     if (a->n_references != b->n_references)
         return false;
     for (size_t i = 0; i < a->n_references; i++) {
-        const struct mth_tensor *x = &a->map->tensors[a->tensors[i]], *y = &b->map->tensors[b->tensors[i]];
-        const struct mth_region *of_x = &a->map->regions[x->region], *of_y = &b->map->regions[y->region];
+        const struct mth_region *of_x = &a->map->regions[a->places[i].region],
+                                *of_y = &b->map->regions[b->places[i].region];
         if (of_x->dtype != of_y->dtype || of_x->n_bytes != of_y->n_bytes || of_x->offset != of_y->offset ||
-            strcmp(mth_tensor_name(a->map, x), mth_tensor_name(b->map, y)) != 0)
+            strcmp(reference_name(a, i), reference_name(b, i)) != 0)
             return false;
     }
     return true;

@@ -6,6 +6,7 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
     static const char *const texts[MTH_N_PLAN_SPECS] = {
         [MTH_PLAN_WIDE] = "byte-group+zstd:level=3",
         [MTH_PLAN_NARROW] = "zstd:level=3",
+        [MTH_PLAN_NOTES] = "zstd:level=3:prefix=yes",
         [MTH_PLAN_STEPS] = "ulp-rans",
         [MTH_PLAN_MOMENT16] = "moment16+rans/store/store",
         [MTH_PLAN_MOMENT24] = "moment24+rans/store/rans/store",
@@ -123,6 +124,20 @@ static size_t add_without_base(const struct mth_pipeline *const specs[MTH_N_PLAN
     return n;
 }
 
+/*
+ * What is no tensor has no values that lie near those of its base: a spec for tensors is used without. A spec that stands alone
+ * is what was asked for; where it takes no bytes, or is one of several, there is also what finds them in the base again.
+ */
+static size_t add_notes(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS],
+                        uint32_t out[MTH_MAX_PLAN_CANDIDATES], size_t n)
+{
+    if (n == 1 && out[0] == MTH_PLAN_NARROW)
+        out[0] = MTH_PLAN_NOTES;
+    else if (specs[MTH_PLAN_ASKED + 1])
+        out[n++] = MTH_PLAN_NOTES;
+    return n;
+}
+
 size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPECS],
                            const struct mth_spec_guard guards[MTH_MAX_CANDIDATES], enum mth_dtype dtype,
                            enum mth_tensor_class class_, bool has_reference,
@@ -131,6 +146,8 @@ size_t mth_plan_candidates(const struct mth_pipeline *const specs[MTH_N_PLAN_SPE
     uint32_t stand_in = mth_dtype_lane_bytes(dtype) > 1 ? MTH_PLAN_WIDE : MTH_PLAN_NARROW;
     unsigned rank = N_RANKS;
     size_t n = 0;
+    if (dtype == MTH_DTYPE_OPAQUE && has_reference)
+        return add_notes(specs, out, mth_plan_candidates(specs, guards, dtype, class_, false, out));
     if (class_ == MTH_N_CLASSES)
         return collect_all(specs, guards, dtype, has_reference, stand_in, out);
     while (n == 0 && rank-- > 0)

@@ -13,6 +13,7 @@ enum mth_plan_spec {
     MTH_PLAN_ALONE = MTH_MAX_CANDIDATES,    /* the same without their reference-taking filters */
     MTH_PLAN_WIDE = 2 * MTH_MAX_CANDIDATES, /* elements of several bytes that no candidate takes */
     MTH_PLAN_NARROW,                        /* bytes */
+    MTH_PLAN_NOTES,                         /* what is no tensor, where the base has its like */
     MTH_PLAN_STEPS,                         /* what is nearly as predicted */
     MTH_PLAN_MOMENT16,                      /* first moments of an optimizer, of bf16 gradients */
     MTH_PLAN_MOMENT24,                      /* of sums of some, and of fp16 ones */
@@ -22,7 +23,7 @@ enum mth_plan_spec {
     MTH_N_PLAN_SPECS
 };
 
-enum { MTH_MAX_PLAN_CANDIDATES = MTH_MAX_CANDIDATES + 1 }; /* and a stand-in */
+enum { MTH_MAX_PLAN_CANDIDATES = MTH_MAX_CANDIDATES + 2 }; /* and stand-ins */
 
 /* The text of a stand-in, NULL for a spec that is none. Those from MTH_PLAN_STEPS on are for tensors that are predicted from
  * others; moments get their options when they are known. */

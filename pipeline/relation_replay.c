@@ -199,7 +199,7 @@ static int relate(struct search *s)
 static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
 {
     const struct mth_region_map *base = s->use->map;
-    return mth_tensor_group(base, &base->tensors[s->use->tensors[s->base->references[region]]]);
+    return mth_tensor_group(base, &base->tensors[s->use->places[s->base->references[region]].tensor]);
 }
 
 /* Takes tensors apart that look alike and are all kept of one parameter: as long as squares only rise, the largest are those. */

@@ -264,19 +264,29 @@ static int prepare_relations(struct encode_run *run, struct mth_error *err)
     return status;
 }
 
-/* An older base is of use where nothing is predicted, and a codec looks at it. */
+/*
+ * An older base is of use where nothing is predicted, and a codec looks at it. What is no tensor has no use for it, and stays all
+ * the same where anything does: lists of both bases that are the same are written once.
+ */
 static void forget_older(struct encode_run *run)
 {
+    uint32_t *older = run->match.older;
     for (size_t i = 0; i < run->map->n_regions; i++) {
-        if (mth_bundle_planner_older(&run->planner, i) == MTH_NO_REFERENCE)
-            run->match.older[i] = MTH_NO_REFERENCE;
+        if (run->map->regions[i].dtype != MTH_DTYPE_OPAQUE &&
+            mth_bundle_planner_older(&run->planner, i) == MTH_NO_REFERENCE)
+            older[i] = MTH_NO_REFERENCE;
     }
     for (size_t f = 0; run->planner.relations && f < run->relations.layout.n_families; f++) {
         const struct mth_layout_family *family = &run->relations.layout.families[f];
         const struct mth_related *members = &run->relations.members[family->first_member];
         for (size_t m = 0; m < family->n_members && !mth_family_is_gathered(members, family->n_members); m++)
-            run->match.older[members[m].region] = MTH_NO_REFERENCE;
+            older[members[m].region] = MTH_NO_REFERENCE;
     }
+    bool any = false;
+    for (size_t i = 0; i < run->map->n_regions; i++)
+        any |= older[i] != MTH_NO_REFERENCE && run->map->regions[i].dtype != MTH_DTYPE_OPAQUE;
+    for (size_t i = 0; i < run->map->n_regions; i++)
+        older[i] = any ? older[i] : (uint32_t)MTH_NO_REFERENCE;
 }
 
 /* References that the plan has no use for are not written; that there is a base is. */
@@ -332,7 +342,7 @@ static int prepare_verifying(struct encode_run *run)
     for (size_t k = 0; k < 2; k++) {
         const struct mth_base_use *use = uses[k];
         for (size_t i = 0; i < use->n_references; i++, n++) {
-            const struct mth_region *region = &use->map->regions[use->map->tensors[use->tensors[i]].region];
+            const struct mth_region *region = &use->map->regions[use->places[i].region];
             references[n].n_bytes = region->n_bytes;
             references[n].dtype = (uint32_t)region->dtype;
         }

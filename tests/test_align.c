@@ -1,6 +1,8 @@
 /* Laws of alignment: what was renamed, reshaped, grown, shrunk or converted since the base costs what changed in it. */
 #include "base/checked.h"
+#include "formats/region_align.h"
 #include "tests/support/made_container.h"
+#include "tests/support/patterns.h"
 #include "transforms/predictors/float_convert.h"
 
 #include <setjmp.h>
@@ -201,6 +203,52 @@ static void a_counterpart_that_is_none_costs_nothing(void **state)
 }
 
 /* Whatever the front says of a converted reference, and bundles of their places in it: an error, or the original. */
+/* A header of n bytes that no codec makes smaller, of which the first are always the same, and a tensor. */
+static struct made *headed(const char *format, size_t n_bytes)
+{
+    struct made *made = made_begin();
+    made_add_tensor(made, "", MTH_DTYPE_OPAQUE, n_bytes);
+    add(made, "weight", MTH_DTYPE_BF16, ROWS, COLUMNS);
+    made->map.format = format;
+    made_fill(made);
+    pattern_fill(PATTERN_RANDOM, 7, made->data, n_bytes);
+    memset(made->data + n_bytes, 0, tensor_bytes(made, 0));
+    return made;
+}
+
+static void what_is_no_tensor_is_found_in_a_base_of_the_same_format(void **state)
+{
+    (void)state;
+    enum { HEADER = 5000, LITTLE = 480 /* a container of next to nothing */ };
+    static const struct {
+        size_t n_bytes, n_base;
+        const char *spec, *format;
+        size_t n_kept; /* of the header, about */
+    } cases[] = {
+        {HEADER, HEADER, "balanced", "test", 0},
+        {HEADER, HEADER, "fast", "test", 0},
+        {HEADER, HEADER, "max", "test", 0},
+        {HEADER, HEADER + 400, "balanced", "test", 0},
+        {HEADER + 400, HEADER, "balanced", "test", 400},
+        {HEADER, HEADER, "balanced", "other", HEADER},
+        {HEADER, HEADER, "seed", "test", HEADER}, /* one spec that takes bytes is what was asked for */
+        {MTH_MIN_ALIGNED_OPAQUE_BYTES - 1, HEADER, "balanced", "test", MTH_MIN_ALIGNED_OPAQUE_BYTES - 1},
+        {MTH_MIN_ALIGNED_OPAQUE_BYTES, HEADER, "balanced", "test", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct made *base = headed(cases[i].format, cases[i].n_base),
+                    *input = headed("test", cases[i].n_bytes);
+        struct mth_paired paired;
+        input->data[200] ^= 1;
+        size_t n_bytes = stored(cases[i].spec, input, base, &paired);
+        if (n_bytes < cases[i].n_kept || n_bytes > cases[i].n_kept + LITTLE)
+            fail_msg("case %zu: %zu bytes", i, n_bytes);
+        assert_int_equal(paired.n_same, 1);
+        made_free(base);
+        made_free(input);
+    }
+}
+
 static void hostile_places_in_converted_references_do_no_harm(void **state)
 {
     (void)state;
@@ -287,6 +335,7 @@ int main(void)
         cmocka_unit_test(grown_and_shrunk_tensors_keep_their_rows),
         cmocka_unit_test(converted_tensors_are_rounded_or_widened),
         cmocka_unit_test(a_counterpart_that_is_none_costs_nothing),
+        cmocka_unit_test(what_is_no_tensor_is_found_in_a_base_of_the_same_format),
         cmocka_unit_test(hostile_places_in_converted_references_do_no_harm),
         cmocka_unit_test(conversions_are_exact_where_they_can_be),
     };

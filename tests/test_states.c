@@ -98,13 +98,28 @@ static void a_step_costs_its_gradients(void **state)
     }
 }
 
+/* The archive around before's tensors becomes that around after's: what is coded then are tensors alone. */
+static void take_archive(struct made *before, const struct made *after)
+{
+    assert_int_equal(before->map.n_regions, after->map.n_regions);
+    for (size_t i = 0; i < before->map.n_regions; i++) {
+        const struct mth_region *to = &before->map.regions[i], *from = &after->map.regions[i];
+        assert_true(to->offset == from->offset && to->n_bytes == from->n_bytes && to->dtype == from->dtype);
+        if (to->dtype == MTH_DTYPE_OPAQUE)
+            memcpy(before->data + to->offset, after->data + from->offset, (size_t)to->n_bytes);
+    }
+}
+
 static void ten_steps_apart_less_follows(void **state)
 {
     (void)state;
     struct made *before = load("bf16-11"), *after = load("bf16-21");
-    size_t n_plain = assert_comes_back(after, before, "ulp-rans,exponent-split+rans/store");
+    take_archive(before, after);
+    const char *plain = "ulp-rans,exponent-split+rans/store";
+    size_t n_frames = (size_t)assert_comes_back(after, after, plain);
+    size_t n_plain = assert_comes_back(after, before, plain);
     size_t n_bytes = assert_comes_back(after, before, "balanced");
-    assert_true(n_bytes < n_plain - n_plain / 40);
+    assert_true(n_bytes < n_plain - (n_plain - n_frames) / 40);
     assert_comes_back(after, before, "max");
     made_free(before);
     made_free(after);
@@ -151,6 +166,7 @@ static void gradients_are_found_however_they_were_summed(void **state)
         struct made *before = load_file(name);
         snprintf(name, sizeof name, "%s-12", names[i]);
         struct made *after = load_file(name);
+        take_archive(before, after);
         size_t n_overhead = assert_comes_back_in(65536, after, after, "balanced");
         size_t n_bytes = assert_comes_back_in(65536, after, before, "balanced");
         /* 11 bits of each of 384 gradients, and tables of what is as small as this; 32 where they are not found. */

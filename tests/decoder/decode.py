@@ -449,9 +449,10 @@ class Container:
         cursor = Cursor(page)
         for _ in range(n):
             name = cursor.take(cursor.varint())
-            require(name and 0 not in name, "a name that is none")
+            require(0 not in name, "a name that is none")
             dtype, size = cursor.varint(), cursor.varint()
             require(dtype in DTYPES, "an unknown dtype")
+            require(name or dtype == 0, "a tensor without a name")
             before = [r[1] + r[2] for r in self.references if r[0] == number]
             offset = (before[-1] if before else 0) + cursor.zigzag()
             require(0 <= offset and offset + size <= len(self.bases[number]), "a reference outside the base")
