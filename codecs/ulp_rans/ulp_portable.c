@@ -1,5 +1,6 @@
 /* The kernels in plain C: elements to steps and back; see ulp_kernels.h. Flags and symbols are in ulp_scalar.c. */
 #include "codecs/ulp_rans/ulp_long.h"
+#include "codecs/ulp_rans/ulp_places.h"
 #include "codecs/ulp_rans/ulp_scalar.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
@@ -13,84 +14,116 @@
  * Ordered integers: see docs/transforms.md, delta-ulp. A float's magnitude turns around for negative ones, so that neighbours are
  * one step apart; the order of integers is their own, and the flipped sign of signed ones cancels in a difference.
  */
-#define DEFINE_ELEMENTS(bits)                                                                               \
-    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x, bool is_float)                           \
-    {                                                                                                       \
-        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                             \
-        return is_float ? x ^ ((uint##bits##_t)(0 - (x >> (bits - 1))) | top) : x;                          \
-    }                                                                                                       \
-    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m, bool is_float)                         \
-    {                                                                                                       \
-        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                             \
-        return is_float ? m ^ ((uint##bits##_t)((m >> (bits - 1)) - 1) | top) : m;                          \
-    }                                                                                                       \
-    MTH_ALWAYS_INLINE void contexts##bits(unsigned shift, unsigned exponent_bits, const uint8_t *base,      \
-                                          size_t n_groups, unsigned top, uint8_t *out)                      \
-    {                                                                                                       \
-        const uint##bits##_t mask = (uint##bits##_t)((1u << exponent_bits) - 1);                            \
-        const int16_t most = MTH_ULP_CONTEXTS - 1;                                                          \
-        /* Above all exponents by more than there are contexts is as good as above by just that. */         \
-        top = top < (unsigned)mask + MTH_ULP_CONTEXTS ? top : (unsigned)mask + MTH_ULP_CONTEXTS;            \
-        for (size_t g = 0; g < n_groups; g++, base += MTH_ULP_GROUP * (bits / 8), out += MTH_ULP_GROUP) {   \
-            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                    \
-                int16_t exponent = (int16_t)(mth_lane_load##bits(base + i * (bits / 8)) >> shift & mask);   \
-                int16_t below = (int16_t)((int16_t)top - exponent);                                         \
-                below = below > 0 ? below : 0;                                                              \
-                out[i] = (uint8_t)(below < most ? below : most);                                            \
-            }                                                                                               \
-        }                                                                                                   \
-    }                                                                                                       \
-    static size_t analyze##bits(bool is_float, const uint8_t *src, const uint8_t *base, size_t n_groups,    \
-                                uint32_t *masks, uint8_t *steps)                                            \
-    {                                                                                                       \
-        size_t n = 0, group_bytes = MTH_ULP_GROUP * (bits / 8);                                             \
-        for (size_t g = 0; g < n_groups; g++, src += group_bytes, base += group_bytes) {                    \
-            uint##bits##_t step[MTH_ULP_GROUP];                                                             \
-            uint8_t changed[MTH_ULP_GROUP];                                                                 \
-            masks[g] = 0;                                                                                   \
-            if (memcmp(src, base, group_bytes) == 0)                                                        \
-                continue;                                                                                   \
-            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                    \
-                uint##bits##_t x = mth_lane_load##bits(src + i * (bits / 8)),                               \
-                               b = mth_lane_load##bits(base + i * (bits / 8));                              \
-                step[i] = (uint##bits##_t)(order##bits(x, is_float) - order##bits(b, is_float));            \
-                changed[i] = step[i] != 0;                                                                  \
-            }                                                                                               \
-            masks[g] = mth_ulp_mask_of(changed);                                                            \
-            for (uint32_t mask = masks[g]; mask; mask &= mask - 1, n++)                                     \
-                memcpy(steps + n * sizeof *step, &step[__builtin_ctz(mask)], sizeof *step);                 \
-        }                                                                                                   \
-        return n;                                                                                           \
-    }                                                                                                       \
-    static void directions##bits(bool is_float, const uint8_t *base, const uint8_t *older, size_t n_groups, \
-                                 uint8_t *out)                                                              \
-    {                                                                                                       \
-        for (size_t i = 0; i < n_groups * MTH_ULP_GROUP; i++) {                                             \
-            uint##bits##_t b = mth_lane_load##bits(base + i * (bits / 8)),                                  \
-                           o = mth_lane_load##bits(older + i * (bits / 8));                                 \
-            uint##bits##_t step = (uint##bits##_t)(order##bits(b, is_float) - order##bits(o, is_float));    \
-            bool is_down = step >> (bits - 1);                                                              \
-            uint##bits##_t distance = is_down ? (uint##bits##_t)(0 - step) : step;                          \
-            distance = distance < MTH_ULP_DISTANCE ? distance : MTH_ULP_DISTANCE;                           \
-            out[i] = (uint8_t)(distance | (is_down ? MTH_ULP_DOWN : 0));                                    \
-        }                                                                                                   \
-    }                                                                                                       \
-    static size_t merge##bits(bool is_float, const uint8_t *base, size_t n_groups, const uint32_t *masks,   \
-                              const uint8_t *steps, uint8_t *dst)                                           \
-    {                                                                                                       \
-        size_t n = 0;                                                                                       \
-        for (size_t g = 0; g < n_groups;                                                                    \
-             g++, base += MTH_ULP_GROUP * (bits / 8), dst += MTH_ULP_GROUP * (bits / 8)) {                  \
-            memcpy(dst, base, MTH_ULP_GROUP *(bits / 8));                                                   \
-            for (uint32_t mask = masks[g]; mask; mask &= mask - 1) {                                        \
-                size_t at = (size_t)__builtin_ctz(mask) * (bits / 8);                                       \
-                uint##bits##_t step, b = mth_lane_load##bits(base + at);                                    \
-                memcpy(&step, steps + n++ * sizeof step, sizeof step);                                      \
-                mth_lane_store##bits(                                                                       \
-                    dst + at, unorder##bits((uint##bits##_t)(order##bits(b, is_float) + step), is_float));  \
-            }                                                                                               \
-        }                                                                                                   \
-        return n;                                                                                           \
+#define DEFINE_ELEMENTS(bits)                                                                                \
+    MTH_ALWAYS_INLINE uint##bits##_t order##bits(uint##bits##_t x, bool is_float)                            \
+    {                                                                                                        \
+        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                              \
+        return is_float ? x ^ ((uint##bits##_t)(0 - (x >> (bits - 1))) | top) : x;                           \
+    }                                                                                                        \
+    MTH_ALWAYS_INLINE uint##bits##_t unorder##bits(uint##bits##_t m, bool is_float)                          \
+    {                                                                                                        \
+        uint##bits##_t top = (uint##bits##_t)((uint##bits##_t)1 << (bits - 1));                              \
+        return is_float ? m ^ ((uint##bits##_t)((m >> (bits - 1)) - 1) | top) : m;                           \
+    }                                                                                                        \
+    MTH_ALWAYS_INLINE void contexts##bits(unsigned shift, unsigned exponent_bits, const uint8_t *base,       \
+                                          size_t n_groups, unsigned top, uint8_t *out)                       \
+    {                                                                                                        \
+        const uint##bits##_t mask = (uint##bits##_t)((1u << exponent_bits) - 1);                             \
+        const int16_t most = MTH_ULP_CONTEXTS - 1;                                                           \
+        /* Above all exponents by more than there are contexts is as good as above by just that. */          \
+        top = top < (unsigned)mask + MTH_ULP_CONTEXTS ? top : (unsigned)mask + MTH_ULP_CONTEXTS;             \
+        for (size_t g = 0; g < n_groups; g++, base += MTH_ULP_GROUP * (bits / 8), out += MTH_ULP_GROUP) {    \
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                     \
+                int16_t exponent = (int16_t)(mth_lane_load##bits(base + i * (bits / 8)) >> shift & mask);    \
+                int16_t below = (int16_t)((int16_t)top - exponent);                                          \
+                below = below > 0 ? below : 0;                                                               \
+                out[i] = (uint8_t)(below < most ? below : most);                                             \
+            }                                                                                                \
+        }                                                                                                    \
+    }                                                                                                        \
+    MTH_ALWAYS_INLINE uint32_t differ##bits(bool is_float, const uint8_t *restrict src,                      \
+                                            const uint8_t *restrict base, uint##bits##_t *restrict step)     \
+    {                                                                                                        \
+        uint8_t changed[MTH_ULP_GROUP];                                                                      \
+        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {                                                         \
+            uint##bits##_t x = mth_lane_load##bits(src + i * (bits / 8)),                                    \
+                           b = mth_lane_load##bits(base + i * (bits / 8));                                   \
+            step[i] = (uint##bits##_t)(order##bits(x, is_float) - order##bits(b, is_float));                 \
+            changed[i] = step[i] != 0;                                                                       \
+        }                                                                                                    \
+        return mth_ulp_mask_of(changed);                                                                     \
+    }                                                                                                        \
+    static size_t analyze##bits(const struct mth_ulp_shuffles *shuffles, bool is_float,                      \
+                                const uint8_t *restrict src, const uint8_t *restrict base, size_t n_groups,  \
+                                uint32_t *restrict masks, uint8_t *restrict steps)                           \
+    {                                                                                                        \
+        size_t done = 0, n = 0;                                                                              \
+        for (size_t g = 0; g < n_groups; g += n) {                                                           \
+            uint##bits##_t step[MTH_ULP_STRETCH * MTH_ULP_GROUP];                                            \
+            uint8_t places[MTH_ULP_PLACES_ROOM];                                                             \
+            n = n_groups - g < MTH_ULP_STRETCH ? n_groups - g : MTH_ULP_STRETCH;                             \
+            for (size_t i = 0; i < n;                                                                        \
+                 i++, src += MTH_ULP_GROUP * (bits / 8), base += MTH_ULP_GROUP * (bits / 8))                 \
+                masks[g + i] = differ##bits(is_float, src, base, step + i * MTH_ULP_GROUP);                  \
+            size_t n_places = mth_ulp_places(shuffles, masks + g, n, places);                                \
+            uint8_t *out = steps + done * sizeof *step;                                                      \
+            for (size_t k = 0; k < n_places; k += MTH_ULP_AT_ONCE)                                           \
+                for (size_t j = k; j < k + MTH_ULP_AT_ONCE; j++)                                             \
+                    memcpy(out + j * sizeof *step, &step[places[j]], sizeof *step);                          \
+            done += n_places;                                                                                \
+        }                                                                                                    \
+        return done;                                                                                         \
+    }                                                                                                        \
+    static void directions##bits(bool is_float, const uint8_t *base, const uint8_t *older, size_t n_groups,  \
+                                 uint8_t *out)                                                               \
+    {                                                                                                        \
+        for (size_t i = 0; i < n_groups * MTH_ULP_GROUP; i++) {                                              \
+            uint##bits##_t b = mth_lane_load##bits(base + i * (bits / 8)),                                   \
+                           o = mth_lane_load##bits(older + i * (bits / 8));                                  \
+            uint##bits##_t step = (uint##bits##_t)(order##bits(b, is_float) - order##bits(o, is_float));     \
+            bool is_down = step >> (bits - 1);                                                               \
+            uint##bits##_t distance = is_down ? (uint##bits##_t)(0 - step) : step;                           \
+            distance = distance < MTH_ULP_DISTANCE ? distance : MTH_ULP_DISTANCE;                            \
+            out[i] = (uint8_t)(distance | (is_down ? MTH_ULP_DOWN : 0));                                     \
+        }                                                                                                    \
+    }                                                                                                        \
+    MTH_ALWAYS_INLINE uint##bits##_t moved##bits(const uint8_t *base, uint##bits##_t step, bool is_float)    \
+    {                                                                                                        \
+        return unorder##bits((uint##bits##_t)(order##bits(mth_lane_load##bits(base), is_float) + step),      \
+                             is_float);                                                                      \
+    }                                                                                                        \
+    static size_t merge##bits(const struct mth_ulp_shuffles *shuffles, bool is_float,                        \
+                              const uint8_t *restrict base, size_t n_groups, const uint32_t *restrict masks, \
+                              const uint8_t *restrict steps, uint8_t *restrict dst)                          \
+    {                                                                                                        \
+        const size_t lane_bytes = bits / 8;                                                                  \
+        size_t done = 0, n = 0, n_elems;                                                                     \
+        for (size_t g = 0; g < n_groups;                                                                     \
+             g += n, base += n_elems * lane_bytes, dst += n_elems * lane_bytes) {                            \
+            uint##bits##_t step[MTH_ULP_STRETCH * MTH_ULP_GROUP];                                            \
+            uint8_t places[MTH_ULP_PLACES_ROOM];                                                             \
+            n = n_groups - g < MTH_ULP_STRETCH ? n_groups - g : MTH_ULP_STRETCH;                             \
+            n_elems = n * MTH_ULP_GROUP;                                                                     \
+            size_t n_places = mth_ulp_places(shuffles, masks + g, n, places);                                \
+            const uint8_t *in = steps + done * lane_bytes;                                                   \
+            done += n_places;                                                                                \
+            if (n_places < MTH_ULP_FEW_PLACES) {                                                             \
+                memcpy(dst, base, n_elems *lane_bytes);                                                      \
+                for (size_t k = 0; k < n_places; k++) {                                                      \
+                    size_t at = places[k] * lane_bytes;                                                      \
+                    memcpy(&step[0], in + k * lane_bytes, lane_bytes);                                       \
+                    mth_lane_store##bits(dst + at, moved##bits(base + at, step[0], is_float));               \
+                }                                                                                            \
+                continue;                                                                                    \
+            }                                                                                                \
+            memset(step, 0, n_elems *lane_bytes);                                                            \
+            for (size_t k = 0; k < n_places; k++)                                                            \
+                memcpy(&step[places[k]], in + k * lane_bytes, lane_bytes);                                   \
+            for (size_t i = 0; i < n_elems; i++)                                                             \
+                mth_lane_store##bits(dst + i * lane_bytes,                                                   \
+                                     moved##bits(base + i * lane_bytes, step[i], is_float));                 \
+        }                                                                                                    \
+        return done;                                                                                         \
     }
 
 DEFINE_ELEMENTS(8)
@@ -123,16 +156,15 @@ static size_t analyze(const struct mth_ulp_format *format, const struct mth_ulp_
                       uint8_t *steps)
 {
     bool is_float = format->exponent_bits > 0;
-    (void)shuffles;
     switch (format->lane_bits) {
     case 8:
-        return analyze8(is_float, src, base, n_groups, masks, steps);
+        return analyze8(shuffles, is_float, src, base, n_groups, masks, steps);
     case 16:
-        return analyze16(is_float, src, base, n_groups, masks, steps);
+        return analyze16(shuffles, is_float, src, base, n_groups, masks, steps);
     case 32:
-        return analyze32(is_float, src, base, n_groups, masks, steps);
+        return analyze32(shuffles, is_float, src, base, n_groups, masks, steps);
     default:
-        return analyze64(is_float, src, base, n_groups, masks, steps);
+        return analyze64(shuffles, is_float, src, base, n_groups, masks, steps);
     }
 }
 
@@ -141,16 +173,15 @@ static size_t merge(const struct mth_ulp_format *format, const struct mth_ulp_sh
                     uint8_t *dst)
 {
     bool is_float = format->exponent_bits > 0;
-    (void)shuffles;
     switch (format->lane_bits) {
     case 8:
-        return merge8(is_float, base, n_groups, masks, steps, dst);
+        return merge8(shuffles, is_float, base, n_groups, masks, steps, dst);
     case 16:
-        return merge16(is_float, base, n_groups, masks, steps, dst);
+        return merge16(shuffles, is_float, base, n_groups, masks, steps, dst);
     case 32:
-        return merge32(is_float, base, n_groups, masks, steps, dst);
+        return merge32(shuffles, is_float, base, n_groups, masks, steps, dst);
     default:
-        return merge64(is_float, base, n_groups, masks, steps, dst);
+        return merge64(shuffles, is_float, base, n_groups, masks, steps, dst);
     }
 }
 
@@ -173,16 +204,20 @@ static void directions(const struct mth_ulp_format *format, const uint8_t *base,
     }
 }
 
-static size_t collect(const struct mth_ulp_shuffles *shuffles, const uint8_t *from, size_t n_groups,
-                      const uint32_t *masks, uint8_t *out)
+static size_t collect(const struct mth_ulp_shuffles *shuffles, const uint8_t *restrict from, size_t n_groups,
+                      const uint32_t *masks, uint8_t *restrict out)
 {
-    size_t n = 0;
-    (void)shuffles;
-    for (size_t g = 0; g < n_groups; g++, from += MTH_ULP_GROUP) {
-        for (uint32_t mask = masks[g]; mask; mask &= mask - 1)
-            out[n++] = from[__builtin_ctz(mask)];
+    size_t done = 0, n = 0;
+    for (size_t g = 0; g < n_groups; g += n, from += n * MTH_ULP_GROUP) {
+        uint8_t places[MTH_ULP_PLACES_ROOM];
+        n = n_groups - g < MTH_ULP_STRETCH ? n_groups - g : MTH_ULP_STRETCH;
+        size_t n_places = mth_ulp_places(shuffles, masks + g, n, places);
+        for (size_t k = 0; k < n_places; k += MTH_ULP_AT_ONCE)
+            for (size_t j = k; j < k + MTH_ULP_AT_ONCE; j++)
+                out[done + j] = from[places[j]];
+        done += n_places;
     }
-    return n;
+    return done;
 }
 
 const struct mth_ulp_kernels mth_ulp_portable = {
