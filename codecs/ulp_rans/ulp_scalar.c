@@ -2,6 +2,7 @@
 #include "codecs/ulp_rans/ulp_scalar.h"
 
 #include "codecs/rans/rans_scalar.h"
+#include "codecs/rans/rans_shuffles.h"
 
 #include <string.h>
 
@@ -74,42 +75,45 @@ static bool encode_group(const struct mth_ulp_table *table, struct mth_rans_writ
 
 /*
  * A group at once: arithmetic on words that compilers make vectors of. Bytes go out, or come in, one by one, from and to few
- * lanes; so many at a time go without a branch, which would be taken by chance.
+ * lanes: those of some groups stand in a list first, so that no branch asks for each of them, or for each group.
  */
-enum { BYTES_AT_ONCE = 4 };
+enum { LIST_LANES = MTH_RANS_LANES_ROOM, LIST_ROOM = 8 };
 
-/* States of the groups of lanes. What is written where no lane is meant goes behind a group's. */
-enum { NO_LANE = MTH_ULP_GROUP, LANE_GROUPS = MTH_RANS_LANES_ROOM / MTH_ULP_GROUP };
-
-struct states {
-    uint16_t of[LANE_GROUPS][MTH_ULP_GROUP + 8];
+struct list {
+    uint8_t room[LIST_ROOM],
+        lanes[LIST_LANES]; /* filled from the end; what is in front of it may be written */
 };
 
-static void load_words(const struct mth_rans_lanes *lanes, uint16_t *x)
+/* The lanes of a group that are set, `first` being its first lane, in front of those that a list has from `at` on. Returns where they begin. */
+MTH_ALWAYS_INLINE uint8_t *list_group(const uint8_t is_set[MTH_ULP_GROUP], size_t first, uint8_t *at)
 {
-    for (size_t i = 0; i < lanes->n_lanes; i++)
-        x[i] = (uint16_t)(lanes->high[i] << 8 | lanes->low[i]);
+    const uint64_t ones = 0x0101010101010101;
+    for (size_t i = MTH_ULP_GROUP; i > 0; i -= 8) {
+        uint64_t flags = mth_lane_load64(is_set + i - 8);
+        unsigned mask = (unsigned)(flags * 0x0102040810204080u >> 56), n = (unsigned)(flags * ones >> 56);
+        /* In front of lanes the table has 128, from which nothing carries: lanes are below that. */
+        mth_lane_store64(at - 8, mth_lane_load64(mth_rans_compress.first[mask]) + ones * (first + i - 8));
+        at -= n;
+    }
+    return at;
 }
 
-static void store_words(struct mth_rans_lanes *lanes, const uint16_t *x)
-{
-    for (size_t i = 0; i < lanes->n_lanes; i++) {
-        lanes->low[i] = (uint8_t)x[i];
-        lanes->high[i] = (uint8_t)(x[i] >> 8);
-    }
-}
+/* By lane. */
+struct states {
+    uint16_t of[LIST_LANES];
+};
 
 static void load_states(const struct mth_rans_lanes *lanes, struct states *states)
 {
     memset(states, 0, sizeof *states);
     for (size_t i = 0; i < lanes->n_lanes; i++)
-        states->of[i / MTH_ULP_GROUP][i % MTH_ULP_GROUP] = (uint16_t)(lanes->high[i] << 8 | lanes->low[i]);
+        states->of[i] = (uint16_t)(lanes->high[i] << 8 | lanes->low[i]);
 }
 
 static void store_states(struct mth_rans_lanes *lanes, const struct states *states)
 {
     for (size_t i = 0; i < lanes->n_lanes; i++) {
-        uint16_t x = states->of[i / MTH_ULP_GROUP][i % MTH_ULP_GROUP];
+        uint16_t x = states->of[i];
         lanes->low[i] = (uint8_t)x;
         lanes->high[i] = (uint8_t)(x >> 8);
     }
@@ -166,59 +170,58 @@ MTH_ALWAYS_INLINE void take_flags(uint16_t *restrict x, const uint16_t *restrict
                                   uint8_t *restrict is_changed, uint8_t *restrict is_small)
 {
     for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-        uint16_t slot = x[i] & 255, high = x[i] >> 8, changed = changed_slots[i];
+        uint16_t slot = x[i] & 255, changed = changed_slots[i], product = (uint16_t)(changed * (x[i] >> 8));
         uint16_t flag = (uint16_t)(0 - ((int16_t)slot < (int16_t)changed));
-        uint16_t below = (uint16_t)(changed & ~flag); /* slots of "changed" that lie below a slot of "same" */
-        uint16_t freq = (uint16_t)(((MTH_ULP_SLOTS - changed) & ~flag) | (changed & flag));
-        uint16_t next = (uint16_t)(freq * high + slot - below);
+        /* "Same" has the 256 - changed slots behind those of "changed". */
+        uint16_t if_changed = (uint16_t)(product + slot), if_same = (uint16_t)(x[i] - product - changed);
+        uint16_t next = (uint16_t)((if_changed & flag) | (if_same & ~flag));
         x[i] = next;
         is_changed[i] = flag & 1;
         is_small[i] = (int16_t)(next >> 8) < 1;
     }
 }
 
-MTH_ALWAYS_INLINE const uint8_t *refill_group(uint16_t *restrict x, uint32_t small,
-                                              const uint8_t *restrict in)
+/* The lanes of a list, from `at` on, get a byte each. */
+MTH_ALWAYS_INLINE const uint8_t *refill_list(struct states *states, const struct list *list,
+                                             const uint8_t *at, const uint8_t *in)
 {
-    uint64_t left = (uint64_t)1 << NO_LANE | small;
-    while ((uint32_t)left) {
-        for (size_t k = 0; k < BYTES_AT_ONCE; k++) {
-            unsigned i = (unsigned)__builtin_ctzll(left);
-            uint64_t is_lane = i < NO_LANE;
-            x[i] = (uint16_t)(x[i] << 8 | *in);
-            in += is_lane;
-            left ^= is_lane << (i % NO_LANE);
-        }
-    }
-    return in;
+    size_t n = (size_t)(list->lanes + LIST_LANES - at);
+    for (size_t k = 0; k < n; k++)
+        states->of[at[k]] = (uint16_t)(states->of[at[k]] << 8 | in[k]);
+    return in + n;
 }
 
 size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                    const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks)
 {
-    size_t n_lanes = reader->lanes.n_lanes, g = 0;
+    size_t n_vecs = reader->lanes.n_lanes / MTH_ULP_GROUP, g = 0;
     uint16_t slots_of[PLACES] = {0};
     const uint8_t *in = reader->in;
     struct pairs slots;
     struct states states;
-    if (n_lanes < MTH_ULP_GROUP)
+    if (n_vecs == 0)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
         slots_of[c] = table->changed[c];
     fill_pairs(slots_of, &slots);
     load_states(&reader->lanes, &states);
-    while (n_groups - g >= AHEAD && (size_t)(reader->end - in) > (size_t)AHEAD * MTH_ULP_GROUP) {
+    while (n_groups - g >= AHEAD && (size_t)(reader->end - in) >= (size_t)AHEAD * MTH_ULP_GROUP) {
         uint16_t changed[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
         for (size_t i = 0; i < AHEAD; i++) {
             pair_places(contexts + (g + i) * MTH_ULP_GROUP, 0, numbers);
             look_up(&slots, numbers, changed[i]);
         }
-        for (size_t i = 0; i < AHEAD; i++, g++) {
-            uint16_t *x = states.of[(first + g) & (n_lanes / MTH_ULP_GROUP - 1)];
-            uint8_t is_changed[MTH_ULP_GROUP], is_small[MTH_ULP_GROUP];
-            take_flags(x, changed[i], is_changed, is_small);
-            masks[g] = mth_ulp_mask_of(is_changed);
-            in = refill_group(x, mth_ulp_mask_of(is_small), in);
+        for (size_t i = 0; i < AHEAD; i += n_vecs, g += n_vecs) {
+            struct list list;
+            uint8_t *at = list.lanes + LIST_LANES;
+            for (size_t v = n_vecs; v-- > 0;) {
+                size_t lane = ((first + g + v) & (n_vecs - 1)) * MTH_ULP_GROUP;
+                uint8_t is_changed[MTH_ULP_GROUP], is_small[MTH_ULP_GROUP];
+                take_flags(states.of + lane, changed[i + v], is_changed, is_small);
+                masks[g + v] = mth_ulp_mask_of(is_changed);
+                at = list_group(is_small, lane, at);
+            }
+            in = refill_list(&states, &list, at, in);
         }
     }
     store_states(&reader->lanes, &states);
@@ -251,19 +254,14 @@ MTH_ALWAYS_INLINE void put_flags(uint16_t *restrict x, const uint16_t *restrict 
     }
 }
 
-/* Requires  room for a byte more than there are lanes */
-MTH_ALWAYS_INLINE uint8_t *emit_group(const uint8_t low[MTH_ULP_GROUP], uint32_t full, uint8_t *restrict at)
+/* The low bytes of a list's lanes, from `first` on, go out. */
+MTH_ALWAYS_INLINE uint8_t *emit_list(const uint8_t *restrict low, const struct list *list,
+                                     const uint8_t *first, uint8_t *restrict at)
 {
-    uint64_t left = (uint64_t)full << 1 | 1; /* bit 0 is no lane */
-    while (left > 1) {
-        for (size_t k = 0; k < BYTES_AT_ONCE; k++) {
-            unsigned i = 63u - (unsigned)__builtin_clzll(left);
-            uint64_t is_lane = i > 0;
-            at[-1] = low[(i - is_lane) % MTH_ULP_GROUP];
-            at -= is_lane;
-            left ^= is_lane << i;
-        }
-    }
+    size_t n = (size_t)(list->lanes + LIST_LANES - first);
+    at -= n;
+    for (size_t k = 0; k < n; k++)
+        at[k] = low[first[k]];
     return at;
 }
 
@@ -271,12 +269,12 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
                                    const uint8_t *contexts, size_t first, size_t n_groups,
                                    const uint32_t *masks)
 {
-    size_t n_lanes = writer->lanes.n_lanes, left = n_groups;
+    size_t n_vecs = writer->lanes.n_lanes / MTH_ULP_GROUP, left = n_groups;
     uint16_t slots_of[PLACES], reciprocal_of[PLACES];
     uint8_t *at = writer->at;
     struct pairs slots, reciprocals;
     struct states states;
-    if (n_lanes < MTH_ULP_GROUP)
+    if (n_vecs == 0)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
         const uint8_t(*same)[MTH_ULP_CONTEXTS] = table->same_reciprocal,
@@ -289,7 +287,7 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
     fill_pairs(slots_of, &slots);
     fill_pairs(reciprocal_of, &reciprocals);
     load_states(&writer->lanes, &states);
-    while (left >= AHEAD && (size_t)(at - writer->begin) > (size_t)AHEAD * MTH_ULP_GROUP) {
+    while (left >= AHEAD && (size_t)(at - writer->begin) >= (size_t)AHEAD * MTH_ULP_GROUP) {
         uint16_t freq[AHEAD][MTH_ULP_GROUP], reciprocal[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
         for (size_t i = 0; i < AHEAD; i++) {
             size_t g = left - 1 - i;
@@ -297,12 +295,16 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
             look_up(&slots, numbers, freq[i]);
             look_up(&reciprocals, numbers, reciprocal[i]);
         }
+        struct list list;
+        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = list.lanes + LIST_LANES;
         for (size_t i = 0; i < AHEAD; i++) {
-            uint16_t *x = states.of[(first + --left) & (n_lanes / MTH_ULP_GROUP - 1)];
-            uint8_t low[MTH_ULP_GROUP], is_full[MTH_ULP_GROUP];
-            put_flags(x, freq[i], reciprocal[i], low, is_full);
-            at = emit_group(low, mth_ulp_mask_of(is_full), at);
+            size_t lane = ((first + --left) & (n_vecs - 1)) * MTH_ULP_GROUP;
+            size_t place = (AHEAD - 1 - i) * MTH_ULP_GROUP;
+            uint8_t is_full[MTH_ULP_GROUP];
+            put_flags(states.of + lane, freq[i], reciprocal[i], low + place, is_full);
+            lanes = list_group(is_full, place, lanes);
         }
+        at = emit_list(low, &list, lanes, at);
     }
     store_states(&writer->lanes, &states);
     writer->at = at;
@@ -356,9 +358,6 @@ static bool encode_symbol(const struct mth_ulp_table *table, struct mth_rans_wri
     return freq == 0 || emit(writer, lane, freq, table->start[symbol][context]);
 }
 
-/* Lanes whose states are stored at once: stores that take turns between two lines cost far more. */
-enum { TURN = 4 };
-
 void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp_symbol_slots *slots)
 {
     enum { FLIP = 0x80 };
@@ -370,71 +369,131 @@ void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp
             while (symbol + 1 < table->n_symbols && slot > (table->bound[symbol + 1][c] ^ (unsigned)FLIP))
                 symbol++;
             unsigned freq = table->freq[symbol][c];
-            slots->of[c][slot].symbol = (uint8_t)symbol;
-            slots->of[c][slot].rank = (uint8_t)(freq ? slot - table->start[symbol][c] : slot);
-            slots->of[c][slot].freq = (uint16_t)(freq ? freq : MTH_ULP_SLOTS);
+            uint32_t rank = freq ? slot - table->start[symbol][c] : slot;
+            slots->of[c][slot] = symbol | rank << 8 | (freq ? freq : MTH_ULP_SLOTS) << 16;
         }
+    }
+}
+
+/* Symbols out of a group's states. sr: a symbol, and its slot's rank above it. */
+MTH_ALWAYS_INLINE void take_symbols(uint16_t *restrict x, const uint16_t *restrict freq,
+                                    const uint16_t *restrict ranked, uint8_t *restrict symbols,
+                                    uint8_t *restrict is_small)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t next = (uint16_t)(freq[i] * (x[i] >> 8) + (ranked[i] >> 8));
+        x[i] = next;
+        symbols[i] = (uint8_t)ranked[i];
+        is_small[i] = (int16_t)(next >> 8) < 1;
     }
 }
 
 size_t mth_ulp_scalar_decode_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                      const uint8_t *contexts, size_t n_steps, uint8_t *symbols)
 {
-    size_t n_lanes = reader->lanes.n_lanes, done = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM] = {0};
+    enum { MOST_GROUPS = MTH_RANS_MAX_LANES / MTH_ULP_GROUP };
+    size_t n_lanes = reader->lanes.n_lanes, n_vecs = n_lanes / MTH_ULP_GROUP, done = 0;
     const uint8_t *in = reader->in;
     struct mth_ulp_symbol_slots slots;
+    struct states states;
     if (n_steps * n_lanes < MTH_ULP_WORTH_SLOTS)
         return 0;
     mth_ulp_fill_symbol_slots(table, &slots);
-    load_words(&reader->lanes, x);
+    load_states(&reader->lanes, &states);
     for (; done < n_steps && (size_t)(reader->end - in) >= n_lanes; done++) {
-        for (size_t i = 0; i < n_lanes; i += TURN, contexts += TURN, symbols += TURN) {
-            uint32_t next[TURN];
-            uint8_t symbol[TURN];
-            for (size_t k = 0; k < TURN; k++) {
-                unsigned c = contexts[k], slot = x[i + k] & 255;
-                symbol[k] = slots.of[c][slot].symbol;
-                in = mth_rans_pull(slots.of[c][slot].freq, slots.of[c][slot].rank, x[i + k], in, &next[k]);
+        uint16_t freq[MOST_GROUPS][MTH_ULP_GROUP], ranked[MOST_GROUPS][MTH_ULP_GROUP];
+        for (size_t v = 0; v < n_vecs; v++, contexts += MTH_ULP_GROUP) {
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+                uint32_t word = slots.of[contexts[i]][states.of[v * MTH_ULP_GROUP + i] & 255];
+                ranked[v][i] = (uint16_t)word;
+                freq[v][i] = (uint16_t)(word >> 16);
             }
-            for (size_t k = 0; k < TURN; k++)
-                x[i + k] = (uint16_t)next[k];
-            memcpy(symbols, symbol, sizeof symbol);
         }
+        struct list list;
+        uint8_t *at = list.lanes + LIST_LANES;
+        for (size_t v = n_vecs; v-- > 0;) {
+            uint8_t is_small[MTH_ULP_GROUP];
+            size_t lane = v * MTH_ULP_GROUP;
+            take_symbols(states.of + lane, freq[v], ranked[v], symbols + lane, is_small);
+            at = list_group(is_small, lane, at);
+        }
+        in = refill_list(&states, &list, at, in);
+        symbols += n_lanes;
     }
-    store_words(&reader->lanes, x);
+    store_states(&reader->lanes, &states);
     reader->in = in;
     return done;
+}
+
+/* By context and symbol: how many slots, 0 for all, and above them the first one; and, in the upper half, the reciprocal. */
+struct symbol_words {
+    uint32_t of[MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS];
+};
+
+static void fill_symbol_words(const struct mth_ulp_table *table, struct symbol_words *words)
+{
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+        for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++)
+            words->of[c * MTH_ULP_SYMBOLS + s] = table->freq[s][c] | (uint32_t)table->start[s][c] << 8 |
+                                                 (uint32_t)table->symbol_reciprocal[0][s][c] << 16 |
+                                                 (uint32_t)table->symbol_reciprocal[1][s][c] << 24;
+    }
+}
+
+/* Symbols into a group's states, as put_flags does it. */
+MTH_ALWAYS_INLINE void put_symbols(uint16_t *restrict x, const uint16_t *restrict slots,
+                                   const uint16_t *restrict reciprocal, uint8_t *restrict low,
+                                   uint8_t *restrict is_full)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t freq = (uint16_t)(((slots[i] - 1) & 255) + 1), start = slots[i] >> 8, high = x[i] >> 8;
+        uint16_t full = (uint16_t)(0 - ((int16_t)high >= (int16_t)freq));
+        uint16_t y = (uint16_t)((high & full) | (x[i] & ~full));
+        uint16_t quotient = (uint16_t)((uint32_t)y * reciprocal[i] >> 16);
+        uint16_t rest = (uint16_t)(y - quotient * freq);
+        uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
+        rest = (uint16_t)(rest - (freq & above));
+        quotient = (uint16_t)(quotient - above);
+        low[i] = (uint8_t)x[i];
+        is_full[i] = full & 1;
+        x[i] = (uint16_t)((quotient << 8) + rest + start);
+    }
 }
 
 size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                                      const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps)
 {
-    size_t n_lanes = writer->lanes.n_lanes, done = 0;
-    uint16_t x[MTH_RANS_LANES_ROOM] = {0};
-    struct mth_rans_divisor divisors[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS];
+    enum { SYMBOL_BITS = 4 };
+    size_t n_vecs = writer->lanes.n_lanes / MTH_ULP_GROUP, left = n_steps * n_vecs;
     uint8_t *at = writer->at;
-    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++)
-            divisors[c][s] = table->freq[s][c] ? mth_rans_divisor_of(table->freq[s][c], table->start[s][c])
-                                               : mth_rans_divisor_of(MTH_ULP_SLOTS, 0);
-    load_words(&writer->lanes, x);
-    for (; done < n_steps && (size_t)(at - writer->begin) >= n_lanes; done++) {
-        contexts_end -= n_lanes;
-        symbols_end -= n_lanes;
-        for (size_t i = n_lanes; i > 0; i -= TURN) {
-            uint32_t next[TURN];
-            for (size_t k = TURN; k-- > 0;) {
-                size_t lane = i - TURN + k;
-                at = mth_rans_push(&divisors[contexts_end[lane]][symbols_end[lane]], x[lane], at, &next[k]);
+    struct symbol_words words;
+    struct states states;
+    fill_symbol_words(table, &words);
+    load_states(&writer->lanes, &states);
+    while (left >= AHEAD && (size_t)(at - writer->begin) >= (size_t)AHEAD * MTH_ULP_GROUP) {
+        uint16_t slots[AHEAD][MTH_ULP_GROUP], reciprocal[AHEAD][MTH_ULP_GROUP];
+        for (size_t k = 0; k < AHEAD; k++) {
+            contexts_end -= MTH_ULP_GROUP;
+            symbols_end -= MTH_ULP_GROUP;
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+                uint32_t word = words.of[contexts_end[i] << SYMBOL_BITS | symbols_end[i]];
+                slots[k][i] = (uint16_t)word;
+                reciprocal[k][i] = (uint16_t)(word >> 16);
             }
-            for (size_t k = 0; k < TURN; k++)
-                x[i - TURN + k] = (uint16_t)next[k];
         }
+        struct list list;
+        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = list.lanes + LIST_LANES;
+        for (size_t k = 0; k < AHEAD; k++) {
+            size_t lane = (--left & (n_vecs - 1)) * MTH_ULP_GROUP, place = (AHEAD - 1 - k) * MTH_ULP_GROUP;
+            uint8_t is_full[MTH_ULP_GROUP];
+            put_symbols(states.of + lane, slots[k], reciprocal[k], low + place, is_full);
+            lanes = list_group(is_full, place, lanes);
+        }
+        at = emit_list(low, &list, lanes, at);
     }
-    store_words(&writer->lanes, x);
+    store_states(&writer->lanes, &states);
     writer->at = at;
-    return done;
+    return n_steps - left / n_vecs;
 }
 
 bool mth_ulp_decode_symbols(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,

@@ -14,12 +14,12 @@ static inline uint32_t mth_ulp_mask_of(const uint8_t flags[MTH_ULP_GROUP])
     return mask;
 }
 
-/* A slot's symbol, and where it lies among that symbol's, by context; of contexts that are not used, nothing. */
+/*
+ * By context and slot, the lowest byte first: the symbol, where the slot lies among that symbol's, and how many these are, 1 .. 256, in
+ * two bytes. Of contexts that are not used, nothing.
+ */
 struct mth_ulp_symbol_slots {
-    struct {
-        uint8_t symbol, rank;
-        uint16_t freq; /* 1 .. 256 */
-    } of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
+    uint32_t of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
 };
 
 /* Fewer symbols than this are not worth such a table. */
