@@ -468,6 +468,8 @@ size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct m
     uint8_t *at = writer->at;
     struct symbol_words words;
     struct states states;
+    if (n_vecs == 0)
+        return 0;
     fill_symbol_words(table, &words);
     load_states(&writer->lanes, &states);
     while (left >= AHEAD && (size_t)(at - writer->begin) >= (size_t)AHEAD * MTH_ULP_GROUP) {
