@@ -1,8 +1,9 @@
-/* Which lanes of a few groups changed, as a list: what plain C goes through instead of the bits of masks. */
+/* Lanes of a few groups as lists: what plain C goes through instead of the bits of masks. */
 #ifndef MTH_CODECS_ULP_PLACES_H
 #define MTH_CODECS_ULP_PLACES_H
 
 #include "base/lane.h"
+#include "codecs/rans/rans_shuffles.h"
 #include "codecs/ulp_rans/ulp_kernels.h"
 
 /*
@@ -19,6 +20,8 @@ enum {
 };
 
 /*
+ * The lanes that changed.
+ *
  * Shape     masks[n_groups], MTH_ULP_STRETCH at most; places[MTH_ULP_PLACES_ROOM]
  * Returns   how many there are
  */
@@ -43,6 +46,37 @@ MTH_ALWAYS_INLINE size_t mth_ulp_places(const struct mth_ulp_shuffles *shuffles,
     }
     mth_lane_store32(places + n, 0);
     return n;
+}
+
+/* Lanes below 128 that have something in common. */
+enum { MTH_ULP_LIST_GROUPS = 4, MTH_ULP_LIST_LANES = MTH_ULP_LIST_GROUPS * MTH_ULP_GROUP };
+
+struct mth_ulp_list {
+    uint8_t room[8], lanes[MTH_ULP_LIST_LANES]; /* filled from the end */
+};
+
+static inline uint8_t *mth_ulp_list_end(struct mth_ulp_list *list)
+{
+    return list->lanes + MTH_ULP_LIST_LANES;
+}
+
+/*
+ * The lanes of a group that are set, in front of those that a list has from `at` on.
+ *
+ * Shape     is_set[MTH_ULP_GROUP], each 0 or 1; first: the number of the first of these lanes
+ * Returns   where the list begins now
+ */
+MTH_ALWAYS_INLINE uint8_t *mth_ulp_list_group(const uint8_t *is_set, size_t first, uint8_t *at)
+{
+    const uint64_t ones = 0x0101010101010101;
+    for (size_t i = MTH_ULP_GROUP; i > 0; i -= 8) {
+        uint64_t flags = mth_lane_load64(is_set + i - 8);
+        unsigned mask = (unsigned)(flags * 0x0102040810204080u >> 56), n = (unsigned)(flags * ones >> 56);
+        /* In front of lanes the table has 128, from which nothing carries. */
+        mth_lane_store64(at - 8, mth_lane_load64(mth_rans_compress.first[mask]) + ones * (first + i - 8));
+        at -= n;
+    }
+    return at;
 }
 
 #endif

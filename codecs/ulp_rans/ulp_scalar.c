@@ -2,7 +2,7 @@
 #include "codecs/ulp_rans/ulp_scalar.h"
 
 #include "codecs/rans/rans_scalar.h"
-#include "codecs/rans/rans_shuffles.h"
+#include "codecs/ulp_rans/ulp_places.h"
 
 #include <string.h>
 
@@ -77,30 +77,10 @@ static bool encode_group(const struct mth_ulp_table *table, struct mth_rans_writ
  * A group at once: arithmetic on words that compilers make vectors of. Bytes go out, or come in, one by one, from and to few
  * lanes: those of some groups stand in a list first, so that no branch asks for each of them, or for each group.
  */
-enum { LIST_LANES = MTH_RANS_LANES_ROOM, LIST_ROOM = 8 };
-
-struct list {
-    uint8_t room[LIST_ROOM],
-        lanes[LIST_LANES]; /* filled from the end; what is in front of it may be written */
-};
-
-/* The lanes of a group that are set, `first` being its first lane, in front of those that a list has from `at` on. Returns where they begin. */
-MTH_ALWAYS_INLINE uint8_t *list_group(const uint8_t is_set[MTH_ULP_GROUP], size_t first, uint8_t *at)
-{
-    const uint64_t ones = 0x0101010101010101;
-    for (size_t i = MTH_ULP_GROUP; i > 0; i -= 8) {
-        uint64_t flags = mth_lane_load64(is_set + i - 8);
-        unsigned mask = (unsigned)(flags * 0x0102040810204080u >> 56), n = (unsigned)(flags * ones >> 56);
-        /* In front of lanes the table has 128, from which nothing carries: lanes are below that. */
-        mth_lane_store64(at - 8, mth_lane_load64(mth_rans_compress.first[mask]) + ones * (first + i - 8));
-        at -= n;
-    }
-    return at;
-}
 
 /* By lane. */
 struct states {
-    uint16_t of[LIST_LANES];
+    uint16_t of[MTH_RANS_LANES_ROOM];
 };
 
 static void load_states(const struct mth_rans_lanes *lanes, struct states *states)
@@ -123,7 +103,7 @@ static void store_states(struct mth_rans_lanes *lanes, const struct states *stat
  * What a table of words says of two neighbours at once. A place is a context, and a bit above it that says whether the element
  * changed, where that is known.
  */
-enum { PLACE_BITS = 5, PLACES = 1 << PLACE_BITS };
+enum { CONTEXT_BITS = 4, PLACES = 2 << CONTEXT_BITS };
 
 struct pairs {
     uint16_t of[PLACES * PLACES][2];
@@ -145,11 +125,8 @@ enum { AHEAD = 4, WORD_PLACES = 8 };
 /* The places of a group as numbers of pairs, from eight bytes four. */
 static void pair_places(const uint8_t *contexts, uint32_t mask, uint16_t numbers[MTH_ULP_GROUP / 2])
 {
-    const uint64_t ones = 0x0101010101010101, bit_of_byte = 0x8040201008040201, all = 0x7f7f7f7f7f7f7f7f;
     for (size_t i = 0; i < MTH_ULP_GROUP; i += WORD_PLACES, numbers += WORD_PLACES / 2) {
-        uint64_t bits = (mask >> i & 0xff) * ones & bit_of_byte;
-        /* Bit 7 of each byte that is not 0, to bit 4. */
-        uint64_t changed = (((bits & all) + all) | bits) >> 3 & ones << 4;
+        uint64_t changed = mth_ulp_flags_of(mask >> i & 0xff) << CONTEXT_BITS;
         uint64_t places = mth_lane_load64(contexts + i) | changed;
         uint64_t both = (places & 0x001f001f001f001f) | (places >> 3 & 0x03e003e003e003e0);
         numbers[0] = (uint16_t)both;
@@ -181,13 +158,12 @@ MTH_ALWAYS_INLINE void take_flags(uint16_t *restrict x, const uint16_t *restrict
     }
 }
 
-/* The lanes of a list, from `at` on, get a byte each. */
-MTH_ALWAYS_INLINE const uint8_t *refill_list(struct states *states, const struct list *list,
-                                             const uint8_t *at, const uint8_t *in)
+/* n lanes get a byte each. */
+MTH_ALWAYS_INLINE const uint8_t *refill_lanes(struct states *states, const uint8_t *lanes, size_t n,
+                                              const uint8_t *in)
 {
-    size_t n = (size_t)(list->lanes + LIST_LANES - at);
     for (size_t k = 0; k < n; k++)
-        states->of[at[k]] = (uint16_t)(states->of[at[k]] << 8 | in[k]);
+        states->of[lanes[k]] = (uint16_t)(states->of[lanes[k]] << 8 | in[k]);
     return in + n;
 }
 
@@ -212,16 +188,16 @@ size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth
             look_up(&slots, numbers, changed[i]);
         }
         for (size_t i = 0; i < AHEAD; i += n_vecs, g += n_vecs) {
-            struct list list;
-            uint8_t *at = list.lanes + LIST_LANES;
+            struct mth_ulp_list list;
+            uint8_t *at = mth_ulp_list_end(&list);
             for (size_t v = n_vecs; v-- > 0;) {
                 size_t lane = ((first + g + v) & (n_vecs - 1)) * MTH_ULP_GROUP;
                 uint8_t is_changed[MTH_ULP_GROUP], is_small[MTH_ULP_GROUP];
                 take_flags(states.of + lane, changed[i + v], is_changed, is_small);
                 masks[g + v] = mth_ulp_mask_of(is_changed);
-                at = list_group(is_small, lane, at);
+                at = mth_ulp_list_group(is_small, lane, at);
             }
-            in = refill_list(&states, &list, at, in);
+            in = refill_lanes(&states, at, (size_t)(mth_ulp_list_end(&list) - at), in);
         }
     }
     store_states(&reader->lanes, &states);
@@ -230,9 +206,23 @@ size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth
 }
 
 /*
- * Flags into a group's states; the low bytes of those that are full go out first. slots: how many a lane's flag has, and above
- * them a bit that says that it is "changed". The quotient by `reciprocal` is right or one too small, as in rans_avx2.h.
+ * A symbol of freq slots from start on into state x, which loses its low byte first where it is full. The quotient by the reciprocal
+ * is right or one too small, as in rans_avx2.h.
  */
+MTH_ALWAYS_INLINE uint16_t put_state(uint16_t x, uint16_t freq, uint16_t start, uint16_t reciprocal,
+                                     uint8_t *is_full)
+{
+    uint16_t high = x >> 8, full = (uint16_t)(0 - ((int16_t)high >= (int16_t)freq));
+    uint16_t y = (uint16_t)((high & full) | (x & ~full));
+    uint16_t quotient = (uint16_t)((uint32_t)y * reciprocal >> 16);
+    uint16_t rest = (uint16_t)(y - quotient * freq);
+    uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
+    rest = (uint16_t)(rest - (freq & above));
+    *is_full = full & 1;
+    return (uint16_t)(((quotient - above) << 8) + rest + start);
+}
+
+/* Flags into a group's states. slots: how many a lane's flag has, and above them a bit that says that it is "changed". */
 enum { IS_CHANGED = 0x8000 };
 
 MTH_ALWAYS_INLINE void put_flags(uint16_t *restrict x, const uint16_t *restrict slots,
@@ -240,28 +230,19 @@ MTH_ALWAYS_INLINE void put_flags(uint16_t *restrict x, const uint16_t *restrict 
                                  uint8_t *restrict is_full)
 {
     for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-        uint16_t freq = slots[i] & 0x1ff, same = (uint16_t)((slots[i] >> 15) - 1), high = x[i] >> 8;
-        uint16_t full = (uint16_t)(0 - ((int16_t)high >= (int16_t)freq));
-        uint16_t y = (uint16_t)((high & full) | (x[i] & ~full));
-        uint16_t quotient = (uint16_t)((uint32_t)y * reciprocal[i] >> 16);
-        uint16_t rest = (uint16_t)(y - quotient * freq);
-        uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
-        rest = (uint16_t)(rest - (freq & above));
-        quotient = (uint16_t)(quotient - above);
+        uint16_t freq = slots[i] & 0x1ff, same = (uint16_t)((slots[i] >> 15) - 1);
         low[i] = (uint8_t)x[i];
-        is_full[i] = full & 1;
-        x[i] = (uint16_t)((quotient << 8) + rest + ((MTH_ULP_SLOTS - freq) & same));
+        x[i] = put_state(x[i], freq, (MTH_ULP_SLOTS - freq) & same, reciprocal[i], &is_full[i]);
     }
 }
 
-/* The low bytes of a list's lanes, from `first` on, go out. */
-MTH_ALWAYS_INLINE uint8_t *emit_list(const uint8_t *restrict low, const struct list *list,
-                                     const uint8_t *first, uint8_t *restrict at)
+/* The low bytes of n lanes go out. */
+MTH_ALWAYS_INLINE uint8_t *emit_lanes(const uint8_t *restrict low, const uint8_t *lanes, size_t n,
+                                      uint8_t *restrict at)
 {
-    size_t n = (size_t)(list->lanes + LIST_LANES - first);
     at -= n;
     for (size_t k = 0; k < n; k++)
-        at[k] = low[first[k]];
+        at[k] = low[lanes[k]];
     return at;
 }
 
@@ -295,16 +276,16 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
             look_up(&slots, numbers, freq[i]);
             look_up(&reciprocals, numbers, reciprocal[i]);
         }
-        struct list list;
-        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = list.lanes + LIST_LANES;
+        struct mth_ulp_list list;
+        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = mth_ulp_list_end(&list);
         for (size_t i = 0; i < AHEAD; i++) {
             size_t lane = ((first + --left) & (n_vecs - 1)) * MTH_ULP_GROUP;
             size_t place = (AHEAD - 1 - i) * MTH_ULP_GROUP;
             uint8_t is_full[MTH_ULP_GROUP];
             put_flags(states.of + lane, freq[i], reciprocal[i], low + place, is_full);
-            lanes = list_group(is_full, place, lanes);
+            lanes = mth_ulp_list_group(is_full, place, lanes);
         }
-        at = emit_list(low, &list, lanes, at);
+        at = emit_lanes(low, lanes, (size_t)(mth_ulp_list_end(&list) - lanes), at);
     }
     store_states(&writer->lanes, &states);
     writer->at = at;
@@ -409,15 +390,15 @@ size_t mth_ulp_scalar_decode_symbols(const struct mth_ulp_table *table, struct m
                 freq[v][i] = (uint16_t)(word >> 16);
             }
         }
-        struct list list;
-        uint8_t *at = list.lanes + LIST_LANES;
+        struct mth_ulp_list list;
+        uint8_t *at = mth_ulp_list_end(&list);
         for (size_t v = n_vecs; v-- > 0;) {
             uint8_t is_small[MTH_ULP_GROUP];
             size_t lane = v * MTH_ULP_GROUP;
             take_symbols(states.of + lane, freq[v], ranked[v], symbols + lane, is_small);
-            at = list_group(is_small, lane, at);
+            at = mth_ulp_list_group(is_small, lane, at);
         }
-        in = refill_list(&states, &list, at, in);
+        in = refill_lanes(&states, at, (size_t)(mth_ulp_list_end(&list) - at), in);
         symbols += n_lanes;
     }
     store_states(&reader->lanes, &states);
@@ -440,23 +421,15 @@ static void fill_symbol_words(const struct mth_ulp_table *table, struct symbol_w
     }
 }
 
-/* Symbols into a group's states, as put_flags does it. */
+/* Symbols into a group's states. */
 MTH_ALWAYS_INLINE void put_symbols(uint16_t *restrict x, const uint16_t *restrict slots,
                                    const uint16_t *restrict reciprocal, uint8_t *restrict low,
                                    uint8_t *restrict is_full)
 {
     for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-        uint16_t freq = (uint16_t)(((slots[i] - 1) & 255) + 1), start = slots[i] >> 8, high = x[i] >> 8;
-        uint16_t full = (uint16_t)(0 - ((int16_t)high >= (int16_t)freq));
-        uint16_t y = (uint16_t)((high & full) | (x[i] & ~full));
-        uint16_t quotient = (uint16_t)((uint32_t)y * reciprocal[i] >> 16);
-        uint16_t rest = (uint16_t)(y - quotient * freq);
-        uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
-        rest = (uint16_t)(rest - (freq & above));
-        quotient = (uint16_t)(quotient - above);
+        uint16_t freq = (uint16_t)(((slots[i] - 1) & 255) + 1);
         low[i] = (uint8_t)x[i];
-        is_full[i] = full & 1;
-        x[i] = (uint16_t)((quotient << 8) + rest + start);
+        x[i] = put_state(x[i], freq, slots[i] >> 8, reciprocal[i], &is_full[i]);
     }
 }
 
@@ -483,15 +456,15 @@ size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct m
                 reciprocal[k][i] = (uint16_t)(word >> 16);
             }
         }
-        struct list list;
-        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = list.lanes + LIST_LANES;
+        struct mth_ulp_list list;
+        uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = mth_ulp_list_end(&list);
         for (size_t k = 0; k < AHEAD; k++) {
             size_t lane = (--left & (n_vecs - 1)) * MTH_ULP_GROUP, place = (AHEAD - 1 - k) * MTH_ULP_GROUP;
             uint8_t is_full[MTH_ULP_GROUP];
             put_symbols(states.of + lane, slots[k], reciprocal[k], low + place, is_full);
-            lanes = list_group(is_full, place, lanes);
+            lanes = mth_ulp_list_group(is_full, place, lanes);
         }
-        at = emit_list(low, &list, lanes, at);
+        at = emit_lanes(low, lanes, (size_t)(mth_ulp_list_end(&list) - lanes), at);
     }
     store_states(&writer->lanes, &states);
     writer->at = at;

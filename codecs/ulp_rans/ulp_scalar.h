@@ -14,6 +14,13 @@ static inline uint32_t mth_ulp_mask_of(const uint8_t flags[MTH_ULP_GROUP])
     return mask;
 }
 
+/* The inverse of eight bits: byte i is bit i. A bit in its byte carries to the highest one. */
+static inline uint64_t mth_ulp_flags_of(uint64_t bits)
+{
+    const uint64_t ones = 0x0101010101010101, bit_of_byte = 0x8040201008040201, all = 0x7f7f7f7f7f7f7f7f;
+    return ((bits * ones & bit_of_byte) + all) >> 7 & ones;
+}
+
 /*
  * By context and slot, the lowest byte first: the symbol, where the slot lies among that symbol's, and how many these are, 1 .. 256, in
  * two bytes. Of contexts that are not used, nothing.

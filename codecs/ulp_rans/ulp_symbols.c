@@ -1,6 +1,7 @@
 /* Steps to symbols and back; see ulp_symbols.h. */
 #include "codecs/ulp_rans/ulp_symbols.h"
 
+#include "codecs/ulp_rans/ulp_places.h"
 #include "codecs/ulp_rans/ulp_scalar.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
@@ -113,55 +114,87 @@ DEFINE_STEPS(16)
 DEFINE_STEPS(32)
 DEFINE_STEPS(64)
 
-/* A group at once, as if no step were a long one: arithmetic that compilers make vectors of. The long ones follow one by one. */
+MTH_ALWAYS_INLINE void split_group(const uint16_t *restrict step, uint16_t *restrict v,
+                                   uint8_t *restrict is_down, uint8_t *restrict is_long,
+                                   uint8_t *restrict symbols)
+{
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t down = step[i] >> 15;
+        v[i] = (uint16_t)((step[i] ^ (0 - down)) + down - 1);
+        is_down[i] = (uint8_t)down;
+        is_long[i] = v[i] >= MTH_ULP_DIRECT;
+        symbols[i] = (uint8_t)v[i];
+    }
+}
+
+MTH_ALWAYS_INLINE void join_group(const uint16_t *restrict v, uint32_t down, uint16_t *restrict step)
+{
+    uint8_t is_down[MTH_ULP_GROUP];
+    for (size_t i = 0; i < MTH_ULP_GROUP; i += 8)
+        mth_lane_store64(is_down + i, mth_ulp_flags_of(down >> i & 0xff));
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++)
+        step[i] = (uint16_t)(((v[i] + 1) ^ (0 - is_down[i])) + is_down[i]);
+}
+
+/*
+ * Some groups at once, as if no step were a long one: arithmetic that compilers make vectors of. The long ones stand in a list and
+ * follow one by one.
+ */
 size_t mth_ulp_portable_split16(const uint8_t *steps, size_t n_groups, uint8_t *symbols, uint8_t *signs,
                                 struct mth_ulp_bit_writer *extra)
 {
-    size_t g = 0;
-    for (; g < n_groups && extra->end - extra->at >= MTH_ULP_FIELDS_ROOM; g++, symbols += MTH_ULP_GROUP) {
-        uint16_t step[MTH_ULP_GROUP], v[MTH_ULP_GROUP];
-        uint8_t is_down[MTH_ULP_GROUP], is_long[MTH_ULP_GROUP];
-        memcpy(step, steps + g * sizeof step, sizeof step);
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-            uint16_t down = step[i] >> 15;
-            v[i] = (uint16_t)((step[i] ^ (0 - down)) + down - 1);
-            is_down[i] = (uint8_t)down;
-            is_long[i] = v[i] >= MTH_ULP_DIRECT;
-            symbols[i] = (uint8_t)v[i];
+    struct mth_ulp_bit_writer writer = *extra;
+    size_t n = 0, g = 0;
+    for (; g < n_groups; g += n) {
+        uint16_t step[MTH_ULP_LIST_LANES], v[MTH_ULP_LIST_LANES];
+        struct mth_ulp_list list;
+        uint8_t *at = mth_ulp_list_end(&list);
+        n = n_groups - g < MTH_ULP_LIST_GROUPS ? n_groups - g : MTH_ULP_LIST_GROUPS;
+        if (writer.end - writer.at < MTH_ULP_LIST_GROUPS * MTH_ULP_FIELDS_ROOM)
+            break;
+        memcpy(step, steps + g * MTH_ULP_GROUP * sizeof *step, n * MTH_ULP_GROUP * sizeof *step);
+        for (size_t k = n; k-- > 0;) {
+            uint8_t is_down[MTH_ULP_GROUP], is_long[MTH_ULP_GROUP], *out = symbols + (g + k) * MTH_ULP_GROUP;
+            split_group(step + k * MTH_ULP_GROUP, v + k * MTH_ULP_GROUP, is_down, is_long, out);
+            at = mth_ulp_list_group(is_long, k * MTH_ULP_GROUP, at);
+            mth_lane_store32(signs + (g + k) * sizeof(uint32_t), mth_ulp_mask_of(is_down));
         }
-        for (uint32_t rest = mth_ulp_mask_of(is_long); rest; rest &= rest - 1) {
-            size_t i = (size_t)__builtin_ctz(rest);
-            (void)split_one(v[i], 0, 16, extra, &symbols[i]);
-        }
-        mth_lane_store32(signs + g * sizeof(uint32_t), mth_ulp_mask_of(is_down));
+        for (; at < mth_ulp_list_end(&list); at++)
+            (void)split_one(v[*at], 0, 16, &writer, &symbols[g * MTH_ULP_GROUP + *at]);
     }
+    *extra = writer;
     return g;
 }
 
 size_t mth_ulp_portable_join16(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
                                struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
-    for (size_t g = 0; g < n_groups; g++, symbols += MTH_ULP_GROUP) {
-        uint16_t step[MTH_ULP_GROUP], v[MTH_ULP_GROUP];
-        uint8_t is_long[MTH_ULP_GROUP];
-        uint32_t down = mth_lane_load32(signs + g * sizeof down);
+    size_t n = 0, g = 0;
+    for (; g < n_groups; g += n) {
+        uint16_t step[MTH_ULP_LIST_LANES], v[MTH_ULP_LIST_LANES];
+        const uint8_t *from = symbols + g * MTH_ULP_GROUP;
         struct mth_ulp_bit_reader reader = *extra;
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-            v[i] = symbols[i];
-            is_long[i] = symbols[i] >= MTH_ULP_DIRECT;
+        struct mth_ulp_list list;
+        uint8_t *at = mth_ulp_list_end(&list);
+        n = n_groups - g < MTH_ULP_LIST_GROUPS ? n_groups - g : MTH_ULP_LIST_GROUPS;
+        for (size_t k = n; k-- > 0;) {
+            uint8_t is_long[MTH_ULP_GROUP];
+            for (size_t i = 0; i < MTH_ULP_GROUP; i++)
+                is_long[i] = from[k * MTH_ULP_GROUP + i] >= MTH_ULP_DIRECT;
+            at = mth_ulp_list_group(is_long, k * MTH_ULP_GROUP, at);
         }
-        for (uint32_t rest = mth_ulp_mask_of(is_long); rest; rest &= rest - 1) {
-            size_t i = (size_t)__builtin_ctz(rest);
+        for (size_t i = 0; i < n * MTH_ULP_GROUP; i++)
+            v[i] = from[i];
+        for (; at < mth_ulp_list_end(&list); at++) {
             uint64_t value;
-            if (!join_one(symbols[i], 0, 16, &reader, &value))
+            if (!join_one(from[*at], 0, 16, &reader, &value))
                 return g;
-            v[i] = (uint16_t)value;
+            v[*at] = (uint16_t)value;
         }
-        for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-            uint16_t is_down = down >> i & 1;
-            step[i] = (uint16_t)(((v[i] + 1) ^ (0 - is_down)) + is_down);
-        }
-        memcpy(steps + g * sizeof step, step, sizeof step);
+        for (size_t k = 0; k < n; k++)
+            join_group(v + k * MTH_ULP_GROUP, mth_lane_load32(signs + (g + k) * sizeof(uint32_t)),
+                       step + k * MTH_ULP_GROUP);
+        memcpy(steps + g * MTH_ULP_GROUP * sizeof *step, step, n * MTH_ULP_GROUP * sizeof *step);
         *extra = reader;
     }
     return n_groups;
