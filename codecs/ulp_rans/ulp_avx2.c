@@ -26,10 +26,9 @@ ULP_INLINE vec pack_doubles(vec a, vec b, vec c, vec d)
     return _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-ULP_INLINE vec context16(vec base, __m128i shift, vec mask, vec top)
+ULP_INLINE vec context16(vec exponent, vec top)
 {
-    vec below = _mm256_subs_epu16(top, _mm256_and_si256(_mm256_srl_epi16(base, shift), mask));
-    return _mm256_min_epu16(below, _mm256_set1_epi16(MTH_ULP_CONTEXTS - 1));
+    return _mm256_min_epu16(_mm256_subs_epu16(top, exponent), _mm256_set1_epi16(MTH_ULP_CONTEXTS - 1));
 }
 
 ULP_INLINE vec context32(vec base, __m128i shift, vec mask, vec top)
@@ -39,30 +38,52 @@ ULP_INLINE vec context32(vec base, __m128i shift, vec mask, vec top)
                             _mm256_set1_epi32(MTH_ULP_CONTEXTS - 1));
 }
 
+/* What is not in a local variable would be read anew for each group: `out` may be any bytes. */
+ULP_INLINE void contexts16(__m128i shift, vec mask, const uint8_t *base, size_t n_groups, vec top,
+                           uint8_t *out)
+{
+    for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, out += VEC_BYTES) {
+        vec a = _mm256_and_si256(_mm256_srl_epi16(load(base), shift), mask);
+        vec b = _mm256_and_si256(_mm256_srl_epi16(load(base + VEC_BYTES), shift), mask);
+        store(out, pack_words(context16(a, top), context16(b, top)));
+    }
+}
+
+/* The sign goes out in front, which is one instruction less than by the number of bits. */
+ULP_INLINE void contexts_bf16(const uint8_t *base, size_t n_groups, vec top, uint8_t *out)
+{
+    for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, out += VEC_BYTES) {
+        vec a = load(base), b = load(base + VEC_BYTES);
+        a = _mm256_srli_epi16(_mm256_add_epi16(a, a), 8);
+        b = _mm256_srli_epi16(_mm256_add_epi16(b, b), 8);
+        store(out, pack_words(context16(a, top), context16(b, top)));
+    }
+}
+
+ULP_INLINE void contexts32(__m128i shift, vec mask, const uint8_t *base, size_t n_groups, vec top,
+                           uint8_t *out)
+{
+    for (size_t g = 0; g < n_groups; g++, base += 4 * VEC_BYTES, out += VEC_BYTES)
+        store(out, pack_doubles(context32(load(base), shift, mask, top),
+                                context32(load(base + VEC_BYTES), shift, mask, top),
+                                context32(load(base + 2 * VEC_BYTES), shift, mask, top),
+                                context32(load(base + 3 * VEC_BYTES), shift, mask, top)));
+}
+
 RANS_TARGET_AVX2 static void contexts(const struct mth_ulp_format *format, const uint8_t *base,
                                       size_t n_groups, unsigned top, uint8_t *out)
 {
+    enum { BF16_MANTISSA = 7, BF16_EXPONENT = 8 };
     __m128i shift = _mm_cvtsi32_si128((int)format->mantissa_bits);
     int mask = (1 << format->exponent_bits) - 1;
-    if (format->exponent_bits == 0 || (format->lane_bits != 16 && format->lane_bits != 32)) {
+    if (format->exponent_bits == 0 || (format->lane_bits != 16 && format->lane_bits != 32))
         mth_ulp_portable.contexts(format, base, n_groups, top, out);
-        return;
-    }
-    for (size_t g = 0; g < n_groups; g++, out += VEC_BYTES) {
-        if (format->lane_bits == 16) {
-            vec masks = _mm256_set1_epi16((short)mask), tops = _mm256_set1_epi16((short)top);
-            store(out, pack_words(context16(load(base), shift, masks, tops),
-                                  context16(load(base + VEC_BYTES), shift, masks, tops)));
-            base += 2 * VEC_BYTES;
-        } else {
-            vec masks = _mm256_set1_epi32(mask), tops = _mm256_set1_epi32((int)top);
-            store(out, pack_doubles(context32(load(base), shift, masks, tops),
-                                    context32(load(base + VEC_BYTES), shift, masks, tops),
-                                    context32(load(base + 2 * VEC_BYTES), shift, masks, tops),
-                                    context32(load(base + 3 * VEC_BYTES), shift, masks, tops)));
-            base += 4 * VEC_BYTES;
-        }
-    }
+    else if (format->lane_bits == 32)
+        contexts32(shift, _mm256_set1_epi32(mask), base, n_groups, _mm256_set1_epi32((int)top), out);
+    else if (format->mantissa_bits == BF16_MANTISSA && format->exponent_bits == BF16_EXPONENT)
+        contexts_bf16(base, n_groups, _mm256_set1_epi16((short)top), out);
+    else
+        contexts16(shift, _mm256_set1_epi16((short)mask), base, n_groups, _mm256_set1_epi16((short)top), out);
 }
 
 /* Floats as ordered integers, and back; integers are what they are. */

@@ -52,8 +52,6 @@ ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, vec keep, vec *high, 
     vec kept = _mm256_and_si256(*high, keep);
     mth_rans_multiply_add(freq, *high, rank, high, low);
     *high = _mm256_or_si256(*high, kept);
-    if (_mm256_testz_si256(_mm256_cmpeq_epi8(*high, _mm256_setzero_si256()), _mm256_set1_epi8(-1)))
-        return in;
     return mth_rans_refill(high, low, in);
 }
 
@@ -61,8 +59,7 @@ ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec re
                                  vec *high, vec *low, uint8_t *at)
 {
     vec full = _mm256_andnot_si256(keep, mth_rans_full(freq, *high)), rest, quotient;
-    if (_mm256_movemask_epi8(full))
-        at = mth_rans_emit(full, high, low, at);
+    at = mth_rans_emit(full, high, low, at);
     /* 256 slots, written 0, are a frequency like others, whose high byte is 1. */
     mth_rans_divide_wide(*high, *low, freq, _mm256_sub_epi8(_mm256_setzero_si256(), keep), reciprocal_low,
                          reciprocal_high, &quotient, &rest);
