@@ -71,27 +71,121 @@ ULP_INLINE vec split_half(vec v, struct mth_ulp_fields *fields, size_t at)
     return symbol;
 }
 
+/*
+ * The same of a group whose fields have 7 bits at most, in bytes: joined by products with powers of two, first in pairs, then in
+ * fours, by shifts in eights. Of eight elements 56 bits go out at once.
+ */
+enum {
+    N_WORDS = MTH_ULP_GROUP / 8,
+    MOST_BYTE = 255,
+    BUCKETS_BELOW = 6 /* what a bucket begins with, less a power of two */
+};
+
+struct words {
+    uint64_t bits[N_WORDS], n[N_WORDS];
+};
+
+/* By numbers of bits, 0 .. 7. */
+#define TABLE_OF_BITS(name, ...)                              \
+    ULP_INLINE vec name(vec n)                                \
+    {                                                         \
+        static const uint8_t table[16] = {__VA_ARGS__};       \
+        return _mm256_shuffle_epi8(mth_rans_twice(table), n); \
+    }
+
+TABLE_OF_BITS(power_of, 1, 2, 4, 8, 16, 32, 64, 128)
+/* Of nibbles: how many bits they have, and how many with four below. */
+TABLE_OF_BITS(length_of_low, 0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4)
+TABLE_OF_BITS(length_of_high, 0, 5, 6, 6, 7, 7, 7, 7)
+
+/* How many bits pairs and fours of bytes have, and eights. */
+struct sums {
+    vec n16, n32, n64;
+};
+
+ULP_INLINE struct sums sums_of(vec n)
+{
+    vec n16 = _mm256_maddubs_epi16(n, _mm256_set1_epi8(1)),
+        n32 = _mm256_madd_epi16(n16, _mm256_set1_epi16(1));
+    vec low32 = _mm256_and_si256(n32, _mm256_set1_epi64x(0xffffffff));
+    return (struct sums){n16, n32, _mm256_add_epi64(low32, _mm256_srli_epi64(n32, 32))};
+}
+
+/* v: 32 magnitudes less one, in bytes. Returns their symbols. */
+ULP_INLINE vec split_bytes(vec v, struct words *words)
+{
+    static const uint8_t first[MTH_ULP_SYMBOLS] = {MTH_ULP_FIRST_OF_SYMBOL};
+    vec half = _mm256_and_si256(_mm256_srli_epi16(_mm256_subs_epu8(v, _mm256_set1_epi8(BUCKETS_BELOW)), 1),
+                                _mm256_set1_epi8(0x7f));
+    vec n =
+        _mm256_max_epu8(length_of_low(half),
+                        length_of_high(_mm256_and_si256(_mm256_srli_epi16(half, 4), _mm256_set1_epi8(7))));
+    vec symbol = _mm256_add_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(MTH_ULP_DIRECT - 1)), n);
+    vec field = _mm256_sub_epi8(v, _mm256_shuffle_epi8(mth_rans_twice(first), symbol)), power = power_of(n);
+    struct sums sums = sums_of(n);
+    vec one = _mm256_set1_epi16(1), one32 = _mm256_set1_epi32(1);
+    vec pairs = _mm256_maddubs_epi16(_mm256_or_si256(_mm256_slli_epi16(power, 8), one), field);
+    vec power16 = _mm256_mullo_epi16(_mm256_and_si256(power, _mm256_set1_epi16(MOST_BYTE)),
+                                     _mm256_srli_epi16(power, 8));
+    vec fours = _mm256_madd_epi16(_mm256_or_si256(_mm256_slli_epi32(power16, 16), one32), pairs);
+    vec low32 = _mm256_set1_epi64x(0xffffffff);
+    vec upper = _mm256_sllv_epi64(_mm256_srli_epi64(fours, 32), _mm256_and_si256(sums.n32, low32));
+    store((uint8_t *)words->bits, _mm256_or_si256(_mm256_and_si256(fours, low32), upper));
+    store((uint8_t *)words->n, sums.n64);
+    return symbol;
+}
+
+ULP_INLINE uint64_t bits_of_words(const struct words *words)
+{
+    return words->n[0] + words->n[1] + words->n[2] + words->n[3];
+}
+
+/* False: there may be no room. */
+ULP_INLINE bool put_words(struct mth_ulp_bit_writer *writer, const struct words *words)
+{
+    uint64_t n_bits = bits_of_words(words), word = 0, at = 0;
+    if (writer->end - writer->at < MTH_ULP_FIELDS_ROOM)
+        return false;
+    if (n_bits > MTH_ULP_FEW_BITS) {
+        for (size_t i = 0; i < N_WORDS; i++)
+            (void)mth_ulp_put_some(writer, words->bits[i], (unsigned)words->n[i]);
+        return true;
+    }
+    for (size_t i = 0; i < N_WORDS; at += words->n[i], i++)
+        word |= words->bits[i] << at;
+    (void)mth_ulp_put_some(writer, word, (unsigned)n_bits);
+    return true;
+}
+
 RANS_TARGET_AVX2 size_t mth_ulp_avx2_split16(const uint8_t *steps, size_t n_groups, uint8_t *symbols,
                                              uint8_t *signs, struct mth_ulp_bit_writer *extra)
 {
     struct mth_ulp_bit_writer writer = *extra;
-    vec one = _mm256_set1_epi16(1), most = _mm256_set1_epi16(MTH_ULP_DIRECT - 1);
+    vec one = _mm256_set1_epi16(1), most = _mm256_set1_epi16(MTH_ULP_DIRECT - 1),
+        most_byte = _mm256_set1_epi16(MOST_BYTE);
     size_t g = 0;
     for (; g < n_groups; g++, steps += 2 * VEC_BYTES, symbols += VEC_BYTES, signs += sizeof(uint32_t)) {
         vec a = load(steps), b = load(steps + VEC_BYTES);
         vec down = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
         vec v = _mm256_sub_epi16(_mm256_abs_epi16(a), one), w = _mm256_sub_epi16(_mm256_abs_epi16(b), one);
+        vec both = _mm256_or_si256(v, w), symbol = pack_words(v, w);
+        vec longer = _mm256_cmpgt_epi16(both, most), longest = _mm256_cmpgt_epi16(both, most_byte);
         uint32_t bits = (uint32_t)_mm256_movemask_epi8(down);
-        vec longer = _mm256_cmpgt_epi16(_mm256_or_si256(v, w), most);
-        if (!_mm256_testz_si256(longer, longer)) {
+        if (!_mm256_testz_si256(longest, longest)) {
             struct mth_ulp_fields fields;
             v = split_half(v, &fields, 0);
             w = split_half(w, &fields, 4);
+            symbol = pack_words(v, w);
             if (!mth_ulp_put_fields(&writer, &fields))
+                break;
+        } else if (!_mm256_testz_si256(longer, longer)) {
+            struct words words;
+            symbol = split_bytes(symbol, &words);
+            if (!put_words(&writer, &words))
                 break;
         }
         memcpy(signs, &bits, sizeof bits);
-        store(symbols, pack_words(v, w));
+        store(symbols, symbol);
     }
     *extra = writer;
     return g;
