@@ -3,6 +3,8 @@
 #include "tests/support/patterns.h"
 #include "tests/support/ulp_rig.h"
 
+#include "codecs/ulp_rans/ulp_turn_kernels.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,6 +192,74 @@ static void directions_are_what_the_specification_says(void **state)
     }
 }
 
+/* ---- kernels ---- */
+
+enum { TURN_ELEMS = 300, TURN_WORDS = (TURN_ELEMS + MTH_ULP_GROUP - 1) / MTH_ULP_GROUP };
+
+struct turned {
+    uint32_t moved[TURN_WORDS], down[TURN_WORDS], masks[TURN_WORDS], counts[MTH_ULP_CONTEXTS][2];
+    uint8_t contexts[TURN_WORDS * MTH_ULP_GROUP], plain[TURN_WORDS * 4], joined[TURN_WORDS * 4];
+};
+
+/* n changed elements, of which one in `still` did not move, through all that a kernel set has for turns. */
+static void turn(const struct mth_ulp_kernels *kernels, uint64_t random, size_t n, unsigned still,
+                 struct turned *out)
+{
+    size_t n_words = mth_ulp_turn_words(n), n_bytes = n_words * MTH_ULP_GROUP, n_signs = (n + 7) / 8;
+    uint8_t *directions = guard_alloc(n_bytes), *exponents = guard_alloc(n_bytes),
+            *signs = guard_alloc(n_signs), bins[MTH_ULP_CONTEXTS];
+    for (size_t i = 0; i < n_bytes; i++) {
+        uint64_t r = pattern_random(&random);
+        directions[i] = i >= n || r % still == 0 ? 0 : (uint8_t)((r >> 8 & MTH_ULP_DOWN) | (r >> 16 & 3));
+        exponents[i] = r >> 24 & 15;
+    }
+    for (size_t i = 0; i < n_signs; i++)
+        signs[i] = (uint8_t)pattern_random(&random);
+    if (n % 8)
+        signs[n_signs - 1] &= (uint8_t)((1u << n % 8) - 1);
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        bins[c] = (uint8_t)(c / 4); /* four bins */
+    memset(out, 0, sizeof *out);
+    struct mth_ulp_turns turns = {
+        .n_changed = n, .moved = out->moved, .down = out->down, .masks = out->masks};
+    turns.n = kernels->turns->find(directions, n_words, out->moved, out->down);
+    kernels->turns->contexts(bins, directions, exponents, n_words, out->contexts);
+    memcpy(out->plain, signs, n_signs);
+    kernels->turns->turned(&turns, out->plain);
+    for (size_t j = 0; j < TURN_WORDS; j++)
+        out->masks[j] = mth_lane_load32((const uint8_t *)&out->masks[j]);
+    kernels->turns->plain(&turns, out->plain);
+    kernels->turns->join(&turns, out->plain, out->joined);
+    assert_memory_equal(out->joined, signs, n_signs);
+    /* Of contexts of elements that did not move nothing is said. */
+    for (size_t i = 0; i < n_bytes; i++)
+        out->contexts[i] = out->moved[i / MTH_ULP_GROUP] >> i % MTH_ULP_GROUP & 1 ? out->contexts[i] : 15;
+    kernels->turns->count(out->contexts, out->masks, n_words, out->counts);
+    memset(out->counts[MTH_ULP_TURN_CONTEXTS], 0, sizeof out->counts[0]);
+    guard_free(directions, n_bytes);
+    guard_free(exponents, n_bytes);
+    guard_free(signs, n_signs);
+}
+
+static void turns_are_the_same_by_every_kernel(void **state)
+{
+    (void)state;
+    static const unsigned stills[] = {1, 2, 5, 1000};
+    const struct mth_ulp_kernels *kernels[ULP_MAX_KERNELS];
+    size_t n_kernels = ulp_runnable(kernels);
+    for (size_t n = 1; n <= TURN_ELEMS; n++) {
+        for (size_t s = 0; s < sizeof stills / sizeof stills[0]; s++) {
+            struct turned first, other;
+            turn(kernels[0], n, n, stills[s], &first);
+            for (size_t k = 1; k < n_kernels; k++) {
+                turn(kernels[k], n, n, stills[s], &other);
+                if (memcmp(&first, &other, sizeof first) != 0)
+                    fail_msg("%s, %zu elements, one in %u still", kernels[k]->name, n, stills[s]);
+            }
+        }
+    }
+}
+
 static void damage_ends_the_same_way_by_every_kernel(void **state)
 {
     (void)state;
@@ -296,6 +366,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_of_no_use_is_not_used),
         cmocka_unit_test(turns_come_close_to_their_entropy),
         cmocka_unit_test(directions_are_what_the_specification_says),
+        cmocka_unit_test(turns_are_the_same_by_every_kernel),
         cmocka_unit_test(damage_ends_the_same_way_by_every_kernel),
         cmocka_unit_test(frames_decode_and_are_made_again),
     };

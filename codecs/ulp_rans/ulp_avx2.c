@@ -385,6 +385,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .join16 = mth_ulp_avx2_join16,
     .split32 = mth_ulp_long_split_avx2,
     .join32 = mth_ulp_long_join_avx2,
+    .turns = &mth_ulp_turn_portable,
 };
 
 #else

@@ -18,6 +18,8 @@
 #define ULP_LONG_JOIN  mth_ulp_long_join_avx512
 #define ULP_SPLIT16    mth_ulp_avx512_split16
 #define ULP_JOIN16     mth_ulp_avx512_join16
+#define ULP_DIRECTIONS mth_ulp_avx512_directions
+#define ULP_TURNS      mth_ulp_turn_avx512
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
@@ -132,12 +134,6 @@ ULP_INLINE vec unorder32(vec m, bool is_float)
     vec top = _mm512_set1_epi32((int)0x80000000), ones = _mm512_set1_epi32(-1);
     vec positive = _mm512_andnot_si512(_mm512_srai_epi32(m, 31), ones);
     return is_float ? _mm512_xor_si512(m, _mm512_or_si512(positive, top)) : m;
-}
-
-RANS_TARGET_AVX512 static void directions(const struct mth_ulp_format *format, const uint8_t *base,
-                                          const uint8_t *older, size_t n_groups, uint8_t *out)
-{
-    ULP_REST.directions(format, base, older, n_groups, out);
 }
 
 /* A group a vector; steps are written whether there are any or not, as branches would be taken by chance. */
@@ -472,7 +468,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .name = "avx512",
     .needs = MTH_CPU_AVX512 | MTH_CPU_VBMI,
     .contexts = contexts,
-    .directions = directions,
+    .directions = ULP_DIRECTIONS,
     .analyze = analyze,
     .merge = merge,
     .collect = collect,
@@ -484,6 +480,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .join16 = ULP_JOIN16,
     .split32 = ULP_LONG_SPLIT,
     .join32 = ULP_LONG_JOIN,
+    .turns = &ULP_TURNS,
 };
 
 #else

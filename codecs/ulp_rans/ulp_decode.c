@@ -197,7 +197,7 @@ static bool decode_turns(struct block *block, size_t n_turned, size_t n_kept, co
         !mth_ulp_turns_decode(&turns, state->kernels, &reader) || !end_lanes(block, &reader))
         return false;
     uint8_t *joined = (uint8_t *)state->active;
-    mth_ulp_turns_join(&turns, state->signs, joined);
+    mth_ulp_turns_join(&turns, state->kernels, state->signs, joined);
     *signs = joined;
     return true;
 }

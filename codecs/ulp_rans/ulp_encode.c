@@ -32,34 +32,55 @@ static void digest(struct mth_ulp_digests *digests, const uint8_t *src, const ui
 static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *p)
 {
     uint64_t x = 0;
-    if (format->lane_bits == 16)
-        x = mth_lane_load16(p);
-    else
-        for (unsigned i = 0; i < format->lane_bits / 8; i++)
-            x |= (uint64_t)p[i] << (8 * i);
+    for (unsigned i = 0; i < format->lane_bits / 8; i++)
+        x |= (uint64_t)p[i] << (8 * i);
     return (unsigned)(x >> format->mantissa_bits) & ((1u << format->exponent_bits) - 1);
+}
+
+/* Exponents of n elements, in tables that take turns, so that equal neighbours do not wait for each other. */
+enum { TOP_TURNS = 4, MAX_EXPONENT_BITS = 11 };
+
+static void count_exponents(const struct mth_ulp_format *format, const uint8_t *p, size_t n,
+                            uint16_t *const tables[TOP_TURNS])
+{
+    size_t i = 0, lane_bytes = format->lane_bits / 8;
+    uint64_t most = ((uint64_t)1 << format->exponent_bits) - 1;
+    for (; format->lane_bits == 16 && n - i >= TOP_TURNS; i += TOP_TURNS, p += 8) {
+        uint64_t word = mth_lane_load64(p) >> format->mantissa_bits;
+        for (size_t k = 0; k < TOP_TURNS; k++, word >>= 16)
+            tables[k][word & most]++;
+    }
+    for (; i < n; i++, p += lane_bytes)
+        tables[i % TOP_TURNS][exponent_at(format, p)]++;
 }
 
 /* The lowest exponent with hardly any above it, in a sample. */
 static uint16_t choose_top(const struct mth_ulp_block *block)
 {
-    enum { MAX_EXPONENTS = 1 << 11 };
-    uint16_t counts[MAX_EXPONENTS] = {0};
+    uint16_t counts[TOP_TURNS << MAX_EXPONENT_BITS], *tables[TOP_TURNS];
     const struct mth_ulp_format *format = block->format;
-    size_t lane_bytes = format->lane_bits / 8, n = 0, above = 0;
-    size_t every = block->n_groups / TOP_GROUPS + 1;
+    size_t group_bytes = MTH_ULP_GROUP * (format->lane_bits / 8), n = 0, above = 0;
+    size_t every = block->n_groups / TOP_GROUPS + 1, n_exponents = (size_t)1 << format->exponent_bits;
     if (format->exponent_bits == 0 || !block->base)
         return 0;
+    for (size_t k = 0; k < TOP_TURNS; k++)
+        tables[k] = counts + k * n_exponents;
+    memset(counts, 0, TOP_TURNS * n_exponents * sizeof *counts);
     /* They are far from one another in memory. */
     for (size_t g = 0; g < block->n_groups; g += every)
-        __builtin_prefetch(block->base + g * MTH_ULP_GROUP * lane_bytes);
+        __builtin_prefetch(block->base + g * group_bytes);
     for (size_t g = 0; g < block->n_groups; g += every) {
-        for (size_t i = 0; i < MTH_ULP_GROUP && g * MTH_ULP_GROUP + i < block->n_elems; i++, n++)
-            counts[exponent_at(format, block->base + (g * MTH_ULP_GROUP + i) * lane_bytes)]++;
+        size_t n_here = mth_size_min(MTH_ULP_GROUP, block->n_elems - g * MTH_ULP_GROUP);
+        count_exponents(format, block->base + g * group_bytes, n_here, tables);
+        n += n_here;
     }
-    unsigned top = (1u << format->exponent_bits) - 1;
-    while (top > 0 && above + counts[top] <= n / TOP_SHARE)
-        above += counts[top--];
+    size_t top = n_exponents - 1;
+    for (; top > 0; top--) {
+        size_t at = (size_t)tables[0][top] + tables[1][top] + tables[2][top] + tables[3][top];
+        if (above + at > n / TOP_SHARE)
+            break;
+        above += at;
+    }
     return (uint16_t)top;
 }
 

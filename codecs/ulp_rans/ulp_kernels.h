@@ -39,6 +39,8 @@ enum { MTH_ULP_DISTANCE = 3, MTH_ULP_DOWN = 0x80 };
 
 void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles);
 
+struct mth_ulp_turn_kernels;
+
 struct mth_ulp_kernels {
     const char *name;
     unsigned needs; /* enum mth_cpu_feature */
@@ -104,6 +106,7 @@ struct mth_ulp_kernels {
     size_t (*join32)(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
                      const uint8_t *contexts, size_t n_groups, struct mth_ulp_bit_reader *extra,
                      uint8_t *steps);
+    const struct mth_ulp_turn_kernels *turns; /* see ulp_turn_kernels.h */
 };
 
 const struct mth_ulp_kernels *mth_ulp_kernels_for(unsigned features);
@@ -126,9 +129,13 @@ bool mth_ulp_encode_symbols(const struct mth_ulp_kernels *kernels, const struct 
                             size_t n);
 
 extern const struct mth_ulp_kernels mth_ulp_portable;
+extern const struct mth_ulp_turn_kernels mth_ulp_turn_portable;
 #ifdef MTH_RANS_HAVE_X86
 extern const struct mth_ulp_kernels mth_ulp_avx2;
 extern const struct mth_ulp_kernels mth_ulp_avx512;
+extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx512;
+void mth_ulp_avx512_directions(const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
+                               size_t n_groups, uint8_t *out);
 #endif
 
 #endif

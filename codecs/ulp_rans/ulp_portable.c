@@ -235,4 +235,5 @@ const struct mth_ulp_kernels mth_ulp_portable = {
     .join16 = mth_ulp_portable_join16,
     .split32 = mth_ulp_long_split_portable,
     .join32 = mth_ulp_long_join_portable,
+    .turns = &mth_ulp_turn_portable,
 };

@@ -1,151 +1,34 @@
 /* Signs given the direction of the step before; see ulp_turns.h. */
-#include "codecs/ulp_rans/ulp_turns.h"
+#include "codecs/ulp_rans/ulp_turn_kernels.h"
 
 #include "base/checked.h"
 #include "codecs/rans/rans_quantise.h"
-#include "codecs/ulp_rans/ulp_scalar.h"
 
 #include <string.h>
 
 enum { WORD = MTH_ULP_GROUP, BIN_ELEMS = 1 << 14 /* sampled to choose bins */ };
 
-/* Words of 32 elements. */
-static size_t n_words(size_t n)
-{
-    return (n + WORD - 1) / WORD;
-}
-
-/* ---- runs of bits ---- */
-
-struct bit_writer {
-    uint8_t *at;
-    uint64_t held;
-    unsigned n_held;
-};
-
-/* n <= 32; bytes are written when they are whole. */
-static void push_bits(struct bit_writer *writer, uint32_t bits, unsigned n)
-{
-    writer->held |= (uint64_t)bits << writer->n_held;
-    writer->n_held += n;
-    for (; writer->n_held >= 8; writer->n_held -= 8, writer->held >>= 8)
-        *writer->at++ = (uint8_t)writer->held;
-}
-
-static void end_bits(const struct bit_writer *writer)
-{
-    if (writer->n_held)
-        *writer->at = (uint8_t)writer->held;
-}
-
-struct bit_source {
-    const uint8_t *at, *end;
-    uint64_t held;
-    unsigned n_held;
-};
-
-/* n <= 32; zeros behind the end. */
-static uint32_t pull_bits(struct bit_source *source, unsigned n)
-{
-    for (; source->n_held < n; source->n_held += 8)
-        source->held |= (uint64_t)(source->at < source->end ? *source->at++ : 0) << source->n_held;
-    uint32_t bits = (uint32_t)(source->held & (((uint64_t)1 << n) - 1));
-    source->held >>= n;
-    source->n_held -= n;
-    return bits;
-}
-
-/* The moves of the networks below: bits that go down by 1, 2, 4, 8, 16 (Warren, Hacker's Delight, 7-4). */
-struct moves {
-    uint32_t by[5];
-};
-
-static struct moves moves_of(uint32_t mask)
-{
-    struct moves moves;
-    uint32_t before = ~mask << 1, left = mask;
-    for (unsigned i = 0; i < 5; i++) {
-        uint32_t odd = before;
-        for (unsigned k = 1; k < WORD; k *= 2)
-            odd ^= odd << k;
-        moves.by[i] = odd & left;
-        left = (left ^ moves.by[i]) | moves.by[i] >> (1u << i);
-        before &= ~odd;
-    }
-    return moves;
-}
-
-/* Are the bits of a mask its lowest ones? Then nothing moves: so it is where all elements did, or none. */
-static bool is_in_place(uint32_t mask)
-{
-    return (mask & (mask + 1)) == 0;
-}
-
-/* The bits of x that mask names, side by side. */
-static uint32_t gather_bits(uint32_t x, uint32_t mask)
-{
-    x &= mask;
-    if (is_in_place(mask))
-        return x;
-    struct moves moves = moves_of(mask);
-    for (unsigned i = 0; i < 5; i++) {
-        uint32_t moved = x & moves.by[i];
-        x = (x ^ moved) | moved >> (1u << i);
-    }
-    return x;
-}
-
-/* The inverse: the lowest bits of x to where mask names them. */
-static uint32_t scatter_bits(uint32_t x, uint32_t mask)
-{
-    if (is_in_place(mask))
-        return x & mask;
-    struct moves moves = moves_of(mask);
-    for (unsigned i = 5; i-- > 0;) {
-        uint32_t moved = x << (1u << i);
-        x = (x & ~moves.by[i]) | (moved & moves.by[i]);
-    }
-    return x & mask;
-}
-
-static uint32_t load_word(const uint8_t *p, size_t n_left_bytes)
-{
-    uint8_t bytes[4] = {0};
-    memcpy(bytes, p, mth_size_min(n_left_bytes, sizeof bytes));
-    return mth_lane_load32(bytes);
-}
-
 /* ---- what both sides know ---- */
 
-/* Directions of 32 changed elements as masks: which moved, which of them down. Behind the last none did. */
-struct word {
-    uint32_t valid, moved, down;
-};
-
-static uint32_t valid_at(const struct mth_ulp_turns *turns, size_t j)
+/* Of a word only these may have moved. */
+static void restrict_word(struct mth_ulp_turns *turns, size_t j, uint32_t may)
 {
-    size_t n = turns->n_changed - j * WORD;
-    return n >= WORD ? UINT32_MAX : (1u << n) - 1;
+    turns->n -= (size_t)__builtin_popcount(turns->moved[j] & ~may);
+    turns->moved[j] &= may;
+    turns->down[j] &= may;
 }
 
-static struct word word_at(const struct mth_ulp_turns *turns, size_t j)
+/* Which moved, and which of those down. Behind the last none did, and the first ones count as if they had not. */
+static void find_words(struct mth_ulp_turns *turns, const struct mth_ulp_turn_kernels *kernels)
 {
-    return (struct word){valid_at(turns, j), turns->moved[j], turns->down[j]};
-}
-
-static void find_word(struct mth_ulp_turns *turns, size_t j)
-{
-    const uint8_t *of = turns->directions + j * WORD;
-    uint8_t moved[WORD], down[WORD];
-    for (size_t i = 0; i < WORD; i++) {
-        moved[i] = (of[i] & MTH_ULP_DISTANCE) != 0;
-        down[i] = of[i] >> 7;
-    }
-    size_t n_kept = turns->n_kept > j * WORD ? turns->n_kept - j * WORD : 0;
-    uint32_t may = n_kept >= WORD ? 0 : UINT32_MAX << n_kept;
-    turns->moved[j] = mth_ulp_mask_of(moved) & valid_at(turns, j) & may;
-    turns->down[j] = mth_ulp_mask_of(down) & turns->moved[j];
-    turns->n += (size_t)__builtin_popcount(turns->moved[j]);
+    size_t n_words = mth_ulp_turn_words(turns->n_changed), n_last = turns->n_changed % WORD, j = 0;
+    turns->n = kernels->find(turns->directions, n_words, turns->moved, turns->down);
+    if (n_last)
+        restrict_word(turns, n_words - 1, (1u << n_last) - 1);
+    for (; j < n_words && (j + 1) * WORD <= turns->n_kept; j++)
+        restrict_word(turns, j, 0);
+    if (j < n_words && j * WORD < turns->n_kept)
+        restrict_word(turns, j, UINT32_MAX << turns->n_kept % WORD);
 }
 
 void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *state,
@@ -182,34 +65,24 @@ void mth_ulp_turns_begin(struct mth_ulp_turns *turns, struct mth_ulp_state *stat
     /* What a last word holds beside is looked at, and left. */
     memset(turns->directions + n_changed, 0, WORD);
     memset(state->contexts + n_changed, 0, WORD);
-    for (size_t j = 0; j < n_words(n_changed); j++)
-        find_word(turns, j);
+    find_words(turns, state->kernels->turns);
 }
 
-/* Contexts of those that moved, from their bins. Sums of comparisons, so that a compiler makes vectors of them. */
-static void set_contexts(struct mth_ulp_turns *turns, const struct mth_ulp_state *state)
+/* Contexts of those that moved, from their bins. */
+static void set_contexts(struct mth_ulp_turns *turns, struct mth_ulp_state *state)
 {
-    enum { N_BOUNDS = MTH_ULP_TURN_BINS - 1 };
-    uint8_t bounds[N_BOUNDS];
-    size_t at = 0, n_bounds = 0;
-    memset(bounds, UINT8_MAX, sizeof bounds);
-    for (size_t c = 1; c < MTH_ULP_CONTEXTS; c++) {
-        if (turns->bins >> c & 1)
-            bounds[n_bounds++] = (uint8_t)c;
+    uint8_t bins[MTH_ULP_CONTEXTS] = {0};
+    for (size_t c = 1; c < MTH_ULP_CONTEXTS; c++)
+        bins[c] = (uint8_t)(bins[c - 1] + (turns->bins >> c & 1));
+    size_t n_words = mth_ulp_turn_words(turns->n_changed), at = 0, n;
+    for (size_t j = 0; j < n_words; j += n) {
+        n = mth_size_min(n_words - j, MTH_ULP_BATCH_GROUPS);
+        state->kernels->turns->contexts(bins, turns->directions + j * WORD, state->contexts + j * WORD, n,
+                                        state->batch);
+        at += state->kernels->collect(&state->shuffles, state->batch, n, turns->moved + j,
+                                      turns->contexts + at);
     }
-    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
-        const uint8_t *directions = turns->directions + j * WORD, *exponents = state->contexts + j * WORD;
-        uint8_t contexts[WORD];
-        uint32_t moved = word_at(turns, j).moved;
-        for (size_t i = 0; i < WORD; i++) {
-            uint8_t distance = directions[i] & MTH_ULP_DISTANCE, c = exponents[i];
-            uint8_t bin =
-                (uint8_t)((c >= bounds[0]) + (c >= bounds[1]) + (c >= bounds[2]) + (c >= bounds[3]));
-            contexts[i] = (uint8_t)(distance * MTH_ULP_TURN_BINS - MTH_ULP_TURN_BINS + bin);
-        }
-        at += state->kernels->collect(&state->shuffles, contexts, 1, &moved, turns->contexts + at);
-    }
-    memset(turns->contexts + at, MTH_ULP_TURN_CONTEXTS, n_words(turns->n) * WORD - turns->n);
+    memset(turns->contexts + at, MTH_ULP_TURN_CONTEXTS, mth_ulp_turn_words(turns->n) * WORD - turns->n);
 }
 
 /* ---- encoding ---- */
@@ -235,13 +108,21 @@ bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_u
      * Of n coins with a heads a code saves 0.72 (2a - n)^2 / n bits, and 0.72 by chance. Contexts are taken together by fours; what they
      * save together is to be a fortieth of all, and more than chance.
      */
-    enum { SAMPLE = 512, BIN_LOG2 = 2, N_BINS = MTH_ULP_CONTEXTS >> BIN_LOG2, SHARE = 40 };
+    enum { SAMPLE = 512, BIN_LOG2 = 2, N_BINS = MTH_ULP_CONTEXTS >> BIN_LOG2, SHARE = 40, AHEAD = 16 };
     unsigned bits = format->lane_bits, top = state->table.top;
     uint64_t magnitude = ((uint64_t)1 << (bits - 1)) - 1;
     uint32_t n[N_BINS] = {0}, away[N_BINS] = {0}, evidence = 0, noise = 0, sum = 0;
     if (!base || !format->exponent_bits)
         return false;
-    for (size_t g = 0, every = n_changed / SAMPLE + 1; g < n_groups; g += every) {
+    size_t every = n_changed / SAMPLE + 1;
+    for (size_t g = 0; g < n_groups; g += every) {
+        /* They lie far from one another, and are no longer in the nearest cache. */
+        size_t next = g + AHEAD * every;
+        for (uint32_t mask = next < n_groups ? state->masks[next] : 0; mask; mask &= mask - 1) {
+            size_t at = (next * MTH_ULP_GROUP + (size_t)__builtin_ctz(mask)) * (bits / 8);
+            __builtin_prefetch(base + at);
+            __builtin_prefetch(src + at);
+        }
         for (uint32_t mask = state->masks[g]; mask; mask &= mask - 1) {
             size_t at = (g * MTH_ULP_GROUP + (size_t)__builtin_ctz(mask)) * (bits / 8);
             uint64_t b = lane_at(base + at, bits), x = lane_at(src + at, bits);
@@ -282,32 +163,18 @@ static void choose_bins(struct mth_ulp_turns *turns, const struct mth_ulp_state 
     }
 }
 
-/* Sums take turns, so that equal neighbours do not wait for each other. */
-static void count_turns(const struct mth_ulp_turns *turns, struct mth_ulp_counts *counts)
-{
-    enum { TURNS = 4 };
-    uint32_t sums[TURNS][MTH_ULP_CONTEXTS][2] = {{{0}}};
-    /* What fills up the last word has a context of its own. */
-    for (size_t j = 0; j < n_words(turns->n); j++) {
-        const uint8_t *contexts = turns->contexts + j * WORD;
-        uint32_t mask = turns->masks[j];
-        for (size_t i = 0; i < WORD; i++, mask >>= 1)
-            sums[i % TURNS][contexts[i]][mask & 1]++;
-    }
-    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
-        for (size_t k = 0; k < TURNS; k++) {
-            counts->elements[c] += (uint64_t)sums[k][c][0] + sums[k][c][1];
-            counts->symbols[c][0] += sums[k][c][1];
-        }
-    }
-}
-
 /* The table of turns, and what they take with it, in bytes. */
-static size_t build(struct mth_ulp_turns *turns)
+static size_t build(struct mth_ulp_turns *turns, const struct mth_ulp_turn_kernels *kernels)
 {
     struct mth_ulp_counts counts = {.elements = {0}};
     uint64_t bits = 0, whole = (uint64_t)8 << MTH_RANS_LOG2_BITS;
-    count_turns(turns, &counts);
+    uint32_t n_of[MTH_ULP_CONTEXTS][2] = {{0}};
+    kernels->count(turns->contexts, turns->masks, mth_ulp_turn_words(turns->n), n_of);
+    /* What fills up the last word has a context of its own. */
+    for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
+        counts.elements[c] = n_of[c][0];
+        counts.symbols[c][0] = n_of[c][1];
+    }
     mth_ulp_table_build(&turns->table, &counts);
     size_t n = MTH_ULP_TURN_TABLE_BYTES + mth_ulp_turn_lanes(turns->n) / 2 + 4;
     for (size_t c = 0; c < MTH_ULP_TURN_CONTEXTS; c++) {
@@ -321,31 +188,19 @@ static size_t build(struct mth_ulp_turns *turns)
 
 bool mth_ulp_turns_take(struct mth_ulp_turns *turns, struct mth_ulp_state *state, uint8_t *signs)
 {
-    size_t n_signs = (turns->n_changed + 7) / 8;
+    const struct mth_ulp_turn_kernels *kernels = state->kernels->turns;
+    size_t n_words = mth_ulp_turn_words(turns->n);
     if (turns->n == 0)
         return false;
     choose_bins(turns, state);
     set_contexts(turns, state);
-    struct bit_writer turned = {.at = (uint8_t *)turns->masks};
-    memset(turns->masks, 0, n_words(turns->n) * sizeof *turns->masks);
-    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
-        struct word word = word_at(turns, j);
-        uint32_t sign = load_word(signs + 4 * j, n_signs - 4 * j);
-        push_bits(&turned, gather_bits(sign ^ word.down, word.moved),
-                  (unsigned)__builtin_popcount(word.moved));
-    }
-    end_bits(&turned);
-    for (size_t j = 0; j < n_words(turns->n); j++)
+    memset(turns->masks, 0, n_words * sizeof *turns->masks);
+    kernels->turned(turns, signs);
+    for (size_t j = 0; j < n_words; j++)
         turns->masks[j] = mth_lane_load32((const uint8_t *)&turns->masks[j]);
-    if (build(turns) >= turns->n / 8)
+    if (build(turns, kernels) >= turns->n / 8)
         return false;
-    struct bit_writer plain = {.at = signs};
-    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
-        struct word word = word_at(turns, j);
-        uint32_t still = word.valid & ~word.moved, sign = load_word(signs + 4 * j, n_signs - 4 * j);
-        push_bits(&plain, gather_bits(sign, still), (unsigned)__builtin_popcount(still));
-    }
-    end_bits(&plain);
+    kernels->plain(turns, signs);
     return true;
 }
 
@@ -364,8 +219,8 @@ size_t mth_ulp_turns_put_table(const struct mth_ulp_turns *turns, uint8_t *out)
 bool mth_ulp_turns_encode(const struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
                           struct mth_rans_writer *writer)
 {
-    return mth_ulp_encode_flags(kernels, &turns->table, writer, turns->contexts, 0, n_words(turns->n),
-                                turns->masks);
+    return mth_ulp_encode_flags(kernels, &turns->table, writer, turns->contexts, 0,
+                                mth_ulp_turn_words(turns->n), turns->masks);
 }
 
 /* ---- decoding ---- */
@@ -397,31 +252,12 @@ bool mth_ulp_turns_read_table(struct mth_ulp_turns *turns, struct mth_ulp_state 
 bool mth_ulp_turns_decode(struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
                           struct mth_rans_reader *reader)
 {
-    return mth_ulp_decode_flags(kernels, &turns->table, reader, turns->contexts, 0, n_words(turns->n),
-                                turns->masks);
+    return mth_ulp_decode_flags(kernels, &turns->table, reader, turns->contexts, 0,
+                                mth_ulp_turn_words(turns->n), turns->masks);
 }
 
-void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const uint8_t *plain, uint8_t *signs)
+void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
+                        const uint8_t *plain, uint8_t *signs)
 {
-    struct bit_source source = {.at = plain, .end = plain + (turns->n_changed - turns->n + 7) / 8};
-    struct bit_writer writer = {.at = signs};
-    uint64_t held = 0;
-    unsigned n_held = 0;
-    size_t next = 0;
-    for (size_t j = 0; j < n_words(turns->n_changed); j++) {
-        struct word word = word_at(turns, j);
-        unsigned n_moved = (unsigned)__builtin_popcount(word.moved);
-        uint32_t still = word.valid & ~word.moved;
-        if (n_held < n_moved) {
-            held |= (uint64_t)turns->masks[next++] << n_held;
-            n_held += WORD;
-        }
-        uint32_t turned = scatter_bits((uint32_t)held, word.moved);
-        held >>= n_moved;
-        n_held -= n_moved;
-        uint32_t kept = pull_bits(&source, (unsigned)__builtin_popcount(still));
-        uint32_t sign = (turned ^ word.down) | scatter_bits(kept, still);
-        push_bits(&writer, sign, (unsigned)__builtin_popcount(word.valid));
-    }
-    end_bits(&writer);
+    kernels->turns->join(turns, plain, signs);
 }

@@ -72,6 +72,7 @@ bool mth_ulp_turns_read_table(struct mth_ulp_turns *turns, struct mth_ulp_state 
 bool mth_ulp_turns_decode(struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
                           struct mth_rans_reader *reader);
 /* Signs of all changed elements from those that are plain, (n_changed - n + 7) / 8 bytes, and turns. */
-void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const uint8_t *plain, uint8_t *signs);
+void mth_ulp_turns_join(const struct mth_ulp_turns *turns, const struct mth_ulp_kernels *kernels,
+                        const uint8_t *plain, uint8_t *signs);
 
 #endif
