@@ -116,7 +116,8 @@ struct mth_bench_case {
     char *id;
     const char *class_name;
     char *path;
-    char *base_path; /* NULL without a base */
+    char *base_path;  /* NULL without a base */
+    char *older_path; /* of an older base, that the base became out of; NULL without one */
     size_t n_threads;
     enum mth_dtype raw_dtype;
     int64_t steps_apart;     /* 0: not known, or no base */
@@ -128,9 +129,10 @@ struct mth_bench_case {
     size_t n_cells_elsewhere; /* in other shards */
     /* Known once it was measured. */
     uint64_t raw_bytes;
-    uint64_t base_bytes;
+    uint64_t base_bytes, older_bytes;
     char hash[MTH_DIGEST_HEX_BYTES]; /* of the checkpoint; "" until it is loaded */
     char base_hash[MTH_DIGEST_HEX_BYTES];
+    char older_hash[MTH_DIGEST_HEX_BYTES];
     size_t n_tensors;
     const char *main_dtype; /* the dtype of most bytes */
     double bound_ratio;
@@ -140,6 +142,19 @@ struct mth_bench_case {
     struct mth_phase_result file_copy; /* beside cells from file to file; a sample a round */
     bool in_cache;
 };
+
+static inline size_t mth_bench_n_bases(const struct mth_bench_case *at)
+{
+    return at->base_path ? (size_t)1 + (at->older_path != NULL) : 0;
+}
+
+/* Checkpoint, bases that it needs, and stored bytes: what any program must read or write. */
+static inline uint64_t mth_bench_moved_bytes(const struct mth_bench_cell *cell)
+{
+    const struct mth_bench_case *at = cell->parent;
+    return at->raw_bytes + at->base_bytes + (cell->stats.n_bases > 1 ? at->older_bytes : 0) +
+           cell->stored_bytes;
+}
 
 /* Checkpoints of a run in order; its ratio is measured for each spec of its pairs. */
 struct mth_bench_run {

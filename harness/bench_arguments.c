@@ -74,6 +74,7 @@ int mth_bench_arguments(const struct mth_bench *bench, const struct mth_bench_ce
         put_option(&to, "--pipeline", cell->spec);
     if (user) {
         put_option(&to, "--base", at->base_path);
+        put_option(&to, "--base", at->older_path);
         put_option(&to, "--dtype",
                    at->raw_dtype != MTH_N_DTYPES ? mth_dtype_info(at->raw_dtype)->name : NULL);
     }

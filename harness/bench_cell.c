@@ -26,11 +26,12 @@ static int encode_slot(struct mth_measuring *m, struct mth_live *live, size_t i,
     struct mth_ring *ring = &m->ring;
     struct mth_error err = {0};
     struct mth_checkpoint input = {mth_ring_slot(ring->raw, ring->raw_bytes, i), &m->input.map};
-    struct mth_checkpoint base = {mth_ring_slot(ring->base, ring->base_bytes, i), &m->base.map};
-    int status =
-        mth_coder_encode(live->coder[MTH_PHASE_COMPRESS], live->cell->pipeline, &input,
-                         m->at->base_path ? &base : NULL, mth_ring_slot(ring->frames, ring->frame_bytes, i),
-                         ring->frame_bytes, n_bytes, &live->cell->stats, &err);
+    struct mth_checkpoint bases[MTH_RING_BASES];
+    for (size_t k = 0; k < m->n_bases; k++)
+        bases[k] = (struct mth_checkpoint){mth_ring_base(ring, k, i).data, &m->bases[k].map};
+    int status = mth_coder_encode(live->coder[MTH_PHASE_COMPRESS], live->cell->pipeline, &input, bases,
+                                  m->n_bases, mth_ring_slot(ring->frames, ring->frame_bytes, i),
+                                  ring->frame_bytes, n_bytes, &live->cell->stats, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
 
@@ -39,8 +40,8 @@ static int decode_slot(struct mth_measuring *m, struct mth_live *live, size_t i,
     struct mth_ring *ring = &m->ring;
     struct mth_error err = {0};
     struct mth_bytes frame = {mth_ring_slot(ring->frames, ring->frame_bytes, i), n_bytes};
-    struct mth_bytes base = {mth_ring_slot(ring->base, ring->base_bytes, i), ring->base_bytes};
-    int status = mth_coder_decode(live->coder[MTH_PHASE_DECOMPRESS], frame, m->at->base_path ? &base : NULL,
+    const struct mth_bytes bases[MTH_RING_BASES] = {mth_ring_base(ring, 0, i), mth_ring_base(ring, 1, i)};
+    int status = mth_coder_decode(live->coder[MTH_PHASE_DECOMPRESS], frame, bases, live->cell->stats.n_bases,
                                   mth_ring_slot(ring->restored, ring->raw_bytes, i), ring->raw_bytes, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
 }
@@ -169,8 +170,8 @@ int mth_bench_allocate_samples(struct mth_bench_cell *cell, size_t rounds)
 int mth_live_prepare_peer(struct mth_measuring *m, struct mth_live *live)
 {
     struct mth_error err = {0};
-    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
-    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
+    struct mth_bytes input = mth_loaded_bytes(&m->input);
+    struct mth_bytes base = mth_loaded_bytes(&m->bases[0]);
     int status = mth_bench_peer_prepare(&m->bench->config, &m->ring, input, m->at->base_path ? &base : NULL,
                                         mth_main_dtype(&m->input.map), live->cell, &live->peer, &err);
     return status ? fail_cell(live->cell, &err) : MTH_OK;
@@ -262,7 +263,7 @@ void mth_live_finish(struct mth_measuring *m, struct mth_live *live, double *scr
             scratch[i] = 100 * result->memcpy_ns[i] / result->samples_ns[i];
         result->pct_memcpy = mth_median(scratch, n);
         result->flags |= cell->stats.loss.is_lossy ? MTH_CELL_LOSSY : 0;
-        uint64_t moved = m->at->raw_bytes + m->at->base_bytes + cell->stored_bytes;
+        uint64_t moved = mth_bench_moved_bytes(cell);
         result->pct_roofline = 100 * mth_bench_memory_roofline_ns(m->at, moved) / result->time.median;
         result->flags |= mth_bench_phase_flags(result, m->at->n_threads, m->at->in_cache);
     }

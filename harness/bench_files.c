@@ -73,14 +73,20 @@ static bool is_set(const char *path)
 }
 
 int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *bench,
-                         struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
-                         struct mth_error *err)
+                         struct mth_bench_case *at, struct mth_bytes input,
+                         const struct mth_bytes bases[MTH_RING_BASES], struct mth_error *err)
 {
+    const char *const base_paths[MTH_RING_BASES] = {at->base_path, at->older_path};
+    static const char *const prefixes[MTH_RING_BASES] = {"base", "older"};
+    size_t n_bases = mth_bench_n_bases(at);
+    bool of_several = is_set(at->path), has_names = true;
     *files = (struct mth_bench_files){.at = at,
                                       .config = {.n_threads = at->n_threads,
                                                  .chunk_bytes = bench->config.chunk_bytes,
                                                  .lossy = bench->config.lossy}};
-    if (is_set(at->path) || (at->base_path && is_set(at->base_path)))
+    for (size_t k = 0; k < n_bases; k++)
+        of_several |= is_set(base_paths[k]);
+    if (of_several)
         return mth_error_set(err, MTH_ERR_UNSUPPORTED,
                              "%s: --files measures checkpoints of one file, and this is of several",
                              at->path);
@@ -91,27 +97,30 @@ int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *
                              bench->config.files_directory, strerror(errno));
     }
     files->directory = pattern;
-    char input_name[256], base_name[256];
-    snprintf(input_name, sizeof input_name, "input-%.200s", name_of(at->path));
-    snprintf(base_name, sizeof base_name, "base-%.200s", at->base_path ? name_of(at->base_path) : "");
-    files->input = join(pattern, input_name);
-    files->base = join(pattern, base_name);
+    char name[256];
+    snprintf(name, sizeof name, "input-%.200s", name_of(at->path));
+    files->input = join(pattern, name);
+    for (size_t k = 0; k < n_bases; k++) {
+        snprintf(name, sizeof name, "%s-%.200s", prefixes[k], name_of(base_paths[k]));
+        files->bases[k] = join(pattern, name);
+        has_names &= files->bases[k] != NULL;
+    }
     files->container = join(pattern, "container" MTH_CONTAINER_SUFFIX);
     files->restored = join(pattern, "restored");
-    if (!files->input || !files->base || !files->container || !files->restored)
+    if (!has_names || !files->input || !files->container || !files->restored)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the names of files");
     at->file_copy.samples_ns = calloc(bench->config.rounds, sizeof(double));
     if (!at->file_copy.samples_ns)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to measure files");
     int status = mth_file_write_all(files->input, input, err);
-    if (!status && at->base_path)
-        status = mth_file_write_all(files->base, base, err);
+    for (size_t k = 0; !status && k < n_bases; k++)
+        status = mth_file_write_all(files->bases[k], bases[k], err);
     return status;
 }
 
 void mth_bench_files_close(struct mth_bench_files *files)
 {
-    char *const paths[] = {files->input, files->base, files->container, files->restored};
+    char *const paths[] = {files->input, files->bases[0], files->bases[1], files->container, files->restored};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         if (paths[i])
             unlink(paths[i]);
@@ -123,14 +132,19 @@ void mth_bench_files_close(struct mth_bench_files *files)
     *files = (struct mth_bench_files){0};
 }
 
-/* The base opened and mapped, as a command does. */
-static int open_base(const struct mth_bench_files *files, struct mth_memory *memory, struct mth_opened *base,
-                     struct mth_error *err)
+/* The bases opened and mapped, as a command does; the older one behind the base. */
+static int open_bases(const struct mth_bench_files *files, size_t n_bases, struct mth_memory *memory,
+                      struct mth_opened bases[MTH_RING_BASES], struct mth_error *err)
 {
-    if (!files->at->base_path)
-        return MTH_OK;
-    int status = mth_opened_open(base, files->base, files->config.n_threads, memory, err);
-    return status ? status : mth_opened_map(base, files->at->raw_dtype, err);
+    int status = MTH_OK;
+    for (size_t k = 0; !status && k < n_bases; k++) {
+        status = mth_opened_open(&bases[k], files->bases[k], files->config.n_threads, memory, err);
+        if (!status)
+            status = mth_opened_map(&bases[k], files->at->raw_dtype, err);
+    }
+    if (!status && n_bases > 1)
+        bases[0].base.older = &bases[1].base;
+    return status;
 }
 
 static int compress(struct mth_bench_files *files, const struct mth_pipeline *pipeline,
@@ -168,26 +182,28 @@ static int decompress(struct mth_bench_files *files, const struct mth_stream_con
 }
 
 /* From opening the first file to the name of the new one. */
-static int make_file(struct mth_bench_files *files, const struct mth_pipeline *pipeline,
+static int make_file(struct mth_bench_files *files, const struct mth_bench_cell *cell,
                      enum mth_file_pass pass, struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_stream_config config = files->config;
     struct mth_file_attributes attributes = {0};
-    struct mth_opened base = {0};
+    struct mth_opened bases[MTH_RING_BASES] = {{0}};
     struct mth_output output = {0};
     bool decode = pass == MTH_FILE_DECOMPRESS;
     config.memory = memory;
     config.verify = pass == MTH_FILE_COMPRESS_VERIFIED;
-    int status = open_base(files, memory, &base, err);
-    const struct mth_stream_base *against = files->at->base_path ? &base.base : NULL;
+    size_t n_bases = decode ? cell->stats.n_bases : mth_bench_n_bases(files->at);
+    int status = open_bases(files, n_bases, memory, bases, err);
+    const struct mth_stream_base *against = n_bases ? &bases[0].base : NULL;
     if (!status)
         status = mth_output_open(decode ? files->restored : files->container, &output, err);
     if (!status) {
         status = decode ? decompress(files, &config, against, &output.sink, &attributes, err)
-                        : compress(files, pipeline, &config, against, &output.sink, &attributes, err);
+                        : compress(files, cell->pipeline, &config, against, &output.sink, &attributes, err);
         status = mth_output_close(&output, status, &attributes, err);
     }
-    mth_opened_close(&base);
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        mth_opened_close(&bases[k]);
     return status;
 }
 
@@ -311,7 +327,7 @@ static int sample(struct mth_bench_files *files, struct mth_bench_cell *cell, en
     /* What a command writes is not there before; freeing an old file's pages is no part of it. */
     unlink(made);
     uint64_t cpu_ns = mth_clock_cpu_ns(), begin_ns = mth_clock_ns();
-    int status = make_file(files, cell->pipeline, pass, memory, err);
+    int status = make_file(files, cell, pass, memory, err);
     uint64_t wall_ns = mth_clock_ns() - begin_ns;
     cpu_ns = mth_clock_cpu_ns() - cpu_ns;
     if (mth_memory_peak(memory) > result->heap_peak_bytes)

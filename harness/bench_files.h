@@ -1,5 +1,5 @@
 /*
- * A case file to file: the checkpoint and its base as files in a directory of the benchmark's own, and passes from one
+ * A case file to file: the checkpoint and its bases as files in a directory of the benchmark's own, and passes from one
  * file to another by the very calls that the commands make. docs/measurement.md says what a pass includes.
  */
 #ifndef MTH_HARNESS_BENCH_FILES_H
@@ -14,7 +14,7 @@ struct mth_bench_files {
     const struct mth_bench_case *at;
     struct mth_stream_config config; /* but for memory and verify */
     char *directory;                 /* NULL: nothing is there */
-    char *input, *base, *container, *restored;
+    char *input, *bases[MTH_RING_BASES], *container, *restored;
 };
 
 /* "tmpfs" as where /dev/shm is, "DIR" as itself. Errors: MTH_ERR_USAGE where there is no such directory. */
@@ -24,8 +24,8 @@ const char *mth_bench_files_system(const char *directory);
 
 /* Writes the files of a case. Errors: MTH_ERR_IO, MTH_ERR_NO_MEMORY; close it also then. */
 int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *bench,
-                         struct mth_bench_case *at, struct mth_bytes input, struct mth_bytes base,
-                         struct mth_error *err);
+                         struct mth_bench_case *at, struct mth_bytes input,
+                         const struct mth_bytes bases[MTH_RING_BASES], struct mth_error *err);
 /* Removes all of them. */
 void mth_bench_files_close(struct mth_bench_files *files);
 

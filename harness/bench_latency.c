@@ -32,10 +32,11 @@ size_t mth_latency_class_of(uint64_t n_bytes)
     return n_bytes ? index : MTH_LATENCY_CLASSES;
 }
 
-/* A tensor as a checkpoint of its own, and its counterpart in the base. */
+/* A tensor as a checkpoint of its own, and its counterparts in the bases. */
 struct alone {
-    struct mth_region_map map, base_map;
-    struct mth_checkpoint input, base;
+    struct mth_region_map map, base_maps[MTH_RING_BASES];
+    struct mth_checkpoint input, bases[MTH_RING_BASES];
+    struct mth_container_stats stats;
     uint8_t *container;
     size_t n_container;
 };
@@ -44,7 +45,7 @@ struct timing {
     struct mth_bench_cell *cell;
     struct mth_coder *coder;
     struct mth_memory *memory;
-    bool has_base;
+    size_t n_bases;
     struct alone alone[MAX_TENSORS];
     size_t n_alone;
     uint8_t *restored;
@@ -88,23 +89,26 @@ static bool is_of(const struct mth_region_map *map, const struct mth_tensor *ten
     return mth_latency_class_of(mth_tensor_bytes(tensor)) == index && is_whole(map, tensor);
 }
 
-static int take(struct timing *t, const struct mth_checkpoint *input, const struct mth_checkpoint *base,
+static int take(struct timing *t, const struct mth_checkpoint *input, const struct mth_checkpoint *bases,
                 const struct mth_tensor *tensor)
 {
-    const struct mth_tensor *other = base ? counterpart(base->map, input->map, tensor) : NULL;
-    if (base && !other)
-        return MTH_OK;
+    const struct mth_tensor *others[MTH_RING_BASES] = {NULL};
+    for (size_t k = 0; k < t->n_bases; k++) {
+        others[k] = counterpart(bases[k].map, input->map, tensor);
+        if (!others[k])
+            return MTH_OK;
+    }
     struct alone *alone = &t->alone[t->n_alone++];
     *alone = (struct alone){0};
     int status = take_out(input, tensor, t->memory, &alone->map, &alone->input);
-    if (!status && other)
-        status = take_out(base, other, t->memory, &alone->base_map, &alone->base);
+    for (size_t k = 0; !status && k < t->n_bases; k++)
+        status = take_out(&bases[k], others[k], t->memory, &alone->base_maps[k], &alone->bases[k]);
     return status;
 }
 
 /* Tensors of a class, evenly from all. */
-static int take_class(struct timing *t, const struct mth_checkpoint *input, const struct mth_checkpoint *base,
-                      size_t index)
+static int take_class(struct timing *t, const struct mth_checkpoint *input,
+                      const struct mth_checkpoint *bases, size_t index)
 {
     size_t n_all = 0, n_seen = 0;
     int status = MTH_OK;
@@ -114,7 +118,7 @@ static int take_class(struct timing *t, const struct mth_checkpoint *input, cons
     for (size_t i = 0; !status && n_all && i < input->map->n_tensors; i++) {
         const struct mth_tensor *tensor = &input->map->tensors[i];
         if (is_of(input->map, tensor, index) && n_seen++ % step == 0)
-            status = take(t, input, base, tensor);
+            status = take(t, input, bases, tensor);
     }
     return status;
 }
@@ -124,7 +128,8 @@ static void put_back(struct timing *t)
     for (size_t i = 0; i < t->n_alone; i++) {
         free(t->alone[i].container);
         mth_region_map_free(&t->alone[i].map);
-        mth_region_map_free(&t->alone[i].base_map);
+        for (size_t k = 0; k < t->n_bases; k++)
+            mth_region_map_free(&t->alone[i].base_maps[k]);
     }
     t->n_alone = 0;
 }
@@ -133,7 +138,7 @@ static void put_back(struct timing *t)
 static int call(struct timing *t, struct alone *alone, double ns[MTH_N_PHASES], struct mth_error *err)
 {
     size_t n_raw = (size_t)alone->map.n_bytes, capacity;
-    struct mth_bytes base = {alone->base.data, t->has_base ? (size_t)alone->base_map.n_bytes : 0};
+    struct mth_bytes bases[MTH_RING_BASES];
     int status = mth_coder_bound(t->coder, &alone->input, &capacity);
     if (!status && !alone->container) {
         alone->container = malloc(capacity);
@@ -142,15 +147,17 @@ static int call(struct timing *t, struct alone *alone, double ns[MTH_N_PHASES], 
     if (status)
         return mth_error_set(err, status, "no room to time a tensor");
     uint64_t begin = mth_clock_ns();
-    status = mth_coder_encode(t->coder, t->cell->pipeline, &alone->input, t->has_base ? &alone->base : NULL,
-                              alone->container, capacity, &alone->n_container, NULL, err);
+    status = mth_coder_encode(t->coder, t->cell->pipeline, &alone->input, alone->bases, t->n_bases,
+                              alone->container, capacity, &alone->n_container, &alone->stats, err);
     ns[MTH_PHASE_COMPRESS] = (double)(mth_clock_ns() - begin);
     if (status)
         return status;
+    for (size_t k = 0; k < t->n_bases; k++)
+        bases[k] = (struct mth_bytes){alone->bases[k].data, (size_t)alone->base_maps[k].n_bytes};
     memset(t->restored, MTH_RING_POISON, n_raw);
     begin = mth_clock_ns();
-    status = mth_coder_decode(t->coder, (struct mth_bytes){alone->container, alone->n_container},
-                              t->has_base ? &base : NULL, t->restored, n_raw, err);
+    status = mth_coder_decode(t->coder, (struct mth_bytes){alone->container, alone->n_container}, bases,
+                              alone->stats.n_bases, t->restored, n_raw, err);
     ns[MTH_PHASE_DECOMPRESS] = (double)(mth_clock_ns() - begin);
     if (!status && !t->cell->stats.loss.is_lossy && memcmp(t->restored, alone->input.data, n_raw) != 0)
         status = mth_error_set(err, MTH_ERR_CHECKSUM, "what was restored of one tensor is not the original");
@@ -204,8 +211,8 @@ static int time_class(struct timing *t, struct mth_latency_class *into, size_t n
 }
 
 int mth_bench_latency(struct mth_bench_cell *cell, const struct mth_checkpoint *input,
-                      const struct mth_checkpoint *base, size_t n_calls, double seconds, uint64_t seed,
-                      struct mth_error *err)
+                      const struct mth_checkpoint *bases, size_t n_bases, size_t n_calls, double seconds,
+                      uint64_t seed, struct mth_error *err)
 {
     struct timing *t = calloc(1, sizeof *t);
     struct mth_memory *memory = mth_memory_create(0);
@@ -215,13 +222,13 @@ int mth_bench_latency(struct mth_bench_cell *cell, const struct mth_checkpoint *
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to time tensors");
         goto done;
     }
-    *t = (struct timing){.cell = cell, .memory = memory, .has_base = base != NULL, .restored = restored};
+    *t = (struct timing){.cell = cell, .memory = memory, .n_bases = n_bases, .restored = restored};
     struct mth_coder_config config = {.n_threads = 1, .memory = memory, .lossy = cell->stats.loss.is_lossy};
     status = mth_coder_create(&config, &t->coder, err);
     for (size_t c = 0; !status && c < MTH_LATENCY_CLASSES; c++) {
         struct mth_latency_class *into = &cell->latency.classes[c];
         into->up_to_bytes = mth_latency_class_bytes(c);
-        status = take_class(t, input, base, c);
+        status = take_class(t, input, bases, c);
         into->n_tensors = t->n_alone;
         if (status)
             mth_error_set(err, status, "no memory to time tensors");

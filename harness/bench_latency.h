@@ -42,15 +42,15 @@ struct mth_bench_cell;
 struct mth_checkpoint;
 
 /*
- * Time a cell's pipeline on single tensors of a checkpoint (base: NULL for none, else tensors without a counterpart are left out).
+ * Time a cell's pipeline on single tensors of a checkpoint.
  *
- * Shape     at most 64 tensors of a class, evenly from all; up to n_calls each way, over them in seeded random orders; fewer, but
+ * Shape     bases: none, a base, or that and an older one; tensors without a counterpart in each are left out; at most 64 tensors of a class, evenly from all; up to n_calls each way, over them in seeded random orders; fewer, but
  *           one a tensor, where they take longer than seconds
  * Exact     what each call restores, into a poisoned buffer, is compared
  * Errors    MTH_ERR_CHECKSUM, MTH_ERR_NO_MEMORY, those of coding
  */
 int mth_bench_latency(struct mth_bench_cell *cell, const struct mth_checkpoint *input,
-                      const struct mth_checkpoint *base, size_t n_calls, double seconds, uint64_t seed,
-                      struct mth_error *err);
+                      const struct mth_checkpoint *bases, size_t n_bases, size_t n_calls, double seconds,
+                      uint64_t seed, struct mth_error *err);
 
 #endif

@@ -33,6 +33,7 @@ static int add_entry(struct mth_bench *bench, const struct mth_dataset_entry *en
                                       .class_name = entry->class_name,
                                       .path = (char *)(uintptr_t)entry->path,
                                       .base_path = (char *)(uintptr_t)entry->base_path,
+                                      .older_path = (char *)(uintptr_t)entry->older_path,
                                       .raw_dtype = entry->raw_dtype,
                                       .steps_apart = entry->steps_apart,
                                       .lr = entry->lr,

@@ -32,20 +32,25 @@ static int load_case(struct mth_measuring *m, struct mth_memory *memory, struct 
     struct mth_bench_case *at = m->at;
     struct mth_bound bound = {0};
     int status = mth_loaded_open(at->path, at->raw_dtype, memory, &m->input, err);
-    if (!status && at->base_path)
-        status = mth_loaded_open(at->base_path, at->raw_dtype, memory, &m->base, err);
+    const char *const paths[MTH_RING_BASES] = {at->base_path, at->older_path};
+    for (; !status && m->n_bases < mth_bench_n_bases(at); m->n_bases++)
+        status = mth_loaded_open(paths[m->n_bases], at->raw_dtype, memory, &m->bases[m->n_bases], err);
     if (!status)
-        status = mth_bound_compute(&m->input.checkpoint, at->base_path ? &m->base.checkpoint : NULL, &bound);
+        status =
+            mth_bound_compute_directed(&m->input.checkpoint, m->n_bases > 0 ? &m->bases[0].checkpoint : NULL,
+                                       m->n_bases > 1 ? &m->bases[1].checkpoint : NULL, &bound);
     if (status)
         return status;
     m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
     mth_digest_hex(&m->digest, at->hash);
-    if (at->base_path) {
-        struct mth_digest base = mth_hash128(m->base.bytes.data, m->base.bytes.n_bytes);
-        mth_digest_hex(&base, at->base_hash);
+    char *const hashes[MTH_RING_BASES] = {at->base_hash, at->older_hash};
+    for (size_t k = 0; k < m->n_bases; k++) {
+        struct mth_digest base = mth_hash128(m->bases[k].bytes.data, m->bases[k].bytes.n_bytes);
+        mth_digest_hex(&base, hashes[k]);
     }
     at->raw_bytes = m->input.bytes.n_bytes;
-    at->base_bytes = at->base_path ? m->base.bytes.n_bytes : 0;
+    at->base_bytes = m->bases[0].bytes.n_bytes;
+    at->older_bytes = m->bases[1].bytes.n_bytes;
     at->n_tensors = m->input.map.n_tensors;
     at->main_dtype = mth_dtype_info(mth_main_dtype(&m->input.map))->name;
     at->bound_model = bound.model;
@@ -67,9 +72,10 @@ static int build_ring(struct mth_measuring *m, struct mth_memory *memory, struct
     mth_coder_destroy(coder);
     if (status)
         return status;
-    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
-    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
-    status = mth_ring_build(&m->ring, input, base, frame_bytes, m->bench->config.llc_bytes, &m->at->in_cache);
+    const struct mth_bytes bases[MTH_RING_BASES] = {mth_loaded_bytes(&m->bases[0]),
+                                                    mth_loaded_bytes(&m->bases[1])};
+    status = mth_ring_build(&m->ring, mth_loaded_bytes(&m->input), bases, frame_bytes,
+                            m->bench->config.llc_bytes, &m->at->in_cache);
     m->at->in_cache |= m->bench->config.llc_bytes < m->bench->config.llc_real_bytes;
     m->frame_bytes = calloc(m->ring.n_slots + 1, sizeof *m->frame_bytes);
     return status || m->frame_bytes ? status : MTH_ERR_NO_MEMORY;
@@ -79,8 +85,8 @@ static int build_ring(struct mth_measuring *m, struct mth_memory *memory, struct
 static int measure_beside(struct mth_measuring *m, struct mth_bench_cell *cell)
 {
     const struct mth_bench_config *config = &m->bench->config;
-    struct mth_bytes input = {m->input.bytes.data, m->input.bytes.n_bytes};
-    struct mth_bytes base = {m->base.bytes.data, m->base.bytes.n_bytes};
+    struct mth_bytes input = mth_loaded_bytes(&m->input), base = mth_loaded_bytes(&m->bases[0]);
+    const struct mth_checkpoint bases[MTH_RING_BASES] = {m->bases[0].checkpoint, m->bases[1].checkpoint};
     int status = MTH_OK;
     if (!cell->verified)
         return MTH_OK;
@@ -89,8 +95,8 @@ static int measure_beside(struct mth_measuring *m, struct mth_bench_cell *cell)
                                                           mth_main_dtype(&m->input.map), cell, m->err)
                                 : MTH_OK;
     if (config->latency && m->at->n_threads == 1)
-        status = mth_bench_latency(cell, &m->input.checkpoint, m->at->base_path ? &m->base.checkpoint : NULL,
-                                   MTH_LATENCY_CALLS, config->cell_seconds, config->seed, m->err);
+        status = mth_bench_latency(cell, &m->input.checkpoint, bases, m->n_bases, MTH_LATENCY_CALLS,
+                                   config->cell_seconds, config->seed, m->err);
     if (!status && config->resident)
         status = mth_resident_measure(m->bench, cell, m->err);
     return status;
@@ -114,10 +120,11 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
         status = build_ring(&m, memory, err);
     if (!status)
         status = mth_pool_create(at->n_threads, &m.pool);
-    if (!status && bench->config.files_directory)
-        status = mth_bench_files_open(&m.files, bench, at,
-                                      (struct mth_bytes){m.input.bytes.data, m.input.bytes.n_bytes},
-                                      (struct mth_bytes){m.base.bytes.data, m.base.bytes.n_bytes}, err);
+    if (!status && bench->config.files_directory) {
+        const struct mth_bytes bases[MTH_RING_BASES] = {mth_loaded_bytes(&m.bases[0]),
+                                                        mth_loaded_bytes(&m.bases[1])};
+        status = mth_bench_files_open(&m.files, bench, at, mth_loaded_bytes(&m.input), bases, err);
+    }
     if (!status)
         status = mth_bench_memory_prepare(at, bench->config.rounds, &m.ring, m.pool);
     for (size_t i = 0; !status && i < at->n_cells; i++) {
@@ -154,10 +161,9 @@ int mth_bench_measure(struct mth_bench *bench, struct mth_bench_case *at, mth_be
     free(m.frame_bytes);
     free(m.live);
     free(scratch);
-    if (m.base.memory)
-        mth_loaded_close(&m.base);
-    if (m.input.memory)
-        mth_loaded_close(&m.input);
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        mth_loaded_close(&m.bases[k]);
+    mth_loaded_close(&m.input);
     mth_memory_destroy(memory);
     if (status == MTH_ERR_CANCELLED)
         mth_error_set(err, status, "interrupted; nothing was written");

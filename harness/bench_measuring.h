@@ -33,7 +33,8 @@ struct mth_measuring {
     struct mth_bench_case *at;
     struct mth_error *err;
     struct mth_loaded input;
-    struct mth_loaded base;
+    struct mth_loaded bases[MTH_RING_BASES]; /* the base, and an older one */
+    size_t n_bases;
     struct mth_digest digest;
     struct mth_ring ring;
     struct mth_pool *pool;

@@ -261,6 +261,10 @@ static int add_peer(struct mth_bench_case *to, const char *name, size_t n_name, 
                                     .peer_command = copy_text("", command, strlen(command))};
     if (!cell->spec || !cell->resolved || !cell->peer_command)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
+    if (to->older_path) {
+        cell->unsupported = true;
+        mth_error_set(&cell->error, MTH_ERR_UNSUPPORTED, "a peer takes one base, and here are two");
+    }
     return MTH_OK;
 }
 

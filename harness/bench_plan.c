@@ -2,6 +2,7 @@
 #include "harness/bench.h"
 
 #include "harness/bench_peer.h"
+#include "harness/bench_ring.h"
 #include "harness/set_plan.h"
 #include "harness/step_files.h"
 
@@ -35,14 +36,15 @@ int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *lik
     fresh->id = copy_text(like->id);
     fresh->path = copy_text(like->path);
     fresh->base_path = copy_text(like->base_path);
+    fresh->older_path = copy_text(like->older_path);
     fresh->run_id = copy_text(like->run_id);
     fresh->n_threads = like->n_threads ? like->n_threads : bench->config.n_threads;
     fresh->cells = NULL;
     fresh->n_cells = 0;
     bench->n_cases++;
     *added = fresh;
-    bool whole =
-        fresh->id && fresh->path && !fresh->base_path == !like->base_path && !fresh->run_id == !like->run_id;
+    bool whole = fresh->id && fresh->path && !fresh->base_path == !like->base_path &&
+                 !fresh->older_path == !like->older_path && !fresh->run_id == !like->run_id;
     return whole ? MTH_OK : MTH_ERR_NO_MEMORY;
 }
 
@@ -131,6 +133,7 @@ static void free_case(struct mth_bench_case *at)
     free(at->id);
     free(at->path);
     free(at->base_path);
+    free(at->older_path);
     free(at->run_id);
 }
 
@@ -235,6 +238,7 @@ static int add_operand(struct mth_bench *bench, const char *operand, const struc
                        const struct mth_manifest *manifest, struct spec_list specs, struct mth_error *err)
 {
     struct mth_set_plan plan;
+    const char *older = options->bases.n_items > 1 ? options->bases.items[1] : NULL;
     bool directory = mth_path_is_directory(operand), exists = directory || mth_path_is_file(operand);
     if (!exists && manifest &&
         (mth_manifest_entry_find(manifest, operand) || mth_manifest_dataset_find(manifest, operand)))
@@ -254,6 +258,7 @@ static int add_operand(struct mth_bench *bench, const char *operand, const struc
                                   .class_name = "user",
                                   .path = (char *)(uintptr_t)operand,
                                   .base_path = (char *)(uintptr_t)options->base,
+                                  .older_path = (char *)(uintptr_t)older,
                                   .raw_dtype = options->dtype,
                                   .lr = -1,
                                   .fraction_changed = -1};
@@ -267,6 +272,10 @@ int mth_bench_plan(struct mth_bench *bench, const struct mth_options *options,
     if (options->pipelines.n_items)
         specs = (struct spec_list){options->pipelines.items, options->pipelines.n_items};
     int status = MTH_OK;
+    if (options->bases.n_items > MTH_RING_BASES)
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "--base is given %zu times; bench takes a base and an older one",
+                             options->bases.n_items);
     if (options->matrix)
         status = mth_bench_plan_matrix(bench, options->matrix, manifest, err);
     for (size_t i = 0; !status && i < options->operands.n_items; i++)

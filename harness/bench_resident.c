@@ -47,7 +47,8 @@ static void forget_peak(void)
 
 struct pass {
     struct mth_memory *memory; /* of what is not the coder's */
-    struct mth_loaded input, base;
+    struct mth_loaded input, bases[MTH_RING_BASES];
+    size_t n_bases;
     struct mth_buffer container;
     uint8_t *restored;
 };
@@ -75,6 +76,24 @@ static int make_room(const struct mth_bench *bench, struct pass *pass, struct mt
     return status ? status : pass->container.data ? MTH_OK : MTH_ERR_NO_MEMORY;
 }
 
+/* Those that the container does not need. */
+static int leave_out_bases(struct pass *pass, struct mth_error *err)
+{
+    struct mth_source source;
+    struct mth_container *container;
+    struct mth_container_info info;
+    struct mth_stream_config config = {.n_threads = 1, .memory = pass->memory};
+    mth_source_memory("container", (struct mth_bytes){pass->container.data, pass->container.n_bytes},
+                      &source);
+    int status = mth_container_open(&source, &config, &container, err);
+    if (status)
+        return status;
+    mth_container_describe(container, &info);
+    mth_container_close(container);
+    pass->n_bases = (size_t)info.has_base + info.has_older;
+    return MTH_OK;
+}
+
 static int load(const struct mth_bench *bench, const char *container, enum mth_phase phase, struct pass *pass,
                 struct mth_error *err)
 {
@@ -83,12 +102,16 @@ static int load(const struct mth_bench *bench, const char *container, enum mth_p
     int status = pass->memory ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status)
         status = mth_loaded_open(at->path, at->raw_dtype, pass->memory, &pass->input, err);
-    if (!status && at->base_path)
-        status = mth_loaded_open(at->base_path, at->raw_dtype, pass->memory, &pass->base, err);
+    const char *const paths[MTH_RING_BASES] = {at->base_path, at->older_path};
+    for (; !status && pass->n_bases < mth_bench_n_bases(at); pass->n_bases++)
+        status = mth_loaded_open(paths[pass->n_bases], at->raw_dtype, pass->memory,
+                                 &pass->bases[pass->n_bases], err);
     if (!status && phase == MTH_PHASE_COMPRESS)
         status = make_room(bench, pass, err);
     if (!status && phase == MTH_PHASE_DECOMPRESS)
         status = mth_file_read_all(container, pass->memory, &pass->container, err);
+    if (!status && phase == MTH_PHASE_DECOMPRESS)
+        status = leave_out_bases(pass, err);
     if (!status && phase == MTH_PHASE_DECOMPRESS) {
         pass->restored = touched(pass->memory, pass->input.bytes.n_bytes);
         status = pass->restored ? MTH_OK : MTH_ERR_NO_MEMORY;
@@ -104,18 +127,21 @@ static int code(const struct mth_bench *bench, struct mth_memory *memory, enum m
                                       .chunk_bytes = bench->config.chunk_bytes,
                                       .memory = memory,
                                       .lossy = bench->config.lossy};
-    struct mth_bytes base = {pass->base.bytes.data, pass->base.bytes.n_bytes};
+    const struct mth_checkpoint checkpoints[MTH_RING_BASES] = {pass->bases[0].checkpoint,
+                                                               pass->bases[1].checkpoint};
+    const struct mth_bytes bases[MTH_RING_BASES] = {mth_loaded_bytes(&pass->bases[0]),
+                                                    mth_loaded_bytes(&pass->bases[1])};
     struct mth_bytes container = {pass->container.data, pass->container.n_bytes};
     struct mth_coder *coder;
     int status = mth_coder_create(&config, &coder, err);
     if (status)
         return status;
     if (phase == MTH_PHASE_COMPRESS)
-        status = mth_coder_encode(coder, at->cells[0].pipeline, &pass->input.checkpoint,
-                                  at->base_path ? &pass->base.checkpoint : NULL, pass->container.data,
-                                  pass->container.capacity_bytes, &pass->container.n_bytes, NULL, err);
+        status = mth_coder_encode(coder, at->cells[0].pipeline, &pass->input.checkpoint, checkpoints,
+                                  pass->n_bases, pass->container.data, pass->container.capacity_bytes,
+                                  &pass->container.n_bytes, NULL, err);
     else
-        status = mth_coder_decode(coder, container, at->base_path ? &base : NULL, pass->restored,
+        status = mth_coder_decode(coder, container, bases, pass->n_bases, pass->restored,
                                   pass->input.bytes.n_bytes, err);
     mth_coder_destroy(coder);
     if (!status && phase == MTH_PHASE_DECOMPRESS && !bench->config.lossy &&
@@ -126,10 +152,9 @@ static int code(const struct mth_bench *bench, struct mth_memory *memory, enum m
 
 static void unload(struct pass *pass)
 {
-    if (pass->base.memory)
-        mth_loaded_close(&pass->base);
-    if (pass->input.memory)
-        mth_loaded_close(&pass->input);
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        mth_loaded_close(&pass->bases[k]);
+    mth_loaded_close(&pass->input);
     mth_memory_free(pass->memory, pass->container.data);
     mth_memory_free(pass->memory, pass->restored);
     mth_memory_destroy(pass->memory);

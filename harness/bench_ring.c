@@ -52,39 +52,50 @@ static size_t available_bytes(void)
 size_t mth_ring_count(const struct mth_ring *ring, size_t llc_bytes, size_t free_bytes, bool *in_cache)
 {
     size_t n = 4 * llc_bytes / mth_size_max(ring->raw_bytes, 1) + 1;
-    size_t per_slot = ring->raw_bytes * 2 + ring->base_bytes + ring->frame_bytes + 1;
+    size_t per_slot = ring->raw_bytes * 2 + ring->frame_bytes + 1;
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        per_slot += ring->base_bytes[k];
     size_t most = mth_size_max(free_bytes / 2 / per_slot, 1);
     *in_cache = llc_bytes == 0 || n > most;
     return mth_size_min(n, most);
 }
 
-int mth_ring_build(struct mth_ring *ring, struct mth_bytes input, struct mth_bytes base, size_t frame_bytes,
-                   size_t llc_bytes, bool *in_cache)
+/* Copies in every slot; no buffer where there is no memory. */
+static uint8_t *filled(size_t n, struct mth_bytes bytes)
 {
-    *ring =
-        (struct mth_ring){.raw_bytes = input.n_bytes, .base_bytes = base.n_bytes, .frame_bytes = frame_bytes};
+    uint8_t *buffer = touched(n, bytes.n_bytes);
+    for (size_t i = 0; buffer && bytes.n_bytes && i < n; i++)
+        memcpy(mth_ring_slot(buffer, bytes.n_bytes, i), bytes.data, bytes.n_bytes);
+    return buffer;
+}
+
+int mth_ring_build(struct mth_ring *ring, struct mth_bytes input,
+                   const struct mth_bytes bases[MTH_RING_BASES], size_t frame_bytes, size_t llc_bytes,
+                   bool *in_cache)
+{
+    bool whole = true;
+    *ring = (struct mth_ring){.raw_bytes = input.n_bytes, .frame_bytes = frame_bytes};
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        ring->base_bytes[k] = bases[k].n_bytes;
     ring->n_slots = mth_ring_count(ring, llc_bytes, available_bytes(), in_cache);
     ring->sweep_bytes = 2 * llc_bytes;
-    ring->raw = touched(ring->n_slots, ring->raw_bytes);
-    ring->base = touched(ring->n_slots, ring->base_bytes);
+    ring->raw = filled(ring->n_slots, input);
+    for (size_t k = 0; k < MTH_RING_BASES; k++) {
+        ring->bases[k] = filled(ring->n_slots, bases[k]);
+        whole &= ring->bases[k] != NULL;
+    }
     ring->frames = touched(ring->n_slots, ring->frame_bytes);
     ring->restored = touched(ring->n_slots, ring->raw_bytes);
     ring->sweep = touched(1, ring->sweep_bytes);
-    if (!ring->raw || !ring->base || !ring->frames || !ring->restored || !ring->sweep)
-        return MTH_ERR_NO_MEMORY;
-    for (size_t i = 0; i < ring->n_slots; i++) {
-        if (input.n_bytes)
-            memcpy(mth_ring_slot(ring->raw, ring->raw_bytes, i), input.data, input.n_bytes);
-        if (base.n_bytes)
-            memcpy(mth_ring_slot(ring->base, ring->base_bytes, i), base.data, base.n_bytes);
-    }
-    return MTH_OK;
+    whole &= ring->raw && ring->frames && ring->restored && ring->sweep;
+    return whole ? MTH_OK : MTH_ERR_NO_MEMORY;
 }
 
 void mth_ring_free(struct mth_ring *ring)
 {
     free(ring->raw);
-    free(ring->base);
+    for (size_t k = 0; k < MTH_RING_BASES; k++)
+        free(ring->bases[k]);
     free(ring->frames);
     free(ring->restored);
     free(ring->sweep);

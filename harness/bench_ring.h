@@ -1,5 +1,5 @@
 /*
- * The ring of buffers that a case is measured in: copies of the checkpoint and of its base, room for frames and for
+ * The ring of buffers that a case is measured in: copies of the checkpoint and of its bases, room for frames and for
  * what is restored; and the sweep that pushes all of it out of the caches.
  */
 #ifndef MTH_HARNESS_BENCH_RING_H
@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MTH_RING_POISON = 0xa5 };
+enum { MTH_RING_POISON = 0xa5, MTH_RING_BASES = 2 };
 
 struct mth_ring {
     size_t n_slots;
-    size_t raw_bytes, base_bytes, frame_bytes; /* of a slot */
-    uint8_t *raw, *base, *frames, *restored;
+    size_t raw_bytes, base_bytes[MTH_RING_BASES], frame_bytes; /* of a slot */
+    uint8_t *raw, *bases[MTH_RING_BASES], *frames, *restored;
     uint8_t *sweep;
     size_t sweep_bytes;
     size_t cursor;
@@ -24,10 +24,11 @@ struct mth_ring {
 
 /*
  * Build a ring of as many slots as make four caches, as far as half of the machine's free memory goes; every page is
- * touched. in_cache: whether it had to be smaller. Errors: MTH_ERR_NO_MEMORY; the ring is then still to be freed.
+ * touched. bases: empty where there is none. in_cache: whether it had to be smaller. Errors: MTH_ERR_NO_MEMORY; the ring is then still to be freed.
  */
-int mth_ring_build(struct mth_ring *ring, struct mth_bytes input, struct mth_bytes base, size_t frame_bytes,
-                   size_t llc_bytes, bool *in_cache);
+int mth_ring_build(struct mth_ring *ring, struct mth_bytes input,
+                   const struct mth_bytes bases[MTH_RING_BASES], size_t frame_bytes, size_t llc_bytes,
+                   bool *in_cache);
 /* How many slots those are, with so much memory free. */
 size_t mth_ring_count(const struct mth_ring *ring, size_t llc_bytes, size_t free_bytes, bool *in_cache);
 void mth_ring_free(struct mth_ring *ring);
@@ -35,6 +36,12 @@ void mth_ring_free(struct mth_ring *ring);
 static inline uint8_t *mth_ring_slot(uint8_t *first, size_t bytes, size_t index)
 {
     return first + index * bytes;
+}
+
+/* Base k of a slot. */
+static inline struct mth_bytes mth_ring_base(const struct mth_ring *ring, size_t k, size_t index)
+{
+    return (struct mth_bytes){mth_ring_slot(ring->bases[k], ring->base_bytes[k], index), ring->base_bytes[k]};
 }
 
 /* Pushes everything else out of the caches. */

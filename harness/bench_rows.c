@@ -83,6 +83,8 @@ static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
     mth_json_string(w, "base", at->base_path);
     mth_json_string(w, "dataset_xxh3", at->hash[0] ? at->hash : NULL);
     mth_json_string(w, "base_xxh3", at->base_hash[0] ? at->base_hash : NULL);
+    mth_json_string(w, "older", at->older_path);
+    mth_json_string(w, "older_xxh3", at->older_hash[0] ? at->older_hash : NULL);
     if (pair && at->steps_apart > 0)
         mth_json_int(w, "steps_apart", at->steps_apart);
     else
@@ -215,7 +217,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_speed(w, at->raw_bytes, &result->time, timed);
     put_real_or_null(w, "pct_memcpy", result->pct_memcpy, timed);
     put_real_or_null(w, "memcpy_gib_s", at->memcpy_gib_s, timed);
-    put_uint_or_null(w, "moved_bytes", at->raw_bytes + at->base_bytes + cell->stored_bytes, timed);
+    put_uint_or_null(w, "moved_bytes", mth_bench_moved_bytes(cell), timed);
     put_real_or_null(w, "pct_roofline", result->pct_roofline, timed && result->pct_roofline > 0);
     put_real_or_null(w, "gib_s_thread", mth_gib_s(at->raw_bytes, result->time.median) / (double)at->n_threads,
                      timed);
@@ -227,6 +229,7 @@ static void put_cell(struct mth_json_writer *w, const struct mth_bench *bench,
     put_uint_or_null(w, "chunk_bytes", chunk_bytes_of(bench, at, cell), cell->pipeline != NULL);
     put_uint_or_null(w, "n_chunks", cell->stats.n_chunks, !cell->peer_command);
     put_uint_or_null(w, "payload_bytes", cell->stats.payload_bytes, !cell->peer_command);
+    put_uint_or_null(w, "n_bases", cell->stats.n_bases, cell->verified && !cell->peer_command);
     mth_pairing_put(w, "paired", mth_paired_of(&cell->stats.paired) ? &cell->stats.paired : NULL);
     mth_loss_put(w, &cell->stats.loss);
     char kernels[64];
@@ -402,7 +405,10 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
     const struct mth_bench_case *at = verdict->scope;
     char scope[256];
     snprintf(scope, sizeof scope, "%s (%s), %zu thread%s%s", at->id, at->class_name, at->n_threads,
-             at->n_threads == 1 ? "" : "s", at->base_path ? ", against a base" : ", alone");
+             at->n_threads == 1 ? "" : "s",
+             at->older_path  ? ", against a base and an older one"
+             : at->base_path ? ", against a base"
+                             : ", alone");
     begin_row(w, bench, "verdict", row_id);
     mth_json_string(w, "target", verdict->target);
     mth_json_string(w, "result", verdict->result);

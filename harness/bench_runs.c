@@ -44,8 +44,9 @@ static int code_step(struct run_coding *coding, const struct mth_bench_config *c
     if (!status && !restored)
         status = MTH_ERR_NO_MEMORY;
     if (!status)
-        status = mth_coder_encode(coding->encoder, pipeline, &input->checkpoint,
-                                  base ? &base->checkpoint : NULL, coding->frame, bound, n_bytes, NULL, err);
+        status =
+            mth_coder_encode(coding->encoder, pipeline, &input->checkpoint, base ? &base->checkpoint : NULL,
+                             base != NULL, coding->frame, bound, n_bytes, NULL, err);
     if (!status)
         status = mth_coder_create(&coder_config, &decoder, err);
     if (!status) {
@@ -53,8 +54,8 @@ static int code_step(struct run_coding *coding, const struct mth_bench_config *c
         if (base)
             base_bytes = (struct mth_bytes){base->bytes.data, base->bytes.n_bytes};
         memset(restored, 0xa5, n_raw);
-        *verified = mth_coder_decode(decoder, (struct mth_bytes){coding->frame, *n_bytes},
-                                     base ? &base_bytes : NULL, restored, n_raw, err) == MTH_OK &&
+        *verified = mth_coder_decode(decoder, (struct mth_bytes){coding->frame, *n_bytes}, &base_bytes,
+                                     base != NULL, restored, n_raw, err) == MTH_OK &&
                     memcmp(restored, input->bytes.data, n_raw) == 0;
     }
     mth_coder_destroy(decoder);

@@ -35,7 +35,8 @@ static const struct mth_bench_cell *on_one_thread(const struct mth_bench *bench,
     for (size_t c = 0; c < bench->n_cases; c++) {
         const struct mth_bench_case *at = &bench->cases[c];
         if (at->n_threads != 1 || !mth_text_same(at->id, cell->parent->id) ||
-            !mth_text_same(at->base_path, cell->parent->base_path))
+            !mth_text_same(at->base_path, cell->parent->base_path) ||
+            !mth_text_same(at->older_path, cell->parent->older_path))
             continue;
         for (size_t i = 0; i < at->n_cells; i++) {
             if (at->cells[i].verified && mth_text_same(at->cells[i].spec, cell->spec))

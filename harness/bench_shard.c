@@ -184,6 +184,8 @@ static int identify_plan(const struct mth_bench *bench, char id[MTH_SWEEP_ID_BYT
         const struct mth_bench_case *at = &bench->cases[c];
         fprintf(out, "%s %s %" PRId64 " %s %d %zu\n", at->id, at->base_path ? at->base_path : "-",
                 at->steps_apart, at->run_id ? at->run_id : "-", (int)at->raw_dtype, at->n_threads);
+        if (at->older_path)
+            fprintf(out, " older %s\n", at->older_path);
         for (size_t i = 0; i < at->n_cells; i++)
             fprintf(out, " %s %s\n", at->cells[i].spec, at->cells[i].resolved);
         *n_cells += at->n_cells;

@@ -25,6 +25,8 @@ static void print_headline(const struct mth_bench *bench, const struct mth_bench
         fprintf(out, "  against a base");
         if (at->steps_apart > 0)
             fprintf(out, " %lld step%s before", (long long)at->steps_apart, at->steps_apart == 1 ? "" : "s");
+        if (at->older_path)
+            fprintf(out, " and an older one");
         if (at->fraction_changed >= 0)
             fprintf(out, ", %.2f %% of its elements changed", 100 * at->fraction_changed);
         if (at->lr >= 0)
@@ -148,6 +150,8 @@ void mth_bench_print_verdicts(const struct mth_bench *bench, FILE *out)
         fprintf(out, "%.80s (%s, %s", at->id, at->class_name, at->base_path ? "against a base" : "alone");
         if (at->base_path && at->steps_apart > 0)
             fprintf(out, " %lld step%s before", (long long)at->steps_apart, at->steps_apart == 1 ? "" : "s");
+        if (at->older_path)
+            fprintf(out, " and an older one");
         fprintf(out, ", %zu thread%s)\n", at->n_threads, at->n_threads == 1 ? "" : "s");
         mth_verdicts_of(bench, at, verdicts);
         for (size_t i = 0; i < MTH_VERDICTS_PER_CASE; i++)

@@ -36,6 +36,11 @@ int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memor
 int mth_loaded_take(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_loaded *loaded,
                     struct mth_error *err);
 
+static inline struct mth_bytes mth_loaded_bytes(const struct mth_loaded *loaded)
+{
+    return (struct mth_bytes){loaded->bytes.data, loaded->bytes.n_bytes};
+}
+
 void mth_loaded_close(struct mth_loaded *loaded);
 
 #endif

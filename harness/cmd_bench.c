@@ -25,7 +25,9 @@ static const struct mth_command_line command = {
         "Measure pipelines on checkpoints: ratio and throughput beside bound and memcpy, every cell "
         "restored\n"
         "and compared, and the verdicts on the targets, each with its scope.\n\n"
-        "  FILE       a checkpoint of one's own; --base makes it a pair\n"
+        "  FILE       a checkpoint of one's own; --base makes it a pair, a second --base names an older "
+        "checkpoint\n"
+        "             that the base became out of\n"
         "  DATASET    an id of the manifest: a dataset, or one entry of it (`mithril datasets`)\n"
         "  DIRECTORY  a checkpoint of several files (shards, torch.distributed.checkpoint), or a run of "
         "steps,\n"
@@ -40,7 +42,7 @@ static const struct mth_command_line command = {
         "arguments of a row from its file: bench --rerun ROW FILE.jsonl.\n"
         "--require 'ratio>=10,gib_s>=2.5' exits 3 unless every cell meets it.\n"
         "Rows are described in docs/rows.md, the method in docs/measurement.md.",
-    .takes = MTH_TAKES_PIPELINES | MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
+    .takes = MTH_TAKES_PIPELINES | MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_DTYPE | MTH_TAKES_JSON |
              MTH_TAKES_EXTENSIONS | MTH_TAKES_CHUNK | MTH_TAKES_MANIFEST | MTH_TAKES_MATRIX |
              MTH_TAKES_ROUNDS | MTH_TAKES_BENCH | MTH_TAKES_PEERS | MTH_TAKES_REQUIRE | MTH_TAKES_FILES |
              MTH_TAKES_QUIET,

@@ -59,9 +59,9 @@ static const char *presence_text(const struct mth_dataset_entry *entry)
 static void list_table(const struct mth_manifest *manifest)
 {
     /* What 120 columns leave. */
-    enum { MTH_TITLE_COLUMNS = 38 };
+    enum { MTH_TITLE_COLUMNS = 31 };
     bool untested = false;
-    printf("%-25s %-16s %-7s %10s %8s %8s  %s\n", "ID", "CLASS", "PRESENT", "SIZE", "STEPS", "CHANGED",
+    printf("%-32s %-16s %-7s %10s %8s %8s  %s\n", "ID", "CLASS", "PRESENT", "SIZE", "STEPS", "CHANGED",
            "TITLE");
     const struct mth_dataset_entry *entry;
     for (size_t i = 0; (entry = mth_manifest_entry_at(manifest, i)); i++) {
@@ -73,7 +73,7 @@ static void list_table(const struct mth_manifest *manifest)
             snprintf(steps, sizeof steps, "%" PRId64, entry->steps_apart);
         if (entry->fraction_changed >= 0)
             snprintf(changed, sizeof changed, "%.2f %%", 100 * entry->fraction_changed);
-        printf("%-25s %-16s %-7s %10s %8s %8s  %.*s\n", entry->id, entry->class_name, presence, size, steps,
+        printf("%-32s %-16s %-7s %10s %8s %8s  %.*s\n", entry->id, entry->class_name, presence, size, steps,
                changed, MTH_TITLE_COLUMNS, entry->title);
         untested = untested || entry->dataset->untested;
     }
@@ -94,6 +94,7 @@ static void list_entry_json(struct mth_json_writer *w, const struct mth_dataset_
     mth_json_bool(w, "present", entry->present);
     mth_json_string(w, "path", entry->path);
     mth_json_string(w, "base_path", entry->base_path);
+    mth_json_string(w, "older_path", entry->older_path);
     if (entry->n_bytes)
         mth_json_uint(w, "bytes", entry->n_bytes);
     else
@@ -287,6 +288,8 @@ static int print_paths(const struct mth_manifest *manifest, const char *id, stru
         return mth_manifest_unknown(manifest, id, err);
     if (entry ? !entry->present : !run->present)
         return mth_dataset_absent(entry ? entry->dataset : run->dataset, err);
+    if (entry && entry->older_path)
+        printf("%s\n", entry->older_path);
     if (entry && entry->base_path)
         printf("%s\n", entry->base_path);
     if (entry)

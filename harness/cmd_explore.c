@@ -103,6 +103,9 @@ static int plan(struct run *run, struct mth_error *err)
         status =
             mth_error_set(err, MTH_ERR_USAGE, "%.80s stands for %zu checkpoints; name one, such as %.80s",
                           options.operands.items[0], run->bench.n_cases, run->bench.cases[1].id);
+    if (!status && run->bench.cases[0].older_path)
+        status = mth_error_set(err, MTH_ERR_USAGE, "%.80s has an older base; explore looks at one base alone",
+                               options.operands.items[0]);
     return status;
 }
 

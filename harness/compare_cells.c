@@ -28,9 +28,10 @@ static bool same_data(const char *hash, const char *name, const char *other_hash
 
 static bool same_scope(const struct mth_report_group *a, const struct mth_report_group *b)
 {
-    return !a->base == !b->base && a->threads == b->threads && a->raw_bytes == b->raw_bytes &&
-           same_data(a->hash, a->dataset, b->hash, b->dataset) &&
-           (!a->base || same_data(a->base_hash, a->base, b->base_hash, b->base));
+    return !a->base == !b->base && !a->older == !b->older && a->threads == b->threads &&
+           a->raw_bytes == b->raw_bytes && same_data(a->hash, a->dataset, b->hash, b->dataset) &&
+           (!a->base || same_data(a->base_hash, a->base, b->base_hash, b->base)) &&
+           (!a->older || same_data(a->older_hash, a->older, b->older_hash, b->older));
 }
 
 /* The counterpart of a cell that no other cell has taken yet; of several the one of the same machine and name. */
@@ -237,6 +238,12 @@ static void explain_missing(const struct mth_compare *compare, struct mth_compar
         else if (group->base &&
                  !same_data(group->base_hash, group->base, cell->group->base_hash, cell->group->base))
             snprintf(cell->note, sizeof cell->note, "%s", "the base is another");
+        else if (!group->older != !cell->group->older)
+            snprintf(cell->note, sizeof cell->note, "%s",
+                     group->older ? "it has an older base now" : "it has no older base now");
+        else if (group->older &&
+                 !same_data(group->older_hash, group->older, cell->group->older_hash, cell->group->older))
+            snprintf(cell->note, sizeof cell->note, "%s", "the older base is another");
     }
 }
 

@@ -45,6 +45,11 @@ static const char *data_name(const struct mth_compare_cell *cell, size_t n_colum
     return mth_text_name(cell->group->dataset, n_columns, out);
 }
 
+static const char *bases_of(const struct mth_compare_cell *cell)
+{
+    return cell->group->older ? " with two bases" : cell->group->base ? " with its base" : "";
+}
+
 static void put_sizes(const struct mth_compare_cell *cell, FILE *out)
 {
     const struct mth_report_cell *before = cell->old_cell[0], *now = cell->new_cell[0];
@@ -80,8 +85,7 @@ static void print_size(const struct mth_compare_cell *cell, FILE *out)
         return;
     fprintf(out, "  %-9s %s%s  %s  ",
             cell->unmet && cell->outcome == MTH_SIZE_SAME ? "" : outcomes[cell->outcome].word,
-            data_name(cell, 40, dataset), cell->group->base ? " with its base" : "",
-            mth_text_name(any_cell(cell)->spec, 40, spec));
+            data_name(cell, 40, dataset), bases_of(cell), mth_text_name(any_cell(cell)->spec, 40, spec));
     put_sizes(cell, out);
     fprintf(out, "\n");
     if (cell->note[0])
@@ -142,7 +146,7 @@ static void begin_line(const struct mth_compare_cell *cell, FILE *out)
 {
     fputs("| ", out);
     mth_markdown_text(cell->group->dataset, out);
-    fputs(cell->group->base ? " with its base | `" : " | `", out);
+    fprintf(out, "%s | `", bases_of(cell));
     mth_markdown_text(any_cell(cell)->spec, out);
     fputs("` | ", out);
 }
@@ -260,6 +264,8 @@ static void put_cell(struct mth_json_writer *w, const struct mth_compare_cell *c
     mth_json_string(w, "dataset_xxh3", cell->group->hash);
     mth_json_string(w, "base", cell->group->base);
     mth_json_string(w, "base_xxh3", cell->group->base_hash);
+    mth_json_string(w, "older", cell->group->older);
+    mth_json_string(w, "older_xxh3", cell->group->older_hash);
     mth_json_string(w, "spec", any_cell(cell)->spec);
     mth_json_int(w, "threads", cell->group->threads);
     mth_json_string(w, "size", outcomes[cell->outcome].word);

@@ -67,11 +67,13 @@ struct mth_dataset_entry {
     const char *class_name;
     const char *title;
     const struct mth_dataset_file *file;
-    const struct mth_dataset_file *base_file; /* NULL for a lone checkpoint */
-    const char *path;                         /* of file */
-    const char *base_path;                    /* of base_file */
-    const char *xxh3;                         /* of file; NULL when not known yet */
-    const char *base_xxh3;
+    const struct mth_dataset_file *base_file;  /* NULL for a lone checkpoint */
+    const struct mth_dataset_file *older_file; /* that the base became out of; NULL for none */
+    const char *path;                          /* of file */
+    const char *base_path;                     /* of base_file */
+    const char *older_path;                    /* of older_file */
+    const char *xxh3;                          /* of file; NULL when not known yet */
+    const char *base_xxh3, *older_xxh3;
     uint64_t n_bytes;         /* of file; 0 when not known yet */
     enum mth_dtype raw_dtype; /* MTH_N_DTYPES for a file that describes itself */
     int64_t steps_apart;      /* 0 for a lone checkpoint, and where it is not known */

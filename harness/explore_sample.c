@@ -347,15 +347,15 @@ static int pass(struct trial *trial, const struct mth_explore_sample *sample, si
     struct mth_container_stats stats = {0};
     size_t n_bytes;
     uint64_t begin = mth_clock_ns();
-    int status = mth_coder_encode(trial->encoder, trial->pipeline, &input, sample->has_base ? &base : NULL,
+    int status = mth_coder_encode(trial->encoder, trial->pipeline, &input, &base, sample->has_base,
                                   trial->frame, capacity, &n_bytes, &stats, err);
     uint64_t middle = mth_clock_ns();
     if (status)
         return status;
     memset(trial->restored, POISON, sample->n_bytes);
     uint64_t again = mth_clock_ns();
-    status = mth_coder_decode(trial->decoder, (struct mth_bytes){trial->frame, n_bytes},
-                              sample->has_base ? &base_bytes : NULL, trial->restored, sample->n_bytes, err);
+    status = mth_coder_decode(trial->decoder, (struct mth_bytes){trial->frame, n_bytes}, &base_bytes,
+                              sample->has_base, trial->restored, sample->n_bytes, err);
     uint64_t end = mth_clock_ns();
     if (!status && memcmp(trial->restored, sample->data, sample->n_bytes) != 0)
         status = mth_error_set(err, MTH_ERR_CHECKSUM, "what was restored is not the sample");

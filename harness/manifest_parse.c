@@ -225,13 +225,15 @@ static const struct mth_dataset_file *find_file(const struct mth_dataset *datase
     return NULL;
 }
 
-/* The file of the dataset that a member names. */
-static int get_file(const struct mth_json_node *node, const char *key, const struct mth_dataset *dataset,
-                    const struct mth_dataset_file **out, struct mth_error *err)
+/* The file of the dataset that a member names; NULL for an optional one that is not there. */
+static int get_file(const struct mth_json_node *node, const char *key, enum mth_json_need need,
+                    const struct mth_dataset *dataset, const struct mth_dataset_file **out,
+                    struct mth_error *err)
 {
     const char *name;
-    int status = mth_json_get_string(node, key, MTH_JSON_REQUIRED, &name, err);
-    if (status)
+    int status = mth_json_get_string(node, key, need, &name, err);
+    *out = NULL;
+    if (status || !name)
         return status;
     *out = find_file(dataset, name);
     if (!*out)
@@ -278,10 +280,13 @@ static int parse_run(struct mth_manifest *manifest, const struct mth_dataset *da
 static int parse_pair(const struct mth_manifest *manifest, const struct mth_json_node *node,
                       struct mth_dataset_entry *entry, struct mth_error *err)
 {
-    static const char *const keys[] = {
-        "id", "title", "base", "file", "steps_apart", "lr", "fraction_changed", "n_elements", "run", NULL};
+    static const char *const keys[] = {"id",         "title",       "base", "older",
+                                       "file",       "steps_apart", "lr",   "fraction_changed",
+                                       "n_elements", "run",         NULL};
     int status = mth_json_only_keys(node, keys, err);
-    if (status || (status = get_file(node, "base", entry->dataset, &entry->base_file, err)) ||
+    if (status ||
+        (status = get_file(node, "base", MTH_JSON_REQUIRED, entry->dataset, &entry->base_file, err)) ||
+        (status = get_file(node, "older", MTH_JSON_OPTIONAL, entry->dataset, &entry->older_file, err)) ||
         (status = mth_json_get_int(node, "steps_apart", MTH_JSON_OPTIONAL, 1, INT64_MAX, &entry->steps_apart,
                                    err)) ||
         (status = mth_json_get_real(node, "lr", MTH_JSON_OPTIONAL, 0.0, 1e3, &entry->lr, err)) ||
@@ -293,6 +298,8 @@ static int parse_pair(const struct mth_manifest *manifest, const struct mth_json
         return status;
     if (entry->base_file == entry->file)
         return mth_json_error(node, "base", MTH_ERR_FORMAT, err, "is the checkpoint itself");
+    if (entry->older_file == entry->file || entry->older_file == entry->base_file)
+        return mth_json_error(node, "older", MTH_ERR_FORMAT, err, "is the checkpoint or its base");
     if (entry->run_id && !mth_manifest_run_find(manifest, entry->run_id))
         return mth_json_error(node, "run", MTH_ERR_FORMAT, err, "'%s' is not among the runs of %s",
                               entry->run_id, entry->dataset->id);
@@ -310,21 +317,24 @@ static int parse_entry(struct mth_manifest *manifest, const struct mth_dataset *
     int status;
     if ((status = get_entry_id(node, dataset, &entry->id, err)) ||
         (status = mth_json_get_string(node, "title", MTH_JSON_OPTIONAL, &entry->title, err)) ||
-        (status = get_file(node, "file", dataset, &entry->file, err)) ||
+        (status = get_file(node, "file", MTH_JSON_REQUIRED, dataset, &entry->file, err)) ||
         (status = is_pair ? parse_pair(manifest, node, entry, err) : mth_json_only_keys(node, keys, err)))
         return status;
     if (mth_manifest_entry_find(manifest, entry->id))
         return mth_json_error(node, "id", MTH_ERR_FORMAT, err, "'%s' is there twice", entry->id);
     if (!entry->title)
         entry->title = dataset->title;
-    const struct mth_dataset_file *file = entry->file, *base = entry->base_file;
+    const struct mth_dataset_file *file = entry->file, *base = entry->base_file, *older = entry->older_file;
     entry->path = file->path;
     entry->xxh3 = file->xxh3;
     entry->n_bytes = file->n_bytes;
     entry->raw_dtype = file->raw_dtype;
     entry->base_path = base ? base->path : NULL;
     entry->base_xxh3 = base ? base->xxh3 : NULL;
-    entry->present = mth_dataset_file_present(file) && (!base || mth_dataset_file_present(base));
+    entry->older_path = older ? older->path : NULL;
+    entry->older_xxh3 = older ? older->xxh3 : NULL;
+    entry->present = mth_dataset_file_present(file) && (!base || mth_dataset_file_present(base)) &&
+                     (!older || mth_dataset_file_present(older));
     manifest->n_entries++;
     return MTH_OK;
 }

@@ -29,7 +29,7 @@ struct mth_report_env {
 /* What was measured together: a dataset on a machine with a number of threads. */
 struct mth_report_group {
     const char *env_id;
-    const char *dataset, *class_name, *base, *run_id, *dtype, *hash, *base_hash;
+    const char *dataset, *class_name, *base, *older, *run_id, *dtype, *hash, *base_hash, *older_hash;
     int64_t threads, raw_bytes, steps_apart;
     double lr, fraction_changed;
     double bound_ratio;
@@ -51,8 +51,8 @@ struct mth_report_cell {
 };
 
 struct mth_report_verdict {
-    const char *row_id, *env_id, *target, *result, *scope, *dataset, *class_name, *base, *spec, *reason,
-        *bound_model;
+    const char *row_id, *env_id, *target, *result, *scope, *dataset, *class_name, *base, *older, *spec,
+        *reason, *bound_model;
     double value, threshold, bound_ratio, run_ratio;
     int64_t threads, steps_apart, run_checkpoints;
     char *evidence; /* row ids with a space between */
@@ -67,20 +67,20 @@ struct mth_report_run {
 
 /* What the parts of a checkpoint take under a pipeline, by role. */
 struct mth_report_part {
-    const char *env_id, *dataset, *base, *spec, *part;
+    const char *env_id, *dataset, *base, *older, *spec, *part;
     int64_t threads, raw_bytes, stored_bytes;
 };
 
 /* Single tensors of a size, in one phase of a pipeline. */
 struct mth_report_latency {
-    const char *env_id, *dataset, *base, *spec, *phase;
+    const char *env_id, *dataset, *base, *older, *spec, *phase;
     int64_t threads, up_to_bytes, n_tensors, n_calls;
     double p50_ns, p95_ns, p99_ns;
 };
 
 /* Timed from file to file: a command line, or a cell of the benchmark, which has a spec. */
 struct mth_report_e2e {
-    const char *row_id, *env_id, *tool, *dataset, *base, *phase, *spec, *file_system, *cache;
+    const char *row_id, *env_id, *tool, *dataset, *base, *older, *phase, *spec, *file_system, *cache;
     int64_t raw_bytes, stored_bytes, threads;
     double ratio, median_ns, gib_s, pct_memory, pct_memory_lo, pct_memory_hi;
 };
@@ -166,8 +166,10 @@ int64_t mth_report_heap(const struct mth_report *report, const struct mth_report
 int64_t mth_report_resident(const struct mth_report *report, const struct mth_report_cell *cell);
 /* Is it the compress phase? Tables have a line for each of these. */
 bool mth_report_is_compress(const struct mth_report_cell *cell);
-/* "alone", "against a base", "against the base 1 step before". */
-const char *mth_report_scope(const char *base, int64_t steps_apart, char out[64]);
+/* "alone", "against a base", "against the base 1 step before", "against the base 1 step before and an older one". */
+enum { MTH_REPORT_SCOPE_BYTES = 96 };
+const char *mth_report_scope(const char *base, const char *older, int64_t steps_apart,
+                             char out[MTH_REPORT_SCOPE_BYTES]);
 
 /* ---- report_explore.c: explorations ---- */
 

@@ -34,7 +34,7 @@ void mth_report_csv(const struct mth_report *report, FILE *out)
           "stored_bytes,ratio,bound_ratio,bound_model,n_samples,median_ns,mad_ns,ci_lo_ns,ci_hi_ns,setup_ns,"
           "cpu_ns,gib_s,"
           "pct_memcpy,memcpy_gib_s,heap_peak_bytes,kernel,flags,verified,error,p95_ns,"
-          "pct_roofline,pct_parallel,resident_peak_bytes\r\n",
+          "pct_roofline,pct_parallel,resident_peak_bytes,older\r\n",
           out);
     for (size_t i = 0; i < report->n_cells; i++) {
         const struct mth_report_cell *cell = &report->cells[i];
@@ -86,6 +86,8 @@ void mth_report_csv(const struct mth_report *report, FILE *out)
             fputc(',', out);
             put_real(later[k], out);
         }
+        fputc(',', out);
+        put_text(group->older, out);
         fputs("\r\n", out);
     }
 }

@@ -192,6 +192,8 @@ static void put_title(const struct mth_report_group *group, FILE *out)
                  group->steps_apart == 1 ? "" : "s");
     else if (group->base)
         snprintf(scope, sizeof scope, "a pair");
+    if (group->older)
+        snprintf(scope + strlen(scope), sizeof scope - strlen(scope), ", two bases");
     size_t n = strlen(group->dataset), most = 30;
     snprintf(title, sizeof title, "%s%.*s, %s", n > most ? ".." : "", (int)most,
              group->dataset + (n > most ? n - most : 0), scope);

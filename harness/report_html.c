@@ -38,13 +38,13 @@ static void put_text(const char *text, FILE *out)
 
 static void put_group_head(const struct mth_report_group *group, FILE *out)
 {
-    char scope[64];
+    char scope[MTH_REPORT_SCOPE_BYTES];
     fputs("<h3>", out);
     put_text(group->dataset, out);
     fputs(" (", out);
     put_text(group->class_name, out);
     fprintf(out, "), %s, %" PRId64 " thread%s</h3>\n<p>%.2f MB",
-            mth_report_scope(group->base, group->steps_apart, scope), group->threads,
+            mth_report_scope(group->base, group->older, group->steps_apart, scope), group->threads,
             group->threads == 1 ? "" : "s", (double)group->raw_bytes / 1e6);
     if (group->bound_ratio > 0) {
         fprintf(out, "; bound %.3fx (", group->bound_ratio);

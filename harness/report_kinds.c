@@ -43,7 +43,7 @@ static bool same_group(const void *left, const void *right)
 {
     const struct mth_report_group *a = left, *b = right;
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base) && a->threads == b->threads;
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older) && a->threads == b->threads;
 }
 
 /* The group of a row, added when it is new. */
@@ -53,8 +53,10 @@ static int find_group(struct mth_report *report, struct mth_row_reader *reader, 
                                    .dataset = mth_reader_text(reader, "dataset", MTH_JSON_REQUIRED),
                                    .class_name = mth_reader_text(reader, "class", MTH_JSON_OPTIONAL),
                                    .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+                                   .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
                                    .hash = mth_reader_text(reader, "dataset_xxh3", MTH_JSON_OPTIONAL),
                                    .base_hash = mth_reader_text(reader, "base_xxh3", MTH_JSON_OPTIONAL),
+                                   .older_hash = mth_reader_text(reader, "older_xxh3", MTH_JSON_OPTIONAL),
                                    .run_id = mth_reader_text(reader, "run_id", MTH_JSON_OPTIONAL),
                                    .dtype = mth_reader_text(reader, "dtype", MTH_JSON_OPTIONAL),
                                    .threads = mth_reader_integer(reader, "threads"),
@@ -198,7 +200,7 @@ static bool same_verdict(const void *left, const void *right)
     const struct mth_report_verdict *a = left, *b = right;
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->target, b->target) &&
            mth_text_same(a->dataset, b->dataset) && mth_text_same(a->base, b->base) &&
-           a->threads == b->threads;
+           mth_text_same(a->older, b->older) && a->threads == b->threads;
 }
 
 static int read_verdict(struct mth_report *report, struct mth_row_reader *reader)
@@ -211,6 +213,7 @@ static int read_verdict(struct mth_report *report, struct mth_row_reader *reader
                                      .dataset = mth_reader_text(reader, "dataset", MTH_JSON_OPTIONAL),
                                      .class_name = mth_reader_text(reader, "class", MTH_JSON_OPTIONAL),
                                      .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+                                     .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
                                      .spec = mth_reader_text(reader, "spec", MTH_JSON_OPTIONAL),
                                      .reason = mth_reader_text(reader, "reason", MTH_JSON_OPTIONAL),
                                      .bound_model = mth_reader_text(reader, "bound_model", MTH_JSON_OPTIONAL),
@@ -258,7 +261,8 @@ static bool same_e2e(const void *left, const void *right)
     const struct mth_report_e2e *a = left, *b = right;
     return a->spec && mth_text_same(a->env_id, b->env_id) && mth_text_same(a->tool, b->tool) &&
            mth_text_same(a->dataset, b->dataset) && mth_text_same(a->base, b->base) &&
-           mth_text_same(a->phase, b->phase) && mth_text_same(a->spec, b->spec) && a->threads == b->threads;
+           mth_text_same(a->older, b->older) && mth_text_same(a->phase, b->phase) &&
+           mth_text_same(a->spec, b->spec) && a->threads == b->threads;
 }
 
 static int read_e2e(struct mth_report *report, struct mth_row_reader *reader)
@@ -268,6 +272,7 @@ static int read_e2e(struct mth_report *report, struct mth_row_reader *reader)
                                  .tool = mth_reader_text(reader, "tool", MTH_JSON_REQUIRED),
                                  .dataset = mth_reader_text(reader, "dataset", MTH_JSON_OPTIONAL),
                                  .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+                                 .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
                                  .phase = mth_reader_text(reader, "phase", MTH_JSON_REQUIRED),
                                  .spec = mth_reader_text(reader, "spec", MTH_JSON_OPTIONAL),
                                  .file_system = mth_reader_text(reader, "file_system", MTH_JSON_OPTIONAL),
@@ -291,8 +296,8 @@ static bool same_part(const void *left, const void *right)
 {
     const struct mth_report_part *a = left, *b = right;
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base) && mth_text_same(a->spec, b->spec) &&
-           mth_text_same(a->part, b->part) && a->threads == b->threads;
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older) &&
+           mth_text_same(a->spec, b->spec) && mth_text_same(a->part, b->part) && a->threads == b->threads;
 }
 
 static int read_part(struct mth_report *report, struct mth_row_reader *reader)
@@ -301,6 +306,7 @@ static int read_part(struct mth_report *report, struct mth_row_reader *reader)
     struct mth_report_part row = {.env_id = mth_reader_text(reader, "env_id", MTH_JSON_OPTIONAL),
                                   .dataset = mth_reader_text(reader, "dataset", MTH_JSON_REQUIRED),
                                   .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+                                  .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
                                   .spec = mth_reader_text(reader, "spec", MTH_JSON_REQUIRED),
                                   .part = mth_reader_text(reader, "part", MTH_JSON_REQUIRED),
                                   .threads = mth_reader_integer(reader, "threads"),
@@ -317,8 +323,9 @@ static bool same_latency(const void *left, const void *right)
 {
     const struct mth_report_latency *a = left, *b = right;
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base) && mth_text_same(a->spec, b->spec) &&
-           mth_text_same(a->phase, b->phase) && a->up_to_bytes == b->up_to_bytes;
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older) &&
+           mth_text_same(a->spec, b->spec) && mth_text_same(a->phase, b->phase) &&
+           a->up_to_bytes == b->up_to_bytes;
 }
 
 static int read_latency(struct mth_report *report, struct mth_row_reader *reader)
@@ -328,6 +335,7 @@ static int read_latency(struct mth_report *report, struct mth_row_reader *reader
     struct mth_report_latency row = {.env_id = mth_reader_text(reader, "env_id", MTH_JSON_OPTIONAL),
                                      .dataset = mth_reader_text(reader, "dataset", MTH_JSON_REQUIRED),
                                      .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+                                     .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
                                      .spec = mth_reader_text(reader, "spec", MTH_JSON_REQUIRED),
                                      .phase = mth_reader_text(reader, "phase", MTH_JSON_REQUIRED),
                                      .threads = mth_reader_integer(reader, "threads"),

@@ -22,13 +22,13 @@ static void put_label(const struct mth_report_group *group, size_t index, size_t
 
 static void put_caption(const struct mth_report_group *group, const struct mth_report_table *table, FILE *out)
 {
-    char scope[64];
+    char scope[MTH_REPORT_SCOPE_BYTES];
     fputs("\\caption{", out);
     put_text(group->dataset, out);
     fputs(" (", out);
     put_text(group->class_name, out);
     fprintf(out, "), %s, %" PRId64 " thread%s, %.2f\\,MB",
-            mth_report_scope(group->base, group->steps_apart, scope), group->threads,
+            mth_report_scope(group->base, group->older, group->steps_apart, scope), group->threads,
             group->threads == 1 ? "" : "s", (double)group->raw_bytes / 1e6);
     if (table->title) {
         fputs(". ", out);

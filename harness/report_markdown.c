@@ -79,13 +79,14 @@ static void put_sweeps(const struct mth_report *report, FILE *out)
 
 static void put_group_head(const struct mth_report *report, const struct mth_report_group *group, FILE *out)
 {
-    char scope[64];
+    char scope[MTH_REPORT_SCOPE_BYTES];
     fputs("\n### ", out);
     mth_markdown_text(group->dataset, out);
     fputs(" (", out);
     mth_markdown_text(group->class_name, out);
-    fprintf(out, "), %s, %" PRId64 " thread%s", mth_report_scope(group->base, group->steps_apart, scope),
-            group->threads, group->threads == 1 ? "" : "s");
+    fprintf(out, "), %s, %" PRId64 " thread%s",
+            mth_report_scope(group->base, group->older, group->steps_apart, scope), group->threads,
+            group->threads == 1 ? "" : "s");
     if (report->n_envs > 1 && group->env_id)
         fprintf(out, ", machine `%.8s`", group->env_id);
     fprintf(out, "\n\n%.2f MB", (double)group->raw_bytes / 1e6);

@@ -22,8 +22,8 @@ static const struct mth_report_verdict *sibling(const struct mth_report *report,
     for (size_t i = 0; i < report->n_verdicts; i++) {
         const struct mth_report_verdict *verdict = &report->verdicts[i];
         if (strcmp(verdict->target, target) == 0 && same_text(verdict->dataset, of->dataset) &&
-            same_text(verdict->base, of->base) && same_text(verdict->env_id, of->env_id) &&
-            verdict->threads == of->threads)
+            same_text(verdict->base, of->base) && same_text(verdict->older, of->older) &&
+            same_text(verdict->env_id, of->env_id) && verdict->threads == of->threads)
             return verdict;
     }
     return NULL;
@@ -39,12 +39,12 @@ static void put_value(const struct mth_report_verdict *verdict, const char *unit
 
 static void put_line(const struct mth_report *report, const struct mth_report_verdict *ratio, FILE *out)
 {
-    char scope[64];
+    char scope[MTH_REPORT_SCOPE_BYTES];
     fputs("| ", out);
     mth_markdown_text(ratio->dataset, out);
     fputs(" (", out);
     mth_markdown_text(ratio->class_name, out);
-    fprintf(out, "), %s ", mth_report_scope(ratio->base, ratio->steps_apart, scope));
+    fprintf(out, "), %s ", mth_report_scope(ratio->base, ratio->older, ratio->steps_apart, scope));
     put_value(ratio, "x", out);
     if (ratio->run_ratio > 0)
         fprintf(out, "(run of %" PRId64 ": %.2fx) ", ratio->run_checkpoints, ratio->run_ratio);

@@ -16,7 +16,8 @@ enum { N_ROLES = sizeof roles / sizeof roles[0], MAX_BARS = 14, NAME_BYTES = 30 
 static bool same_bar(const struct mth_report_part *a, const struct mth_report_part *b)
 {
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base) && mth_text_same(a->spec, b->spec) && a->threads == b->threads;
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older) &&
+           mth_text_same(a->spec, b->spec) && a->threads == b->threads;
 }
 
 static size_t role_of(const struct mth_report_part *part)
@@ -77,8 +78,8 @@ static bool begins_bar(const struct mth_report *report, size_t index)
         if (i < index && same_bar(other, part))
             return false;
         if (mth_text_same(other->env_id, part->env_id) && mth_text_same(other->dataset, part->dataset) &&
-            mth_text_same(other->base, part->base) && mth_text_same(other->spec, part->spec) &&
-            other->threads < part->threads)
+            mth_text_same(other->base, part->base) && mth_text_same(other->older, part->older) &&
+            mth_text_same(other->spec, part->spec) && other->threads < part->threads)
             return false;
     }
     return true;

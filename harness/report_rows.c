@@ -150,14 +150,16 @@ int64_t mth_report_resident(const struct mth_report *report, const struct mth_re
     return other && other->resident_peak_bytes > bytes ? other->resident_peak_bytes : bytes;
 }
 
-const char *mth_report_scope(const char *base, int64_t steps_apart, char out[64])
+const char *mth_report_scope(const char *base, const char *older, int64_t steps_apart,
+                             char out[MTH_REPORT_SCOPE_BYTES])
 {
+    const char *more = older ? " and an older one" : "";
     if (!base)
-        snprintf(out, 64, "alone");
+        snprintf(out, MTH_REPORT_SCOPE_BYTES, "alone");
     else if (steps_apart <= 0)
-        snprintf(out, 64, "against a base");
+        snprintf(out, MTH_REPORT_SCOPE_BYTES, "against a base%s", more);
     else
-        snprintf(out, 64, "against the base %" PRId64 " step%s before", steps_apart,
-                 steps_apart == 1 ? "" : "s");
+        snprintf(out, MTH_REPORT_SCOPE_BYTES, "against the base %" PRId64 " step%s before%s", steps_apart,
+                 steps_apart == 1 ? "" : "s", more);
     return out;
 }

@@ -28,9 +28,11 @@ struct mth_series_axes {
 
 /* ---- what is a point ---- */
 
+/* Against one base: an older one beside it is another measurement of the same pair. */
 static bool is_pair(const struct mth_report *report, const struct mth_report_cell *cell)
 {
-    return report->groups[cell->group].base && cell->ratio > 0;
+    const struct mth_report_group *group = &report->groups[cell->group];
+    return group->base && !group->older && cell->ratio > 0;
 }
 
 static bool ratio_changed(const struct mth_report *report, const struct mth_report_cell *cell, double *x,
@@ -67,7 +69,7 @@ static bool resident(const struct mth_report *report, const struct mth_report_ce
 static bool same_data(const struct mth_report_group *a, const struct mth_report_group *b)
 {
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base);
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older);
 }
 
 /* The largest checkpoint that was measured on several numbers of threads; NULL for none. */

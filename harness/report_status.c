@@ -16,7 +16,7 @@ static bool is_synthetic(const struct mth_report_verdict *verdict)
 
 static bool is_consecutive_pair(const struct mth_report_verdict *verdict)
 {
-    return !is_synthetic(verdict) && verdict->base && verdict->steps_apart == 1;
+    return !is_synthetic(verdict) && verdict->base && !verdict->older && verdict->steps_apart == 1;
 }
 
 static bool is_consecutive_pair_on_one_core(const struct mth_report_verdict *verdict)
@@ -167,7 +167,7 @@ static void put_best_ratios(const struct mth_report *report, FILE *out)
     for (size_t g = 0; g < report->n_groups; g++) {
         const struct mth_report_group *group = &report->groups[g];
         const struct mth_report_cell *best = NULL;
-        char scope[64];
+        char scope[MTH_REPORT_SCOPE_BYTES];
         if (group->class_name && strncmp(group->class_name, "synthetic", 9) == 0)
             continue;
         for (size_t i = 0; i < report->n_cells; i++) {
@@ -184,7 +184,7 @@ static void put_best_ratios(const struct mth_report *report, FILE *out)
         else
             fputs("` | ", out);
         mth_markdown_text(group->dataset, out);
-        fprintf(out, ", %s | ", mth_report_scope(group->base, group->steps_apart, scope));
+        fprintf(out, ", %s | ", mth_report_scope(group->base, group->older, group->steps_apart, scope));
         mth_markdown_text(best->row_id, out);
         fputs(" |\n", out);
     }

@@ -160,7 +160,8 @@ static bool is_latency_of(const struct mth_report *report, const struct mth_repo
 {
     const struct mth_report_group *g = &report->groups[group];
     return mth_text_same(row->env_id, g->env_id) && mth_text_same(row->dataset, g->dataset) &&
-           mth_text_same(row->base, g->base) && row->threads == g->threads;
+           mth_text_same(row->base, g->base) && mth_text_same(row->older, g->older) &&
+           row->threads == g->threads;
 }
 
 static bool has_latency(const struct mth_report *report, size_t index)

@@ -59,7 +59,7 @@ static int encode_buffer(struct buffer_coder *bc, const void *src, size_t n_byte
     status = mth_pipeline_parse("seed", false, &pipeline, err);
     if (!status) {
         struct mth_checkpoint input = {.data = src, .map = &map};
-        status = mth_coder_encode(bc->coder, pipeline, &input, NULL, dst, capacity, n_out, NULL, err);
+        status = mth_coder_encode(bc->coder, pipeline, &input, NULL, 0, dst, capacity, n_out, NULL, err);
         mth_pipeline_destroy(pipeline);
     }
     mth_region_map_free(&map);
@@ -113,7 +113,7 @@ int mth_buffer_decompress(const void *src, size_t n_src, enum mth_dtype dtype, v
                              (unsigned long long)head.raw_bytes, n_bytes);
     status = open_coder(&bc, err);
     if (!status)
-        status = mth_coder_decode(bc.coder, container, NULL, dst, n_bytes, err);
+        status = mth_coder_decode(bc.coder, container, NULL, 0, dst, n_bytes, err);
     close_coder(&bc);
     return status;
 }

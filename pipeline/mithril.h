@@ -142,31 +142,32 @@ int mth_coder_create(const struct mth_coder_config *config, struct mth_coder **c
 void mth_coder_destroy(struct mth_coder *coder);
 
 /*
- * Encode a checkpoint with a pipeline, against a base or NULL: the bytes of the file that mth_compress writes.
+ * Encode a checkpoint with a pipeline, alone or against its bases: the bytes of the file that mth_compress writes.
  *
- * Shape     dst: capacity_bytes, mth_coder_bound(...) always suffice; stats may be NULL
- * Exact     the bytes depend on pipeline, input, base and chunk_bytes; not on threads or the instruction set
+ * Shape     bases: none, the base, or the base and an older one that it became out of, n_bases of them; dst:
+ *           capacity_bytes, mth_coder_bound(...) always suffice; stats may be NULL
+ * Exact     the bytes depend on pipeline, input, bases and chunk_bytes; not on threads or the instruction set
  * Errors    MTH_ERR_UNSUPPORTED (a delta spec without a base), MTH_ERR_BASE (no tensor matches one of the base),
  *           MTH_ERR_CAPACITY, MTH_ERR_NO_MEMORY, ...
  * Cost      a second call with inputs of the same shape and the same pipeline finds its states and scratch again
  */
 int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipeline,
-                     const struct mth_checkpoint *input, const struct mth_checkpoint *base, uint8_t *dst,
-                     size_t capacity_bytes, size_t *n_bytes, struct mth_container_stats *stats,
+                     const struct mth_checkpoint *input, const struct mth_checkpoint *bases, size_t n_bases,
+                     uint8_t *dst, size_t capacity_bytes, size_t *n_bytes, struct mth_container_stats *stats,
                      struct mth_error *err);
 
 /* Bytes that any container of this input fits in. Errors: MTH_ERR_OVERFLOW. */
 int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *input, size_t *n_bytes);
 
 /*
- * Restore a container, against the bytes of its base where it has one.
+ * Restore a container, against the bytes of its bases where it has any.
  *
- * Shape     dst: as many bytes as the original has
- * Errors    MTH_ERR_BASE when base is missing or is another; MTH_ERR_CORRUPT, MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED for
+ * Shape     bases: as many as it was coded against (mth_container_stats.n_bases), in that order; dst: as many bytes as the original has
+ * Errors    MTH_ERR_BASE when a base is missing, is another, or is not needed; MTH_ERR_CORRUPT, MTH_ERR_CHECKSUM, MTH_ERR_TRUNCATED for
  *           a damaged container; dst then holds nothing of use
  */
-int mth_coder_decode(struct mth_coder *coder, struct mth_bytes container, const struct mth_bytes *base,
-                     uint8_t *dst, size_t dst_bytes, struct mth_error *err);
+int mth_coder_decode(struct mth_coder *coder, struct mth_bytes container, const struct mth_bytes *bases,
+                     size_t n_bases, uint8_t *dst, size_t dst_bytes, struct mth_error *err);
 
 /* ---- files of any size: the container ---- */
 
@@ -236,6 +237,7 @@ struct mth_container_stats {
     uint64_t payload_bytes; /* the chunks themselves; only mth_compress */
     uint64_t sampled_bytes; /* of the original that were coded; only mth_compress */
     struct mth_paired paired; /* with the base; only mth_compress */
+    size_t n_bases;           /* that it needs to be restored: none, a base, an older one too */
     uint8_t digest[16];       /* over the bytes that are restored: docs/container.md says how */
     struct mth_file_attributes attributes;
     struct mth_loss loss;

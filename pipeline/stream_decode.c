@@ -292,6 +292,7 @@ int mth_stream_decode(struct mth_coder *coder, const struct mth_stream_decode_jo
         stats->n_bundles = run.reader.root.n_bundles;
         stats->attributes = run.reader.root.attributes;
         stats->loss = run.reader.root.loss;
+        stats->n_bases = (size_t)run.reader.front.has_base + run.reader.front.has_older;
         memcpy(stats->digest, run.reader.root.digest.bytes, sizeof stats->digest);
     }
     mth_base_reader_free(&run.base);

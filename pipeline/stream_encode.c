@@ -564,6 +564,7 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
     if (!status)
         status = write_end(&run, err);
     run.stats.paired = run.match.paired;
+    run.stats.n_bases = (size_t)run.front.has_base + run.front.has_older;
     if (!status && stats)
         *stats = run.stats;
     mth_slices_free(&run.slices, coder->memory);

@@ -4,7 +4,7 @@
 #   scripts/pairs_results.sh FOLDER [ROWS.jsonl]
 #
 # Measures, or takes the rows of an earlier call, and writes to FOLDER: rows.jsonl (of `balanced` and `max`, the verdicts on ratios and
-# their runs), ratios.csv (of all), table.md, ratio_changed.* and ratio_steps.*. These are sizes: passes are few and in cache, as rows say.
+# their runs), ratios.csv (of all), table.md, older.md (pairs with an older base beside the same without), ratio_changed.* and ratio_steps.*. These are sizes: passes are few and in cache, as rows say.
 #   MITHRIL  the program (default build/mithril)     MATRIX  (default datasets/pairs_matrix.json)
 set -eu
 
@@ -29,7 +29,7 @@ grep -E '"kind":"(env|run)"|"kind":"verdict".*"target":"ratio"|"kind":"cell".*"s
 
 awk '
 function value(name) { return match($0, "\"" name "\":(\"[^\"]*\"|[^,}]*)") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) : "" }
-BEGIN { n = split("dataset class steps_apart lr fraction_changed spec raw_bytes stored_bytes ratio bound_ratio bound_model verified", names, " ")
+BEGIN { n = split("dataset class steps_apart lr fraction_changed spec raw_bytes stored_bytes ratio bound_ratio bound_model verified older", names, " ")
         for (i = 1; i <= n; i++) printf("%s%s", names[i], i < n ? "," : "\n") }
 /"kind":"cell"/ && /"phase":"compress"/ {
     for (i = 1; i <= n; i++) { text = value(names[i]); gsub(/"|null/, "", text); printf("%s%s", text, i < n ? "," : "\n") }
@@ -48,6 +48,7 @@ awk '
 function text(name) { return match($0, "\"" name "\":\"[^\"]*\"") ? substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5) : "" }
 function number(name) { return match($0, "\"" name "\":[-0-9.e+]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) : "" }
 function ratio(x) { return x == "" ? "-" : sprintf("%.3f", x) }
+/"older":"/ { next }
 /"kind":"verdict"/ && /"target":"ratio"/ { run[text("dataset")] = number("run_ratio"); n_run[text("dataset")] = number("run_checkpoints") }
 /"kind":"cell"/ && /"phase":"compress"/ && /"verified":true/ {
     id = text("dataset")
@@ -74,3 +75,23 @@ END {
     cat "$scratch/lines"
 } >"$out/table.md"
 cat "$out/table.md"
+
+# A line for each pair that was measured with an older base and without: `balanced`, everything counted.
+awk '
+function text(name) { return match($0, "\"" name "\":\"[^\"]*\"") ? substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5) : "" }
+function number(name) { return match($0, "\"" name "\":[-0-9.e+]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) : "" }
+/"kind":"cell"/ && /"spec":"balanced"/ && /"phase":"compress"/ && /"verified":true/ {
+    id = text("dataset")
+    stored[id] = number("stored_bytes"); ratio[id] = number("ratio"); bound[id] = number("bound_ratio"); changed[id] = number("fraction_changed")
+    if (/"older":"/) ids[++n] = id
+}
+END {
+    print "| pair | changed | one base, bytes | two | saved | ratio | bound without, with direction |\n|---|---:|---:|---:|---:|---:|---:|"
+    for (i = 1; i <= n; i++) {
+        twin = ids[i]; sub(/-since-.*/, "", twin)
+        if (twin in stored)
+            printf("| `%s` | %.2f %% | %d | %d | %.2f %% | %.2f, %.2f | %.2f, %.2f |\n", ids[i], 100 * changed[ids[i]], stored[twin], stored[ids[i]],
+                100 * (1 - stored[ids[i]] / stored[twin]), ratio[twin], ratio[ids[i]], bound[twin], bound[ids[i]])
+    }
+}' "$rows" >"$out/older.md"
+cat "$out/older.md"

@@ -107,7 +107,7 @@ static void a_base_makes_the_frame_smaller_and_small_tensors_share_chunks(void *
     struct mth_container_stats stats;
     struct mth_error err;
     assert_int_equal(mth_pipeline_parse("seed", false, &pipeline, &err), 0);
-    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, alone.data, alone.n_bytes,
+    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, 0, alone.data, alone.n_bytes,
                                       &alone.n_bytes, &stats, &err),
                      0);
     /* One chunk for each dtype: all 43 tensors are small beside a chunk. */
@@ -142,7 +142,7 @@ static void another_base_is_refused(void **state)
 
     struct mth_pipeline *pipeline;
     assert_int_equal(mth_pipeline_parse("seed", true, &pipeline, &err), 0);
-    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, frame.data, frame.n_bytes,
+    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, 0, frame.data, frame.n_bytes,
                                       &frame.n_bytes, NULL, &err),
                      MTH_ERR_UNSUPPORTED);
     mth_pipeline_destroy(pipeline);
@@ -169,7 +169,7 @@ static void a_base_of_another_model_is_refused(void **state)
     made_fill(input);
     made_fill(stranger);
     assert_int_equal(mth_pipeline_parse("seed", true, &pipeline, &err), 0);
-    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, &stranger->checkpoint, dst,
+    assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, &stranger->checkpoint, 1, dst,
                                       sizeof dst, &n_bytes, NULL, &err),
                      MTH_ERR_BASE);
     assert_non_null(strstr(err.text, "does not match"));
@@ -196,7 +196,7 @@ static void a_destination_too_small_is_an_error_at_every_size(void **state)
         for (size_t capacity = 0; capacity < frame.n_bytes; capacity++) {
             size_t n_bytes;
             uint8_t *dst = malloc(capacity + 1); /* the sanitizer watches its end */
-            assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, dst, capacity,
+            assert_int_equal(mth_coder_encode(coder, pipeline, &input->checkpoint, NULL, 0, dst, capacity,
                                               &n_bytes, NULL, &err),
                              MTH_ERR_CAPACITY);
             free(dst);

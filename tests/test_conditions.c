@@ -129,7 +129,7 @@ static void a_sample_below_a_millisecond_is_flagged(void **state)
 
 static void a_ring_that_has_no_room_for_four_caches_is_flagged(void **state)
 {
-    static const struct mth_ring ring = {.raw_bytes = 1000, .base_bytes = 500, .frame_bytes = 499};
+    static const struct mth_ring ring = {.raw_bytes = 1000, .base_bytes = {300, 200}, .frame_bytes = 499};
     bool in_cache = true;
     (void)state;
     /* A slot takes 3000 bytes, and half of what is free may be taken. */

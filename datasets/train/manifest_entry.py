@@ -18,7 +18,7 @@ import checkpoint_files as files
 import pair_bound
 import run_record
 import schedule
-from runs import RUNS
+from runs import OLDER, RUNS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 LICENCE = "Apache-2.0; trained on text that ships with Python (PSF-2.0)"
@@ -61,6 +61,26 @@ def changed(base, path):
     return {"fraction_changed": round(record["fraction_changed"], 6), "n_elements": record["n_elements"]}
 
 
+def older_pairs(name, stage, phase, pairs, paths, run_id, words):
+    """Pairs with an older checkpoint, each behind the same pair without one, which is added where it is not there."""
+    for of_stage, older, base, step in OLDER.get(name, []):
+        if of_stage != stage or not all(number in paths for number in (older, base, step)):
+            continue
+        id_ = f"{run_id}-{step - base}"
+        known = [pair for pair in pairs if pair["base"] == paths[base] and pair["file"] == paths[step]]
+        pair = known[0] if known else pair_entry(id_, stage, words, base, step, phase, paths, run_id)
+        if not known:
+            yield pair
+        title = f"{pair['title']}, since {older}"
+        yield {**pair, "id": f"{id_}-since-{older}", "title": title, "base": pair["base"], "older": paths[older]}
+
+
+def pair_entry(id_, stage, words, base, step, phase, paths, run_id):
+    return {"id": id_, "title": f"{stage}, {words}, {steps_text(step - base)}", "base": paths[base], "file": paths[step],
+            "steps_apart": step - base, "lr": schedule.rate_after(phase, base), **changed(paths[base], paths[step]),
+            "run": run_id}
+
+
 def pairs_and_runs(name, run):
     pairs, runs = [], []
     for phase, stage, wanted in stages(run):
@@ -76,9 +96,9 @@ def pairs_and_runs(name, run):
             for base, step in wanted:
                 if base not in paths or step not in paths:
                     continue
-                pairs.append({"id": f"{run_id}-{step - base}", "title": f"{stage}, {words}, {steps_text(step - base)}",
-                              "base": paths[base], "file": paths[step], "steps_apart": step - base,
-                              "lr": schedule.rate_after(phase, base), **changed(paths[base], paths[step]), "run": run_id})
+                pairs.append(pair_entry(f"{run_id}-{step - base}", stage, words, base, step, phase, paths, run_id))
+            if file_format.startswith("bf16"):
+                pairs.extend(list(older_pairs(name, stage, phase, pairs, paths, run_id, words)))
     return pairs, runs
 
 

@@ -162,16 +162,23 @@ def pair_bound(base_tensors, tensors, older_tensors=None):
 
 
 def manifest_pairs(path, ids):
-    """(id, steps apart, base, file) of the safetensors pairs of a manifest whose files are both there."""
+    """(id, steps apart, base, file) of the safetensors pairs of a manifest whose files are there; those with an older base are not among them."""
+    for id_, steps_apart, base, file, older in manifest_entries(path, ids):
+        if not older:
+            yield id_, steps_apart, base, file
+
+
+def manifest_entries(path, ids):
+    """(id, steps apart, base, file, older or None) of all safetensors pairs of a manifest whose files are there."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     with open(path, encoding="utf-8") as file:
         datasets = json.load(file)["datasets"]
     for dataset in datasets:
         for pair in dataset.get("pairs") or []:
-            names = [os.path.join(root, pair[key]) for key in ("base", "file")]
+            names = [os.path.join(root, pair[key]) for key in ("base", "file", "older") if key in pair]
             is_wanted = not ids or any(pair["id"] == i or pair["id"].startswith(i + "/") for i in ids)
             if is_wanted and all(n.endswith(".safetensors") and os.path.exists(n) for n in names):
-                yield pair["id"], pair.get("steps_apart"), *names
+                yield pair["id"], pair.get("steps_apart"), names[0], names[1], names[2] if len(names) > 2 else None
 
 
 def ratio_text(ratio):
@@ -207,15 +214,17 @@ def row_bits(path):
 def compare_with_rows(pairs, rows):
     """Prints a line a pair; the number that is off."""
     n_off = n_compared = 0
-    for name, _, base_path, path in pairs:
+    for name, _, base_path, path, older_path in pairs:
         model, theirs = rows.get(name, (None, 0))
         if model is None:
             continue
-        record = pair_bound(read_safetensors(base_path), read_safetensors(path))
-        ours = record["raw_bytes"] * 8 / record["bound_ratio"]["tensor+exponent"]
+        older = read_safetensors(older_path) if older_path else None
+        record = pair_bound(read_safetensors(base_path), read_safetensors(path), older)
+        ours = record["raw_bytes"] * 8 / record["bound_ratio"][DIRECTED if older_path else "tensor+exponent"]
         off = 100 * (theirs / ours - 1)
         # Where another model charges less, the row has that one.
-        is_right = abs(off) <= MOST_OFF_PERCENT if model == "ulp-given-exponent" else off < 0
+        is_ours = model == ("ulp-given-exponent-and-direction" if older_path else "ulp-given-exponent")
+        is_right = abs(off) <= MOST_OFF_PERCENT if is_ours else off < 0
         n_compared += 1
         n_off += not is_right
         print(f"{name:32} {theirs:16.1f} {ours:16.1f} bits {off:+9.4f} % {'' if model == 'ulp-given-exponent' else model} "
@@ -239,22 +248,24 @@ def main():
     if arguments.manifest or arguments.manifest_file or arguments.rows:
         here = os.path.dirname(os.path.abspath(__file__))
         manifest = arguments.manifest_file or os.path.join(here, "..", "manifest.json")
-        pairs = list(manifest_pairs(manifest, arguments.names))
+        pairs = list(manifest_entries(manifest, arguments.names))
         if not pairs:
             raise Unfit("no safetensors pair of the manifest that was asked for has both its files")
     elif len(arguments.names) == 2:
-        pairs = [(os.path.basename(arguments.names[1]), None, *arguments.names)]
+        pairs = [(os.path.basename(arguments.names[1]), None, *arguments.names, arguments.older)]
     else:
         parser.error("give BASE and FILE, or --manifest")
     if arguments.older and (arguments.manifest or arguments.manifest_file or arguments.rows or arguments.markdown):
         parser.error("--older goes with BASE and FILE, and without --markdown")
+    if arguments.markdown:
+        pairs = [pair for pair in pairs if not pair[4]]
     if arguments.rows:
         return 1 if compare_with_rows(pairs, row_bits(arguments.rows)) else 0
-    older = read_safetensors(arguments.older) if arguments.older else None
     if not arguments.json and not arguments.markdown:
         print(f"{'pair':32} {'steps':>5} {'elements':>9} {'changed':>9} {'escapes':>8} " +
               " ".join(f"{c:>15}" if c == CONTEXTS[0] else f"{c:>10}" for c in CONTEXTS))
-    for name, steps_apart, base_path, path in pairs:
+    for name, steps_apart, base_path, path, older_path in pairs:
+        older = read_safetensors(older_path) if older_path else None
         record = pair_bound(read_safetensors(base_path), read_safetensors(path), older)
         if arguments.json:
             print(json.dumps({"pair": name, "steps_apart": steps_apart, **record}))

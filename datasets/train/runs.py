@@ -15,6 +15,15 @@ PRETRAINED = {"run": "gpt-pretrain", "phase": "pretrain", "step": 1210}
 # 1, 10 and 40 steps apart.
 NEAR_TO_FAR = {"": [(60, 61), (60, 70), (60, 100)]}
 
+# (what ids begin with, older, base, step): pairs whose base's own past is known too, as the runs have three checkpoints.
+OLDER = {
+    "gpt-pretrain": [("early", 100, 109, 110), ("middle", 800, 809, 810), ("late", 1200, 1209, 1210), ("late", 1110, 1200, 1209)],
+    "gpt-finetune": [("1e-5", 60, 61, 70), ("1e-6", 60, 61, 70), ("1e-6", 61, 70, 100)],
+    "gpt-reinforce": [("1e-6", 60, 61, 70)],
+    "gpt-frozen": [("lora", 50, 51, 60)],
+    "recommender": [("train", 2990, 2999, 3000)],
+}
+
 STATES_GPT = {"context": 128, "width": 256, "n_layers": 3, "n_heads": 4}
 WARM = {"name": "warm", "text": "library", "steps": 300, "schedule": "warmup-cosine", "warmup_steps": 50,
         "peak_lr": 1e-3, "final_lr": 3e-4, "precision": "autocast", "checkpoints": [], "pairs": {"": []}, "log_every": 50}

@@ -224,7 +224,7 @@ def entries(manifest_path, wanted):
     for dataset in manifest["datasets"]:
         for entry in dataset.get("checkpoints", []):
             found.append((entry["id"], entry["file"], None))
-        for entry in dataset.get("pairs", []):
+        for entry in (entry for entry in dataset.get("pairs", []) if "older" not in entry):
             found.append((entry["id"], entry["file"], entry["base"]))
     for id_, path, base in found:
         if any(id_ == want or id_.startswith(want + "/") for want in wanted) and path.endswith(".safetensors"):

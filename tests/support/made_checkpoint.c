@@ -133,8 +133,8 @@ struct made_frame made_encode(struct mth_coder *coder, const char *spec, const s
     assert_int_equal(mth_coder_bound(coder, &input->checkpoint, &bound), 0);
     frame.data = malloc(bound);
     assert_non_null(frame.data);
-    if (mth_coder_encode(coder, pipeline, &input->checkpoint, base ? &base->checkpoint : NULL, frame.data,
-                         bound, &frame.n_bytes, NULL, &err))
+    if (mth_coder_encode(coder, pipeline, &input->checkpoint, base ? &base->checkpoint : NULL, base != NULL,
+                         frame.data, bound, &frame.n_bytes, NULL, &err))
         fail_msg("%s: %s", spec, err.text);
     mth_pipeline_destroy(pipeline);
     return frame;
@@ -146,7 +146,7 @@ int made_decode(struct mth_coder *coder, struct made_frame frame, const struct m
     struct mth_bytes base_bytes = {0};
     if (base)
         base_bytes = (struct mth_bytes){base->data, base->map.n_bytes};
-    return mth_coder_decode(coder, (struct mth_bytes){frame.data, frame.n_bytes}, base ? &base_bytes : NULL,
+    return mth_coder_decode(coder, (struct mth_bytes){frame.data, frame.n_bytes}, &base_bytes, base != NULL,
                             dst, n_bytes, err);
 }
 
