@@ -372,6 +372,118 @@ static void files_are_measured_beside_memory_and_none_stays(void **state)
     temp_dir_destroy(directory);
 }
 
+struct pair_rows {
+    size_t n_cells, n_files, n_parts, n_latencies, n_verdicts, n_bases[4];
+    double stored_bytes[2], resident_bytes, bound_ratio; /* of balanced, of seed */
+    char row_id[32];
+};
+
+/* Of rows measured against a base and an older one. */
+static void check_older_row(const struct mth_json_node *row, void *arg)
+{
+    struct pair_rows *seen = arg;
+    const char *kind = rows_text(row, "kind");
+    if (strcmp(kind, "env") == 0 || strcmp(kind, "run") == 0)
+        return;
+    assert_non_null(strstr(rows_text(row, "older"), "000100.safetensors"));
+    assert_non_null(strstr(rows_text(row, "base"), "000101.safetensors"));
+    assert_int_equal(strlen(rows_text(row, "older_xxh3")), 32);
+    assert_string_not_equal(rows_text(row, "older_xxh3"), rows_text(row, "base_xxh3"));
+    seen->n_files += strcmp(kind, "e2e") == 0;
+    seen->n_parts += strcmp(kind, "part") == 0;
+    seen->n_latencies += strcmp(kind, "latency") == 0;
+    if (strcmp(kind, "verdict") == 0) {
+        seen->n_verdicts++;
+        assert_non_null(strstr(rows_text(row, "scope"), "against a base and an older one"));
+    }
+    if (strcmp(kind, "cell") != 0)
+        return;
+    bool verified = false, balanced = strcmp(rows_text(row, "spec"), "balanced") == 0;
+    struct mth_error err;
+    assert_int_equal(mth_json_get_bool(row, "verified", MTH_JSON_REQUIRED, &verified, &err), 0);
+    assert_true(verified);
+    assert_string_equal(rows_text(row, "bound_model"), "ulp-given-exponent-and-direction");
+    seen->bound_ratio = rows_number(row, "bound_ratio");
+    seen->n_bases[seen->n_cells++] = (size_t)rows_number(row, "n_bases");
+    seen->stored_bytes[!balanced] = rows_number(row, "stored_bytes");
+    seen->resident_bytes += rows_number(row, "resident_peak_bytes");
+    /* What does not look at the older one does not move it. */
+    assert_true(rows_number(row, "moved_bytes") ==
+                rows_number(row, "raw_bytes") * (balanced ? 3 : 2) + rows_number(row, "stored_bytes"));
+    snprintf(seen->row_id, sizeof seen->row_id, "%s", rows_text(row, "row_id"));
+}
+
+static void number_of_cells(const struct mth_json_node *row, void *arg)
+{
+    double *bound_ratio = arg;
+    if (strcmp(rows_text(row, "kind"), "cell") == 0) {
+        assert_string_equal(rows_text(row, "older"), "");
+        *bound_ratio = rows_number(row, "bound_ratio");
+    }
+}
+
+static void an_older_base_is_in_every_row_and_makes_the_pair_smaller(void **state)
+{
+    static const char *const balanced[] = {"balanced", NULL};
+    const char *file = TINY "finetune-1e-5/finetune-1e-5-step-000102.safetensors",
+               *base = TINY "finetune-1e-5/finetune-1e-5-step-000101.safetensors",
+               *older = TINY "finetune-1e-5/finetune-1e-5-step-000100.safetensors";
+    char *directory = temp_dir_create();
+    char path[4096], container[4096], wanted[64];
+    double bound_ratio = 0;
+    size_t n_bytes = 0;
+    struct pair_rows seen = {0}, again = {0}, by_id = {0};
+    (void)state;
+    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
+    snprintf(container, sizeof container, "%s/two.mth", directory);
+    struct program_result result = run((const char *const[]){
+        "bench",    file,       "-b",        base,      "-b",        older,        "-p",      "seed",
+        "-p",       "balanced", "-q",        "--parts", "--latency", "--resident", "--files", "tmpfs",
+        "--rounds", "3",        "--seconds", "0",       "--json",    path,         NULL});
+    if (result.exit_code != 0)
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+    char *rows = temp_dir_read(directory, "rows.jsonl", NULL);
+    rows_each(rows, check_older_row, &seen);
+    free(rows);
+    assert_int_equal(seen.n_cells, 4);
+    assert_int_equal(seen.n_bases[0] + seen.n_bases[1], 2); /* of seed */
+    assert_int_equal(seen.n_bases[2] + seen.n_bases[3], 4);
+    assert_int_equal(seen.n_files, 6);
+    assert_int_equal(seen.n_verdicts, 5);
+    assert_true(seen.n_parts > 0 && seen.n_latencies > 0 && seen.resident_bytes > 0);
+
+    /* The same file as compress makes; smaller than with one base, and so is the bound. */
+    result =
+        run((const char *const[]){"compress", file, "-b", base, "-b", older, "-o", container, "-q", NULL});
+    assert_int_equal(result.exit_code, 0);
+    program_result_free(&result);
+    free(temp_dir_read(directory, "two.mth", &n_bytes));
+    assert_true(seen.stored_bytes[0] == (double)n_bytes);
+    rows = measure("tiny-gpt/finetune-1e-5", balanced, NULL);
+    rows_each(rows, number_of_cells, &bound_ratio);
+    snprintf(wanted, sizeof wanted, "\"stored_bytes\":%zu,", n_bytes);
+    assert_null(strstr(rows, wanted));
+    assert_true(bound_ratio < seen.bound_ratio);
+    free(rows);
+
+    /* The row's arguments, and the entry of the manifest, measure it again. */
+    result = run((const char *const[]){"bench", "--rerun", seen.row_id, path, "-q", "--json", "-", NULL});
+    if (result.exit_code != 0)
+        fail_msg("%s", result.err);
+    rows_each(result.out, check_older_row, &again);
+    assert_true(again.n_cells == 2 && again.stored_bytes[0] == seen.stored_bytes[0]);
+    program_result_free(&result);
+    result =
+        run((const char *const[]){"bench", "tiny-gpt/finetune-1e-5-since-100", "-p", "balanced", "--resident",
+                                  "--rounds", "3", "--seconds", "0", "-q", "--json", "-", NULL});
+    assert_int_equal(result.exit_code, 0);
+    rows_each(result.out, check_older_row, &by_id);
+    assert_true(by_id.n_cells == 2 && by_id.stored_bytes[0] == seen.stored_bytes[0]);
+    program_result_free(&result);
+    temp_dir_destroy(directory);
+}
+
 static void assert_refused(const char *const *arguments, int exit_code, const char *mentions)
 {
     struct program_result result = run(arguments);
@@ -414,6 +526,10 @@ static void bad_input_gets_one_line_and_an_exit_code(void **state)
     assert_refused((const char *const[]){"bench", file, "-p", "zstd:lvl=1", NULL}, 1, "level=-7..22");
     assert_refused((const char *const[]){"bench", file, "--base", stranger, "-q", NULL}, 6,
                    "none.safetensors");
+    assert_refused((const char *const[]){"bench", file, "-b", file, "-b", stranger, "-q", NULL}, 6,
+                   "none.safetensors");
+    assert_refused((const char *const[]){"bench", file, "-b", file, "-b", file, "-b", file, NULL}, 1,
+                   "a base and an older one");
     assert_refused((const char *const[]){"bench", file, "--require", "speed>3", NULL}, 1, "gib_s");
     assert_refused((const char *const[]){"bench", file, "--rounds", "0", NULL}, 1, "--rounds");
     assert_refused((const char *const[]){"bench", file, "--bas", "x", NULL}, 1, "--base");
@@ -508,6 +624,7 @@ int main(void)
         cmocka_unit_test(stored_bytes_are_those_of_the_file_that_compress_writes),
         cmocka_unit_test(a_cache_said_to_be_smaller_is_flagged_and_asked_for_again),
         cmocka_unit_test(files_are_measured_beside_memory_and_none_stays),
+        cmocka_unit_test(an_older_base_is_in_every_row_and_makes_the_pair_smaller),
         cmocka_unit_test(bad_input_gets_one_line_and_an_exit_code),
         cmocka_unit_test(a_base_of_another_model_fails_every_cell_that_needs_it),
         cmocka_unit_test(an_unmet_requirement_exits_3_and_a_met_one_0),

@@ -1,4 +1,5 @@
 /* Laws of coding a checkpoint in memory: exact, the same bytes on any number of threads, and hostile containers refused. */
+#include "base/checked.h"
 #include "tests/support/made_checkpoint.h"
 
 #include <setjmp.h>
@@ -150,6 +151,62 @@ static void another_base_is_refused(void **state)
     free(frame.data);
     made_free(input);
     made_free(base);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
+/* Elements that go one way from the older base to the base, and on or back from there. */
+static void an_older_base_is_used_where_it_helps_and_then_is_needed(void **state)
+{
+    enum { N_ELEMS = 1 << 15 };
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct made *made[3]; /* the input, its base, the older one */
+    struct mth_error err = {0};
+    struct mth_pipeline *pipeline;
+    struct mth_container_stats stats;
+    for (size_t k = 0; k < 3; k++) {
+        made[k] = made_begin();
+        made_add_tensor(made[k], "a", MTH_DTYPE_BF16, N_ELEMS);
+        made_fill(made[k]);
+    }
+    for (size_t i = 0; i < N_ELEMS; i++) {
+        uint16_t value = mth_load16(made[0]->data + 2 * i);
+        bool moves = i % 3 == 0, turns = made_random32() % 8 == 0;
+        int step = !moves ? 0 : made_random32() % 2 ? 1 : -1;
+        mth_store16(made[1]->data + 2 * i, (uint16_t)(value - step));
+        mth_store16(made[2]->data + 2 * i, (uint16_t)(turns ? value : value - 2 * step));
+    }
+    const struct mth_checkpoint bases[3] = {made[1]->checkpoint, made[2]->checkpoint, made[2]->checkpoint};
+    struct mth_bytes bytes[2] = {{made[1]->data, 2 * N_ELEMS}, {made[2]->data, 2 * N_ELEMS}};
+    static uint8_t frame[1 << 18], dst[2 * N_ELEMS];
+    size_t n_frame, n_one;
+    assert_int_equal(mth_pipeline_parse("balanced", true, &pipeline, &err), 0);
+    assert_int_equal(mth_coder_encode(coder, pipeline, &made[0]->checkpoint, bases, 1, frame, sizeof frame,
+                                      &n_one, &stats, &err),
+                     0);
+    assert_int_equal(stats.n_bases, 1);
+    struct mth_bytes container = {frame, n_one};
+    assert_int_equal(mth_coder_decode(coder, container, bytes, 2, dst, sizeof dst, &err), MTH_ERR_BASE);
+    assert_int_equal(mth_coder_encode(coder, pipeline, &made[0]->checkpoint, bases, 2, frame, sizeof frame,
+                                      &n_frame, &stats, &err),
+                     0);
+    assert_int_equal(stats.n_bases, 2);
+    assert_true(n_frame < n_one);
+    container.n_bytes = n_frame;
+    assert_int_equal(mth_coder_decode(coder, container, bytes, 1, dst, sizeof dst, &err), MTH_ERR_BASE);
+    assert_int_equal(mth_coder_decode(coder, container, bytes, 2, dst, sizeof dst, &err), 0);
+    assert_memory_equal(dst, made[0]->data, sizeof dst);
+    made[2]->data[2 * 3] ^= 1;
+    assert_int_equal(mth_coder_decode(coder, container, bytes, 2, dst, sizeof dst, &err), MTH_ERR_BASE);
+    assert_int_equal(mth_coder_encode(coder, pipeline, &made[0]->checkpoint, bases, 3, frame, sizeof frame,
+                                      &n_frame, &stats, &err),
+                     MTH_ERR_USAGE);
+    assert_int_equal(mth_coder_decode(coder, container, bytes, 3, dst, sizeof dst, &err), MTH_ERR_USAGE);
+    mth_pipeline_destroy(pipeline);
+    for (size_t k = 0; k < 3; k++)
+        made_free(made[k]);
     mth_coder_destroy(coder);
     mth_memory_destroy(memory);
 }
@@ -309,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_any_small_length_restores),
         cmocka_unit_test(a_base_makes_the_frame_smaller_and_small_tensors_share_chunks),
         cmocka_unit_test(another_base_is_refused),
+        cmocka_unit_test(an_older_base_is_used_where_it_helps_and_then_is_needed),
         cmocka_unit_test(a_base_of_another_model_is_refused),
         cmocka_unit_test(a_destination_too_small_is_an_error_at_every_size),
         cmocka_unit_test(every_flipped_bit_and_every_truncation_of_a_frame_is_detected),

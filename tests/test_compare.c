@@ -18,7 +18,8 @@
 
 /* A cell as bench would write it; zero and NULL are what most tests take. */
 struct made_cell {
-    const char *dataset, *hash, *base_hash, *spec, *resolved; /* without a base where it has no hash */
+    const char *dataset, *hash, *base_hash, *older_hash, *spec,
+        *resolved; /* without a base where it has no hash */
     unsigned long stored_bytes, threads;
     double ns;
     bool fails;
@@ -50,6 +51,8 @@ static void put_cell(const struct made_rows *rows, const struct made_cell *cell,
         fprintf(out, cell->hash ? "\"%s\"" : "%s", or_else(cell->hash, "null"));
         if (cell->base_hash)
             fprintf(out, ",\"base_xxh3\":\"%s\"", cell->base_hash);
+        if (cell->older_hash)
+            fprintf(out, ",\"older\":\"older\",\"older_xxh3\":\"%s\"", cell->older_hash);
         fprintf(
             out,
             ",\"spec\":\"%s\",\"spec_resolved\":\"%s\",\"phase\":\"%s\",\"threads\":%lu,\"raw_bytes\":10000,"
@@ -160,6 +163,14 @@ static void a_cell_is_the_same_with_the_same_base_threads_and_spec_alone(void **
     now.cells[0].base_hash = "dd";
     expect(compare(&before, &now, NULL), 4, "the base is another");
     now = before;
+    now.cells[0].older_hash = "ee";
+    expect(compare(&before, &now, NULL), 4, "it has an older base now");
+    expect(compare(&now, &before, NULL), 4, "it has no older base now");
+    expect(compare(&now, &now, NULL), 0, "2 the same");
+    before = now;
+    now.cells[0].older_hash = "ff";
+    expect(compare(&before, &now, NULL), 4, "the older base is another");
+    now.cells[0].older_hash = before.cells[0].older_hash = NULL;
     now.cells[1].threads = 2;
     expect(compare(&before, &now, NULL), 4, "1 missing, 1 added");
     now = before;

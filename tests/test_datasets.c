@@ -241,7 +241,7 @@ static void fractions_changed_are_what_the_files_say(void **state)
         free(new_content);
         n_pairs++;
     }
-    assert_int_equal(n_pairs, 4);
+    assert_int_equal(n_pairs, 6);
     mth_manifest_free(manifest);
 }
 
@@ -255,8 +255,16 @@ static void a_pair_belongs_to_a_run_in_step_order(void **state)
     assert_int_equal(entry->steps_apart, 1);
     assert_true(entry->lr == 1e-6);
     assert_string_equal(entry->class_name, "toy-trained");
+    assert_null(entry->older_path);
+    const struct mth_dataset_entry *directed =
+        mth_manifest_entry_find(manifest, "tiny-gpt/finetune-1e-6-since-100");
+    assert_non_null(directed);
+    assert_true(directed->present && directed->file == entry->file &&
+                directed->base_file == entry->base_file);
     const struct mth_dataset_run *run = mth_manifest_run_find(manifest, entry->run_id);
     assert_non_null(run);
+    assert_string_equal(directed->older_path, run->paths[0]);
+    assert_string_equal(directed->older_xxh3, directed->older_file->xxh3);
     assert_true(run->present);
     assert_int_equal(run->n_paths, 3);
     for (size_t i = 1; i < run->n_paths; i++)
@@ -380,6 +388,11 @@ static void a_manifest_that_breaks_the_schema_is_refused(void **state)
         {"\"base\":\"a/one.bin\"", "\"base\":\"a/two.bin\"", "pairs[0].base: is the checkpoint itself"},
         {"\"base\":\"a/one.bin\"", "\"base\":\"a/six.bin\"",
          "pairs[0].base: 'a/six.bin' is not among the files"},
+        {"\"steps_apart\":1", "\"older\":\"a/two.bin\"", "pairs[0].older: is the checkpoint or its base"},
+        {"\"steps_apart\":1", "\"older\":\"a/one.bin\"", "pairs[0].older: is the checkpoint or its base"},
+        {"\"steps_apart\":1", "\"older\":\"a/six.bin\"",
+         "pairs[0].older: 'a/six.bin' is not among the files"},
+        {"\"steps_apart\":1", "\"older\":3", "pairs[0].older: must be a string"},
         {"\"steps_apart\":1", "\"steps_apart\":0", "pairs[0].steps_apart: is 0"},
         {"\"lr\":1e-6", "\"fraction_changed\":1.5", "pairs[0].fraction_changed: is 1.5, must be from 0 to 1"},
         {"\"run\":\"d/r\"", "\"run\":\"d/q\"", "pairs[0].run: 'd/q' is not among the runs"},

@@ -89,6 +89,53 @@ static void later_rows_replace_earlier_ones_in_their_place(void **state)
     temp_dir_destroy(directory);
 }
 
+static void rows_with_an_older_base_stand_apart_from_those_with_one(void **state)
+{
+    (void)state;
+    static const char *const members[] = {
+        "\"kind\":\"cell\",\"phase\":\"compress\",\"ratio\":4,\"verified\":true",
+        "\"kind\":\"verdict\",\"target\":\"ratio\",\"result\":\"PASS\",\"value\":4,\"threshold\":10",
+        "\"kind\":\"e2e\",\"tool\":\"mithril\",\"phase\":\"compress\"",
+        "\"kind\":\"part\",\"by\":\"role\",\"part\":\"weight\"",
+        "\"kind\":\"latency\",\"phase\":\"compress\",\"up_to_bytes\":1024",
+    };
+    static const char *const older[] = {"null", "\"old\"", "\"older\"", "null"};
+    char *directory = temp_dir_create(), path[4096], *text;
+    size_t n_text;
+    FILE *out = open_memstream(&text, &n_text);
+    assert_non_null(out);
+    for (size_t k = 0; k < sizeof older / sizeof older[0]; k++) {
+        for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+            fprintf(out,
+                    "{\"schema\":1,\"row_id\":\"r%zu-%zu\",\"env_id\":\"e\",\"dataset\":\"d\",\"class\":"
+                    "\"toy-trained\",\"base\":\"b\",\"older\":%s,\"steps_apart\":1,\"spec\":\"seed\","
+                    "\"threads\":1,\"raw_bytes\":1000,\"stored_bytes\":250,%s}\n",
+                    k, i, older[k], members[i]);
+    }
+    assert_int_equal(fclose(out), 0);
+    temp_dir_write(directory, "rows.jsonl", text, n_text);
+    free(text);
+    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
+    const char *paths[] = {path};
+    struct mth_report report;
+    read_rows(&report, paths, 1);
+    /* The last one is the first again. */
+    assert_int_equal(report.n_cells, 3);
+    assert_int_equal(report.n_groups, 3);
+    assert_int_equal(report.n_verdicts, 3);
+    assert_int_equal(report.n_e2e, 3);
+    assert_int_equal(report.n_parts, 3);
+    assert_int_equal(report.n_latencies, 3);
+    assert_string_equal(report.cells[0].row_id, "r3-0");
+    text = made(&report, mth_report_markdown);
+    assert_int_equal(count(text, "### d (toy-trained), against the base 1 step before, 1 thread"), 1);
+    assert_int_equal(
+        count(text, "### d (toy-trained), against the base 1 step before and an older one, 1 thread"), 2);
+    free(text);
+    mth_report_free(&report);
+    temp_dir_destroy(directory);
+}
+
 static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_one_replaces_it(void **state)
 {
     (void)state;
@@ -249,6 +296,15 @@ static void status_is_complete_only_when_every_criterion_passes_in_scope(void **
     assert_has(text, "+10.0 %: 1.280x -> 1.408x");
     assert_has(text, "## Gaps, as they are\n");
     free(text);
+    /* What was coded against two bases is no pair of a step and the one before. */
+    static const char head[] =
+        "\"value\":29.8,\"threshold\":10,\"scope\":\"pair (real-trained), 1 thread, against "
+        "a base\",\"dataset\":\"pair\",\"class\":\"real-trained\",";
+    char one[256], two[256];
+    snprintf(one, sizeof one, "%s\"base\":\"before.safetensors\"", head);
+    snprintf(two, sizeof two, "%s\"base\":\"b\",\"older\":\"before\"", head);
+    assert_false(complete_with(one, two, &text));
+    free(text);
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         snprintf(old, sizeof old, "\"target\":\"%s\",\"result\":\"PASS\"", targets[i]);
         snprintf(new, sizeof new, "\"target\":\"%s\",\"result\":\"FAIL\"", targets[i]);
@@ -366,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_rows_twice_give_the_tables_of_once),
         cmocka_unit_test(later_rows_replace_earlier_ones_in_their_place),
+        cmocka_unit_test(rows_with_an_older_base_stand_apart_from_those_with_one),
         cmocka_unit_test(markdown_has_a_line_for_every_pipeline),
         cmocka_unit_test(a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_one_replaces_it),
         cmocka_unit_test(csv_has_a_line_for_every_cell_with_as_many_fields),
