@@ -183,23 +183,26 @@ static int time_class(struct timing *t, struct mth_latency_class *into, size_t n
 {
     size_t order[MAX_TENSORS];
     double ns[MTH_N_PHASES], spent_ns = 0;
+    size_t n_alone = t->n_alone;
     int status = MTH_OK;
-    if (n_calls < t->n_alone)
-        n_calls = t->n_alone;
+    if (n_alone == 0)
+        return MTH_OK;
+    if (n_calls < n_alone)
+        n_calls = n_alone;
     for (size_t p = 0; p < MTH_N_PHASES; p++) {
         into->phases[p].samples_ns = calloc(n_calls, sizeof(double));
         if (!into->phases[p].samples_ns)
             return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to time tensors");
     }
-    for (size_t i = 0; !status && i < t->n_alone; i++) { /* warms up, and makes room for containers */
+    for (size_t i = 0; !status && i < n_alone; i++) { /* warms up, and makes room for containers */
         status = call(t, &t->alone[i], ns, err);
         into->raw_bytes += t->alone[i].map.n_bytes;
         into->stored_bytes += t->alone[i].n_container;
     }
-    for (size_t i = 0; !status && i < n_calls && (i < t->n_alone || spent_ns < seconds * 1e9); i++) {
-        if (i % t->n_alone == 0)
-            mth_random_shuffle(random, order, t->n_alone);
-        status = call(t, &t->alone[order[i % t->n_alone]], ns, err);
+    for (size_t i = 0; !status && i < n_calls && (i < n_alone || spent_ns < seconds * 1e9); i++) {
+        if (i % n_alone == 0)
+            mth_random_shuffle(random, order, n_alone);
+        status = call(t, &t->alone[order[i % n_alone]], ns, err);
         for (size_t p = 0; !status && p < MTH_N_PHASES; p++) {
             into->phases[p].samples_ns[into->phases[p].n_samples++] = ns[p];
             spent_ns += ns[p];
@@ -232,7 +235,7 @@ int mth_bench_latency(struct mth_bench_cell *cell, const struct mth_checkpoint *
         into->n_tensors = t->n_alone;
         if (status)
             mth_error_set(err, status, "no memory to time tensors");
-        else if (t->n_alone > 0)
+        else
             status = time_class(t, into, n_calls, seconds, &seed, err);
         put_back(t);
     }

@@ -33,8 +33,9 @@ static int load_case(struct mth_measuring *m, struct mth_memory *memory, struct 
     struct mth_bound bound = {0};
     int status = mth_loaded_open(at->path, at->raw_dtype, memory, &m->input, err);
     const char *const paths[MTH_RING_BASES] = {at->base_path, at->older_path};
-    for (; !status && m->n_bases < mth_bench_n_bases(at); m->n_bases++)
-        status = mth_loaded_open(paths[m->n_bases], at->raw_dtype, memory, &m->bases[m->n_bases], err);
+    m->n_bases = mth_bench_n_bases(at);
+    for (size_t k = 0; !status && k < MTH_RING_BASES && k < m->n_bases; k++)
+        status = mth_loaded_open(paths[k], at->raw_dtype, memory, &m->bases[k], err);
     if (!status)
         status =
             mth_bound_compute_directed(&m->input.checkpoint, m->n_bases > 0 ? &m->bases[0].checkpoint : NULL,
@@ -44,7 +45,7 @@ static int load_case(struct mth_measuring *m, struct mth_memory *memory, struct 
     m->digest = mth_hash128(m->input.bytes.data, m->input.bytes.n_bytes);
     mth_digest_hex(&m->digest, at->hash);
     char *const hashes[MTH_RING_BASES] = {at->base_hash, at->older_hash};
-    for (size_t k = 0; k < m->n_bases; k++) {
+    for (size_t k = 0; k < MTH_RING_BASES && k < m->n_bases; k++) {
         struct mth_digest base = mth_hash128(m->bases[k].bytes.data, m->bases[k].bytes.n_bytes);
         mth_digest_hex(&base, hashes[k]);
     }
