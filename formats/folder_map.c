@@ -219,7 +219,7 @@ static int map_files(struct mapping *at, struct mth_error *err)
                                        MTH_DTYPE_OPAQUE, NULL);
     if (!status)
         status = tell_files_apart(at);
-    if (!status && at->n_metadata)
+    if (!status)
         status = mth_params_match_names(at->map);
     return status ? mth_error_set(err, status, "%s: %s", at->source->name, mth_status_text(status)) : MTH_OK;
 }

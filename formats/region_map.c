@@ -21,6 +21,7 @@ void mth_region_map_free(struct mth_region_map *map)
     mth_memory_free(map->memory, map->params);
     mth_memory_free(map->memory, map->groups);
     mth_memory_free(map->memory, map->group_of);
+    mth_memory_free(map->memory, map->lone_states);
     mth_region_map_init(map, map->memory, map->format, 0);
 }
 
@@ -133,6 +134,16 @@ int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint
     return status;
 }
 
+int mth_region_map_add_lone_state(struct mth_region_map *map, struct mth_lone_state state)
+{
+    void *array = map->lone_states;
+    int status = reserve(map, &array, &map->lone_states_capacity, map->n_lone_states, 1, sizeof state);
+    map->lone_states = array;
+    if (!status)
+        map->lone_states[map->n_lone_states++] = state;
+    return status;
+}
+
 /* The parameters of a part's tensors; those of tensors before it are known or not. */
 static int append_params(struct mth_region_map *map, const struct mth_region_map *part, size_t n_before)
 {
@@ -152,6 +163,39 @@ static int append_params(struct mth_region_map *map, const struct mth_region_map
         map->params[map->n_params++] =
             param == MTH_NO_TENSOR ? (uint32_t)MTH_NO_TENSOR : param + (uint32_t)n_before;
     }
+    return MTH_OK;
+}
+
+/* What optimizers of a part say of their groups, and what they keep of parameters that it does not tell. */
+static int append_groups(struct mth_region_map *map, const struct mth_region_map *part, size_t n_before)
+{
+    size_t n_groups = map->n_groups;
+    int status = MTH_OK;
+    for (size_t i = 0; i < part->n_lone_states && !status; i++) {
+        struct mth_lone_state state = part->lone_states[i];
+        state.first += (uint32_t)n_before;
+        state.end += (uint32_t)n_before;
+        status = mth_region_map_add_lone_state(map, state);
+    }
+    if (status || part->n_groups == 0 || part->n_grouped == 0)
+        return status;
+    uint32_t *group_of =
+        mth_memory_realloc(map->memory, map->group_of, (n_before + part->n_grouped) * sizeof *group_of);
+    if (!group_of)
+        return MTH_ERR_NO_MEMORY;
+    map->group_of = group_of;
+    struct mth_optimizer_group *groups =
+        mth_memory_realloc(map->memory, map->groups, (n_groups + part->n_groups) * sizeof *groups);
+    if (!groups)
+        return MTH_ERR_NO_MEMORY;
+    map->groups = groups;
+    memcpy(groups + n_groups, part->groups, part->n_groups * sizeof *groups);
+    map->n_groups += part->n_groups;
+    while (map->n_grouped < n_before)
+        group_of[map->n_grouped++] = UINT32_MAX;
+    for (size_t i = 0; i < part->n_grouped; i++)
+        group_of[map->n_grouped++] =
+            part->group_of[i] < part->n_groups ? part->group_of[i] + (uint32_t)n_groups : UINT32_MAX;
     return MTH_OK;
 }
 
@@ -178,7 +222,9 @@ int mth_region_map_append(struct mth_region_map *map, const struct mth_region_ma
     for (size_t i = 0; i < part->n_derived && !status; i++)
         status = mth_region_map_add_derived(map, offset + part->derived[i].offset,
                                             part->derived[i].region + (uint32_t)n_regions);
-    return status ? status : append_params(map, part, n_tensors);
+    if (!status)
+        status = append_params(map, part, n_tensors);
+    return status ? status : append_groups(map, part, n_tensors);
 }
 
 int mth_shape_bytes(enum mth_dtype dtype, const uint64_t *shape, size_t n_dims, uint64_t *n_elems,
@@ -322,6 +368,11 @@ int mth_region_map_check(const struct mth_region_map *map)
     }
     for (size_t i = 0; i < map->n_derived; i++) {
         if (!derived_is_sound(map, &map->derived[i]))
+            return MTH_ERR_INTERNAL;
+    }
+    for (size_t i = 0; i < map->n_lone_states; i++) {
+        const struct mth_lone_state *state = &map->lone_states[i];
+        if (state->first >= state->end || state->end > map->n_tensors)
             return MTH_ERR_INTERNAL;
     }
     return MTH_OK;

@@ -86,6 +86,11 @@ struct mth_optimizer_group {
     bool is_nesterov;
 };
 
+/* What an optimizer keeps of one parameter, tensors first .. end - 1, where its file does not tell which tensor that is. */
+struct mth_lone_state {
+    uint32_t first, end;
+};
+
 struct mth_region_map {
     struct mth_memory *memory;
     const char *format; /* "safetensors", "raw" */
@@ -108,9 +113,11 @@ struct mth_region_map {
     uint32_t
         *group_of; /* for each of the first tensors the group of its parameter; NULL when none is known */
     size_t n_grouped;
+    struct mth_lone_state *lone_states; /* in the order in which an optimizer lists its parameters */
+    size_t n_lone_states;
     /* Capacities of the arrays above, for the builders. */
     size_t regions_capacity, tensors_capacity, text_capacity, dims_capacity, derived_capacity,
-        params_capacity;
+        params_capacity, lone_states_capacity;
 };
 
 /* An empty map on an account. */
@@ -131,6 +138,7 @@ int mth_region_map_add_view(struct mth_region_map *map, const char *name, size_t
 /* Put n_suffix bytes behind the name of a tensor. */
 int mth_region_map_rename(struct mth_region_map *map, size_t tensor, const char *suffix, size_t n_suffix);
 int mth_region_map_add_derived(struct mth_region_map *map, uint64_t offset, uint32_t region);
+int mth_region_map_add_lone_state(struct mth_region_map *map, struct mth_lone_state state);
 
 /*
  * Add the map of a part of the file, which begins at offset: its regions are shifted, its tensors come behind those
@@ -143,7 +151,7 @@ int mth_region_map_append(struct mth_region_map *map, const struct mth_region_ma
 
 /*
  * Checks what this header promises: regions tile [0, n_bytes), tensors have a name, a shape and a dtype and
- * lie inside their regions, derived bytes lie in opaque ones. Errors: MTH_ERR_INTERNAL. Cost: linear, and a binary
+ * lie inside their regions, derived bytes lie in opaque ones, lone states have tensors. Errors: MTH_ERR_INTERNAL. Cost: linear, and a binary
  * search for each derived field.
  */
 int mth_region_map_check(const struct mth_region_map *map);

@@ -414,21 +414,35 @@ static int list_all(struct matcher *m, const struct mth_torch_optimizer *optimiz
     return MTH_OK;
 }
 
+/* Which tensors they are another file may have, or what happened to them tell. */
+static int list_lone_states(struct matcher *m)
+{
+    int status = MTH_OK;
+    for (size_t i = 0; i < m->n_listed && !status; i++) {
+        if (m->listed[i].slot == MTH_NO_TENSOR)
+            continue;
+        const struct mth_torch_slot *slot = &m->seen->slots[m->listed[i].slot];
+        status = mth_region_map_add_lone_state(m->map, (struct mth_lone_state){slot->first, slot->end});
+    }
+    return status;
+}
+
 static int match_optimizer(struct matcher *m, const struct mth_torch_optimizer *optimizer)
 {
     int status = list_all(m, optimizer);
     size_t n_tried = 0;
-    for (size_t i = 0; i < m->seen->n_ranges && !status && m->n_listed > 0 && n_tried < MAX_TRIED_RANGES;
+    bool is_found = false;
+    for (size_t i = 0;
+         i < m->seen->n_ranges && !status && !is_found && m->n_listed > 0 && n_tried < MAX_TRIED_RANGES;
          i++) {
         const struct mth_torch_range *range = &m->seen->ranges[i];
         n_tried += m->has_names || range->end - range->first >= m->n_listed;
-        if (match_range(m, range)) {
-            status = set_params(m);
-            if (!status)
-                status = set_groups(m, optimizer->groups);
-            break;
-        }
+        is_found = match_range(m, range);
     }
+    if (!status)
+        status = is_found ? set_params(m) : list_lone_states(m);
+    if (!status)
+        status = set_groups(m, optimizer->groups);
     mth_memory_free(m->map->memory, m->listed);
     return status;
 }
@@ -438,7 +452,7 @@ int mth_torch_optimizers_match(const struct mth_pickle *pickle, const struct mth
 {
     struct matcher m = {.pickle = pickle, .seen = seen, .map = map};
     size_t n_regions = 0;
-    if (seen->n_optimizers == 0 || seen->n_ranges == 0)
+    if (seen->n_optimizers == 0)
         return MTH_OK;
     for (size_t i = 0; i < map->n_tensors; i++) {
         if (map->tensors[i].region != MTH_NO_REGION)

@@ -44,7 +44,7 @@ int mth_torch_seen_optimizer(struct mth_torch_seen *seen, struct mth_torch_optim
 void mth_torch_seen_free(struct mth_torch_seen *seen);
 
 /*
- * Set map->params where optimizers can be matched; leave it NULL where none can.
+ * Set map->params where optimizers can be matched; leave it NULL where none can. What is kept of others are lone states.
  *
  * Requires  tensors of one storage have the same region, and offset_bytes is theirs in it
  * Errors    MTH_ERR_NO_MEMORY

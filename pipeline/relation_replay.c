@@ -1,6 +1,5 @@
 /* Steps of an optimizer: which parameters made some since the base, and what follows from it; see relations.h. */
-#include "pipeline/bundle.h"
-#include "pipeline/replay.h"
+#include "pipeline/relation_replay.h"
 
 #include "base/checked.h"
 #include "formats/tensor_class.h"
@@ -9,29 +8,16 @@
 
 enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20, N_TURNS = 3 };
 
-struct search {
-    struct mth_families *families;
-    const struct mth_region_map *map;
-    const struct mth_source *input;
-    const struct mth_base_use *use;
-    const struct mth_counterparts *base;
-    struct mth_replay *replay;
-    struct mth_error *err;
-    struct mth_replay_scale scale;
-    struct mth_replay_guesses guesses;
-    struct mth_replay_parameter parameter;
-};
-
 /* ---- which tensors they are ---- */
 
-static bool is_plain(const struct search *s, uint32_t index, uint64_t n_elems)
+static bool is_plain(const struct mth_replay_search *s, uint32_t index, uint64_t n_elems)
 {
     const struct mth_region *region = &s->map->regions[index];
     return region->dtype == MTH_DTYPE_F32 && region->n_bytes == 4 * n_elems && region->flags == 0;
 }
 
 /* The fp32 weights of a parameter: itself, or what it is the rounding of. */
-static uint32_t masters_of(const struct search *s, uint32_t region)
+static uint32_t masters_of(const struct mth_replay_search *s, uint32_t region)
 {
     const struct mth_families *families = s->families;
     if (s->map->regions[region].dtype == MTH_DTYPE_F32 || !families->regions[region].is_copy)
@@ -42,14 +28,14 @@ static uint32_t masters_of(const struct search *s, uint32_t region)
 }
 
 /* A tensor that spans its region, whose bytes the base has as well. */
-static bool is_known(const struct search *s, const struct mth_tensor *tensor)
+static bool is_known(const struct mth_replay_search *s, const struct mth_tensor *tensor)
 {
     return tensor->region != MTH_NO_REGION && is_plain(s, tensor->region, tensor->n_elems) &&
            s->base->references[tensor->region] != MTH_NO_REFERENCE;
 }
 
 /* How many steps the parameter made since the base; 0: none, or nobody knows. */
-static int find_steps(struct search *s, const struct mth_tensor *step, struct mth_error *err)
+static int find_steps(struct mth_replay_search *s, const struct mth_tensor *step, struct mth_error *err)
 {
     const struct mth_region *region = step->region == MTH_NO_REGION ? NULL : &s->map->regions[step->region];
     uint32_t reference = region ? s->base->references[step->region] : MTH_NO_REFERENCE;
@@ -84,26 +70,24 @@ static int read_sample(const struct mth_source *source, uint64_t offset, const s
     return MTH_OK;
 }
 
-static int read_samples(struct search *s)
+int mth_replay_read_sample(struct mth_replay_search *s, enum mth_kept kept)
 {
     struct mth_replay_parameter *p = &s->parameter;
-    int status = MTH_OK;
+    uint32_t region = p->regions[kept];
     p->n = MTH_REPLAY_SAMPLE;
-    for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++) {
-        if (p->regions[i] == MTH_NO_REGION)
-            continue;
-        status = read_sample(s->input, s->map->regions[p->regions[i]].offset, p, p->after[i], s->err);
-        if (!status)
-            status = read_sample(s->base->reader->source, mth_counterpart_offset(s->base, p->regions[i]), p,
-                                 p->before[i], s->err);
-    }
+    if (region == MTH_NO_REGION)
+        return MTH_OK;
+    int status = read_sample(s->input, s->map->regions[region].offset, p, p->after[kept], s->err);
+    if (!status)
+        status = read_sample(s->base->reader->source, mth_counterpart_offset(s->base, region), p,
+                             p->before[kept], s->err);
     return status;
 }
 
 /* ---- families ---- */
 
 /* The members that recipes make. */
-static size_t list_members(const struct search *s, const struct mth_recipes *recipes,
+static size_t list_members(const struct mth_replay_search *s, const struct mth_recipes *recipes,
                            struct mth_related members[MTH_KEPT_STEP])
 {
     uint8_t at_of[MTH_KEPT_STEP] = {0};
@@ -127,10 +111,12 @@ static size_t list_members(const struct search *s, const struct mth_recipes *rec
 }
 
 /* The family of the weights, which its other members are copies of, with what is kept of them; or a new one. */
-static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMILY_MEMBERS], size_t n)
+static int put_family(struct mth_replay_search *s, struct mth_related members[MTH_MAX_FAMILY_MEMBERS],
+                      size_t n)
 {
     struct mth_families *families = s->families;
-    uint32_t of_w = families->regions[s->parameter.regions[MTH_KEPT_W]].family;
+    uint32_t region_of_w = s->parameter.regions[MTH_KEPT_W];
+    uint32_t of_w = region_of_w == MTH_NO_REGION ? 0 : families->regions[region_of_w].family;
     if (of_w == 0)
         return mth_families_begin(families, members, n);
     struct mth_growing_family *family = &families->of[of_w - 1];
@@ -154,7 +140,7 @@ static int put_family(struct search *s, struct mth_related members[MTH_MAX_FAMIL
 }
 
 /* Transforms of moments have one weight in a container, and those that know of more one of each: false where others are there. */
-static bool take_numbers(struct search *s, const struct mth_recipes *recipes)
+static bool take_numbers(struct mth_replay_search *s, const struct mth_recipes *recipes)
 {
     struct mth_replay *replay = s->replay;
     const struct mth_way *way = &recipes->way;
@@ -180,11 +166,13 @@ static bool take_numbers(struct search *s, const struct mth_recipes *recipes)
 }
 
 /* What follows of a parameter, and its family. */
-static int relate(struct search *s)
+static int relate(struct mth_replay_search *s)
 {
     struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {{.region = 0}};
     struct mth_recipes recipes;
-    int status = read_samples(s);
+    int status = MTH_OK;
+    for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++)
+        status = mth_replay_read_sample(s, (enum mth_kept)i);
     if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
         return MTH_OK;
     if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes))
@@ -196,14 +184,14 @@ static int relate(struct search *s)
     return put_family(s, members, list_members(s, &recipes, members));
 }
 
-static const struct mth_optimizer_group *base_group(const struct search *s, uint32_t region)
+static const struct mth_optimizer_group *base_group(const struct mth_replay_search *s, uint32_t region)
 {
     const struct mth_region_map *base = s->use->map;
     return mth_tensor_group(base, &base->tensors[s->use->places[s->base->references[region]].tensor]);
 }
 
 /* Takes tensors apart that look alike and are all kept of one parameter: as long as squares only rise, the largest are those. */
-static void part_own(struct search *s, const struct mth_kept_tensors *kept, uint32_t region)
+static void part_own(struct mth_replay_search *s, const struct mth_kept_tensors *kept, uint32_t region)
 {
     struct mth_families *families = s->families;
     struct mth_growing_family *family = &families->of[families->regions[region].family - 1];
@@ -223,18 +211,38 @@ static void part_own(struct search *s, const struct mth_kept_tensors *kept, uint
     family->n = 0;
 }
 
+bool mth_replay_take_weights(struct mth_replay_search *s, uint32_t tensor)
+{
+    const struct mth_tensor *weights = &s->map->tensors[tensor];
+    uint32_t w = weights->region == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, weights->region);
+    s->parameter.n_elems = weights->n_elems;
+    s->parameter.regions[MTH_KEPT_W] = w;
+    return weights->n_elems >= MTH_MIN_RELATED_ELEMS && w != MTH_NO_REGION &&
+           is_plain(s, w, weights->n_elems) && s->base->references[w] != MTH_NO_REFERENCE &&
+           !s->families->regions[w].is_copy;
+}
+
+/* Of a parameter that has nothing but a state there are as many elements as of its first tensor that is large enough. */
+static bool count_elems(struct mth_replay_search *s, const struct mth_kept_tensors *kept)
+{
+    s->parameter.regions[MTH_KEPT_W] = MTH_NO_REGION;
+    for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++) {
+        if (kept->tensors[i] == MTH_NO_TENSOR)
+            continue;
+        s->parameter.n_elems = s->map->tensors[kept->tensors[i]].n_elems;
+        return s->parameter.n_elems >= MTH_MIN_RELATED_ELEMS;
+    }
+    return false;
+}
+
 /* Tells the regions of a parameter; false where something that is kept of it can not be followed. */
-static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
+static bool find_regions(struct mth_replay_search *s, const struct mth_kept_tensors *kept)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
-    uint32_t param = map->tensors[kept->tensors[MTH_KEPT_W]].region;
-    uint32_t w = param == MTH_NO_REGION ? MTH_NO_REGION : masters_of(s, param);
-    p->n_elems = map->tensors[kept->tensors[MTH_KEPT_W]].n_elems;
-    if (p->n_elems < MTH_MIN_RELATED_ELEMS || w == MTH_NO_REGION || !is_plain(s, w, p->n_elems) ||
-        s->base->references[w] == MTH_NO_REFERENCE || s->families->regions[w].is_copy)
+    uint32_t weights = kept->tensors[MTH_KEPT_W];
+    if (weights == MTH_NO_TENSOR ? !count_elems(s, kept) : !mth_replay_take_weights(s, weights))
         return false;
-    p->regions[MTH_KEPT_W] = w;
     for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++) {
         p->regions[i] = MTH_NO_REGION;
         if (kept->tensors[i] == MTH_NO_TENSOR)
@@ -254,24 +262,32 @@ static bool find_regions(struct search *s, const struct mth_kept_tensors *kept)
     return true;
 }
 
-static int consider(struct search *s, const struct mth_kept_tensors *kept)
+int mth_replay_take_state(struct mth_replay_search *s, const struct mth_kept_tensors *kept, bool *is_known)
 {
     const struct mth_region_map *map = s->map;
     struct mth_replay_parameter *p = &s->parameter;
     uint32_t any = MTH_NO_TENSOR;
     for (size_t i = MTH_KEPT_W + 1; i < MTH_KEPT_STEP; i++)
         any = any == MTH_NO_TENSOR ? kept->tensors[i] : any;
+    *is_known = false;
     if (any == MTH_NO_TENSOR)
         return MTH_OK;
     p->group = mth_tensor_group(map, &map->tensors[any]);
     if ((p->group && p->group->kind == MTH_OPTIMIZER_OTHER) || !find_regions(s, kept))
         return MTH_OK;
+    *is_known = true;
     p->base_group = base_group(s, map->tensors[any].region);
     p->step = p->n_steps = 0;
-    int status = kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR
-                     ? MTH_OK
-                     : find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
-    return status ? status : relate(s);
+    return kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR
+               ? MTH_OK
+               : find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
+}
+
+static int consider(struct mth_replay_search *s, const struct mth_kept_tensors *kept)
+{
+    bool is_known;
+    int status = mth_replay_take_state(s, kept, &is_known);
+    return status || !is_known ? status : relate(s);
 }
 
 /* The scale of gradients is looked for in the first: matrices of many elements, of which more is known, before those that are looked up by
@@ -283,33 +299,56 @@ static int turn_of(const struct mth_region_map *map, const struct mth_tensor *te
     return mth_tensor_class_of(map, tensor) == MTH_CLASS_EMBEDDING;
 }
 
+/* Those of weights, then states whose weights nobody knows. */
+static int consider_all(struct mth_replay_search *s, const struct mth_kept_tensors *kept,
+                        const struct mth_kept_tensors *lone)
+{
+    const struct mth_region_map *map = s->map;
+    int status = MTH_OK;
+    for (int turn = 0; turn < N_TURNS; turn++) {
+        for (size_t i = 0; !status && kept && i < map->n_tensors; i++) {
+            if (turn_of(map, &map->tensors[i]) == turn)
+                status = consider(s, &kept[i]);
+        }
+    }
+    for (int turn = 0; turn < N_TURNS; turn++) {
+        for (size_t i = 0; !status && lone && i < map->n_lone_states; i++) {
+            if (turn_of(map, &map->tensors[map->lone_states[i].first]) == turn)
+                status = consider(s, &lone[i]);
+        }
+    }
+    return status;
+}
+
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
                               const struct mth_base_use *use, const struct mth_counterparts *base,
                               struct mth_replay *replay, struct mth_error *err)
 {
-    struct search *s = mth_memory_calloc(families->memory, 1, sizeof *s);
-    struct mth_kept_tensors *kept = NULL;
+    const struct mth_region_map *map = families->map;
+    struct mth_memory *memory = families->memory;
+    struct mth_kept_tensors *kept = NULL, *lone = NULL;
     struct mth_error inner = {0};
-    int status = s ? MTH_OK : MTH_ERR_NO_MEMORY;
-    if (!status) {
-        *s = (struct search){.families = families,
-                             .map = families->map,
-                             .input = input,
-                             .use = use,
-                             .base = base,
-                             .replay = replay,
-                             .err = &inner};
-        kept = families->map->n_params ? mth_optimizer_list_kept(s->map, families->memory) : NULL;
-        status = kept || !families->map->n_params ? MTH_OK : MTH_ERR_NO_MEMORY;
+    if (map->n_params == 0 && map->n_lone_states == 0)
+        return MTH_OK;
+    struct mth_replay_search *s = mth_memory_calloc(memory, 1, sizeof *s);
+    if (s) {
+        *s = (struct mth_replay_search){.families = families,
+                                        .map = map,
+                                        .input = input,
+                                        .use = use,
+                                        .base = base,
+                                        .replay = replay,
+                                        .err = &inner};
+        kept = mth_optimizer_list_kept(map, memory);
     }
-    for (int turn = 0; turn < N_TURNS; turn++) {
-        for (size_t i = 0; !status && kept && i < families->map->n_tensors; i++) {
-            if (turn_of(families->map, &families->map->tensors[i]) == turn)
-                status = consider(s, &kept[i]);
-        }
-    }
-    mth_memory_free(families->memory, kept);
-    mth_memory_free(families->memory, s);
+    int status = s && kept ? MTH_OK : MTH_ERR_NO_MEMORY;
+    if (!status && map->n_lone_states)
+        status = mth_replay_pair_lone_states(s, kept, &lone);
+    if (!status)
+        status = consider_all(s, kept, lone);
+    mth_memory_free(memory, lone);
+    mth_memory_free(memory, kept);
+    mth_memory_free(memory, s);
     if (!status)
         return MTH_OK;
     return inner.status ? mth_error_set(err, inner.status, "%s", inner.text)

@@ -113,8 +113,12 @@ bool mth_replay_guess(struct mth_replay_parameter *p, struct mth_replay_guesses 
 
 /* ---- what follows from what: replay_rules.c ---- */
 
-/* False where nothing does. scale: NULL where gradients of few bits are not looked for. */
+/* False where nothing does. scale: NULL where gradients of few bits are not looked for. Of what Adam keeps its moments follow without
+ * the weights. */
 bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_scale *scale,
                      struct mth_recipes *recipes);
+
+/* By how many bits a value what is predicted with the weights is nearer than what was there before: do they belong to the rest? */
+double mth_replay_gain_of_weights(const struct mth_replay_parameter *p);
 
 #endif

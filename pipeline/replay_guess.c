@@ -267,7 +267,8 @@ bool mth_replay_guess(struct mth_replay_parameter *p, struct mth_replay_guesses 
 {
     struct mth_optimizer_group group = {
         .kind = MTH_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    if (p->regions[MTH_KEPT_M] == MTH_NO_REGION || p->regions[MTH_KEPT_V] == MTH_NO_REGION)
+    if (p->regions[MTH_KEPT_W] == MTH_NO_REGION || p->regions[MTH_KEPT_M] == MTH_NO_REGION ||
+        p->regions[MTH_KEPT_V] == MTH_NO_REGION)
         return false;
     bool tells_step = p->step != 0;
     if (!tells_step)

@@ -164,10 +164,13 @@ static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_sc
                       struct mth_recipes *recipes)
 {
     struct mth_way ways[MTH_MAX_WAYS];
-    const struct mth_recipe w = fit_adam_weights(p);
+    const bool has_weights = is_kept(p, MTH_KEPT_W);
+    const struct mth_recipe w = has_weights ? fit_adam_weights(p) : (struct mth_recipe){.of = MTH_KEPT_W};
     if (!add_moment(recipes, 1 - p->group->beta1, 0.5))
         return false;
-    recipes->gradients = mth_replay_fit_scale(p, ways, list_adam_ways(p->group, &w, ways), scale);
+    size_t n_ways = list_adam_ways(p->group, &w, ways);
+    /* gradient24 takes weights, whether they decay or not. */
+    recipes->gradients = mth_replay_fit_scale(p, ways, has_weights ? n_ways : 1, scale);
     if (recipes->gradients == MTH_GRADIENTS_SUMMED) {
         recipes->way = ways[scale->way];
         sum_up(&recipes->of[0], MTH_KEPT_V);
@@ -180,7 +183,8 @@ static bool find_adam(const struct mth_replay_parameter *p, struct mth_replay_sc
         before(largest, MTH_KEPT_MAX);
         after(largest, MTH_KEPT_V);
     }
-    recipes->of[recipes->n++] = w;
+    if (has_weights)
+        recipes->of[recipes->n++] = w;
     return true;
 }
 
@@ -194,6 +198,8 @@ static bool follow_adam(const struct mth_replay_parameter *p, struct mth_recipes
     add(recipes, MTH_KEPT_V);
     if (is_kept(p, MTH_KEPT_MAX))
         add(recipes, MTH_KEPT_MAX);
+    if (!is_kept(p, MTH_KEPT_W))
+        return true;
     struct mth_recipe *w = add(recipes, MTH_KEPT_W), moved = {.of = MTH_KEPT_W};
     if (!mth_replay_fit_drift(p, kept, &a, &b))
         return true;
@@ -370,6 +376,8 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
 {
     bool has_moments = is_kept(p, MTH_KEPT_M) && is_kept(p, MTH_KEPT_V);
     *recipes = (struct mth_recipes){.gradients = MTH_GRADIENTS_32, .way = {.of = MTH_KEPT_M}};
+    if (!is_kept(p, MTH_KEPT_W) && p->group->kind != MTH_OPTIMIZER_ADAM)
+        return false;
     switch (p->group->kind) {
     case MTH_OPTIMIZER_ADAM:
         if (!has_moments || p->n_steps < 1)
@@ -384,4 +392,21 @@ bool mth_replay_find(const struct mth_replay_parameter *p, struct mth_replay_sca
     default:
         return false;
     }
+}
+
+double mth_replay_gain_of_weights(const struct mth_replay_parameter *p)
+{
+    struct mth_recipes recipes;
+    double gain = 0;
+    if (!mth_replay_find(p, NULL, &recipes))
+        return 0;
+    for (size_t i = 0; i < recipes.n; i++) {
+        const struct mth_recipe *recipe = &recipes.of[i];
+        bool takes_part = recipe->of == MTH_KEPT_W;
+        for (size_t k = 0; k < recipe->n_inputs; k++)
+            takes_part |= recipe->inputs[k].kept == MTH_KEPT_W;
+        if (takes_part && recipe->predictor != MTH_PREDICT_NOTHING)
+            gain += mth_recipe_gain(p, recipe);
+    }
+    return gain;
 }

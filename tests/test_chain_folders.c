@@ -197,6 +197,24 @@ static void checkpoints_of_libraries_find_their_base(void **state)
     }
 }
 
+/* Weights in one file, what the optimizer keeps of them in another, numbered in an order of its own: as small as in one file. */
+static void an_optimizer_finds_its_weights_in_another_file(void **state)
+{
+    (void)state;
+    enum { N_WEIGHTS = 9 * 256 };
+    char here[4096], from[2][5000];
+    assert_non_null(getcwd(here, sizeof here));
+    for (size_t i = 0; i < 2; i++)
+        snprintf(from[i], sizeof from[i], "%s/tests/fixtures/states/trainer-%zu", here, 11 + i);
+    program_assert_prints(RUN("chain", "add", "t", from[0], from[1], "--policy", "consecutive"),
+                          "step 12: against step 11");
+    /* What the same step takes again, whose frames are as many. */
+    program_assert_ends(RUN("chain", "restore", "t", "--step", "12", "-o", "trainer-13", "-q"), 0, NULL);
+    program_assert_prints(RUN("chain", "add", "t", "trainer-13"), "step 13: against step 12");
+    assert_true(size_of("t/step-12.mth") < size_of("t/step-13.mth") + N_WEIGHTS * 20 / 8);
+    program_assert_prints(RUN("chain", "verify", "t"), "all 3 steps restore");
+}
+
 static void when_a_file_was_written_makes_no_other_step(void **state)
 {
     (void)state;
@@ -434,6 +452,7 @@ int main(void)
         cmocka_unit_test(directories_come_back_with_all_that_is_in_them),
         cmocka_unit_test(shards_that_are_cut_anew_find_their_base),
         cmocka_unit_test(checkpoints_of_libraries_find_their_base),
+        cmocka_unit_test(an_optimizer_finds_its_weights_in_another_file),
         cmocka_unit_test(when_a_file_was_written_makes_no_other_step),
         cmocka_unit_test(what_is_a_step_and_what_a_run),
         cmocka_unit_test(what_can_not_be_a_step_is_refused),

@@ -191,6 +191,46 @@ static void parameters_of_a_part_stay_in_it(void **state)
     mth_memory_destroy(memory);
 }
 
+/* What an optimizer says of its groups, and keeps of parameters that its file does not tell, is shifted as its tensors are. */
+static void groups_and_lone_states_of_a_part_stay_in_it(void **state)
+{
+    (void)state;
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_region_map map, part;
+    const bool has_groups[] = {false, true, false, true};
+    mth_region_map_init(&map, memory, "made", 0);
+    for (size_t i = 0; i < 4; i++) {
+        add_part(&part, memory, false);
+        if (has_groups[i]) {
+            part.groups = mth_memory_calloc(memory, 2, sizeof *part.groups);
+            part.group_of = mth_memory_calloc(memory, 2, sizeof *part.group_of);
+            part.n_groups = part.n_grouped = 2;
+            part.groups[1].lr = (double)i;
+            part.group_of[0] = UINT32_MAX;
+            part.group_of[1] = 1;
+            assert_int_equal(mth_region_map_add_lone_state(&part, (struct mth_lone_state){1, 2}), MTH_OK);
+        }
+        assert_int_equal(mth_region_map_append(&map, &part, 0), MTH_OK);
+        mth_region_map_free(&part);
+    }
+    assert_int_equal(mth_region_map_check(&map), MTH_OK);
+    for (size_t i = 0; i < 8; i++) {
+        const struct mth_optimizer_group *group = mth_tensor_group(&map, &map.tensors[i]);
+        assert_int_equal(group != NULL, i % 2 == 1 && has_groups[i / 2]);
+        if (group)
+            assert_true(group->lr == (double)(i / 2));
+    }
+    assert_int_equal(map.n_lone_states, 2);
+    assert_int_equal(map.lone_states[0].first, 3);
+    assert_int_equal(map.lone_states[1].first, 7);
+    assert_int_equal(map.lone_states[1].end, 8);
+    map.lone_states[1].end = 9;
+    assert_int_equal(mth_region_map_check(&map), MTH_ERR_INTERNAL);
+    mth_region_map_free(&map);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
 /* ---- names ---- */
 
 static void only_plain_names_are_looked_for(void **state)
@@ -421,6 +461,7 @@ int main(void)
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(appended_maps_tile_the_whole_and_keep_what_they_say),
         cmocka_unit_test(parameters_of_a_part_stay_in_it),
+        cmocka_unit_test(groups_and_lone_states_of_a_part_stay_in_it),
         cmocka_unit_test(only_plain_names_are_looked_for),
         cmocka_unit_test(names_of_shards_say_which_belong_together),
         cmocka_unit_test(an_index_lists_each_shard_once_and_its_weights),

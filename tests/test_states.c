@@ -3,7 +3,7 @@
  * back. The files are two steps of a small network, trained by torch (tests/fixtures/states/train_states.py).
  */
 #include "pipeline/bundle.h"
-#include "tests/support/made_container.h"
+#include "tests/support/made_states.h"
 
 #include "base/checked.h"
 #include "transforms/predictors/adam.h"
@@ -17,37 +17,12 @@
 
 #include <cmocka.h>
 
-#define STATES "tests/fixtures/states/"
-
-/* A file of the folder. */
-static struct made *load_file(const char *name)
-{
-    struct made *made = calloc(1, sizeof *made);
-    struct mth_buffer file = {0};
-    struct mth_source source;
-    struct mth_error err = {0};
-    char path[200];
-    assert_non_null(made);
-    snprintf(path, sizeof path, STATES "%s.pt", name);
-    made->memory = mth_memory_create(0);
-    if (mth_file_read_all(path, made->memory, &file, &err))
-        fail_msg("%s", err.text);
-    made->data = malloc(file.n_bytes);
-    memcpy(made->data, file.data, file.n_bytes);
-    mth_source_memory(name, (struct mth_bytes){made->data, file.n_bytes}, &source);
-    struct mth_format_options options = {.raw_dtype = MTH_N_DTYPES};
-    if (mth_format_map(&source, &options, made->memory, &made->map, &err))
-        fail_msg("%s", err.text);
-    mth_memory_free(made->memory, file.data);
-    return made;
-}
-
 /* One of AdamW's. */
 static struct made *load(const char *name)
 {
     char path[100];
     snprintf(path, sizeof path, "adamw-%s", name);
-    return load_file(path);
+    return made_states_load(path);
 }
 
 static uint8_t *bytes_of(const struct made *made, const char *name, size_t *n_elems)
@@ -58,22 +33,9 @@ static uint8_t *bytes_of(const struct made *made, const char *name, size_t *n_el
     return made->data + made->map.regions[tensor->region].offset + tensor->offset_bytes;
 }
 
-static size_t assert_comes_back_in(size_t chunk_bytes, const struct made *input, const struct made *base,
-                                   const char *spec)
-{
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_bytes bytes = made_compress(memory, 2, chunk_bytes, spec, input, base, NULL);
-    made_assert_container(memory, 1, bytes, input, base);
-    size_t n_bytes = bytes.n_bytes;
-    made_container_free(bytes);
-    assert_int_equal(mth_memory_current(memory), 0);
-    mth_memory_destroy(memory);
-    return n_bytes;
-}
-
 static size_t assert_comes_back(const struct made *input, const struct made *base, const char *spec)
 {
-    return assert_comes_back_in(16384, input, base, spec);
+    return made_states_assert_comes_back(16384, input, base, spec);
 }
 
 static void a_step_costs_its_gradients(void **state)
@@ -140,11 +102,12 @@ static void steps_of_other_optimizers_are_redone(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", cases[i].name);
-        struct made *before = load_file(name);
+        struct made *before = made_states_load(name);
         snprintf(name, sizeof name, "%s-12", cases[i].name);
-        struct made *after = load_file(name);
-        size_t n_plain = assert_comes_back_in(65536, after, before, "ulp-rans,exponent-split+rans/store");
-        size_t n_bytes = assert_comes_back_in(65536, after, before, "balanced");
+        struct made *after = made_states_load(name);
+        size_t n_plain =
+            made_states_assert_comes_back(65536, after, before, "ulp-rans,exponent-split+rans/store");
+        size_t n_bytes = made_states_assert_comes_back(65536, after, before, "balanced");
         /* Of the tensors that follow less than a byte a value is left, of squares that were divided by two; any other has 2 or more. */
         assert_true(n_bytes + 384 * (cases[i].n_free ? cases[i].n_free : 1) < n_plain);
         assert_comes_back(after, before, "max");
@@ -163,12 +126,12 @@ static void gradients_are_found_however_they_were_summed(void **state)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char name[100];
         snprintf(name, sizeof name, "%s-11", names[i]);
-        struct made *before = load_file(name);
+        struct made *before = made_states_load(name);
         snprintf(name, sizeof name, "%s-12", names[i]);
-        struct made *after = load_file(name);
+        struct made *after = made_states_load(name);
         take_archive(before, after);
-        size_t n_overhead = assert_comes_back_in(65536, after, after, "balanced");
-        size_t n_bytes = assert_comes_back_in(65536, after, before, "balanced");
+        size_t n_overhead = made_states_assert_comes_back(65536, after, after, "balanced");
+        size_t n_bytes = made_states_assert_comes_back(65536, after, before, "balanced");
         /* 11 bits of each of 384 gradients, and tables of what is as small as this; 32 where they are not found. */
         assert_true(n_bytes < n_overhead + 384 * 27 / 8);
         made_free(before);
@@ -180,15 +143,15 @@ static void gradients_are_found_however_they_were_summed(void **state)
 static void the_largest_squares_may_be_the_squares(void **state)
 {
     (void)state;
-    struct made *before = load_file("amsgrad-11"), *after = load_file("amsgrad-12");
-    size_t n_different = assert_comes_back_in(65536, after, before, "balanced");
+    struct made *before = made_states_load("amsgrad-11"), *after = made_states_load("amsgrad-12");
+    size_t n_different = made_states_assert_comes_back(65536, after, before, "balanced");
     struct made *const both[] = {before, after};
     for (size_t i = 0; i < 2; i++) {
         size_t n;
         uint8_t *largest = bytes_of(both[i], "optimizer.state.0.max_exp_avg_sq", &n);
         memcpy(largest, bytes_of(both[i], "optimizer.state.0.exp_avg_sq", &n), 4 * n);
     }
-    size_t n_alike = assert_comes_back_in(65536, after, before, "balanced");
+    size_t n_alike = made_states_assert_comes_back(65536, after, before, "balanced");
     assert_true(n_alike < n_different + 2 * 384); /* the weights were made with others */
     made_free(before);
     made_free(after);
@@ -351,7 +314,7 @@ static void containers_of_states_decode_for_good(void **state)
         struct mth_buffer file = {0};
         struct mth_error err = {0};
         struct made *before = load(pairs[i].before), *after = load(pairs[i].after);
-        snprintf(path, sizeof path, STATES "adamw-%s.mth", pairs[i].after);
+        snprintf(path, sizeof path, MADE_STATES "adamw-%s.mth", pairs[i].after);
         assert_int_equal(mth_file_read_all(path, before->memory, &file, &err), 0);
         made_assert_container(before->memory, 1, (struct mth_bytes){file.data, file.n_bytes}, after, before);
         mth_memory_free(before->memory, file.data);

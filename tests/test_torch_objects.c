@@ -257,6 +257,30 @@ static void an_order_that_is_ambiguous_matches_nothing(void **state)
     BELONGS("}(" THREE OPTIMIZER(MIXED, GROUP("K\0K\2") GROUP("K\1")) "u", "o.state.1.exp_avg", "m.v");
 }
 
+/* No tensor of the file fits: the states are lone, in the order of the groups, without parameters that have none. */
+static void what_has_no_parameter_is_a_lone_state(void **state)
+{
+    (void)state;
+    static const char alone[] = "}(" OPTIMIZER(STATES, GROUP("K\1") GROUP("K\2K\0")) "u.";
+    static const char matched[] = "}(" MODEL OPTIMIZER(STATES, GROUP("K\0K\1")) "u.";
+    struct mapped mapped;
+    torch_map_pickle(&mapped, alone, sizeof alone);
+    assert_int_equal(mapped.status, MTH_OK);
+    assert_int_equal(mapped.map.n_lone_states, 2);
+    static const char *const names[] = {"o.state.1.exp_avg", "o.state.0.exp_avg"};
+    for (size_t i = 0; i < 2; i++) {
+        const struct mth_lone_state *lone = &mapped.map.lone_states[i];
+        assert_int_equal(lone->end - lone->first, 1);
+        assert_string_equal(mth_tensor_name(&mapped.map, &mapped.map.tensors[lone->first]), names[i]);
+        assert_ptr_equal(mth_tensor_group(&mapped.map, &mapped.map.tensors[lone->first]),
+                         &mapped.map.groups[i]);
+    }
+    unmap(&mapped);
+    torch_map_pickle(&mapped, matched, sizeof matched);
+    assert_int_equal(mapped.map.n_lone_states, 0);
+    unmap(&mapped);
+}
+
 static void what_an_optimizer_keeps_is_no_weight(void **state)
 {
     (void)state;
@@ -282,6 +306,7 @@ int main(void)
         cmocka_unit_test(the_number_of_dimensions_is_that_of_pytorch),
         cmocka_unit_test(a_state_keyed_by_names_finds_its_parameters),
         cmocka_unit_test(an_order_that_is_ambiguous_matches_nothing),
+        cmocka_unit_test(what_has_no_parameter_is_a_lone_state),
         cmocka_unit_test(what_an_optimizer_keeps_is_no_weight),
         cmocka_unit_test(a_numbered_state_finds_its_parameters_where_counts_and_shapes_allow),
     };
