@@ -11,9 +11,10 @@
 #include "formats/name_index.h"
 #include "formats/param_names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* How much of a file's path stands behind a name that others have as well. */
+/* How much of a file's path stands behind a name that others have as well, at most. */
 enum { SUFFIX_BYTES = 100 };
 
 /* What a .metadata says of the files beside it. */
@@ -183,13 +184,85 @@ static int find_shared_names(const struct mapping *at, bool *shared)
     return MTH_OK;
 }
 
+/* A path, to be held against others from its end on. */
+struct path_end {
+    const char *path;
+    size_t n_path, entry;
+};
+
+/* The byte before the last n, where a name ends 0. */
+static int byte_before(const struct path_end *end, size_t n)
+{
+    if (n == end->n_path || end->path[end->n_path - 1 - n] == '/')
+        return 0;
+    return (unsigned char)end->path[end->n_path - 1 - n];
+}
+
+static bool same_byte(const struct path_end *a, const struct path_end *b, size_t n)
+{
+    return n < a->n_path && n < b->n_path && byte_before(a, n) == byte_before(b, n);
+}
+
+/* How many bytes two paths have in common at their ends, in whole names. */
+static size_t common_names(const struct path_end *a, const struct path_end *b)
+{
+    size_t n_names = 0;
+    for (size_t n = 0; same_byte(a, b, n); n++)
+        n_names = byte_before(a, n + 1) == 0 && byte_before(b, n + 1) == 0 ? n + 1 : n_names;
+    return n_names;
+}
+
+/* Those with names in common side by side. */
+static int compare_ends(const void *left, const void *right)
+{
+    const struct path_end *a = left, *b = right;
+    size_t n = 0;
+    while (same_byte(a, b, n))
+        n++;
+    int order = byte_before(a, n) - byte_before(b, n);
+    return order ? order : (a->n_path > b->n_path) - (a->n_path < b->n_path);
+}
+
+/*
+ * For each file how much of the end of its path tells it from all others: whole names. What stands before is left out, so that files in a
+ * directory that has the number of the step (global_step1000/) are called alike in every step.
+ */
+static int measure_ends(const struct mapping *at, size_t *n_ends)
+{
+    size_t n = at->folder.n_entries;
+    struct path_end *ends = mth_memory_calloc(at->map->memory, n, sizeof *ends);
+    if (!ends)
+        return MTH_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        const char *path = mth_folder_name(&at->folder, i);
+        ends[i] = (struct path_end){path, strlen(path), i};
+    }
+    if (n)
+        qsort(ends, n, sizeof *ends, compare_ends);
+    for (size_t i = 0; i < n; i++) {
+        size_t before = i ? common_names(&ends[i - 1], &ends[i]) : 0,
+               behind = i + 1 < n ? common_names(&ends[i], &ends[i + 1]) : 0;
+        size_t n_end = mth_size_max(before, behind);
+        /* One name more, with the slash behind it. */
+        do
+            n_end += n_end < ends[i].n_path;
+        while (byte_before(&ends[i], n_end) != 0);
+        n_ends[ends[i].entry] = n_end;
+    }
+    mth_memory_free(at->map->memory, ends);
+    return MTH_OK;
+}
+
 static int tell_files_apart(const struct mapping *at)
 {
     bool *shared = mth_memory_calloc(at->map->memory, at->map->n_tensors, sizeof *shared);
-    int status = shared ? find_shared_names(at, shared) : MTH_ERR_NO_MEMORY;
+    size_t *n_ends = mth_memory_calloc(at->map->memory, at->folder.n_entries, sizeof *n_ends);
+    int status = shared && n_ends ? find_shared_names(at, shared) : MTH_ERR_NO_MEMORY;
+    if (!status)
+        status = measure_ends(at, n_ends);
     for (size_t entry = 0; !status && entry < at->folder.n_entries; entry++) {
         const char *path = mth_folder_name(&at->folder, entry);
-        size_t n_path = strlen(path), n_suffix = n_path < SUFFIX_BYTES ? n_path : SUFFIX_BYTES;
+        size_t n_path = strlen(path), n_suffix = mth_size_min(n_ends[entry], SUFFIX_BYTES);
         char suffix[SUFFIX_BYTES + 2] = "@";
         memcpy(suffix + 1, path + n_path - n_suffix, n_suffix + 1);
         for (size_t i = at->first_tensors[entry]; !status && i < at->first_tensors[entry + 1]; i++)
@@ -197,6 +270,7 @@ static int tell_files_apart(const struct mapping *at)
                 status = mth_region_map_rename(at->map, i, suffix, n_suffix + 1);
     }
     mth_memory_free(at->map->memory, shared);
+    mth_memory_free(at->map->memory, n_ends);
     return status ? status : mth_name_index_make_unique(at->map);
 }
 

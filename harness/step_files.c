@@ -197,13 +197,15 @@ static void count_series(const struct mth_names *names, struct series *series)
 static struct series find_series(const char *path, const struct mth_names *names)
 {
     struct series series = {0}, found;
-    uint64_t step;
+    uint64_t own, step;
+    bool has_own = mth_step_of_directory(mth_path_name(path), &own);
     for (size_t i = 0; i < names->n_items; i++) {
         const char *name = names->items[i];
         if (stem_of(name) == 0) {
             char *inner = mth_path_join(path, "/", name);
-            series.n_directories +=
-                inner && mth_path_is_directory(inner) && mth_step_of_directory(name, &step);
+            /* checkpoint-70/global_step70 is a part of that step. */
+            series.n_directories += inner && mth_path_is_directory(inner) &&
+                                    mth_step_of_directory(name, &step) && !(has_own && step == own);
             free(inner);
         } else if (number_of(name) != UINT64_MAX && !series.second) {
             found = (struct series){.first = name};

@@ -267,6 +267,26 @@ static void what_is_a_step_and_what_a_run(void **state)
     program_assert_ends(RUN("chain", "add", "w4", "lr-5", "--step", "9"), 1, "of other bytes");
 }
 
+/* A trainer with DeepSpeed: what ranks keep is in a directory with the number of the step. */
+static void a_step_within_a_step_is_a_part_of_it(void **state)
+{
+    (void)state;
+    for (unsigned step = 70; step <= 71; step++) {
+        char folder[64], ranks[128];
+        snprintf(folder, sizeof folder, "deep/checkpoint-%u", step);
+        snprintf(ranks, sizeof ranks, "%s/global_step%u", folder, step);
+        write_file(folder, "trainer_state.json", "{}", 2);
+        write_shard(ranks, "zero_pp_rank_0_mp_rank_00_optim_states.pt", step - 69, 0, 1);
+        write_shard(ranks, "zero_pp_rank_1_mp_rank_00_optim_states.pt", step - 60, 0, 1);
+    }
+    program_assert_prints(
+        RUN("chain", "add", "d", "deep/checkpoint-70", "deep/checkpoint-71", "--policy", "consecutive"),
+        "step 71: against step 70");
+    program_assert_ends(RUN("chain", "restore", "d", "--step", "71", "-o", "deep-71", "-q"), 0, NULL);
+    assert_true(same_folder("deep-71", "deep/checkpoint-71"));
+    assert_true(size_of("d/step-71.mth") * 4 < size_of("d/step-70.mth"));
+}
+
 static void what_can_not_be_a_step_is_refused(void **state)
 {
     (void)state;
@@ -455,6 +475,7 @@ int main(void)
         cmocka_unit_test(an_optimizer_finds_its_weights_in_another_file),
         cmocka_unit_test(when_a_file_was_written_makes_no_other_step),
         cmocka_unit_test(what_is_a_step_and_what_a_run),
+        cmocka_unit_test(a_step_within_a_step_is_a_part_of_it),
         cmocka_unit_test(what_can_not_be_a_step_is_refused),
         cmocka_unit_test(policies_are_compared_on_directories),
         cmocka_unit_test(what_changes_while_it_is_read_is_noticed),

@@ -242,11 +242,34 @@ static void tensors_are_found_in_every_file(void **state)
     assert_non_null(mth_region_map_find(&map, "only.one"));
     assert_non_null(mth_region_map_find(&map, "only.two"));
     assert_non_null(mth_region_map_find(&map, "both@a.safetensors"));
-    const struct mth_tensor *tensor = mth_region_map_find(&map, "both@b/c.safetensors");
+    const struct mth_tensor *tensor = mth_region_map_find(&map, "both@c.safetensors");
     assert_non_null(tensor);
     assert_memory_equal(bytes.data + map.regions[tensor->region].offset + tensor->offset_bytes, "\1\2\3", 3);
     mth_region_map_free(&map);
     free(one.data), free(two.data), free(broken.data), free(inner.data), free(bytes.data);
+}
+
+/* As much of a path as tells it from all others, in whole names: what stands before may have the step's number in it. */
+static void files_are_told_apart_by_the_ends_of_their_paths(void **state)
+{
+    (void)state;
+    struct mth_buffer one = shard("w", "v");
+    static const char *const names[] = {"global_step7/",     "global_step7/optim_0.pt",  "global_step7/r0/x",
+                                        "global_step7/r1/x", "global_step7/xoptim_0.pt", "x"};
+    static const char *const wanted[] = {"w@optim_0.pt", "w@r0/x", "w@r1/x", "w@xoptim_0.pt", "w@x"};
+    struct part parts[6];
+    for (size_t i = 0; i < 6; i++)
+        parts[i] = (struct part){names[i], {i ? one.data : NULL, i ? one.n_bytes : 0}};
+    struct mth_buffer bytes = make_folder(parts, 6);
+    struct mth_region_map map;
+    int status;
+    map_bytes(bytes.data, bytes.n_bytes, &map, &status);
+    assert_int_equal(status, 0);
+    assert_int_equal(map.n_tensors, 10);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(mth_tensor_name(&map, &map.tensors[2 * i]), wanted[i]);
+    mth_region_map_free(&map);
+    free(one.data), free(bytes.data);
 }
 
 /* Whatever is flipped or cut: it is mapped soundly or refused. */
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_list_that_lies_is_refused),
         cmocka_unit_test(first_lines_that_lie_are_refused),
         cmocka_unit_test(tensors_are_found_in_every_file),
+        cmocka_unit_test(files_are_told_apart_by_the_ends_of_their_paths),
         cmocka_unit_test(damage_is_refused_or_mapped_soundly),
     };
     return cmocka_run_group_tests(tests, begin, end);
