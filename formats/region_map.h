@@ -83,6 +83,7 @@ struct mth_optimizer_group {
     double momentum, dampening; /* of SGD; RMSprop has a momentum */
     double alpha;               /* of RMSprop: what stays of its average */
     double lr_decay;            /* of Adagrad */
+    double step;                /* 0: it stands in the state of each parameter, or nowhere */
     bool is_nesterov;
 };
 

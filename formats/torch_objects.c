@@ -210,7 +210,7 @@ static int walk_state(struct walker *w, uint32_t state)
         return MTH_OK;
     mth_pickle_begin(w->pickle, state, &cursor);
     while (!status && cursor.has_entries && mth_pickle_next(&cursor, &key, &value)) {
-        struct mth_torch_slot slot = {.key = key, .first = (uint32_t)w->map->n_tensors};
+        struct mth_torch_slot slot = {.key = key, .value = value, .first = (uint32_t)w->map->n_tensors};
         status = push_key(w, key);
         if (!status)
             status = walk(w, value);

@@ -314,6 +314,7 @@ static struct mth_optimizer_group read_group(const struct matcher *m, uint32_t g
          has_momentum = number(m, group, "momentum", &out.momentum);
     double nesterov;
     out.is_nesterov = number(m, group, "nesterov", &nesterov) && nesterov != 0;
+    (void)number(m, group, "step", &out.step);
     if (!has_rate)
         return out;
     if (has_eps && mth_pickle_length(m->pickle, betas) == 2 &&
@@ -327,6 +328,18 @@ static struct mth_optimizer_group read_group(const struct matcher *m, uint32_t g
     else if (has_eps && has_momentum && number(m, group, "alpha", &out.alpha))
         out.kind = MTH_OPTIMIZER_RMSPROP;
     return out;
+}
+
+/* Numbers of steps that no group says and that are no tensors stand in the states of its parameters. */
+static void read_steps(const struct matcher *m, struct mth_optimizer_group *groups)
+{
+    for (size_t i = 0; i < m->n_listed; i++) {
+        const struct listed *listed = &m->listed[i];
+        double step;
+        if (listed->slot != MTH_NO_TENSOR && groups[listed->group].step == 0 &&
+            number(m, m->seen->slots[listed->slot].value, "step", &step))
+            groups[listed->group].step = step;
+    }
 }
 
 /* What the groups say goes behind what those of other optimizers said. */
@@ -354,6 +367,7 @@ static int set_groups(struct matcher *m, uint32_t groups)
     mth_pickle_begin(m->pickle, groups, &cursor);
     while (mth_pickle_next(&cursor, &key, &group))
         map->groups[map->n_groups++] = read_group(m, group);
+    read_steps(m, map->groups + n_groups);
     for (size_t i = 0; i < m->n_listed; i++) {
         if (m->listed[i].slot == MTH_NO_TENSOR)
             continue;

@@ -17,9 +17,9 @@ struct mth_torch_range {
     uint32_t first, end, n_prefix;
 };
 
-/* One entry of an optimizer's state: its key and its tensors. */
+/* One entry of an optimizer's state: its key, what that is for in the pickle, and its tensors. */
 struct mth_torch_slot {
-    uint32_t key, first, end;
+    uint32_t key, value, first, end;
 };
 
 struct mth_torch_optimizer {

@@ -54,6 +54,16 @@ static int find_steps(struct mth_replay_search *s, const struct mth_tensor *step
     return status;
 }
 
+/* The same where the groups say it. */
+static void find_steps_of_groups(struct mth_replay_parameter *p)
+{
+    double step = p->group ? p->group->step : 0, before = p->base_group ? p->base_group->step : 0;
+    if (before >= 0 && step > before && step - before <= MAX_STEPS) {
+        p->step = step;
+        p->n_steps = step - before;
+    }
+}
+
 static int read_sample(const struct mth_source *source, uint64_t offset, const struct mth_replay_parameter *p,
                        uint32_t *sample, struct mth_error *err)
 {
@@ -173,6 +183,10 @@ static int relate(struct mth_replay_search *s)
     int status = MTH_OK;
     for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++)
         status = mth_replay_read_sample(s, (enum mth_kept)i);
+    /* Where nobody tells the step what fits it is looked for, whatever the groups say. */
+    if (!status && s->parameter.group && s->parameter.group->kind == MTH_OPTIMIZER_ADAM &&
+        s->parameter.step == 0)
+        s->parameter.group = NULL;
     if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
         return MTH_OK;
     if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes))
@@ -278,9 +292,10 @@ int mth_replay_take_state(struct mth_replay_search *s, const struct mth_kept_ten
     *is_known = true;
     p->base_group = base_group(s, map->tensors[any].region);
     p->step = p->n_steps = 0;
-    return kept->tensors[MTH_KEPT_STEP] == MTH_NO_TENSOR
-               ? MTH_OK
-               : find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
+    if (kept->tensors[MTH_KEPT_STEP] != MTH_NO_TENSOR)
+        return find_steps(s, &map->tensors[kept->tensors[MTH_KEPT_STEP]], s->err);
+    find_steps_of_groups(p);
+    return MTH_OK;
 }
 
 static int consider(struct mth_replay_search *s, const struct mth_kept_tensors *kept)

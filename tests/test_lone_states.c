@@ -102,6 +102,36 @@ static void moments_follow_without_weights(void **state)
     free_pair(both);
 }
 
+/* Some optimizers count steps in their groups. */
+static void groups_may_say_the_step(void **state)
+{
+    (void)state;
+    for (size_t is_lone = 0; is_lone < 2; is_lone++) {
+        struct made *both[2];
+        load_pair("adamw-bf16", 12, both);
+        size_t n_told = n_bytes_of(both), n_without;
+        for (size_t k = 0; k < 2; k++) {
+            struct mth_region_map *map = &both[k]->map;
+            for (size_t i = 0; i < map->n_params; i++) {
+                if (map->tensors[i].role == MTH_ROLE_STEP)
+                    map->params[i] = MTH_NO_TENSOR;
+            }
+        }
+        if (is_lone)
+            forget_params(&both[1]->map);
+        n_without = n_bytes_of(both);
+        for (size_t k = 0; k < 2; k++)
+            for (size_t i = 0; i < both[k]->map.n_groups; i++)
+                both[k]->map.groups[i].step = 11 + (double)k;
+        assert_in_range(n_bytes_of(both), n_told - 40, n_told + 40);
+        /* A step that nobody tells is found where weights are known. */
+        assert_true(is_lone ? n_without > n_told + 1000 : n_without < n_told + 400);
+        both[0]->map.groups[0].step = 1e30; /* no step back */
+        assert_true(!is_lone || n_bytes_of(both) > n_told + 1000);
+        free_pair(both);
+    }
+}
+
 /* What is no step, or not of these weights, or of no arithmetic that is known: more bytes, the same tensors. */
 static void states_that_fit_nothing_come_back(void **state)
 {
@@ -138,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_found_by_how_they_moved),
         cmocka_unit_test(moments_follow_without_weights),
+        cmocka_unit_test(groups_may_say_the_step),
         cmocka_unit_test(states_that_fit_nothing_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

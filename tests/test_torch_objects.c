@@ -281,6 +281,25 @@ static void what_has_no_parameter_is_a_lone_state(void **state)
     unmap(&mapped);
 }
 
+/* A whole number in a group or, where that has none, in the first state of its parameters that says one. */
+static void steps_that_are_no_tensors_are_read(void **state)
+{
+    (void)state;
+#define STEPPED(number) "}(\x8c\7exp_avg" VECTOR "\x8c\4step" number "u"
+#define WITH_STEP       "}(\x8c\6params](K\1e\x8c\4stepK\7u"
+    static const char pickle[] =
+        "}(" OPTIMIZER("K\0" STEPPED("K\x09") "K\1" STEPPED("K\x08") "K\2}\x8c\7exp_avg" VECTOR "s",
+                       GROUP("K\0") WITH_STEP GROUP("K\2")) "u.";
+    static const double wanted[] = {9, 7, 0};
+    struct mapped mapped;
+    torch_map_pickle(&mapped, pickle, sizeof pickle);
+    assert_int_equal(mapped.status, MTH_OK);
+    assert_int_equal(mapped.map.n_groups, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(mapped.map.groups[i].step == wanted[i]);
+    unmap(&mapped);
+}
+
 static void what_an_optimizer_keeps_is_no_weight(void **state)
 {
     (void)state;
@@ -307,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_state_keyed_by_names_finds_its_parameters),
         cmocka_unit_test(an_order_that_is_ambiguous_matches_nothing),
         cmocka_unit_test(what_has_no_parameter_is_a_lone_state),
+        cmocka_unit_test(steps_that_are_no_tensors_are_read),
         cmocka_unit_test(what_an_optimizer_keeps_is_no_weight),
         cmocka_unit_test(a_numbered_state_finds_its_parameters_where_counts_and_shapes_allow),
     };

@@ -7,7 +7,8 @@ The GPT of step_matrix.py goes on for eleven steps with gradients of either kind
     torch      one .pt of weights and optimizer
     trainer    as the Trainer of transformers does: model.safetensors beside optimizer.pt, whose parameters have numbers and two
                groups, and the small files that go with them
-    deepspeed  as its ZeRO does on one rank: bf16 weights in one file, flat fp32 masters and moments in another
+    deepspeed  as its ZeRO does on one rank: bf16 weights in one file, flat fp32 masters and moments in another, which
+               counts steps in its groups
 
 Each pair goes to a chain, whose second step is what is told; it is restored and compared.
 """
@@ -58,11 +59,10 @@ def write_deepspeed(folder, model, optimizer, number):
     os.makedirs(folder)
     names = {p: n for n, p in model.named_parameters()}
     groups = [group["params"] for group in optimizer.param_groups]
-    state = {i: {"step": optimizer.state[params[0]]["step"].clone(),
-                 "exp_avg": flat(optimizer.state[p]["exp_avg"] for p in params),
+    state = {i: {"exp_avg": flat(optimizer.state[p]["exp_avg"] for p in params),
                  "exp_avg_sq": flat(optimizer.state[p]["exp_avg_sq"] for p in params)} for i, params in enumerate(groups)}
-    numbered = [{**{k: v for k, v in group.items() if k != "params"}, "params": [i]}
-                for i, group in enumerate(optimizer.param_groups)]
+    numbered = [{**{k: v for k, v in group.items() if k != "params"}, "params": [i],
+                 "step": int(optimizer.state[group["params"][0]]["step"])} for i, group in enumerate(optimizer.param_groups)]
     torch.save({"module": {n: p.detach().bfloat16() for n, p in model.state_dict().items()}, "global_steps": number,
                 "param_shapes": [{names[p]: p.shape for p in params} for params in groups]},
                os.path.join(folder, "mp_rank_00_model_states.pt"))
