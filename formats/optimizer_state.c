@@ -15,17 +15,38 @@ static const struct {
     {"step", MTH_KEPT_STEP},    {"momentum_buffer", MTH_KEPT_MOMENTUM},
 };
 
+static enum mth_kept kept_of_part(const char *part, size_t n_part)
+{
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (strlen(names[k].name) == n_part && memcmp(names[k].name, part, n_part) == 0)
+            return names[k].kept;
+    }
+    return MTH_N_KEPT;
+}
+
+const char *mth_optimizer_behind_state(const char *name)
+{
+    static const char state[] = "state.";
+    enum { N_STATE = sizeof state - 1 };
+    if (strncmp(name, state, N_STATE) == 0)
+        return name + N_STATE;
+    const char *found = strstr(name, ".state.");
+    return found ? found + 1 + N_STATE : NULL;
+}
+
 enum mth_kept mth_kept_of(const char *name)
 {
     const char *place = strrchr(name, '@'), *end = place ? place : name + strlen(name), *last = end;
     while (last > name && last[-1] != '.')
         last--;
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
-        if (strlen(names[k].name) == (size_t)(end - last) &&
-            memcmp(names[k].name, last, (size_t)(end - last)) == 0)
-            return names[k].kept;
-    }
-    return MTH_N_KEPT;
+    enum mth_kept kept = kept_of_part(last, (size_t)(end - last));
+    return kept == MTH_N_KEPT ? mth_kept_before(name) : kept;
+}
+
+enum mth_kept mth_kept_before(const char *name)
+{
+    const char *state = mth_optimizer_behind_state(name), *dot = state ? strchr(state, '.') : NULL;
+    return dot ? kept_of_part(state, (size_t)(dot - state)) : MTH_N_KEPT;
 }
 
 struct mth_kept_tensors *mth_optimizer_list_kept(const struct mth_region_map *map, struct mth_memory *memory)

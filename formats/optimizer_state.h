@@ -14,8 +14,14 @@ enum mth_kept {
     MTH_N_KEPT
 };
 
-/* What a tensor is that is kept of a parameter, by the last part of its name, less the place of a chunk ("@16,0"); MTH_N_KEPT: nothing. */
+/* Behind "state.", at the beginning of a name or behind a dot; NULL: it is not there. */
+const char *mth_optimizer_behind_state(const char *name);
+
+/* What a tensor is that is kept of a parameter, by the last part of its name, less the place of a chunk ("@16,0"), or by the first
+ * behind "state."; MTH_N_KEPT: nothing. */
 enum mth_kept mth_kept_of(const char *name);
+/* By the first behind "state." alone. */
+enum mth_kept mth_kept_before(const char *name);
 
 /* Numbers of tensors, MTH_NO_TENSOR for what is not kept. */
 struct mth_kept_tensors {

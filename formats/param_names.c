@@ -14,6 +14,10 @@
 
 #include <string.h>
 
+/* Of fp32 weights where an optimizer keeps them among its states, and of a buffer of such. */
+#define MASTERS "fp32_param"
+#define BUFFER  "param"
+
 /* A state dict has few parts: model, optimizer, ... */
 enum { MAX_PARTS = 16 };
 
@@ -28,18 +32,11 @@ struct parts {
     size_t n;
 };
 
-/* "NAME.exp_avg" behind "state.", at the beginning or behind a dot, or the whole of a name that ends so; NULL for a name that is not
- * of a state. */
+/* "NAME.exp_avg" behind "state.", or the whole of a name that ends so; NULL for a name that is not of a state. */
 static const char *behind_state(const char *name)
 {
-    static const char state[] = "state.";
-    enum { N_STATE = sizeof state - 1 };
-    if (strncmp(name, state, N_STATE) == 0)
-        return name + N_STATE;
-    const char *found = strstr(name, ".state.");
-    if (found)
-        return found + 1 + N_STATE;
-    return mth_kept_of(name) < MTH_N_KEPT ? name : NULL;
+    const char *found = mth_optimizer_behind_state(name);
+    return found ? found : mth_kept_of(name) < MTH_N_KEPT ? name : NULL;
 }
 
 static void note_part(struct parts *parts, const char *name)
@@ -66,10 +63,54 @@ static uint32_t find(const struct mth_name_index *index, const struct part *part
     return tensor ? (uint32_t)(tensor - index->map->tensors) : (uint32_t)MTH_NO_TENSOR;
 }
 
+/* The tensor of a name that is said without a part, or behind one. */
+static uint32_t find_weights(const struct mth_name_index *index, const struct parts *parts, const char *name,
+                             size_t n_name, const char *place, char *room)
+{
+    static const struct part none = {"", 0};
+    uint32_t param = find(index, &none, name, n_name, place, room);
+    for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
+        param = find(index, &parts->items[i], name, n_name, place, room);
+    return param;
+}
+
+/* Weights that are called by the last part of what their name is made of, in room. */
+static uint32_t find_beside(const struct mth_name_index *index, const char *before, size_t n_before,
+                            const char *weights, const char *behind, char *room)
+{
+    size_t n = n_before;
+    memcpy(room, before, n_before);
+    while (*weights)
+        room[n++] = *weights++;
+    memcpy(room + n, behind, strlen(behind) + 1);
+    const struct mth_tensor *tensor = mth_name_index_find(index, room);
+    return tensor ? (uint32_t)(tensor - index->map->tensors) : (uint32_t)MTH_NO_TENSOR;
+}
+
+/*
+ * As Megatron calls them: "optimizer.state.exp_avg.NAME" is kept of "optimizer.state.fp32_param.NAME" or of "NAME", and "0.exp_avg" of
+ * "0.param": flat buffers side by side.
+ */
+static uint32_t find_of_megatron(const struct mth_name_index *index, const struct parts *parts,
+                                 const char *name, char *room)
+{
+    if (mth_kept_before(name) < MTH_N_KEPT) {
+        const char *state = mth_optimizer_behind_state(name), *dot = strchr(state, '.');
+        uint32_t masters = find_beside(index, name, (size_t)(state - name), MASTERS, dot, room);
+        return masters == MTH_NO_TENSOR ? find_weights(index, parts, dot + 1, strlen(dot + 1), "", room)
+                                        : masters;
+    }
+    const char *place = strrchr(name, '@'), *end = place ? place : name + strlen(name), *last = end;
+    while (last > name && last[-1] != '.')
+        last--;
+    return mth_kept_of(name) == MTH_N_KEPT || last == name
+               ? (uint32_t)MTH_NO_TENSOR
+               : find_beside(index, name, (size_t)(last - name), BUFFER, place ? place : "", room);
+}
+
 static uint32_t find_param(const struct mth_name_index *index, const struct parts *parts, const char *state,
                            char *room)
 {
-    static const struct part none = {"", 0};
     const char *place = strrchr(state, '@'), *end = place ? place : state + strlen(state), *dot = end;
     while (dot > state && *dot != '.')
         dot--;
@@ -78,9 +119,7 @@ static uint32_t find_param(const struct mth_name_index *index, const struct part
     uint32_t param = MTH_NO_TENSOR;
     for (unsigned way = 0; way < 2 && param == MTH_NO_TENSOR; way++) {
         size_t n_name = (size_t)(dot - state);
-        param = find(index, &none, state, n_name, place ? place : "", room);
-        for (size_t i = 0; i < parts->n && param == MTH_NO_TENSOR; i++)
-            param = find(index, &parts->items[i], state, n_name, place ? place : "", room);
+        param = find_weights(index, parts, state, n_name, place ? place : "", room);
         /* The first part may be the optimizer's: opt, optim, optimizer. */
         const char *first = memchr(state, '.', n_name);
         if (!first || strncmp(state, "opt", 3) != 0)
@@ -90,11 +129,19 @@ static uint32_t find_param(const struct mth_name_index *index, const struct part
     return param;
 }
 
+static uint8_t role_of(enum mth_kept kept)
+{
+    return kept == MTH_KEPT_M      ? MTH_ROLE_ADAM_M
+           : kept == MTH_KEPT_V    ? MTH_ROLE_ADAM_V
+           : kept == MTH_KEPT_STEP ? MTH_ROLE_STEP
+                                   : MTH_ROLE_OTHER;
+}
+
 static int set_params(struct mth_region_map *map, const struct mth_name_index *index,
                       const struct parts *parts, size_t n_longest)
 {
     /* A part is at most as long as the longest name. */
-    char *room = mth_memory_alloc(map->memory, 2 * n_longest + 2);
+    char *room = mth_memory_alloc(map->memory, 2 * n_longest + sizeof MASTERS + 1);
     uint32_t *params = mth_memory_realloc(map->memory, map->params, map->n_tensors * sizeof *params);
     if (params) {
         map->params = params;
@@ -107,13 +154,17 @@ static int set_params(struct mth_region_map *map, const struct mth_name_index *i
     while (map->n_params < map->n_tensors)
         params[map->n_params++] = MTH_NO_TENSOR;
     for (size_t i = 0; i < map->n_tensors; i++) {
-        const char *state = behind_state(mth_tensor_name(map, &map->tensors[i]));
+        const char *name = mth_tensor_name(map, &map->tensors[i]), *state = behind_state(name);
         if (!state)
             continue;
-        if (params[i] == MTH_NO_TENSOR)
+        if (params[i] == MTH_NO_TENSOR && mth_kept_before(name) == MTH_N_KEPT)
             params[i] = find_param(index, parts, state, room);
+        if (params[i] == MTH_NO_TENSOR)
+            params[i] = find_of_megatron(index, parts, name, room);
         if (params[i] == i)
             params[i] = MTH_NO_TENSOR;
+        if (mth_kept_before(name) < MTH_N_KEPT)
+            map->tensors[i].role = role_of(mth_kept_before(name));
         /* What is a parameter's and none of Adam's three is no weight. A module may be called "state", too. */
         if (params[i] != MTH_NO_TENSOR && map->tensors[i].role == MTH_ROLE_WEIGHT)
             map->tensors[i].role = MTH_ROLE_OTHER;

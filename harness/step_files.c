@@ -45,8 +45,8 @@ bool mth_step_of_file(const char *name, uint64_t *step)
 
 bool mth_step_of_directory(const char *name, uint64_t *step)
 {
-    /* Six letters that mkdtemp chose may end in a digit. */
-    return !mth_folder_is_unfinished(name) && step_of_stem(name, strlen(name), step);
+    /* Six letters that mkdtemp chose may end in a digit. What a rank wrote (mp_rank_00) is a part of a step. */
+    return !mth_folder_is_unfinished(name) && !strstr(name, "rank") && step_of_stem(name, strlen(name), step);
 }
 
 /* Is it a step: a regular file, or a directory that is a checkpoint of several files? */

@@ -287,6 +287,29 @@ static void a_step_within_a_step_is_a_part_of_it(void **state)
     assert_true(size_of("d/step-71.mth") * 4 < size_of("d/step-70.mth"));
 }
 
+/* As Megatron does: each rank has a directory in that of the step, and there may be one rank alone. */
+static void directories_of_ranks_are_parts_of_a_step(void **state)
+{
+    (void)state;
+    for (unsigned n_ranks = 1; n_ranks <= 2; n_ranks++) {
+        char folder[64], other[64], chain[8];
+        snprintf(chain, sizeof chain, "m%u", n_ranks);
+        for (unsigned step = 1; step <= 2; step++)
+            for (unsigned rank = 0; rank < n_ranks; rank++) {
+                char path[128];
+                snprintf(path, sizeof path, "mega-%u/iter_%07u/mp_rank_%02u", n_ranks, step, rank);
+                write_shard(path, "model_optim_rng.pt", step + 5 * rank, 0, 1);
+            }
+        snprintf(folder, sizeof folder, "mega-%u/iter_0000001", n_ranks);
+        snprintf(other, sizeof other, "mega-%u/iter_0000002", n_ranks);
+        program_assert_prints(RUN("chain", "add", chain, folder, other, "--policy", "consecutive"),
+                              "step 2: against step 1");
+        snprintf(folder, sizeof folder, "back-%u", n_ranks);
+        program_assert_ends(RUN("chain", "restore", chain, "--step", "2", "-o", folder, "-q"), 0, NULL);
+        assert_true(same_folder(folder, other));
+    }
+}
+
 static void what_can_not_be_a_step_is_refused(void **state)
 {
     (void)state;
@@ -476,6 +499,7 @@ int main(void)
         cmocka_unit_test(when_a_file_was_written_makes_no_other_step),
         cmocka_unit_test(what_is_a_step_and_what_a_run),
         cmocka_unit_test(a_step_within_a_step_is_a_part_of_it),
+        cmocka_unit_test(directories_of_ranks_are_parts_of_a_step),
         cmocka_unit_test(what_can_not_be_a_step_is_refused),
         cmocka_unit_test(policies_are_compared_on_directories),
         cmocka_unit_test(what_changes_while_it_is_read_is_noticed),

@@ -202,6 +202,19 @@ static void states_find_their_parameters_by_name(void **state)
                  {"e.weight", NULL},
                  {"e.weight@4", NULL},
                  {"e.weight.exp_avg@4", "e.weight@4"},
+                 /* As Megatron calls what it keeps: first what it is, then of what; buffers side by side. */
+                 {"optimizer.state.fp32_param.dec.w", NULL},
+                 {"optimizer.state.exp_avg.dec.w", "optimizer.state.fp32_param.dec.w"},
+                 {"optimizer.state.exp_avg_sq.dec.w", "optimizer.state.fp32_param.dec.w"},
+                 {"optimizer.state.exp_avg.b.weight", "b.weight"},
+                 {"optimizer.state.exp_avg_sq.a.weight", "model.a.weight"},
+                 {"optimizer.state.exp_avg.lost", NULL},
+                 {"0.?.param", NULL},
+                 {"0.?.exp_avg", "0.?.param"},
+                 {"0.?.exp_avg_sq", "0.?.param"},
+                 {"1.?.exp_avg", NULL},
+                 {"0.?.param@8", NULL},
+                 {"0.?.exp_avg@8", "0.?.param@8"},
                  /* Nothing is kept of itself. */
                  {"exp_avg.bias", NULL},
                  {"exp_avg.exp_avg.exp_avg", NULL}};
@@ -215,6 +228,10 @@ static void states_find_their_parameters_by_name(void **state)
         assert_string_equal(param ? mth_tensor_name(&mapped.map, param) : "none",
                             items[i].param ? items[i].param : "none");
     }
+    const struct mth_tensor *named = mth_region_map_find(&mapped.map, "optimizer.state.exp_avg_sq.dec.w");
+    assert_int_equal(named->role, MTH_ROLE_ADAM_V);
+    assert_int_equal(mth_region_map_find(&mapped.map, "optimizer.state.fp32_param.dec.w")->role,
+                     MTH_ROLE_WEIGHT);
     /* What a format knows already, a name does not change. */
     mapped.map.params[2] = 5;
     assert_int_equal(mth_params_match_names(&mapped.map), MTH_OK);

@@ -9,6 +9,8 @@ The GPT of step_matrix.py goes on for eleven steps with gradients of either kind
                groups, and the small files that go with them
     deepspeed  as its ZeRO does on one rank: bf16 weights in one file, flat fp32 masters and moments in another, which
                counts steps in its groups
+    megatron   as its distributed optimizer does: bf16 weights in one file, in another one flat buffer of masters and two of moments, in
+               which parameters stand in reverse, those that decay among those that do not
 
 Each pair goes to a chain, whose second step is what is told; it is restored and compared.
 """
@@ -72,19 +74,34 @@ def write_deepspeed(folder, model, optimizer, number):
                os.path.join(folder, "bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"))
 
 
+def write_megatron(folder, model, optimizer, number):
+    folder = os.path.join(folder, "mp_rank_00")
+    os.makedirs(folder)
+    params = list(model.parameters())[::-1]
+    groups = [{**{k: v for k, v in group.items() if k != "params"}, "step": number, "params": []}
+              for group in optimizer.param_groups]
+    torch.save({"model": {n: p.detach().bfloat16() for n, p in model.state_dict().items()}, "iteration": number,
+                "optimizer": {"optimizer": {"param_groups": groups}}}, os.path.join(folder, "model_optim_rng.pt"))
+    buffers = {"param": flat(params), **{key: flat(optimizer.state[p][key] for p in params) for key in ("exp_avg", "exp_avg_sq")}}
+    torch.save({"buckets_coalesced": True,
+                0: {(torch.bfloat16, torch.float32): {**buffers, "numel_unpadded": buffers["param"].numel()}}},
+               os.path.join(folder, "distrib_optim.pt"))
+
+
 def write_all(root, model, optimizer, number):
     os.makedirs(os.path.join(root, "torch"), exist_ok=True)
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": number},
                os.path.join(root, "torch", f"step-{number}.pt"))
     write_trainer(os.path.join(root, "trainer", f"checkpoint-{number}"), model, optimizer, number)
     write_deepspeed(os.path.join(root, "deepspeed", f"global_step{number}"), model, optimizer, number)
+    write_megatron(os.path.join(root, "megatron", f"iter_{number:07}"), model, optimizer, number)
 
 
 def same(a, b):
     if os.path.isfile(a):
         return filecmp.cmp(a, b, shallow=False)
     names = sorted(os.listdir(a))
-    return names == sorted(os.listdir(b)) and not any(filecmp.cmpfiles(a, b, names, shallow=False)[1:])
+    return names == sorted(os.listdir(b)) and all(same(os.path.join(a, name), os.path.join(b, name)) for name in names)
 
 
 def ratio(mithril, base, path):
@@ -127,12 +144,13 @@ def main():
                 step(model, optimizer, corpus, WARM_STEPS + number, gradients, True, 1)
                 if number in KEPT_STEPS:
                     write_all(os.path.join(root, gradients), model, optimizer, WARM_STEPS + number)
-    print("| gradients | steps apart | one .pt | trainer | deepspeed |")
-    print("|---|---:|---:|---:|---:|")
+    print("| gradients | steps apart | one .pt | trainer | deepspeed | megatron |")
+    print("|---|---:|---:|---:|---:|---:|")
     for gradients in ("bf16", "fp32"):
         for first in (10, 1):
             cells = []
-            for layout, name in (("torch", "step-%d.pt"), ("trainer", "checkpoint-%d"), ("deepspeed", "global_step%d")):
+            for layout, name in (("torch", "step-%d.pt"), ("trainer", "checkpoint-%d"), ("deepspeed", "global_step%d"),
+                                 ("megatron", "iter_%07d")):
                 paths = [os.path.join(root, gradients, layout, name % (WARM_STEPS + n)) for n in (first, LAST)]
                 cells.append(f"{ratio(chosen.mithril, *paths):.3f}x")
             print(f"| {gradients} | {LAST - first} | {' | '.join(cells)} |", flush=True)
