@@ -62,7 +62,7 @@ int mth_chain_coder_open(struct mth_chain_coder *coder, const char *directory, b
 
 void mth_chain_coder_close(struct mth_chain_coder *coder)
 {
-    mth_chain_pair_close(&coder->pair);
+    mth_chain_hand_close(&coder->hand);
     mth_pipeline_destroy(coder->alone);
     mth_pipeline_destroy(coder->delta);
     mth_pipeline_destroy(coder->alone_again);
@@ -80,30 +80,81 @@ static struct mth_chain_place place_of(const struct mth_chain_coder *coder, cons
                                     .config = coder->config};
 }
 
-/* Writes the container of the input, against a base or NULL; fills what the step says of it. */
+/* Of a step that is coded again, or of a new one. */
+static const struct mth_pipeline *delta_of(const struct mth_chain_coder *coder, bool again)
+{
+    return again && coder->delta_again ? coder->delta_again : coder->delta;
+}
+
+/* What the base is coded against is an older base for a pipeline that looks at one; n_steps: there is none. */
+static size_t usable(const struct mth_chain_coder *coder, size_t older, bool again)
+{
+    const struct mth_pipeline *delta = delta_of(coder, again);
+    return delta && mth_pipeline_takes_older(delta) ? older : coder->writer.chain.n_steps;
+}
+
+/*
+ * Is an older base worth its time? Restoring a link then reads a third file and takes up to twice as long: so it must save
+ * one byte of a hundred, on samples coded with it and without.
+ */
+static int older_pays(const struct mth_chain_coder *coder, const struct mth_pipeline *delta,
+                      const struct mth_opened *input, const struct mth_stream_base *against, bool *pays,
+                      struct mth_error *err)
+{
+    enum { SAMPLE_BYTES = 1 << 20, LEAST_PERCENT = 1 };
+    const struct mth_stream_config config = {.n_threads = coder->config.n_threads,
+                                             .memory = coder->config.memory};
+    struct mth_stream_base alone = *against;
+    uint64_t with = 0, without = 0;
+    alone.older = NULL;
+    int status =
+        mth_compress_estimate(delta, &input->source, &input->map, against, &config, SAMPLE_BYTES, &with, err);
+    if (!status)
+        status = mth_compress_estimate(delta, &input->source, &input->map, &alone, &config, SAMPLE_BYTES,
+                                       &without, err);
+    *pays = !status && with < without && without - with >= without / 100 * LEAST_PERCENT;
+    return status;
+}
+
+/* Writes the container of the input, against the bases at hand or none; fills what the step says of it. */
 static int write_container(struct mth_chain_coder *coder, const struct mth_chain_original *base, bool again,
                            struct mth_chain_step *step, struct mth_error *err)
 {
-    const struct mth_pipeline *delta = again && coder->delta_again ? coder->delta_again : coder->delta;
+    const struct mth_pipeline *delta = delta_of(coder, again);
+    const struct mth_chain_original *older = base ? mth_chain_hand_older(&coder->hand) : NULL;
+    struct mth_stream_base against = {0};
+    bool pays = false;
+    int status = MTH_OK;
     const struct mth_pipeline *alone = again && coder->alone_again ? coder->alone_again : coder->alone;
     const struct mth_chain *chain = &coder->writer.chain;
-    const struct mth_chain_original *input = mth_chain_pair_input(&coder->pair);
+    const struct mth_chain_original *input = mth_chain_hand_input(&coder->hand);
     struct mth_container_stats stats;
     struct mth_output output;
+    if (base)
+        against = base->opened.base;
+    if (older) {
+        against.older = &older->opened.base;
+        status = older_pays(coder, delta, &input->opened, &against, &pays, err);
+        against.older = pays ? against.older : NULL;
+    }
+    if (status)
+        return status;
     char *path = mth_chain_step_path(chain, coder->writer.directory, step);
     if (!path)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
-    int status = mth_output_open(path, &output, err);
+    status = mth_output_open(path, &output, err);
     if (!status) {
         status = mth_compress(base ? delta : alone, &input->opened.source, &input->opened.map,
-                              base ? &base->opened.base : NULL, &input->attributes, &output.sink,
-                              &coder->config, &stats, err);
+                              base ? &against : NULL, &input->attributes, &output.sink, &coder->config,
+                              &stats, err);
         if (status == MTH_ERR_CANCELLED)
             mth_error_set(err, status, "interrupted, nothing was written");
         if (!status)
             status = mth_chain_original_check(input, err);
         if (!status && base)
             status = mth_chain_original_check(base, err);
+        if (!status && older)
+            status = mth_chain_original_check(older, err);
         status = mth_output_close(&output, status, NULL, err);
     }
     mth_memory_free(chain->memory, path);
@@ -111,6 +162,7 @@ static int write_container(struct mth_chain_coder *coder, const struct mth_chain
         return status;
     step->has_base = base != NULL;
     step->base = base ? base->number : 0;
+    step->has_older = stats.n_bases > 1;
     step->raw_bytes = stats.raw_bytes;
     step->stored_bytes = stats.stored_bytes;
     memcpy(step->digest, stats.digest, sizeof step->digest);
@@ -125,11 +177,11 @@ static int code(struct mth_chain_coder *coder, bool has_base, bool again, struct
                 bool *found, struct mth_error *err)
 {
     const struct mth_chain_original *base =
-        has_base && coder->delta ? mth_chain_pair_base(&coder->pair) : NULL;
+        has_base && coder->delta ? mth_chain_hand_base(&coder->hand) : NULL;
     int status = MTH_OK;
     *found = base != NULL;
     if (base)
-        status = mth_opened_has_counterparts(&mth_chain_pair_input(&coder->pair)->opened, &base->opened,
+        status = mth_opened_has_counterparts(&mth_chain_hand_input(&coder->hand)->opened, &base->opened,
                                              found, err);
     return status ? status : write_container(coder, *found ? base : NULL, again, step, err);
 }
@@ -143,7 +195,7 @@ static int take_restored(struct mth_chain_coder *coder, struct mth_chain_step *s
     memcpy(step->given_xxh3, step->xxh3, sizeof step->given_xxh3);
     int status = mth_chain_put(chain, step, err);
     if (!status)
-        status = mth_chain_pair_take_restored(&coder->pair, &place, mth_chain_find(chain, step->number),
+        status = mth_chain_hand_take_restored(&coder->hand, &place, mth_chain_find(chain, step->number),
                                               &xxh3, err);
     if (!status)
         memcpy(step->xxh3, xxh3.bytes, sizeof step->xxh3);
@@ -204,7 +256,9 @@ static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *
     const struct mth_chain_place place = place_of(coder, beside);
     int status = check_links(coder, base, err);
     if (!status)
-        status = mth_chain_pair_take_base(&coder->pair, &place, base, err);
+        status = mth_chain_hand_take_bases(
+            &coder->hand, &place, base, usable(coder, mth_chain_base_of(&coder->writer.chain, base), false),
+            err);
     free(beside);
     return status;
 }
@@ -236,9 +290,9 @@ int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t numb
     if (!status && has_base)
         status = prepare_base(coder, base, path, err);
     if (!status)
-        status = mth_chain_pair_open(&coder->pair, path, number, dtype, coder->config.memory, err);
+        status = mth_chain_hand_open(&coder->hand, path, number, dtype, coder->config.memory, err);
     if (!status)
-        status = mth_chain_original_digest(&mth_chain_pair_input(&coder->pair)->opened.source, step.is_folder,
+        status = mth_chain_original_digest(&mth_chain_hand_input(&coder->hand)->opened.source, step.is_folder,
                                            chain->memory, &xxh3, err);
     if (status)
         return status;
@@ -262,8 +316,9 @@ int mth_chain_recode(struct mth_chain_coder *coder, const struct mth_chain_move 
     *step = chain->steps[move->step];
     step->writing++;
     if (has_base)
-        status = mth_chain_pair_take_base(&coder->pair, &place, move->base, err);
+        status = mth_chain_hand_take_bases(&coder->hand, &place, move->base, usable(coder, move->older, true),
+                                           err);
     if (!status)
-        status = mth_chain_pair_restore(&coder->pair, &place, move->step, err);
+        status = mth_chain_hand_restore(&coder->hand, &place, move->step, err);
     return status ? status : code(coder, has_base, true, step, &found, err);
 }

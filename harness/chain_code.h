@@ -7,7 +7,7 @@
 /* A chain that is being written to. All zeros, with its writer's lock -1, is none. */
 struct mth_chain_coder {
     struct mth_chain_writer writer;
-    struct mth_chain_pair pair;
+    struct mth_chain_hand hand;
     struct mth_pipeline *alone, *delta; /* of the chain's spec */
     /* For what is coded again where that spec is lossy: what was lost once is all that is lost. */
     struct mth_pipeline *alone_again, *delta_again;

@@ -123,9 +123,9 @@ struct restore_time {
     double wall_ns, cpu_ns;
 };
 
-/* Restores one step as `chain restore` does; or, where its base's original is given, its own link alone. */
+/* Restores one step as `chain restore` does; or, where its bases' originals are at hand, its own link alone. */
 static int restore_one(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                       const char *directory, size_t index, const struct mth_chain_given *given,
+                       const char *directory, size_t index, const struct mth_chain_at_hand *at_hand,
                        struct restore_time *time, uint64_t *heap_bytes, struct mth_error *err)
 {
     struct mth_stream_config config = {.n_threads = comparison->n_threads,
@@ -142,7 +142,7 @@ static int restore_one(const struct mth_chain_comparison *comparison, const stru
     size_t before = mth_memory_current(chain->memory);
     mth_memory_reset_peak(chain->memory);
     uint64_t begin_cpu_ns = mth_clock_cpu_ns(), begin_ns = mth_clock_ns();
-    status = mth_chain_restore(chain, directory, index, given, directory, &sink, &config, NULL, NULL, err);
+    status = mth_chain_restore(chain, directory, index, at_hand, directory, &sink, &config, NULL, NULL, err);
     *time = (struct restore_time){.wall_ns = (double)(mth_clock_ns() - begin_ns),
                                   .cpu_ns = (double)(mth_clock_cpu_ns() - begin_cpu_ns)};
     *heap_bytes = mth_memory_peak(chain->memory) - before;
@@ -171,35 +171,55 @@ static int restore_lossy(const struct mth_chain_comparison *comparison, const st
     return status ? status : mth_scratch_source(scratch, restored, err);
 }
 
-/* A step's base, at hand: its original, or what a lossy one restores to. Close it also where there is none. */
+/* The original of a step that others stand on, or what a lossy one restores to. */
 struct base_at_hand {
     struct mth_scratch scratch;
     struct mth_source source; /* of what was restored */
     struct mth_opened opened;
-    struct mth_chain_given given;
+};
+
+/* A step's bases, at hand. Close them also where there are none. */
+struct bases_at_hand {
+    struct base_at_hand bases[2];
+    struct mth_chain_given given[2];
+    size_t n;
 };
 
 static int open_base(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
-                     const char *directory, size_t index, struct base_at_hand *base, struct mth_error *err)
+                     const char *directory, size_t below, struct bases_at_hand *at_hand,
+                     struct mth_error *err)
 {
-    const struct mth_chain_step *step = &chain->steps[index];
-    *base = (struct base_at_hand){.scratch = {.fd = -1}};
-    if (!step->has_base)
-        return MTH_OK;
-    size_t below = mth_chain_find(chain, step->base);
+    struct base_at_hand *base = &at_hand->bases[at_hand->n];
+    bool is_lossy = chain->steps[below].loss.is_lossy;
     int status =
-        chain->steps[below].loss.is_lossy
+        is_lossy
             ? restore_lossy(comparison, chain, directory, below, &base->scratch, &base->source, err)
             : mth_opened_open_step(&base->opened, comparison->files->items[below].path, chain->memory, err);
-    base->given = (struct mth_chain_given){
-        .step = below, .source = chain->steps[below].loss.is_lossy ? &base->source : &base->opened.source};
+    at_hand->given[at_hand->n++] =
+        (struct mth_chain_given){.step = below, .source = is_lossy ? &base->source : &base->opened.source};
     return status;
 }
 
-static void close_base(struct base_at_hand *base)
+static int open_bases(const struct mth_chain_comparison *comparison, const struct mth_chain *chain,
+                      const char *directory, size_t index, struct bases_at_hand *at_hand,
+                      struct mth_error *err)
 {
-    mth_scratch_close(&base->scratch);
-    mth_opened_close(&base->opened);
+    size_t base = mth_chain_base_of(chain, index);
+    *at_hand = (struct bases_at_hand){.bases = {{.scratch = {.fd = -1}}, {.scratch = {.fd = -1}}}};
+    if (base == chain->n_steps)
+        return MTH_OK;
+    int status = open_base(comparison, chain, directory, base, at_hand, err);
+    if (!status && chain->steps[index].has_older)
+        status = open_base(comparison, chain, directory, mth_chain_base_of(chain, base), at_hand, err);
+    return status;
+}
+
+static void close_bases(struct bases_at_hand *at_hand)
+{
+    for (size_t i = 0; i < 2; i++) {
+        mth_scratch_close(&at_hand->bases[i].scratch);
+        mth_opened_close(&at_hand->bases[i].opened);
+    }
 }
 
 /* A step's times, one a round. links: the sum over all that it stands on, its own included, of the same round. */
@@ -213,15 +233,16 @@ static int time_step(const struct mth_chain_comparison *comparison, const struct
                      uint64_t *heap_bytes, struct mth_error *err)
 {
     struct step_times *own = &times[index];
-    struct base_at_hand base;
+    struct bases_at_hand bases;
     uint64_t link_heap_bytes;
-    int status = open_base(comparison, chain, directory, index, &base, err);
+    int status = open_bases(comparison, chain, directory, index, &bases, err);
+    const struct mth_chain_at_hand at_hand = {.given = bases.given, .n_given = bases.n};
     if (!status)
-        status = restore_one(comparison, chain, directory, index, base.given.source ? &base.given : NULL,
-                             &own->link[round], &link_heap_bytes, err);
+        status = restore_one(comparison, chain, directory, index, &at_hand, &own->link[round],
+                             &link_heap_bytes, err);
     if (!status)
         status = restore_one(comparison, chain, directory, index, NULL, &own->whole[round], heap_bytes, err);
-    close_base(&base);
+    close_bases(&bases);
     if (status)
         return status;
     own->links[round] = own->link[round];
@@ -364,7 +385,7 @@ static int measure_in(const struct mth_chain_comparison *comparison, const char 
     if (!status)
         status = add_all(comparison, &coder, cell, &cell->err);
     /* What it holds of originals is not part of what restoring takes. */
-    mth_chain_pair_close(&coder.pair);
+    mth_chain_hand_close(&coder.hand);
     if (!status)
         status = restore_all(comparison, &coder.writer.chain, directory, cell, &cell->err);
     remove_chain(&coder, directory);

@@ -20,43 +20,58 @@ static void close_original(struct mth_chain_original *original)
     *original = (struct mth_chain_original){0};
 }
 
-struct mth_chain_original *mth_chain_pair_input(struct mth_chain_pair *pair)
+struct mth_chain_original *mth_chain_hand_input(struct mth_chain_hand *hand)
 {
-    return &pair->slots[1 - pair->base];
+    return &hand->slots[hand->input];
 }
 
-const struct mth_chain_original *mth_chain_pair_base(const struct mth_chain_pair *pair)
+const struct mth_chain_original *mth_chain_hand_base(const struct mth_chain_hand *hand)
 {
-    return &pair->slots[pair->base];
+    return &hand->slots[hand->base];
 }
 
-void mth_chain_pair_close(struct mth_chain_pair *pair)
+const struct mth_chain_original *mth_chain_hand_older(const struct mth_chain_hand *hand)
 {
-    close_original(&pair->slots[0]);
-    close_original(&pair->slots[1]);
+    return hand->has_older ? &hand->slots[hand->older] : NULL;
 }
 
-/* Is a step one of those that another is restored through? */
-static bool is_below(const struct mth_chain *chain, size_t index, uint64_t number)
+void mth_chain_hand_close(struct mth_chain_hand *hand)
 {
-    const struct mth_chain_step *step = &chain->steps[index];
-    while (step->number > number && step->has_base)
-        step = &chain->steps[mth_chain_find(chain, step->base)];
-    return step->number == number;
+    for (size_t i = 0; i < MTH_CHAIN_SLOTS; i++)
+        close_original(&hand->slots[i]);
 }
 
-/* Of the originals at hand the one from which a step is nearest; NULL where none helps. */
-static const struct mth_chain_original *nearest(const struct mth_chain_pair *pair,
-                                                const struct mth_chain *chain, size_t index)
+/* The slot that holds a step; MTH_CHAIN_SLOTS where none does. */
+static size_t slot_of(const struct mth_chain_hand *hand, uint64_t number)
 {
-    const struct mth_chain_original *best = NULL;
-    for (size_t i = 0; i < 2; i++) {
-        const struct mth_chain_original *original = &pair->slots[i];
-        if (original->is_there && is_below(chain, index, original->number) &&
-            (!best || original->number > best->number))
-            best = original;
+    size_t i = 0;
+    while (i < MTH_CHAIN_SLOTS && !(hand->slots[i].is_there && hand->slots[i].number == number))
+        i++;
+    return i;
+}
+
+/* A slot that is none of two others, an empty one where there is any. */
+static size_t free_slot(const struct mth_chain_hand *hand, size_t taken, size_t also_taken)
+{
+    size_t found = MTH_CHAIN_SLOTS;
+    for (size_t i = 0; i < MTH_CHAIN_SLOTS; i++)
+        if (i != taken && i != also_taken && (found == MTH_CHAIN_SLOTS || !hand->slots[i].is_there))
+            found = i;
+    return found;
+}
+
+/* The originals at hand of steps that the chain has. */
+static size_t list_given(const struct mth_chain_hand *hand, const struct mth_chain *chain,
+                         struct mth_chain_given given[MTH_CHAIN_SLOTS])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MTH_CHAIN_SLOTS; i++) {
+        const struct mth_chain_original *original = &hand->slots[i];
+        size_t step = original->is_there ? mth_chain_find(chain, original->number) : chain->n_steps;
+        if (step < chain->n_steps)
+            given[n++] = (struct mth_chain_given){step, &original->opened.source};
     }
-    return best;
+    return n;
 }
 
 static int map(struct mth_chain_original *original, enum mth_dtype dtype, struct mth_error *err)
@@ -64,43 +79,51 @@ static int map(struct mth_chain_original *original, enum mth_dtype dtype, struct
     return mth_opened_map_any(&original->opened, dtype, &original->is_opaque, &original->why, err);
 }
 
-/* Restores a step into a slot, from what is at hand. */
-static int restore(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
-                   struct mth_chain_original *slot, struct mth_error *err)
+/* A slot holds what was restored of a step into a file, and is mapped. */
+static int fill(struct mth_chain_original *slot, const struct mth_chain *chain,
+                const struct mth_chain_step *step, const struct mth_scratch *scratch,
+                struct mth_file_attributes attributes, struct mth_error *err)
+{
+    struct mth_source source;
+    close_original(slot);
+    *slot = (struct mth_chain_original){.is_there = true,
+                                        .number = step->number,
+                                        .scratch = *scratch,
+                                        .has_scratch = true,
+                                        .attributes = attributes};
+    int status = mth_scratch_source(&slot->scratch, &source, err);
+    if (status)
+        return status;
+    snprintf(slot->name, sizeof slot->name, "%s", step->name);
+    source.name = slot->name;
+    source.n_bytes = step->raw_bytes; /* behind it may lie what was there before */
+    mth_opened_borrow(&slot->opened, slot->name, &source, chain->memory);
+    return map(slot, step->dtype, err);
+}
+
+/* Restores a step into a slot, from what is at hand. base: gets what its base was restored to on the way; NULL: not wanted. */
+static int restore(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t index,
+                   struct mth_chain_original *slot, struct mth_scratch *base, struct mth_error *err)
 {
     const struct mth_chain *chain = place->chain;
     const struct mth_chain_step *step = &chain->steps[index];
-    const struct mth_chain_original *from = nearest(pair, chain, index);
-    struct mth_chain_given given;
+    struct mth_chain_given given[MTH_CHAIN_SLOTS];
+    const struct mth_chain_at_hand at_hand = {
+        .given = given, .n_given = list_given(hand, chain, given), .base = base};
     struct mth_container_stats stats;
     struct mth_scratch scratch;
-    struct mth_source source;
     struct mth_sink sink;
-    if (from)
-        given = (struct mth_chain_given){.step = mth_chain_find(chain, from->number),
-                                         .source = &from->opened.source};
     int status = mth_scratch_open(place->scratch_directory, step->name, &scratch, err);
     if (status)
         return status;
     mth_scratch_sink(&scratch, &sink);
-    status = mth_chain_restore(chain, place->directory, index, from ? &given : NULL, place->scratch_directory,
-                               &sink, &place->config, &stats, NULL, err);
-    if (!status)
-        status = mth_scratch_source(&scratch, &source, err);
+    status = mth_chain_restore(chain, place->directory, index, &at_hand, place->scratch_directory, &sink,
+                               &place->config, &stats, NULL, err);
     if (status) {
         mth_scratch_close(&scratch);
         return status;
     }
-    close_original(slot);
-    *slot = (struct mth_chain_original){.is_there = true,
-                                        .number = step->number,
-                                        .scratch = scratch,
-                                        .has_scratch = true,
-                                        .attributes = stats.attributes};
-    snprintf(slot->name, sizeof slot->name, "%s", step->name);
-    source.name = slot->name;
-    mth_opened_borrow(&slot->opened, slot->name, &source, chain->memory);
-    return map(slot, step->dtype, err);
+    return fill(slot, chain, step, &scratch, stats.attributes, err);
 }
 
 /* Is this the file that a step was made of, byte for byte? Then it is opened, and mapped. */
@@ -140,31 +163,68 @@ static bool find_beside(struct mth_chain_original *slot, const struct mth_chain_
     return true;
 }
 
-int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
-                             struct mth_error *err)
+/* Restores the base, and with it the older one where that is on the way. */
+static int restore_bases(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t base,
+                         size_t older, struct mth_error *err)
 {
-    uint64_t number = place->chain->steps[index].number;
-    for (size_t i = 0; i < 2; i++) {
-        if (pair->slots[i].is_there && pair->slots[i].number == number) {
-            pair->base = i;
-            return MTH_OK;
-        }
-    }
-    /* The other slot may hold what a restore would begin with. */
-    if (find_beside(&pair->slots[pair->base], place, &place->chain->steps[index]))
-        return MTH_OK;
-    return restore(pair, place, index, &pair->slots[pair->base], err);
+    const struct mth_chain *chain = place->chain;
+    bool wants_older = older < chain->n_steps && hand->older == MTH_CHAIN_SLOTS;
+    struct mth_scratch below = {.fd = -1};
+    hand->base = free_slot(hand, hand->older, hand->older);
+    bool comes_along = wants_older && older == mth_chain_base_of(chain, base);
+    int status = restore(hand, place, base, &hand->slots[hand->base], comes_along ? &below : NULL, err);
+    if (status || below.fd < 0)
+        return status;
+    hand->older = free_slot(hand, hand->base, hand->base);
+    return fill(&hand->slots[hand->older], chain, &chain->steps[older], &below,
+                (struct mth_file_attributes){0}, err);
 }
 
-int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
+/* What is not at hand of two bases, by the files of their names or restored. */
+static int fetch_bases(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t base,
+                       size_t older, struct mth_error *err)
+{
+    const struct mth_chain *chain = place->chain;
+    int status = MTH_OK;
+    if (hand->base == MTH_CHAIN_SLOTS) {
+        size_t slot = free_slot(hand, hand->older, hand->older);
+        if (find_beside(&hand->slots[slot], place, &chain->steps[base]))
+            hand->base = slot;
+        else
+            status = restore_bases(hand, place, base, older, err);
+    }
+    if (status || older == chain->n_steps || hand->older < MTH_CHAIN_SLOTS)
+        return status;
+    hand->older = free_slot(hand, hand->base, hand->base);
+    if (find_beside(&hand->slots[hand->older], place, &chain->steps[older]))
+        return MTH_OK;
+    return restore(hand, place, older, &hand->slots[hand->older], NULL, err);
+}
+
+int mth_chain_hand_take_bases(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t base,
+                              size_t older, struct mth_error *err)
+{
+    const struct mth_chain *chain = place->chain;
+    hand->base = slot_of(hand, chain->steps[base].number);
+    hand->has_older = older < chain->n_steps;
+    hand->older = hand->has_older ? slot_of(hand, chain->steps[older].number) : MTH_CHAIN_SLOTS;
+    int status = fetch_bases(hand, place, base, older, err);
+    if (hand->base == MTH_CHAIN_SLOTS)
+        hand->base = 0;
+    hand->has_older &= hand->older < MTH_CHAIN_SLOTS;
+    hand->input = free_slot(hand, hand->base, hand->older);
+    return status;
+}
+
+int mth_chain_hand_restore(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t index,
                            struct mth_error *err)
 {
     const struct mth_chain_step *step = &place->chain->steps[index];
-    struct mth_chain_original *input = mth_chain_pair_input(pair);
+    struct mth_chain_original *input = mth_chain_hand_input(hand);
     struct mth_digest digest;
     int status = MTH_OK;
     if (!input->is_there || input->number != step->number)
-        status = restore(pair, place, index, input, err);
+        status = restore(hand, place, index, input, NULL, err);
     if (!status)
         status = mth_chain_original_digest(&input->opened.source, step->is_folder, place->chain->memory,
                                            &digest, err);
@@ -175,21 +235,21 @@ int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_p
     return status;
 }
 
-int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_chain_place *place,
+int mth_chain_hand_take_restored(struct mth_chain_hand *hand, const struct mth_chain_place *place,
                                  size_t index, struct mth_digest *xxh3, struct mth_error *err)
 {
-    struct mth_chain_original *input = mth_chain_pair_input(pair);
+    struct mth_chain_original *input = mth_chain_hand_input(hand);
     close_original(input);
-    int status = restore(pair, place, index, input, err);
+    int status = restore(hand, place, index, input, NULL, err);
     return status ? status
                   : mth_chain_original_digest(&input->opened.source, place->chain->steps[index].is_folder,
                                               place->chain->memory, xxh3, err);
 }
 
-int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
+int mth_chain_hand_open(struct mth_chain_hand *hand, const char *path, uint64_t number, enum mth_dtype dtype,
                         struct mth_memory *memory, struct mth_error *err)
 {
-    struct mth_chain_original *input = mth_chain_pair_input(pair);
+    struct mth_chain_original *input = mth_chain_hand_input(hand);
     close_original(input);
     int status = mth_opened_open_step(&input->opened, path, memory, err);
     input->is_there = true;

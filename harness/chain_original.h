@@ -1,4 +1,4 @@
-/* Originals of steps at hand: the one to be coded, and the one that it is coded against. */
+/* Originals of steps at hand: the one to be coded, and those that it is coded against. */
 #ifndef MTH_HARNESS_CHAIN_ORIGINAL_H
 #define MTH_HARNESS_CHAIN_ORIGINAL_H
 
@@ -20,10 +20,12 @@ struct mth_chain_original {
     struct mth_error why; /* it is opaque */
 };
 
-/* Two of them: what is needed next is often one of the last two. */
-struct mth_chain_pair {
-    struct mth_chain_original slots[2];
-    size_t base; /* the slot of the base; the other one is the input's */
+/* Three of them: what is needed next is often one of the last ones. */
+enum { MTH_CHAIN_SLOTS = 3 };
+struct mth_chain_hand {
+    struct mth_chain_original slots[MTH_CHAIN_SLOTS];
+    size_t input, base, older; /* slots: base and older where there are any, input another one than these */
+    bool has_older;
 };
 
 /* What restoring needs. */
@@ -34,27 +36,33 @@ struct mth_chain_place {
     struct mth_stream_config config;
 };
 
-struct mth_chain_original *mth_chain_pair_input(struct mth_chain_pair *pair);
-const struct mth_chain_original *mth_chain_pair_base(const struct mth_chain_pair *pair);
-void mth_chain_pair_close(struct mth_chain_pair *pair);
+struct mth_chain_original *mth_chain_hand_input(struct mth_chain_hand *hand);
+const struct mth_chain_original *mth_chain_hand_base(const struct mth_chain_hand *hand);
+/* NULL: there is none. */
+const struct mth_chain_original *mth_chain_hand_older(const struct mth_chain_hand *hand);
+void mth_chain_hand_close(struct mth_chain_hand *hand);
 
 /*
- * Make a step's original the base: one of the two, the file of its name where that still has its bytes, or restored. Errors: those of mth_chain_restore, and of
- * mapping. Call it before the input is filled.
+ * Make originals of steps the bases: each one of those at hand, the file of its name where that still has its bytes, or restored. Call
+ * it before the input is filled.
+ *
+ * Shape     older: n_steps for none
+ * Errors    those of mth_chain_restore, and of mapping
+ * Cost      where the base has to be restored and is coded against the older one, that comes along
  */
-int mth_chain_pair_take_base(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
-                             struct mth_error *err);
+int mth_chain_hand_take_bases(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t base,
+                              size_t older, struct mth_error *err);
 /* Make a step the input, restored and compared with the XXH3-128 that the chain has of it. */
-int mth_chain_pair_restore(struct mth_chain_pair *pair, const struct mth_chain_place *place, size_t index,
+int mth_chain_hand_restore(struct mth_chain_hand *hand, const struct mth_chain_place *place, size_t index,
                            struct mth_error *err);
 /*
  * The input becomes what its step restores to, whatever the chain says that this is: of a lossy step that was just coded.
  * Shape     *xxh3: its XXH3-128. Errors: those of restoring and mapping
  */
-int mth_chain_pair_take_restored(struct mth_chain_pair *pair, const struct mth_chain_place *place,
+int mth_chain_hand_take_restored(struct mth_chain_hand *hand, const struct mth_chain_place *place,
                                  size_t index, struct mth_digest *xxh3, struct mth_error *err);
 /* Make a file, or a directory with all its files, the input. path: borrowed. Errors: those of opening and mapping. */
-int mth_chain_pair_open(struct mth_chain_pair *pair, const char *path, uint64_t number, enum mth_dtype dtype,
+int mth_chain_hand_open(struct mth_chain_hand *hand, const char *path, uint64_t number, enum mth_dtype dtype,
                         struct mth_memory *memory, struct mth_error *err);
 /* Is a file still as it was when it was opened? Errors: MTH_ERR_IO. */
 int mth_chain_original_check(const struct mth_chain_original *original, struct mth_error *err);

@@ -113,6 +113,10 @@ void mth_chain_put_step(struct mth_json_writer *writer, const struct mth_chain *
         mth_json_uint(writer, "base_step", step->base);
     else
         mth_json_null(writer, "base_step");
+    if (step->has_older)
+        mth_json_uint(writer, "older_step", chain->steps[mth_chain_find(chain, step->base)].base);
+    else
+        mth_json_null(writer, "older_step");
     mth_json_string(writer, "name", step->name);
     mth_json_bool(writer, "is_folder", step->is_folder);
     mth_json_uint(writer, "raw_bytes", step->raw_bytes);
@@ -127,7 +131,8 @@ void mth_chain_put_step(struct mth_json_writer *writer, const struct mth_chain *
 const char *mth_chain_step_base(const struct mth_chain_step *step, char out[64])
 {
     if (step->has_base)
-        snprintf(out, 64, "against step %llu", (unsigned long long)step->base);
+        snprintf(out, 64, "against step %llu%s", (unsigned long long)step->base,
+                 step->has_older ? " and the one below" : "");
     else
         snprintf(out, 64, "alone");
     return out;

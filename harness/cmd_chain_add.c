@@ -40,7 +40,7 @@ static int add_one(struct mth_chain_run *run, struct mth_chain_coder *coder,
     uint64_t ns = mth_stream_bar_end(&bar);
     if (status)
         return mth_opened_blame(input->path, err);
-    const struct mth_chain_original *original = mth_chain_pair_input(&coder->pair);
+    const struct mth_chain_original *original = mth_chain_hand_input(&coder->hand);
     if (outcome != MTH_CHAIN_WAS_THERE && original->is_opaque)
         fprintf(stderr, "mithril: %s; taken as bytes without types\n", original->why.text);
     if (outcome == MTH_CHAIN_ADDED_ALONE)
@@ -114,7 +114,9 @@ int mth_chain_cmd_add(int argc, char **argv)
             "one-shot, and a\n"
             "predictor says when the next is coded alone). Policy and pipeline are kept in the chain; given "
             "again they hold for\n"
-            "the steps that are added from then on.",
+            "the steps that are added from then on. Where the step before stands on one itself, and balanced "
+            "or max codes, that one\n"
+            "is an older base for the new step if it saves 1 %.",
         .takes = MTH_TAKES_PIPELINE | MTH_TAKES_POLICY | MTH_TAKES_STEP | MTH_TAKES_THREADS |
                  MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 2,

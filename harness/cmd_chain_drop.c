@@ -76,6 +76,16 @@ static void tell_move(const struct drop *drop, const struct mth_chain_move *move
                (unsigned long long)chain->steps[move->base].number);
 }
 
+/* What a step that stays is coded against by now: as it is, or as it was coded again. */
+static size_t base_by_now(const struct drop *drop, size_t n_done, size_t index)
+{
+    const struct mth_chain *chain = &drop->coder.writer.chain;
+    for (size_t i = n_done; i-- > 0;)
+        if (drop->moves[i].step == index)
+            return drop->recoded[i].has_base ? mth_chain_find(chain, drop->recoded[i].base) : chain->n_steps;
+    return mth_chain_base_of(chain, index);
+}
+
 static int recode(struct drop *drop, struct mth_error *err)
 {
     int status = MTH_OK;
@@ -85,6 +95,7 @@ static int recode(struct drop *drop, struct mth_error *err)
         mth_stream_bar_begin(&bar, name, drop->run->options.quiet);
         drop->coder.config.progress = mth_stream_bar_show;
         drop->coder.config.progress_arg = &bar;
+        drop->moves[i].older = base_by_now(drop, i, drop->moves[i].base);
         status = mth_chain_recode(&drop->coder, &drop->moves[i], &drop->recoded[i], err);
         mth_stream_bar_end(&bar);
         if (!status && mth_chain_run_talks(drop->run))

@@ -70,9 +70,12 @@ static void print_line(const struct mth_chain *chain, size_t index, const char *
 {
     const struct mth_chain_step *step = &chain->steps[index];
     struct mth_chain_cost cost = mth_chain_cost_of(chain, index);
-    char base[24] = "-", loss[MTH_LOSS_TEXT_BYTES];
+    char base[48] = "-", loss[MTH_LOSS_TEXT_BYTES];
     if (step->has_base)
         snprintf(base, sizeof base, "%llu", (unsigned long long)step->base);
+    if (step->has_older)
+        snprintf(base, sizeof base, "%llu,%llu", (unsigned long long)step->base,
+                 (unsigned long long)chain->steps[mth_chain_find(chain, step->base)].base);
     printf("%12llu %12s %14llu %14llu %8.3f %6zu %14llu  %s%s%s\n", (unsigned long long)step->number, base,
            (unsigned long long)step->raw_bytes, (unsigned long long)step->stored_bytes,
            step->stored_bytes ? (double)step->raw_bytes / (double)step->stored_bytes : 0, cost.n_links,

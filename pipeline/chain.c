@@ -39,6 +39,12 @@ size_t mth_chain_find(const struct mth_chain *chain, uint64_t number)
     return at < chain->n_steps && chain->steps[at].number == number ? at : chain->n_steps;
 }
 
+size_t mth_chain_base_of(const struct mth_chain *chain, size_t index)
+{
+    bool has_base = index < chain->n_steps && chain->steps[index].has_base;
+    return has_base ? mth_chain_find(chain, chain->steps[index].base) : chain->n_steps;
+}
+
 static int grow(struct mth_chain *chain, struct mth_error *err)
 {
     size_t capacity = chain->capacity ? chain->capacity : FIRST_STEPS / 2, n_bytes;

@@ -119,9 +119,11 @@ size_t mth_chain_plan_drop(const struct mth_chain *chain, const bool *kept, stru
         bool is_full = !step->has_base;
         if (!kept[i])
             continue;
-        if (!is_full && !kept[mth_chain_find(chain, step->base)]) {
-            size_t base = on_full ? full : before;
-            moves[n_moves++] = (struct mth_chain_move){.step = i, .base = base};
+        size_t own = mth_chain_base_of(chain, i), older = mth_chain_base_of(chain, own);
+        bool loses_base = !is_full && !kept[own];
+        if (loses_base || (step->has_older && !kept[older])) {
+            size_t base = !loses_base ? own : on_full ? full : before;
+            moves[n_moves++] = (struct mth_chain_move){.step = i, .base = base, .older = chain->n_steps};
             is_full = base == chain->n_steps;
         }
         before = i;

@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Folders came with version 2; a chain without them is of version 1 still. */
+/* Folders came with version 2, older bases with version 3; a chain without either is of version 1 still. */
 enum {
     VERSION_OF_FILES = 1,
-    VERSION = 2,
+    VERSION_OF_FOLDERS = 2,
+    VERSION = 3,
     MAX_NUMBER_DIGITS = 20,
     HASH_DIGITS = 16,
     LINE_BYTES = 512,
@@ -166,12 +167,16 @@ static bool take_kind(struct reader *reader, uint64_t version, struct mth_chain_
 
 /* ---- reading ---- */
 
-static bool take_step(struct reader *reader, uint64_t version, struct mth_chain_step *step)
+/* older: a number that only a step with an older base has. */
+static bool take_step(struct reader *reader, uint64_t version, struct mth_chain_step *step, uint64_t *older)
 {
     bool right = take_number(reader, &step->number) && take_text(reader, " base ");
     step->has_base = right && !take_text(reader, "-");
     if (step->has_base)
         right = take_number(reader, &step->base);
+    step->has_older = right && step->has_base && version > VERSION_OF_FOLDERS && take_text(reader, " older ");
+    if (step->has_older)
+        right = take_number(reader, older);
     return right && take_text(reader, " raw ") && take_number(reader, &step->raw_bytes) &&
            take_text(reader, " stored ") && take_number(reader, &step->stored_bytes) &&
            take_text(reader, " digest ") && take_hex(reader, step->digest, sizeof step->digest) &&
@@ -186,12 +191,16 @@ static int read_step(struct reader *reader, uint64_t version, struct mth_chain *
 {
     struct mth_chain_step step = {0};
     struct reader at = *reader;
-    if (!take_step(reader, version, &step))
+    uint64_t older = 0;
+    if (!take_step(reader, version, &step, &older))
         return wrong(&at, "is no step", err);
     if (chain->n_steps && step.number <= chain->steps[chain->n_steps - 1].number)
         return wrong(&at, "the steps do not ascend", err);
     if (step.has_base && mth_chain_find(chain, step.base) == chain->n_steps)
         return wrong(&at, "its base is no earlier step of the chain", err);
+    size_t below = step.has_older ? mth_chain_base_of(chain, mth_chain_find(chain, step.base)) : 0;
+    if (step.has_older && (below == chain->n_steps || chain->steps[below].number != older))
+        return wrong(&at, "its older base is not that of its base", err);
     if (step.raw_bytes > max_file_bytes || step.stored_bytes > max_file_bytes || step.writing == 0)
         return wrong(&at, "a number is out of range", err);
     return mth_chain_put(chain, &step, err);
@@ -301,16 +310,20 @@ static size_t put_loss(const struct mth_chain_step *step, char *out)
     return n;
 }
 
-static size_t put_step(const struct mth_chain_step *step, char *out)
+static size_t put_step(const struct mth_chain *chain, size_t index, char *out)
 {
+    const struct mth_chain_step *step = &chain->steps[index];
     struct mth_digest digest, xxh3;
-    char hex[2][MTH_DIGEST_HEX_BYTES], base[MAX_NUMBER_DIGITS + 1] = "-";
+    char hex[2][MTH_DIGEST_HEX_BYTES], base[2 * MAX_NUMBER_DIGITS + 16] = "-";
     memcpy(digest.bytes, step->digest, sizeof digest.bytes);
     memcpy(xxh3.bytes, step->xxh3, sizeof xxh3.bytes);
     mth_digest_hex(&digest, hex[0]);
     mth_digest_hex(&xxh3, hex[1]);
     if (step->has_base)
         snprintf(base, sizeof base, "%" PRIu64, step->base);
+    if (step->has_older)
+        snprintf(base, sizeof base, "%" PRIu64 " older %" PRIu64, step->base,
+                 chain->steps[mth_chain_find(chain, step->base)].base);
     size_t n = (size_t)snprintf(out, LINE_BYTES,
                                 "step %" PRIu64 " base %s raw %" PRIu64 " stored %" PRIu64
                                 " digest %s xxh3 %s written %" PRIu64 " dtype %s ",
@@ -337,14 +350,17 @@ int mth_chain_manifest_write(const struct mth_chain *chain, struct mth_buffer *t
     if (!text->data)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the manifest of a chain");
     char *out = (char *)text->data;
-    bool has_folders = false;
-    for (size_t i = 0; i < chain->n_steps; i++)
-        has_folders |= chain->steps[i].is_folder;
-    size_t n = (size_t)snprintf(out, capacity, "mithril-chain %d\npolicy %s\nspec %s\n",
-                                has_folders ? VERSION : VERSION_OF_FILES,
+    int version = VERSION_OF_FILES;
+    for (size_t i = 0; i < chain->n_steps; i++) {
+        if (chain->steps[i].has_older)
+            version = VERSION;
+        else if (chain->steps[i].is_folder && version < VERSION_OF_FOLDERS)
+            version = VERSION_OF_FOLDERS;
+    }
+    size_t n = (size_t)snprintf(out, capacity, "mithril-chain %d\npolicy %s\nspec %s\n", version,
                                 mth_chain_policy_text(&chain->policy, policy), chain->spec);
     for (size_t i = 0; i < chain->n_steps; i++)
-        n += put_step(&chain->steps[i], out + n);
+        n += put_step(chain, i, out + n);
     n += (size_t)snprintf(out + n, CLOSE_BYTES, "end %016" PRIx64 "\n", mth_hash64(out, n, 0));
     text->n_bytes = n;
     text->capacity_bytes = capacity;

@@ -47,6 +47,8 @@ const char *mth_pipeline_text(const struct mth_pipeline *pipeline);
 
 /* Does any transform or codec of it take a reference? */
 bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline);
+/* May it look at an older base beside its base? */
+bool mth_pipeline_takes_older(const struct mth_pipeline *pipeline);
 
 /* May what it restores differ from what it was given? Such a pipeline is refused unless the caller says that loss is wanted. */
 bool mth_pipeline_is_lossy(const struct mth_pipeline *pipeline);
@@ -400,6 +402,7 @@ struct mth_chain_step {
     uint64_t number;
     bool has_base; /* it is coded against the step of the number `base`, which is smaller */
     uint64_t base;
+    bool has_older; /* and against the base of that one, as an older base */
     uint64_t raw_bytes, stored_bytes;
     uint8_t digest[16];     /* that its container notes of the original: docs/container.md */
     uint8_t xxh3[16];       /* XXH3-128 of the original; of a lossy step, of what it restores to; of a folder
@@ -431,6 +434,8 @@ void mth_chain_free(struct mth_chain *chain);
 
 /* The index of a step, n_steps where it is not there. Cost: a binary search. */
 size_t mth_chain_find(const struct mth_chain *chain, uint64_t number);
+/* The index of a step's base; n_steps for none, also of none. */
+size_t mth_chain_base_of(const struct mth_chain *chain, size_t index);
 /* Put a step at its place, in the place of one of its number. Errors: MTH_ERR_NO_MEMORY. */
 int mth_chain_put(struct mth_chain *chain, const struct mth_chain_step *step, struct mth_error *err);
 
@@ -460,14 +465,15 @@ char *mth_chain_step_path(const struct mth_chain *chain, const char *directory,
  */
 int mth_chain_keep(const struct mth_chain *chain, const char *rules, bool *kept, struct mth_error *err);
 
-/* A step that has to be coded again because its base goes: against another one, or alone. */
+/* A step that has to be coded again because its base goes, or its older base: against another one, or alone. */
 struct mth_chain_move {
     size_t step;
-    size_t base; /* n_steps: alone */
+    size_t base;  /* n_steps: alone */
+    size_t older; /* what the base is coded against by then; n_steps: none, or not known yet */
 };
 /*
  * What dropping all but the kept steps asks for, in the order of the steps. Those that are kept and need one that is not
- * are coded against the kept step that the policy's rule would give them.
+ * are coded against the kept step that the policy's rule would give them, or their own base where only the older one goes.
  * Shape     kept, moves: n_steps each; returns how many moves there are
  */
 size_t mth_chain_plan_drop(const struct mth_chain *chain, const bool *kept, struct mth_chain_move *moves);
@@ -499,16 +505,27 @@ struct mth_chain_given {
     const struct mth_source *source;
 };
 
+struct mth_scratch;
+
+/* What a caller has of the steps below the one that it asks for, and what it wants of them. All zeros: nothing. */
+struct mth_chain_at_hand {
+    const struct mth_chain_given *given;
+    size_t n_given;
+    /* Gets the original of the step's base where that was restored on the way, to be closed by the caller; its descriptor stays
+     * -1 where it was not. NULL: not wanted. */
+    struct mth_scratch *base;
+};
+
 /*
  * Restore a step, link by link through files without a name: the memory of one mth_decompress, and the space of two
- * originals, whatever the chain's length.
+ * originals, three where a link has an older base, whatever the chain's length.
  *
- * Shape     given: NULL for none; scratch: a directory for these files, NULL for TMPDIR or /tmp; stats: of the step itself;
+ * Shape     at_hand: NULL for nothing; scratch: a directory for these files, NULL for TMPDIR or /tmp; stats: of the step itself;
  *           *failed: the step to blame for damage, n_steps where the damage is not a step's; both may be NULL
  * Errors    those of mth_decompress; MTH_ERR_NOT_FOUND for a container that is missing
  */
 int mth_chain_restore(const struct mth_chain *chain, const char *directory, size_t index,
-                      const struct mth_chain_given *given, const char *scratch, struct mth_sink *sink,
+                      const struct mth_chain_at_hand *at_hand, const char *scratch, struct mth_sink *sink,
                       const struct mth_stream_config *config, struct mth_container_stats *stats,
                       size_t *failed, struct mth_error *err);
 
@@ -517,7 +534,7 @@ int mth_chain_restore(const struct mth_chain *chain, const char *directory, size
  *
  * Shape     report: called for each step with MTH_OK, or what is wrong with it; MTH_ERR_BASE where only a step below it is
  * Errors    of the place, not of the chain: MTH_ERR_IO for temporary files, MTH_ERR_NO_MEMORY, MTH_ERR_CANCELLED
- * Cost      memory as above; files for at most 2 + log2(n_steps) originals
+ * Cost      memory as above; files for at most 2 + log2(n_steps) originals, twice as many where links have older bases
  */
 typedef void mth_chain_report(void *arg, size_t index, int status, const struct mth_error *err);
 int mth_chain_verify(const struct mth_chain *chain, const char *directory, const char *scratch,

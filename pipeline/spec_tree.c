@@ -124,6 +124,17 @@ const char *mth_pipeline_text(const struct mth_pipeline *pipeline)
     return pipeline->list ? pipeline->list : pipeline->text;
 }
 
+/* A codec is given an older base only where nothing stands before it. */
+bool mth_pipeline_takes_older(const struct mth_pipeline *pipeline)
+{
+    for (; pipeline; pipeline = pipeline->next) {
+        const struct mth_codec *codec = pipeline->nodes[0].codec;
+        if (codec && codec->flags & MTH_CODEC_TAKES_OLDER)
+            return true;
+    }
+    return false;
+}
+
 bool mth_pipeline_needs_base(const struct mth_pipeline *pipeline)
 {
     for (; pipeline; pipeline = pipeline->next) {

@@ -167,6 +167,8 @@ static struct mth_chain random_chain(uint64_t *seed, size_t n_steps)
         if (i > 0 && pattern_random(seed) % 4) {
             step.has_base = true;
             step.base = chain.steps[pattern_random(seed) % i].number;
+            step.has_older = chain.steps[mth_chain_find(&chain, step.base)].has_base && n_steps % 3 &&
+                             pattern_random(seed) % 2;
         }
         step.raw_bytes = pattern_random(seed) >> 20;
         step.stored_bytes = pattern_random(seed) >> 20;
@@ -204,19 +206,26 @@ static void manifests_hold_every_chain(void **state)
 {
     (void)state;
     uint64_t seed = 1;
-    size_t n_with_folders = 0;
+    size_t n_with_folders = 0, n_with_older = 0;
     for (size_t n = 0; n < 40; n++) {
         struct mth_chain chain = random_chain(&seed, n), again;
         struct mth_buffer text;
         struct mth_error err;
         char left[MTH_CHAIN_POLICY_BYTES], right[MTH_CHAIN_POLICY_BYTES];
         assert_int_equal(mth_chain_manifest_write(&chain, &text, &err), 0);
-        bool has_folders = false;
-        for (size_t i = 0; i < n; i++)
+        bool has_folders = false, has_older = false;
+        for (size_t i = 0; i < n; i++) {
             has_folders |= chain.steps[i].is_folder;
-        n_with_folders += has_folders;
-        /* Of files alone it is for older programs, too. */
-        assert_memory_equal(text.data, has_folders ? "mithril-chain 2\n" : "mithril-chain 1\n", 16);
+            has_older |= chain.steps[i].has_older;
+        }
+        n_with_folders += has_folders && !has_older;
+        n_with_older += has_older;
+        /* Of files alone, each against one base at most, it is for older programs, too. */
+        assert_memory_equal(text.data,
+                            has_older     ? "mithril-chain 3\n"
+                            : has_folders ? "mithril-chain 2\n"
+                                          : "mithril-chain 1\n",
+                            16);
         assert_int_equal(parse(text, &again), 0);
         assert_int_equal(again.n_steps, n);
         assert_string_equal(again.spec, chain.spec);
@@ -225,8 +234,9 @@ static void manifests_hold_every_chain(void **state)
         for (size_t i = 0; i < n; i++) {
             const struct mth_chain_step *a = &chain.steps[i], *b = &again.steps[i];
             assert_true(a->number == b->number && a->has_base == b->has_base && a->base == b->base &&
-                        a->raw_bytes == b->raw_bytes && a->stored_bytes == b->stored_bytes &&
-                        a->writing == b->writing && a->dtype == b->dtype && a->is_folder == b->is_folder);
+                        a->has_older == b->has_older && a->raw_bytes == b->raw_bytes &&
+                        a->stored_bytes == b->stored_bytes && a->writing == b->writing &&
+                        a->dtype == b->dtype && a->is_folder == b->is_folder);
             assert_memory_equal(a->digest, b->digest, 16);
             assert_memory_equal(a->xxh3, b->xxh3, 16);
             assert_string_equal(a->name, b->name);
@@ -235,7 +245,7 @@ static void manifests_hold_every_chain(void **state)
         mth_chain_free(&chain);
         mth_chain_free(&again);
     }
-    assert_true(n_with_folders > 10);
+    assert_true(n_with_folders > 4 && n_with_older > 15);
 }
 
 static void damage_of_a_manifest_is_noticed(void **state)
@@ -313,7 +323,7 @@ static void hostile_manifests_are_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (parse_lines(wrong[i]) != MTH_ERR_FORMAT)
             fail_msg("number %zu is taken for a manifest, or not called one", i);
-    assert_int_equal(parse_lines("mithril-chain 3\npolicy consecutive\nspec balanced\n"),
+    assert_int_equal(parse_lines("mithril-chain 4\npolicy consecutive\nspec balanced\n"),
                      MTH_ERR_UNSUPPORTED);
     assert_int_equal(parse_lines("mithril-chain 0\npolicy consecutive\nspec balanced\n"),
                      MTH_ERR_UNSUPPORTED);
@@ -321,6 +331,26 @@ static void hostile_manifests_are_refused(void **state)
 #define FOLDER "step 1 base - raw 1 stored 1 digest " ZEROS " xxh3 " ZEROS " written 1 dtype - folder a\n"
     assert_int_equal(parse_lines(HEAD FOLDER), MTH_ERR_FORMAT);
     assert_int_equal(parse_lines("mithril-chain 2\npolicy consecutive\nspec balanced\n" FOLDER), 0);
+    /* And older bases with the third; one is always the base of the base. */
+#define HEAD_OF(version) "mithril-chain " version "\npolicy consecutive\nspec balanced\n"
+#define THREE            "step 1 base -" REST "step 2 base 1" REST "step 3 base 2"
+    assert_int_equal(parse_lines(HEAD_OF("3") THREE " older 1" REST), 0);
+    assert_int_equal(parse_lines(HEAD_OF("3") THREE " older 1" REST "step 4 base 3 older 2" REST), 0);
+    static const char *const wrong_older[] = {
+        HEAD THREE " older 1" REST,
+        HEAD_OF("2") THREE " older 1" REST,
+        HEAD_OF("3") THREE " older 2" REST,
+        HEAD_OF("3") THREE " older 3" REST,
+        HEAD_OF("3") THREE " older -" REST,
+        HEAD_OF("3") THREE " older 01" REST,
+        HEAD_OF("3") THREE " older 1 older 1" REST,
+        HEAD_OF("3") "step 1 base - older 1" REST,
+        HEAD_OF("3") "step 1 base -" REST "step 2 base 1 older 1" REST,
+        HEAD_OF("3") "step 1 base -" REST "step 2 base -" REST "step 3 base 2 older 1" REST,
+    };
+    for (size_t i = 0; i < sizeof wrong_older / sizeof wrong_older[0]; i++)
+        if (parse_lines(wrong_older[i]) != MTH_ERR_FORMAT)
+            fail_msg("number %zu with an older base is taken for a manifest", i);
 }
 
 static void only_our_own_names_are_ours(void **state)
@@ -402,10 +432,14 @@ static void a_plan_leaves_nobody_on_a_step_that_goes(void **state)
             assert_true(moves[m].base == n || (moves[m].base < moves[m].step && kept[moves[m].base]));
             moved[moves[m].step] = true;
         }
-        /* Exactly those are moved that would stand on what goes. */
+        /* Exactly those are moved that would stand on what goes; where it is the older base alone, onto their own base. */
         for (size_t i = 0; i < n; i++) {
-            bool loses = chain.steps[i].has_base && !kept[mth_chain_find(&chain, chain.steps[i].base)];
-            assert_int_equal(moved[i], kept[i] && loses);
+            size_t base = mth_chain_base_of(&chain, i), older = mth_chain_base_of(&chain, base);
+            bool loses_base = base < n && !kept[base], loses_older = chain.steps[i].has_older && !kept[older];
+            assert_int_equal(moved[i], kept[i] && (loses_base || loses_older));
+            for (size_t m = 0; m < n_moves; m++)
+                if (moves[m].step == i && !loses_base)
+                    assert_int_equal(moves[m].base, base);
         }
         mth_chain_free(&chain);
     }
@@ -421,6 +455,14 @@ static void steps_move_to_where_their_policy_would_put_them(void **state)
         put(&chain, i, i ? (int64_t)i - 1 : ALONE, 10);
     assert_int_equal(mth_chain_plan_drop(&chain, kept, moves), 1);
     assert_true(moves[0].step == 2 && moves[0].base == 0);
+    mth_chain_free(&chain);
+    /* The step behind it loses its older base, and keeps the other. */
+    chain = new_chain("consecutive");
+    for (uint64_t i = 0; i < 4; i++)
+        put(&chain, i, i ? (int64_t)i - 1 : ALONE, 10);
+    chain.steps[3].has_older = true;
+    assert_int_equal(mth_chain_plan_drop(&chain, kept, moves), 2);
+    assert_true(moves[0].step == 2 && moves[0].base == 0 && moves[1].step == 3 && moves[1].base == 2);
     mth_chain_free(&chain);
     chain = new_chain("one-shot");
     for (uint64_t i = 0; i < 4; i++)

@@ -537,6 +537,67 @@ static void memory_does_not_grow_with_the_chain(void **state)
                         5, "emory");
 }
 
+#define FINETUNED     "datasets/tiny-gpt/finetune-1e-5/finetune-1e-5-step-000"
+#define RUN_HERE(...) program_run(NULL, (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_restores_here(const char *chain, const char *step, const char *file)
+{
+    char out[8192];
+    snprintf(out, sizeof out, "%s", path_of("restored"));
+    assert_fine(RUN_HERE("chain", "restore", chain, "--step", step, "-o", out, "-f", "-q"));
+    size_t n_restored, n_file;
+    char *restored = temp_dir_read(directory, "restored", &n_restored),
+         *original = temp_dir_read(".", file, &n_file);
+    assert_non_null(restored);
+    assert_non_null(original);
+    assert_true(n_restored == n_file && memcmp(restored, original, n_file) == 0);
+    free(restored);
+    free(original);
+}
+
+static void a_link_may_have_an_older_base_which_is_the_base_of_its_base(void **state)
+{
+    (void)state;
+    char chain[8192], container[8300], lowest[8300];
+    snprintf(chain, sizeof chain, "%s", path_of("directed"));
+    snprintf(container, sizeof container, "%s/step-102.mth", chain);
+    snprintf(lowest, sizeof lowest, "%s/step-100.mth", chain);
+    program_assert_prints(RUN_HERE("chain", "add", chain, FINETUNED "100.safetensors",
+                                   FINETUNED "101.safetensors", FINETUNED "102.safetensors", "--policy",
+                                   "consecutive", "-p", "balanced"),
+                          "step 102: against step 101 and the one below");
+    program_assert_prints(RUN_HERE("chain", "list", chain), " 101,100 ");
+    program_assert_prints(RUN_HERE("chain", "list", chain, "--json", "-"),
+                          "\"base_step\":101,\"older_step\":100");
+    program_assert_prints(RUN_HERE("chain", "verify", chain), "all 3 steps restore");
+    assert_restores_here(chain, "102", FINETUNED "102.safetensors");
+    /* A container like any other, which needs both. */
+    char *out = strdup(path_of("alone"));
+    assert_fine(RUN_HERE("decompress", container, "-b", FINETUNED "101.safetensors", "-b",
+                         FINETUNED "100.safetensors", "-o", out, "-q"));
+    program_assert_ends(
+        RUN_HERE("decompress", container, "-b", FINETUNED "101.safetensors", "-o", out, "-f", "-q"), 2,
+        "two bases");
+    free(out);
+    /* The lowest one is to blame, though it is below as base of the base and as older base. */
+    size_t n_bytes;
+    char *bytes = temp_dir_read(directory, "directed/step-100.mth", &n_bytes);
+    temp_dir_write(directory, "directed/step-100.mth", bytes, n_bytes / 2);
+    out = strdup(path_of("restored"));
+    program_assert_ends(RUN_HERE("chain", "restore", chain, "--step", "102", "-o", out, "-f", "-q"), 2,
+                        "step 100: ");
+    free(out);
+    temp_dir_write(directory, "directed/step-100.mth", bytes, n_bytes);
+    free(bytes);
+    /* Coded anew against nothing, and against that alone. */
+    program_assert_prints(RUN_HERE("chain", "drop", chain, "--step", "100"),
+                          "1 steps dropped, 2 coded again");
+    program_assert_prints(RUN_HERE("chain", "list", chain, "--json", "-"),
+                          "\"base_step\":101,\"older_step\":null");
+    assert_restores_here(chain, "101", FINETUNED "101.safetensors");
+    assert_restores_here(chain, "102", FINETUNED "102.safetensors");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +618,7 @@ int main(void)
         cmocka_unit_test(compare_counts_what_add_writes),
         cmocka_unit_test(compare_says_what_cannot_be),
         cmocka_unit_test(memory_does_not_grow_with_the_chain),
+        cmocka_unit_test(a_link_may_have_an_older_base_which_is_the_base_of_its_base),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
