@@ -36,42 +36,51 @@ ULP_INLINE vec first_of(vec symbol)
     return _mm512_permutexvar_epi8(symbol, _mm512_castsi128_si512(_mm_loadu_si128((const void *)table)));
 }
 
+/* As many ones as bits follow such a symbol. */
 ULP_INLINE vec bits_of(vec symbol)
 {
-    static const uint8_t table[MTH_ULP_SYMBOLS] = {MTH_ULP_BITS_OF_SYMBOL};
-    return _mm512_permutexvar_epi8(symbol, _mm512_castsi128_si512(_mm_loadu_si128((const void *)table)));
+    static const uint16_t table[MTH_ULP_GROUP] = {
+        [8] = 1, [9] = 3, [10] = 7, [11] = 15, [12] = 31, [13] = 63, [14] = 127, [15] = 32767};
+    return _mm512_permutexvar_epi16(symbol, load((const uint8_t *)table));
 }
 
-/* Bits of fields in the lower half of each 32 bits, and each 64; and of all four. */
-struct widths {
-    vec low16, low32, all;
+/*
+ * The bits of a group: those of its long steps side by side, four a word, and which bits of these lanes they are. So few steps are long
+ * that most groups have one word, or two.
+ */
+enum { FIELDS_A_WORD = 4, MAX_WORDS = MTH_ULP_GROUP / FIELDS_A_WORD };
+
+struct fields {
+    uint64_t lanes[MAX_WORDS], used[MAX_WORDS];
+    size_t n_words;
 };
 
-ULP_INLINE struct widths widths_of(vec n)
+ULP_INLINE void find_fields(vec symbol, __mmask32 is_long, struct fields *fields)
 {
-    vec low16 = _mm512_and_si512(n, _mm512_set1_epi32(0xffff));
-    vec n32 = _mm512_add_epi32(low16, _mm512_srli_epi32(n, 16));
-    vec low32 = _mm512_and_si512(n32, _mm512_set1_epi64(0xffffffff));
-    return (struct widths){low16, low32, _mm512_add_epi64(low32, _mm512_srli_epi64(n32, 32))};
+    store((uint8_t *)fields->used, _mm512_maskz_compress_epi16(is_long, bits_of(symbol)));
+    fields->n_words = ((size_t)__builtin_popcount((uint32_t)is_long) + FIELDS_A_WORD - 1) / FIELDS_A_WORD;
 }
 
-/* Four fields of 16 bits to one, the first one lowest; and back. */
-ULP_INLINE vec join_fields(vec field, const struct widths *widths)
+/* Requires MTH_ULP_FIELDS_ROOM. */
+ULP_INLINE void put_fields(struct mth_ulp_bit_writer *writer, const struct fields *fields)
 {
-    vec low = _mm512_and_si512(field, _mm512_set1_epi32(0xffff)), high = _mm512_srli_epi32(field, 16);
-    vec field32 = _mm512_or_si512(low, _mm512_sllv_epi32(high, widths->low16));
-    low = _mm512_and_si512(field32, _mm512_set1_epi64(0xffffffff));
-    return _mm512_or_si512(low, _mm512_sllv_epi64(_mm512_srli_epi64(field32, 32), widths->low32));
+    for (size_t i = 0; i < fields->n_words; i++) {
+        uint64_t used = fields->used[i];
+        (void)mth_ulp_put_bits(writer, _pext_u64(fields->lanes[i], used),
+                               (unsigned)__builtin_popcountll(used));
+    }
 }
 
-ULP_INLINE vec part_fields(vec field64, const struct widths *widths)
+/* False: there are not so many bits. */
+ULP_INLINE bool get_fields(struct mth_ulp_bit_reader *reader, struct fields *fields)
 {
-    vec high = _mm512_srlv_epi64(field64, widths->low32);
-    vec low = _mm512_xor_si512(field64, _mm512_sllv_epi64(high, widths->low32));
-    vec field32 = _mm512_or_si512(low, _mm512_slli_epi64(high, 32));
-    high = _mm512_srlv_epi32(field32, widths->low16);
-    low = _mm512_xor_si512(field32, _mm512_sllv_epi32(high, widths->low16));
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    for (size_t i = 0; i < fields->n_words; i++) {
+        uint64_t used = fields->used[i], bits;
+        if (!mth_ulp_get_bits(reader, (unsigned)__builtin_popcountll(used), &bits))
+            return false;
+        fields->lanes[i] = _pdep_u64(bits, used);
+    }
+    return true;
 }
 
 /* Symbols of magnitudes less one. */
@@ -95,14 +104,16 @@ RANS_TARGET_AVX512 size_t ULP_SPLIT16(const uint8_t *steps, size_t n_groups, uin
     for (; g < n_groups; g++, steps += VEC_BYTES, symbols += MTH_ULP_GROUP, signs += sizeof(uint32_t)) {
         vec step = load(steps), v = _mm512_sub_epi16(_mm512_abs_epi16(step), one);
         uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
-        if (_mm512_cmpge_epu16_mask(v, longer)) {
-            struct mth_ulp_fields fields;
+        __mmask32 is_long = _mm512_cmpge_epu16_mask(v, longer);
+        if (is_long) {
+            struct fields fields;
             vec symbol = symbols_of(v);
-            struct widths widths = widths_of(bits_of(symbol));
-            store((uint8_t *)fields.bits, join_fields(_mm512_sub_epi16(v, first_of(symbol)), &widths));
-            store((uint8_t *)fields.n, widths.all);
-            if (!mth_ulp_put_fields(&writer, &fields))
+            if (writer.end - writer.at < MTH_ULP_FIELDS_ROOM)
                 break;
+            find_fields(symbol, is_long, &fields);
+            store((uint8_t *)fields.lanes,
+                  _mm512_maskz_compress_epi16(is_long, _mm512_sub_epi16(v, first_of(symbol))));
+            put_fields(&writer, &fields);
             v = symbol;
         }
         memcpy(signs, &down, sizeof down);
@@ -117,12 +128,19 @@ ULP_INLINE vec load_symbols(const uint8_t *symbols)
     return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)symbols));
 }
 
-ULP_INLINE void join_group(const uint8_t *symbols, const uint8_t *signs, const struct mth_ulp_fields *fields,
+ULP_INLINE __mmask32 long_of(vec symbol)
+{
+    return _mm512_cmpge_epu16_mask(symbol, _mm512_set1_epi16(MTH_ULP_DIRECT));
+}
+
+ULP_INLINE void join_group(const uint8_t *symbols, const uint8_t *signs, const struct fields *fields,
                            uint8_t *steps)
 {
-    vec symbol = load_symbols(symbols);
-    struct widths widths = widths_of(bits_of(symbol));
-    vec v = _mm512_add_epi16(first_of(symbol), part_fields(load((const uint8_t *)fields->bits), &widths));
+    vec v = load_symbols(symbols);
+    __mmask32 is_long = long_of(v);
+    if (is_long)
+        v = _mm512_add_epi16(first_of(v),
+                             _mm512_maskz_expand_epi16(is_long, load((const uint8_t *)fields->lanes)));
     vec magnitude = _mm512_add_epi16(v, _mm512_set1_epi16(1));
     uint32_t down;
     memcpy(&down, signs, sizeof down);
@@ -133,15 +151,19 @@ RANS_TARGET_AVX512 size_t ULP_JOIN16(const uint8_t *symbols, const uint8_t *sign
                                      struct mth_ulp_bit_reader *extra, uint8_t *steps)
 {
     struct mth_ulp_bit_reader reader = *extra;
-    struct mth_ulp_fields fields[MTH_ULP_FIELDS_BATCH];
+    struct fields fields[MTH_ULP_FIELDS_BATCH];
     size_t g = 0, n;
+    memset(fields, 0, sizeof fields);
     for (; g < n_groups; g += n) {
         bool good = true;
         n = n_groups - g < MTH_ULP_FIELDS_BATCH ? n_groups - g : MTH_ULP_FIELDS_BATCH;
         for (size_t i = 0; i < n; i++) {
-            struct widths widths = widths_of(bits_of(load_symbols(symbols + (g + i) * MTH_ULP_GROUP)));
-            store((uint8_t *)fields[i].n, widths.all);
-            good &= mth_ulp_get_fields(&reader, &fields[i]);
+            vec symbol = load_symbols(symbols + (g + i) * MTH_ULP_GROUP);
+            __mmask32 is_long = long_of(symbol);
+            if (!is_long)
+                continue;
+            find_fields(symbol, is_long, &fields[i]);
+            good &= get_fields(&reader, &fields[i]);
         }
         if (!good)
             break;

@@ -402,6 +402,30 @@ EMULATED __m512i _mm512_permutexvar_epi64(__m512i i, __m512i a)
     return r;
 }
 
+EMULATED __m512i _mm512_permutexvar_epi16(__m512i i, __m512i a)
+{
+    __m512i r;
+    for (int k = 0; k < 32; k++)
+        memcpy(r.b + 2 * k, a.b + 2 * (i.b[2 * k] & 31), 2);
+    return r;
+}
+
+EMULATED uint64_t _pext_u64(uint64_t x, uint64_t mask)
+{
+    uint64_t r = 0;
+    for (unsigned n = 0; mask; mask &= mask - 1, n++)
+        r |= (x >> __builtin_ctzll(mask) & 1) << n;
+    return r;
+}
+
+EMULATED uint64_t _pdep_u64(uint64_t x, uint64_t mask)
+{
+    uint64_t r = 0;
+    for (unsigned n = 0; mask; mask &= mask - 1, n++)
+        r |= (x >> n & 1) << __builtin_ctzll(mask);
+    return r;
+}
+
 EMULATED __m512i _mm512_permutexvar_epi8(__m512i i, __m512i a)
 {
     __m512i r;
