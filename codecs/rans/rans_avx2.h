@@ -36,21 +36,17 @@ RANS_AVX2 void mth_rans_multiply_add(__m256i f, __m256i h, __m256i r, __m256i *h
 }
 
 /*
- * Two runs of 8 bytes as one register: shuffles for, or data of, 16 lanes. The upper half goes by way of a double, so that
- * nothing is said about alignment; it is one load, and one store, all the same.
+ * Two runs of 8 bytes as one register: shuffles for, or data of, 16 lanes. Nothing is said about alignment: these are instructions of
+ * their own, and a copy to a variable would go by way of the stack.
  */
 RANS_AVX2 __m128i mth_rans_join(const void *first, const void *second)
 {
-    double high;
-    memcpy(&high, second, sizeof high);
-    return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64(first)), &high));
+    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(first)), second));
 }
 
 RANS_AVX2 void mth_rans_store_high(uint8_t *p, __m128i v)
 {
-    __m128d both = _mm_castsi128_pd(v);
-    double high = _mm_cvtsd_f64(_mm_unpackhi_pd(both, both));
-    memcpy(p, &high, sizeof high);
+    _mm_storeh_pi((void *)p, _mm_castsi128_ps(v));
 }
 
 RANS_AVX2 const uint8_t *mth_rans_refill(__m256i *high, __m256i *low, const uint8_t *in)
