@@ -4,6 +4,7 @@
 #include "pipeline/stream.h"
 
 #include "base/checked.h"
+#include "base/copy.h"
 #include "base/scratch.h"
 
 #include <string.h>
@@ -139,7 +140,7 @@ static int put_in_any_order(struct decode_run *run, struct mth_sink *sink, const
         uint64_t n_run, offset = mth_layout_to_file(layout, job->bundle->offset + done, &n_run);
         size_t n = (size_t)mth_u64_min(n_run, n_bytes - done);
         if (run->original && job->dst + done != run->original + offset)
-            memcpy(run->original + offset, job->dst + done, n);
+            mth_copy_away(run->original + offset, job->dst + done, n);
         else if (!run->original)
             status = mth_sink_put_at(sink, run->out_offset + offset, job->dst + done, n, err);
         done += n;

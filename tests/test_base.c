@@ -1,5 +1,6 @@
-/* Laws of base/: statuses, checked sizes, memory accounts, digests, CPU features, pools, element types. */
+/* Laws of base/: statuses, checked sizes, memory accounts, digests, copies, CPU features, pools, element types. */
 #include "base/checked.h"
+#include "base/copy.h"
 #include "base/cpu.h"
 #include "base/dtype.h"
 #include "base/hash.h"
@@ -262,6 +263,38 @@ static unsigned features_with(const char *disabled)
     return features;
 }
 
+/* From and to any place, short or long, and not a byte beside it. */
+static void a_copy_away_is_a_copy(void **state)
+{
+    enum { LINE = 64, ROOM = MTH_COPY_AWAY_BYTES + 5 * LINE };
+    static const size_t sizes[] = {0,
+                                   1,
+                                   LINE,
+                                   MTH_COPY_AWAY_BYTES - 1,
+                                   MTH_COPY_AWAY_BYTES,
+                                   MTH_COPY_AWAY_BYTES + 1,
+                                   MTH_COPY_AWAY_BYTES + LINE - 1,
+                                   MTH_COPY_AWAY_BYTES + 2 * LINE + 1};
+    uint8_t *src = malloc(ROOM), *dst = malloc(ROOM), *expected = malloc(ROOM);
+    (void)state;
+    assert_true(src && dst && expected);
+    for (size_t i = 0; i < ROOM; i++)
+        src[i] = (uint8_t)(i * 2654435761u >> 11);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        for (size_t to = 0; to <= LINE; to++) {
+            size_t from = to * 5 % LINE;
+            memset(dst, 0xee, ROOM);
+            memset(expected, 0xee, ROOM);
+            memcpy(expected + to, src + from, sizes[k]);
+            mth_copy_away(dst + to, src + from, sizes[k]);
+            assert_memory_equal(dst, expected, ROOM);
+        }
+    }
+    free(src);
+    free(dst);
+    free(expected);
+}
+
 static void switched_off_cpu_features_are_gone(void **state)
 {
     (void)state;
@@ -394,6 +427,7 @@ int main(void)
         cmocka_unit_test(digests_are_those_of_xxhsum),
         cmocka_unit_test(a_digest_does_not_depend_on_the_pieces),
         cmocka_unit_test(every_instruction_set_gives_the_same_hash),
+        cmocka_unit_test(a_copy_away_is_a_copy),
         cmocka_unit_test(cpu_features_have_names),
         cmocka_unit_test(a_pool_runs_each_worker_once),
         cmocka_unit_test(a_pool_has_between_1_and_4096_threads),

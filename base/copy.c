@@ -1,0 +1,49 @@
+/* Copies of what is not read again soon; see copy.h. */
+#include "base/copy.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __SSE2__
+
+#include <emmintrin.h>
+
+enum { LINE_BYTES = 64, VECTOR_BYTES = sizeof(__m128i) };
+
+/* Whole lines, to where one begins. Their stores are weakly ordered: the fence puts them before what tells another thread of them. */
+static void stream_lines(uint8_t *restrict dst, const uint8_t *restrict src, size_t n_lines)
+{
+    for (size_t i = 0; i < n_lines * LINE_BYTES; i += LINE_BYTES) {
+        __m128i vectors[LINE_BYTES / VECTOR_BYTES];
+        memcpy(vectors, src + i, LINE_BYTES);
+        for (size_t k = 0; k < LINE_BYTES / VECTOR_BYTES; k++)
+            _mm_stream_si128((__m128i *)(void *)(dst + i + k * VECTOR_BYTES), vectors[k]);
+    }
+    _mm_sfence();
+}
+
+void mth_copy_away(void *restrict dst, const void *restrict src, size_t n_bytes)
+{
+    uint8_t *out = dst;
+    const uint8_t *in = src;
+    size_t n_before = (0 - (uintptr_t)out) % LINE_BYTES;
+    if (n_bytes < MTH_COPY_AWAY_BYTES) {
+        if (n_bytes)
+            memcpy(dst, src, n_bytes);
+        return;
+    }
+    size_t n_lines = (n_bytes - n_before) / LINE_BYTES, n_done = n_before + n_lines * LINE_BYTES;
+    memcpy(out, in, n_before);
+    stream_lines(out + n_before, in + n_before, n_lines);
+    memcpy(out + n_done, in + n_done, n_bytes - n_done);
+}
+
+#else
+
+void mth_copy_away(void *restrict dst, const void *restrict src, size_t n_bytes)
+{
+    if (n_bytes)
+        memcpy(dst, src, n_bytes);
+}
+
+#endif
