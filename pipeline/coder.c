@@ -195,7 +195,8 @@ int mth_coder_take_plan_specs(struct mth_coder *coder, const struct mth_pipeline
     int status = MTH_OK;
     bool relates = pipeline->relates;
     const struct mth_pipeline *first = pipeline;
-    mth_coder_trim_cache(coder, MTH_N_PLAN_SPECS + 5); /* and moments with options */
+    mth_coder_trim_cache(coder,
+                         MTH_PLAN_MORE_MOMENTS + MTH_N_MOMENTS); /* moments without options, and with */
     for (size_t i = 0; !status && pipeline; i++, pipeline = pipeline->next) {
         const struct mth_transform *root = pipeline->nodes[0].transform;
         if (root && root->n_references > 1)

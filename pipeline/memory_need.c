@@ -250,7 +250,7 @@ static uint64_t over(const struct mth_pipeline *pipeline, enum mth_dtype dtype, 
 static void walk_predicted(struct estimate *e, const struct mth_need_encode_job *job, enum mth_dtype dtype,
                            size_t n, struct growth *growth)
 {
-    for (size_t i = MTH_PLAN_STEPS; i < MTH_N_PLAN_SPECS; i++) {
+    for (size_t i = MTH_PLAN_STEPS; i < MTH_PLAN_MORE_MOMENTS; i++) {
         const struct mth_pipeline *pipeline = job->specs[i];
         /* A step of an optimizer is redone against a base only, in a bundle that holds w, m and v. */
         bool is_moment = i != MTH_PLAN_STEPS;
@@ -262,6 +262,8 @@ static void walk_predicted(struct estimate *e, const struct mth_need_encode_job 
             spec++;
         uint64_t whole = over(pipeline, dtype, n_most);
         walk(e, spec, pipeline, dtype, n_most, !is_moment);
+        for (size_t more = MTH_PLAN_MORE_MOMENTS; is_moment && more < MTH_N_PLAN_SPECS; more++)
+            walk(e, more, pipeline, dtype, n_most, false);
         growth->most = whole > growth->most ? whole : growth->most;
     }
 }

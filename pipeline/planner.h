@@ -18,15 +18,19 @@ enum mth_plan_spec {
     MTH_PLAN_MOMENT16,                      /* first moments of an optimizer, of bf16 gradients */
     MTH_PLAN_MOMENT24,                      /* of sums of some, and of fp16 ones */
     MTH_PLAN_MOMENT32,                      /* and of others */
-    MTH_PLAN_GRADIENT24, /* moments and momentum, summed otherwise of gradients of few bits */
-    MTH_PLAN_DIVIDED24,  /* and what they moved, divided by the root of their squares */
-    MTH_N_PLAN_SPECS
+    MTH_PLAN_GRADIENT24,   /* moments and momentum, summed otherwise of gradients of few bits */
+    MTH_PLAN_DIVIDED24,    /* and what they moved, divided by the root of their squares */
+    MTH_PLAN_MORE_MOMENTS, /* any of these again, for groups of parameters with other numbers */
+    MTH_N_PLAN_SPECS = MTH_PLAN_MORE_MOMENTS + 3
 };
+
+/* Pipelines of moments, first those with the numbers of one group each. With all others they are no more than a container may have. */
+enum { MTH_N_MOMENTS = MTH_N_PLAN_SPECS - MTH_PLAN_MOMENT16 };
 
 enum { MTH_MAX_PLAN_CANDIDATES = MTH_MAX_CANDIDATES + 2 }; /* and stand-ins */
 
 /* The text of a stand-in, NULL for a spec that is none. Those from MTH_PLAN_STEPS on are for tensors that are predicted from
- * others; moments get their options when they are known. */
+ * others; moments get their options when they are known, and more of them are there only then. */
 const char *mth_plan_stand_in(enum mth_plan_spec spec);
 
 /*

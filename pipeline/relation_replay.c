@@ -96,8 +96,8 @@ int mth_replay_read_sample(struct mth_replay_search *s, enum mth_kept kept)
 
 /* ---- families ---- */
 
-/* The members that recipes make. */
-static size_t list_members(const struct mth_replay_search *s, const struct mth_recipes *recipes,
+/* The members that recipes make. spec: of the moments. */
+static size_t list_members(const struct mth_replay_search *s, const struct mth_recipes *recipes, uint8_t spec,
                            struct mth_related members[MTH_KEPT_STEP])
 {
     uint8_t at_of[MTH_KEPT_STEP] = {0};
@@ -110,7 +110,7 @@ static size_t list_members(const struct mth_replay_search *s, const struct mth_r
                                        .predictor = recipe->predictor,
                                        .n_inputs = recipe->n_inputs};
         if (recipe->of == recipes->way.of && recipes->weight)
-            member->spec = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients);
+            member->spec = spec;
         for (size_t k = 0; k < recipe->n_inputs; k++) {
             member->inputs[k].source = recipe->inputs[k].is_after ? MTH_FROM_SELF : MTH_FROM_BASE;
             member->inputs[k].member = at_of[recipe->inputs[k].kept];
@@ -149,29 +149,41 @@ static int put_family(struct mth_replay_search *s, struct mth_related members[MT
     return MTH_OK;
 }
 
-/* Transforms of moments have one weight in a container, and those that know of more one of each: false where others are there. */
-static bool take_numbers(struct mth_replay_search *s, const struct mth_recipes *recipes)
+/* The numbers of a transform of moments. */
+static struct mth_moments moments_of(const struct mth_replay_search *s, const struct mth_recipes *recipes)
 {
-    struct mth_replay *replay = s->replay;
-    const struct mth_way *way = &recipes->way;
-    enum mth_gradients gradients = recipes->gradients;
-    uint32_t numbers[MTH_N_DIVIDED];
+    struct mth_moments moments = {.kind = (uint8_t)(MTH_PLAN_MOMENT16 + recipes->gradients)};
+    if (moments.kind >= MTH_PLAN_GRADIENT24) {
+        mth_way_numbers(&recipes->way, s->scale.bits, moments.numbers);
+        moments.by_squares = recipes->way.of == MTH_KEPT_M;
+    } else {
+        moments.numbers[MTH_DIVIDED_WEIGHT] = recipes->weight;
+        moments.numbers[MTH_DIVIDED_SCALE] = moments.kind == MTH_PLAN_MOMENT32 ? 0 : s->scale.bits;
+    }
+    return moments;
+}
+
+static bool same_moments(const struct mth_moments *a, const struct mth_moments *b)
+{
+    return a->kind == b->kind && a->by_squares == b->by_squares &&
+           memcmp(a->numbers, b->numbers, sizeof a->numbers) == 0;
+}
+
+/* The plan spec of the moments of a parameter: one that others have as well, or a new one. False where there is no room for it. */
+static bool take_moments(struct mth_replay_search *s, const struct mth_recipes *recipes, uint8_t *spec)
+{
+    *spec = 0;
     if (!recipes->weight)
         return true;
-    if (replay->weight && replay->weight != recipes->weight)
+    const struct mth_moments moments = moments_of(s, recipes);
+    struct mth_moments *of = s->replay->of;
+    size_t first = moments.kind - MTH_PLAN_MOMENT16, i = first;
+    while (i < MTH_N_MOMENTS && of[i].kind && !same_moments(&of[i], &moments))
+        i = i == first ? MTH_PLAN_MORE_MOMENTS - MTH_PLAN_MOMENT16 : i + 1;
+    if (i == MTH_N_MOMENTS)
         return false;
-    mth_way_numbers(way, s->scale.bits, numbers);
-    if (gradients == MTH_GRADIENTS_SUMMED || gradients == MTH_GRADIENTS_DIVIDED) {
-        bool is_first = !replay->has[MTH_GRADIENTS_SUMMED] && !replay->has[MTH_GRADIENTS_DIVIDED];
-        if (!is_first && (!replay->has[gradients] || replay->by_squares != (way->of == MTH_KEPT_M) ||
-                          memcmp(numbers, replay->numbers, sizeof numbers) != 0))
-            return false;
-        memcpy(replay->numbers, numbers, sizeof numbers);
-        replay->by_squares = way->of == MTH_KEPT_M;
-    }
-    replay->weight = recipes->weight;
-    replay->scale = s->scale.bits;
-    replay->has[gradients] = true;
+    of[i] = moments;
+    *spec = (uint8_t)(MTH_PLAN_MOMENT16 + i);
     return true;
 }
 
@@ -180,6 +192,7 @@ static int relate(struct mth_replay_search *s)
 {
     struct mth_related members[MTH_MAX_FAMILY_MEMBERS] = {{.region = 0}};
     struct mth_recipes recipes;
+    uint8_t spec;
     int status = MTH_OK;
     for (size_t i = 0; !status && i < MTH_KEPT_STEP; i++)
         status = mth_replay_read_sample(s, (enum mth_kept)i);
@@ -191,11 +204,11 @@ static int relate(struct mth_replay_search *s)
         return MTH_OK;
     if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes))
         return status;
-    /* What does not go with others is found as if gradients had any bits. */
-    if (!take_numbers(s, &recipes) &&
-        (!mth_replay_find(&s->parameter, NULL, &recipes) || !take_numbers(s, &recipes)))
+    /* What there is no room for is found as if gradients had any bits. */
+    if (!take_moments(s, &recipes, &spec) &&
+        (!mth_replay_find(&s->parameter, NULL, &recipes) || !take_moments(s, &recipes, &spec)))
         return MTH_OK;
-    return put_family(s, members, list_members(s, &recipes, members));
+    return put_family(s, members, list_members(s, &recipes, spec, members));
 }
 
 static const struct mth_optimizer_group *base_group(const struct mth_replay_search *s, uint32_t region)

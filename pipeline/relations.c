@@ -116,11 +116,12 @@ static int add(struct mth_relations *relations, const struct mth_region_map *map
 }
 
 /* Has it moments of gradients of any bits? Then each of its pieces has many tables. */
-static bool has_moments(const struct mth_related *members, size_t n)
+static bool has_moments(const struct mth_bundle_planner *planner, const struct mth_related *members, size_t n)
 {
+    const struct mth_pipeline *const *specs = planner->specs;
     for (size_t i = 0; i < n; i++) {
         if (members[i].n_inputs && members[i].predictor == MTH_PREDICT_NOTHING &&
-            members[i].spec == MTH_PLAN_MOMENT32)
+            specs[members[i].spec]->nodes[0].transform == specs[MTH_PLAN_MOMENT32]->nodes[0].transform)
             return true;
     }
     return false;
@@ -132,7 +133,7 @@ static size_t piece_bytes(const struct mth_bundle_planner *planner, const struct
 {
     if (!mth_family_refers(members, n))
         return planner->alone_bytes;
-    return has_moments(members, n) ? planner->moments_bytes : planner->chunk_bytes;
+    return has_moments(planner, members, n) ? planner->moments_bytes : planner->chunk_bytes;
 }
 
 /* What codes steps from a prediction: where it is a candidate as well, that; where it does not take a dtype, what does. */

@@ -9,6 +9,7 @@
 
 #include "formats/region_map.h"
 #include "pipeline/layout.h"
+#include "pipeline/planner.h"
 #include "transforms/predictors/divided.h"
 #include "transforms/predictors/predictor.h"
 
@@ -90,14 +91,17 @@ struct mth_counterparts {
 /* Where the base has the first byte of a region that has a reference. */
 uint64_t mth_counterpart_offset(const struct mth_counterparts *base, uint32_t region);
 
-/* What a step of an optimizer is redone with, as far as it is the same for all parameters. */
-struct mth_replay {
-    uint32_t weight; /* bits of 1 - beta1, in fp32 */
-    uint32_t scale;  /* of gradients of few bits; 0: none were found */
-    bool has[5];     /* by enum mth_gradients: parameters whose gradients are such */
-    /* How those of few bits were summed otherwise, or divided; of one of these alone there are some. */
-    uint32_t numbers[MTH_N_DIVIDED];
+/* A transform of moments with its numbers; those that it does not have are 0. */
+struct mth_moments {
+    uint8_t kind; /* MTH_PLAN_MOMENT16 .. MTH_PLAN_DIVIDED24; 0: there is none */
     bool by_squares;
+    uint32_t numbers[MTH_N_DIVIDED];
+};
+
+/* What steps of an optimizer are redone with, by plan spec from MTH_PLAN_MOMENT16 on: groups of parameters that differ in these numbers
+ * have one each. */
+struct mth_replay {
+    struct mth_moments of[MTH_N_MOMENTS];
 };
 
 /*

@@ -74,8 +74,8 @@ struct mth_replay_scale {
     size_t n_searches[MTH_MAX_WAYS]; /* in vain */
 };
 
-/* Which gradients made a tensor, and in which of some ways, that by lerp_ first. One that fitted another parameter is the only one. scale:
- * NULL where they are not looked for. */
+/* Which gradients made a tensor, and in which of some ways, that by lerp_ first; where a scale is known, that which fitted another parameter
+ * before the others. scale: NULL where they are not looked for. */
 enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, const struct mth_way *ways,
                                         size_t n_ways, struct mth_replay_scale *scale);
 

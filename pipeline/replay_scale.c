@@ -328,7 +328,10 @@ enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, co
     bool is_known = scale && scale->bits != 0;
     if (!scale)
         return MTH_GRADIENTS_32;
-    for (size_t i = is_known ? scale->way : 0; i < n_ways; i++) {
+    /* Parameters of another group may have come otherwise of gradients of the same scale. */
+    size_t first = is_known && scale->way < n_ways ? scale->way : 0;
+    for (size_t k = 0; k < n_ways; k++) {
+        size_t i = k == 0 ? first : k - (k <= first);
         enum mth_gradients gradients;
         if (fits_way(p, &ways[i], scale, is_known ? MAX_SEARCHES : scale->n_searches[i]++, &gradients)) {
             scale->way = i;
@@ -336,8 +339,6 @@ enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, co
                 return gradients;
             return ways[i].divides ? MTH_GRADIENTS_DIVIDED : MTH_GRADIENTS_SUMMED;
         }
-        if (is_known)
-            break;
     }
     return MTH_GRADIENTS_32;
 }

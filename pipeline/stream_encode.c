@@ -165,20 +165,20 @@ static int prepare_choices(struct encode_run *run, struct mth_error *err)
 }
 
 /* The options of a transform of moments, which take less than what there is room for. */
-static void print_numbers(const struct mth_replay *replay, enum mth_plan_spec spec,
-                          char text[MTH_SPEC_TEXT_BYTES])
+static void print_numbers(const struct mth_moments *moments, char text[MTH_SPEC_TEXT_BYTES])
 {
-    const uint32_t *numbers = replay->numbers;
-    int n = snprintf(text, MTH_SPEC_TEXT_BYTES, ":weight=%lu", (unsigned long)replay->weight);
-    if (spec != MTH_PLAN_MOMENT32)
-        n += snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":scale=%lu", (unsigned long)replay->scale);
-    if (spec == MTH_PLAN_GRADIENT24 || spec == MTH_PLAN_DIVIDED24)
+    const uint32_t *numbers = moments->numbers;
+    int n = snprintf(text, MTH_SPEC_TEXT_BYTES, ":weight=%lu", (unsigned long)numbers[MTH_DIVIDED_WEIGHT]);
+    if (moments->kind != MTH_PLAN_MOMENT32)
+        n += snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":scale=%lu",
+                      (unsigned long)numbers[MTH_DIVIDED_SCALE]);
+    if (moments->kind == MTH_PLAN_GRADIENT24 || moments->kind == MTH_PLAN_DIVIDED24)
         n += snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":stays=%lu:decay=%lu",
                       (unsigned long)numbers[MTH_DIVIDED_STAYS], (unsigned long)numbers[MTH_DIVIDED_DECAY]);
-    if (spec == MTH_PLAN_GRADIENT24)
+    if (moments->kind == MTH_PLAN_GRADIENT24)
         snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":sizes=%s",
-                 replay->by_squares ? "squares" : "middle");
-    if (spec == MTH_PLAN_DIVIDED24)
+                 moments->by_squares ? "squares" : "middle");
+    if (moments->kind == MTH_PLAN_DIVIDED24)
         snprintf(text + n, MTH_SPEC_TEXT_BYTES - (size_t)n, ":mu=%lu:rate=%lu:eps=%lu",
                  (unsigned long)numbers[MTH_DIVIDED_MU], (unsigned long)numbers[MTH_DIVIDED_RATE],
                  (unsigned long)numbers[MTH_DIVIDED_EPS]);
@@ -187,22 +187,23 @@ static void print_numbers(const struct mth_replay *replay, enum mth_plan_spec sp
 /* The pipelines of moments, with their options. */
 static int take_moments(struct encode_run *run, const struct mth_replay *replay, struct mth_error *err)
 {
-    struct mth_coder_spec **specs = run->encoder.specs;
+    struct mth_coder_spec **specs = run->encoder.specs + MTH_PLAN_MOMENT16;
     char text[2 * MTH_SPEC_TEXT_BYTES], numbers[MTH_SPEC_TEXT_BYTES];
     int status = MTH_OK;
-    for (size_t i = MTH_PLAN_MOMENT16; !status && i <= MTH_PLAN_DIVIDED24; i++) {
+    for (size_t i = 0; !status && i < MTH_N_MOMENTS; i++) {
         struct mth_pipeline *pipeline;
-        if (!replay->has[i - MTH_PLAN_MOMENT16])
+        if (!replay->of[i].kind)
             continue;
-        const char *plain = mth_plan_stand_in((enum mth_plan_spec)i), *rest = strchr(plain, '+');
-        print_numbers(replay, (enum mth_plan_spec)i, numbers);
+        const char *plain = mth_plan_stand_in((enum mth_plan_spec)replay->of[i].kind),
+                   *rest = strchr(plain, '+');
+        print_numbers(&replay->of[i], numbers);
         snprintf(text, sizeof text, "%.*s%s%s", (int)(rest - plain), plain, numbers, rest);
         status = mth_pipeline_parse(text, false, &pipeline, err);
         if (!status)
             status = mth_coder_take_spec(run->encoder.coder, pipeline->text, &specs[i], err);
         mth_pipeline_destroy(status ? NULL : pipeline);
         if (!status)
-            run->planner.specs[i] = specs[i]->pipeline;
+            run->planner.specs[MTH_PLAN_MOMENT16 + i] = specs[i]->pipeline;
     }
     return status;
 }
@@ -329,6 +330,9 @@ static void number_specs(struct encode_run *run)
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
 }
+
+_Static_assert((int)MTH_N_PLAN_SPECS <= (int)MTH_MAX_CONTAINER_SPECS,
+               "all of a plan's specs fit a container");
 
 /* The front as a reader of the container will have it. */
 static int prepare_verifying(struct encode_run *run)

@@ -88,7 +88,8 @@ for kind in bf16 fp32; do
 done
 judge ten_steps_of_adamw_decode decodes balanced "tests/fixtures/states/adamw-bf16-21.pt" "tests/fixtures/states/adamw-bf16-11.pt"
 for name in sgd nesterov adagrad rmsprop rmsprop-momentum rmsprop-centered amsgrad adam-l2 accumulated fp16 \
-    adamw-1.12 adam-l2-bf16 sgd-bf16 rmsprop-bf16 adagrad-bf16; do
+    adamw-1.12 adam-l2-bf16 sgd-bf16 rmsprop-bf16 adagrad-bf16 \
+    adamw-groups adam-l2-groups sgd-groups rmsprop-groups adagrad-groups; do
     judge "a_step_of_${name}_decodes" decodes balanced "tests/fixtures/states/$name-12.pt" "tests/fixtures/states/$name-11.pt"
 done
 # Tensors that are parts of others: the golden containers of them have families of parts, and both decoders restore the same.

@@ -299,7 +299,13 @@ struct made *golden_input(enum golden_input which)
                                            "tests/fixtures/states/rmsprop-bf16-11.pt",
                                            "tests/fixtures/states/rmsprop-bf16-12.pt",
                                            "tests/fixtures/states/adagrad-bf16-11.pt",
-                                           "tests/fixtures/states/adagrad-bf16-12.pt"};
+                                           "tests/fixtures/states/adagrad-bf16-12.pt",
+                                           "tests/fixtures/states/adamw-groups-11.pt",
+                                           "tests/fixtures/states/adamw-groups-12.pt",
+                                           "tests/fixtures/states/sgd-groups-11.pt",
+                                           "tests/fixtures/states/sgd-groups-12.pt",
+                                           "tests/fixtures/states/rmsprop-groups-11.pt",
+                                           "tests/fixtures/states/rmsprop-groups-12.pt"};
     switch (which) {
     case GOLDEN_EMPTY:
         return bytes(MTH_DTYPE_OPAQUE, 0, PATTERN_ZEROS);
@@ -347,6 +353,12 @@ struct made *golden_input(enum golden_input which)
     case GOLDEN_RMSPROP_BF16:
     case GOLDEN_ADAGRAD_BF16_BEFORE:
     case GOLDEN_ADAGRAD_BF16:
+    case GOLDEN_ADAMW_GROUPS_BEFORE:
+    case GOLDEN_ADAMW_GROUPS:
+    case GOLDEN_SGD_GROUPS_BEFORE:
+    case GOLDEN_SGD_GROUPS:
+    case GOLDEN_RMSPROP_GROUPS_BEFORE:
+    case GOLDEN_RMSPROP_GROUPS:
         return fixture(fixtures[which - GOLDEN_ADAM_BF16_BEFORE]);
     case GOLDEN_WEIGHTS:
     case GOLDEN_NEXT_WEIGHTS:

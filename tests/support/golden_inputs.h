@@ -45,6 +45,12 @@ enum golden_input {
     GOLDEN_RMSPROP_BF16,
     GOLDEN_ADAGRAD_BF16_BEFORE,
     GOLDEN_ADAGRAD_BF16,
+    GOLDEN_ADAMW_GROUPS_BEFORE, /* two groups of parameters */
+    GOLDEN_ADAMW_GROUPS,
+    GOLDEN_SGD_GROUPS_BEFORE,
+    GOLDEN_SGD_GROUPS,
+    GOLDEN_RMSPROP_GROUPS_BEFORE,
+    GOLDEN_RMSPROP_GROUPS,
     GOLDEN_SLICES, /* tensors that are parts of others; GOLDEN_SLICES_NEXT a step later */
     GOLDEN_SLICES_NEXT,
     GOLDEN_LARGE_NEXT, /* LARGE a step later, and a step before */
