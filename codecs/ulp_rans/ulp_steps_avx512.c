@@ -83,16 +83,30 @@ ULP_INLINE bool get_fields(struct mth_ulp_bit_reader *reader, struct fields *fie
     return true;
 }
 
-/* Symbols of magnitudes less one. */
-ULP_INLINE vec symbols_of(vec v)
+/*
+ * Symbols of magnitudes less one. Buckets double, and the first one that has several lengths begins at 8: so it is the bits of v - 6
+ * that tell the bucket, at least two; without the lowest one they are looked up.
+ */
+ULP_INLINE vec symbols_of(vec v, __mmask32 is_long)
 {
-    static const uint8_t first[MTH_ULP_SYMBOLS] = {MTH_ULP_FIRST_OF_SYMBOL};
-    vec one = _mm512_set1_epi16(1), symbol = _mm512_min_epu16(v, _mm512_set1_epi16(MTH_ULP_DIRECT));
-    for (size_t s = MTH_ULP_DIRECT + 1; s < MTH_ULP_ESCAPE; s++)
-        symbol = _mm512_mask_add_epi16(symbol, _mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(first[s])),
-                                       symbol, one);
-    return _mm512_mask_add_epi16(
-        symbol, _mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(MTH_ULP_FIRST_OF_THE_ESCAPE)), symbol, one);
+    enum { BELOW = 6 };
+#define TWICE(x) x, x
+    static const uint8_t table[2 * VEC_BYTES] = {0,
+                                                 8,
+                                                 TWICE(9),
+                                                 TWICE(TWICE(10)),
+                                                 TWICE(TWICE(TWICE(11))),
+                                                 TWICE(TWICE(TWICE(TWICE(12)))),
+                                                 TWICE(TWICE(TWICE(TWICE(TWICE(13))))),
+                                                 TWICE(TWICE(TWICE(TWICE(TWICE(TWICE(14))))))};
+#undef TWICE
+    vec place = _mm512_min_epu16(_mm512_srli_epi16(_mm512_subs_epu16(v, _mm512_set1_epi16(BELOW)), 1),
+                                 _mm512_set1_epi16(2 * VEC_BYTES - 1));
+    vec bucket = _mm512_permutex2var_epi8(load(table), place, load(table + VEC_BYTES));
+    bucket =
+        _mm512_mask_blend_epi16(_mm512_cmpge_epu16_mask(v, _mm512_set1_epi16(MTH_ULP_FIRST_OF_THE_ESCAPE)),
+                                bucket, _mm512_set1_epi16(MTH_ULP_ESCAPE));
+    return _mm512_mask_blend_epi16(is_long, v, bucket);
 }
 
 RANS_TARGET_AVX512 size_t ULP_SPLIT16(const uint8_t *steps, size_t n_groups, uint8_t *symbols, uint8_t *signs,
@@ -107,7 +121,7 @@ RANS_TARGET_AVX512 size_t ULP_SPLIT16(const uint8_t *steps, size_t n_groups, uin
         __mmask32 is_long = _mm512_cmpge_epu16_mask(v, longer);
         if (is_long) {
             struct fields fields;
-            vec symbol = symbols_of(v);
+            vec symbol = symbols_of(v, is_long);
             if (writer.end - writer.at < MTH_ULP_FIELDS_ROOM)
                 break;
             find_fields(symbol, is_long, &fields);

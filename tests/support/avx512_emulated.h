@@ -315,6 +315,13 @@ EMULATED __m512i _mm512_mask_sub_epi16(__m512i src, __mmask32 k, __m512i a, __m5
     return src;
 }
 
+EMULATED __m512i _mm512_mask_blend_epi16(__mmask32 k, __m512i a, __m512i b)
+{
+    for (int i = 0; i < 32; i++)
+        emulated_set_word(&a, i, k >> i & 1 ? emulated_word(&b, i) : emulated_word(&a, i));
+    return a;
+}
+
 EMULATED __m512i _mm512_mask_add_epi16(__m512i src, __mmask32 k, __m512i a, __m512i b)
 {
     __m512i sum = _mm512_add_epi16(a, b);
