@@ -101,7 +101,7 @@ static int older_pays(const struct mth_chain_coder *coder, const struct mth_pipe
                       const struct mth_opened *input, const struct mth_stream_base *against, bool *pays,
                       struct mth_error *err)
 {
-    enum { SAMPLE_BYTES = 1 << 20, LEAST_PERCENT = 1 };
+    enum { SAMPLE_BYTES = 4 << 20, LEAST_PERCENT = 1 };
     const struct mth_stream_config config = {.n_threads = coder->config.n_threads,
                                              .memory = coder->config.memory};
     struct mth_stream_base alone = *against;
