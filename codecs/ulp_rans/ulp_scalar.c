@@ -119,6 +119,14 @@ static void fill_pairs(const uint16_t words[PLACES], struct pairs *pairs)
     }
 }
 
+enum { PAIRS = MTH_ULP_GROUP / 2 };
+
+/* Of a group, by element and by pair. */
+union words_of_group {
+    uint16_t one[MTH_ULP_GROUP];
+    uint32_t two[PAIRS];
+};
+
 /* Groups whose words are looked up before any is needed: a vector that is loaded right behind the stores of its parts waits for them. */
 enum { AHEAD = 4, WORD_PLACES = 8 };
 
@@ -222,17 +230,15 @@ MTH_ALWAYS_INLINE uint16_t put_state(uint16_t x, uint16_t freq, uint16_t start, 
     return (uint16_t)(((quotient - above) << 8) + rest + start);
 }
 
-/* Flags into a group's states. slots: how many a lane's flag has, and above them a bit that says that it is "changed". */
-enum { IS_CHANGED = 0x8000 };
-
-MTH_ALWAYS_INLINE void put_flags(uint16_t *restrict x, const uint16_t *restrict slots,
+/* A flag or symbol into each of a group's states. slots: how many it has, 0 for all, and above them the first one. */
+MTH_ALWAYS_INLINE void put_group(uint16_t *restrict x, const uint16_t *restrict slots,
                                  const uint16_t *restrict reciprocal, uint8_t *restrict low,
                                  uint8_t *restrict is_full)
 {
     for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-        uint16_t freq = slots[i] & 0x1ff, same = (uint16_t)((slots[i] >> 15) - 1);
+        uint16_t freq = (uint16_t)(((slots[i] - 1) & 255) + 1);
         low[i] = (uint8_t)x[i];
-        x[i] = put_state(x[i], freq, (MTH_ULP_SLOTS - freq) & same, reciprocal[i], &is_full[i]);
+        x[i] = put_state(x[i], freq, slots[i] >> 8, reciprocal[i], &is_full[i]);
     }
 }
 
@@ -246,6 +252,23 @@ MTH_ALWAYS_INLINE uint8_t *emit_lanes(const uint8_t *restrict low, const uint8_t
     return at;
 }
 
+/* The same of flags that go in: what pairs have of slots, and above them of reciprocals. */
+struct coded_pairs {
+    uint64_t of[PLACES * PLACES];
+};
+
+static void fill_coded_pairs(const uint16_t slots[PLACES], const uint16_t reciprocals[PLACES],
+                             struct coded_pairs *pairs)
+{
+    for (size_t second = 0; second < PLACES; second++) {
+        for (size_t first = 0; first < PLACES; first++) {
+            union words_of_group words = {.one = {slots[first], slots[second]}},
+                                 above = {.one = {reciprocals[first], reciprocals[second]}};
+            pairs->of[second * PLACES + first] = words.two[0] | (uint64_t)above.two[0] << 32;
+        }
+    }
+}
+
 size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                                    const uint8_t *contexts, size_t first, size_t n_groups,
                                    const uint32_t *masks)
@@ -253,28 +276,35 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
     size_t n_vecs = writer->lanes.n_lanes / MTH_ULP_GROUP, left = n_groups;
     uint16_t slots_of[PLACES], reciprocal_of[PLACES];
     uint8_t *at = writer->at;
-    struct pairs slots, reciprocals;
+    struct coded_pairs coded;
     struct states states;
     if (n_vecs == 0)
         return 0;
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
         const uint8_t(*same)[MTH_ULP_CONTEXTS] = table->same_reciprocal,
               (*changed)[MTH_ULP_CONTEXTS] = table->changed_reciprocal;
-        slots_of[c] = (uint16_t)(MTH_ULP_SLOTS - table->changed[c]);
-        slots_of[MTH_ULP_CONTEXTS + c] = (uint16_t)(table->changed[c] | IS_CHANGED);
+        slots_of[c] = (uint16_t)((uint8_t)(MTH_ULP_SLOTS - table->changed[c]) | table->changed[c] << 8);
+        slots_of[MTH_ULP_CONTEXTS + c] = table->changed[c];
         reciprocal_of[c] = (uint16_t)(same[1][c] << 8 | same[0][c]);
         reciprocal_of[MTH_ULP_CONTEXTS + c] = (uint16_t)(changed[1][c] << 8 | changed[0][c]);
     }
-    fill_pairs(slots_of, &slots);
-    fill_pairs(reciprocal_of, &reciprocals);
+    fill_coded_pairs(slots_of, reciprocal_of, &coded);
     load_states(&writer->lanes, &states);
     while (left >= AHEAD && (size_t)(at - writer->begin) >= (size_t)AHEAD * MTH_ULP_GROUP) {
-        uint16_t freq[AHEAD][MTH_ULP_GROUP], reciprocal[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
+        uint64_t words[AHEAD][PAIRS];
+        union words_of_group slots[AHEAD], reciprocal[AHEAD];
+        uint16_t numbers[PAIRS];
         for (size_t i = 0; i < AHEAD; i++) {
             size_t g = left - 1 - i;
             pair_places(contexts + g * MTH_ULP_GROUP, masks[g], numbers);
-            look_up(&slots, numbers, freq[i]);
-            look_up(&reciprocals, numbers, reciprocal[i]);
+            for (size_t k = 0; k < PAIRS; k++)
+                words[i][k] = coded.of[numbers[k]];
+        }
+        for (size_t i = 0; i < AHEAD; i++) {
+            for (size_t k = 0; k < PAIRS; k++) {
+                slots[i].two[k] = (uint32_t)words[i][k];
+                reciprocal[i].two[k] = (uint32_t)(words[i][k] >> 32);
+            }
         }
         struct mth_ulp_list list;
         uint8_t low[AHEAD * MTH_ULP_GROUP], *lanes = mth_ulp_list_end(&list);
@@ -282,7 +312,7 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
             size_t lane = ((first + --left) & (n_vecs - 1)) * MTH_ULP_GROUP;
             size_t place = (AHEAD - 1 - i) * MTH_ULP_GROUP;
             uint8_t is_full[MTH_ULP_GROUP];
-            put_flags(states.of + lane, freq[i], reciprocal[i], low + place, is_full);
+            put_group(states.of + lane, slots[i].one, reciprocal[i].one, low + place, is_full);
             lanes = mth_ulp_list_group(is_full, place, lanes);
         }
         at = emit_lanes(low, lanes, (size_t)(mth_ulp_list_end(&list) - lanes), at);
@@ -421,18 +451,6 @@ static void fill_symbol_words(const struct mth_ulp_table *table, struct symbol_w
     }
 }
 
-/* Symbols into a group's states. */
-MTH_ALWAYS_INLINE void put_symbols(uint16_t *restrict x, const uint16_t *restrict slots,
-                                   const uint16_t *restrict reciprocal, uint8_t *restrict low,
-                                   uint8_t *restrict is_full)
-{
-    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
-        uint16_t freq = (uint16_t)(((slots[i] - 1) & 255) + 1);
-        low[i] = (uint8_t)x[i];
-        x[i] = put_state(x[i], freq, slots[i] >> 8, reciprocal[i], &is_full[i]);
-    }
-}
-
 size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                                      const uint8_t *contexts_end, const uint8_t *symbols_end, size_t n_steps)
 {
@@ -461,7 +479,7 @@ size_t mth_ulp_scalar_encode_symbols(const struct mth_ulp_table *table, struct m
         for (size_t k = 0; k < AHEAD; k++) {
             size_t lane = (--left & (n_vecs - 1)) * MTH_ULP_GROUP, place = (AHEAD - 1 - k) * MTH_ULP_GROUP;
             uint8_t is_full[MTH_ULP_GROUP];
-            put_symbols(states.of + lane, slots[k], reciprocal[k], low + place, is_full);
+            put_group(states.of + lane, slots[k], reciprocal[k], low + place, is_full);
             lanes = mth_ulp_list_group(is_full, place, lanes);
         }
         at = emit_lanes(low, lanes, (size_t)(mth_ulp_list_end(&list) - lanes), at);
