@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TRIED = 64, MAX_TRIED_IN_ALL = 1 << 16 };
+/* A layer's tensors of one shape are few: the right ones are among the nearest. */
+enum { MAX_NEAREST = 16, MAX_TRIED = 64, MAX_TRIED_IN_ALL = 1 << 16 };
 
-/* Bits a value that the weights' own move makes a prediction nearer by: what is taken, and what is taken before others are looked at. Those of
- * another tensor give none, but for chance: hundredths. */
+/*
+ * Bits a value that the weights' own move makes a prediction nearer by: what is taken, and what others need not be looked at for. Nothing but
+ * its own step fits a tensor that made one. Of several something fits others, where gradients of layers are alike, but less than their own: all
+ * that are near are tried then.
+ */
 #define MIN_GAIN     0.05
 #define CERTAIN_GAIN 0.25
 
@@ -159,7 +163,9 @@ static int find_weights(struct pairing *p, size_t first, size_t end, size_t plac
     double most = MIN_GAIN, gain;
     int status = MTH_OK;
     *best = NULL;
-    for (size_t i = 0; i < MAX_TRIED && most < CERTAIN_GAIN && p->n_tried < MAX_TRIED_IN_ALL; i++) {
+    size_t n_nearest = p->search->parameter.n_steps > 1 ? MAX_NEAREST : 0;
+    for (size_t i = 0;
+         i < MAX_TRIED && (most < CERTAIN_GAIN || i < n_nearest) && p->n_tried < MAX_TRIED_IN_ALL; i++) {
         /* 0, 1 behind, 1 before, 2 behind, ... */
         size_t away = (i + 1) / 2;
         bool is_inside = i % 2 ? away < end - place : away <= place - first;

@@ -249,6 +249,25 @@ static void tensors_are_found_in_every_file(void **state)
     free(one.data), free(two.data), free(broken.data), free(inner.data), free(bytes.data);
 }
 
+/* Whichever file has the weights. */
+static void states_find_weights_of_their_name_in_another_file(void **state)
+{
+    (void)state;
+    struct mth_buffer weights = shard("h.v", "h.w"), kept = shard("x", "optim.state.h.w.exp_avg");
+    const struct part parts[] = {{"a.safetensors", {weights.data, weights.n_bytes}},
+                                 {"b.safetensors", {kept.data, kept.n_bytes}}};
+    struct mth_buffer bytes = make_folder(parts, 2);
+    struct mth_region_map map;
+    int status;
+    map_bytes(bytes.data, bytes.n_bytes, &map, &status);
+    assert_int_equal(status, 0);
+    const struct mth_tensor *moment = mth_region_map_find(&map, "optim.state.h.w.exp_avg");
+    assert_non_null(moment);
+    assert_ptr_equal(mth_tensor_param(&map, moment), mth_region_map_find(&map, "h.w"));
+    mth_region_map_free(&map);
+    free(weights.data), free(kept.data), free(bytes.data);
+}
+
 /* As much of a path as tells it from all others, in whole names: what stands before may have the step's number in it. */
 static void files_are_told_apart_by_the_ends_of_their_paths(void **state)
 {
@@ -308,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_list_that_lies_is_refused),
         cmocka_unit_test(first_lines_that_lie_are_refused),
         cmocka_unit_test(tensors_are_found_in_every_file),
+        cmocka_unit_test(states_find_weights_of_their_name_in_another_file),
         cmocka_unit_test(files_are_told_apart_by_the_ends_of_their_paths),
         cmocka_unit_test(damage_is_refused_or_mapped_soundly),
     };
