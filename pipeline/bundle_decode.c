@@ -426,6 +426,25 @@ static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
     return queue(batch, owner, chunk, &job);
 }
 
+/* The elements of a chunk of which something else was coded. What was predicted is not needed any more. */
+static int restore_elements(struct mth_coder_worker *worker, const struct mth_bundle_job *owner,
+                            const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
+                            struct mth_error *err)
+{
+    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
+    struct mth_bytes coded;
+    if (!predictor || !predictor->restore)
+        return MTH_OK;
+    int status = mth_bundle_gather(owner->bundle, chunk, owner->dst, &worker->inputs[1],
+                                   &worker->inputs_capacity[1], &coded);
+    if (status)
+        return mth_error_set(err, status, "no memory for what was coded of a chunk");
+    predictor->restore(&prediction->inputs[0].data, coded.data, coded.n_bytes / predictor->elem_bytes,
+                       worker->reference[0]);
+    scatter(owner->bundle, chunk, worker->reference[0], owner->dst);
+    return MTH_OK;
+}
+
 /* A predicted chunk is decoded on its own: what it is predicted from must be there first. */
 static int decode_predicted(struct batch *batch, const struct mth_bundle_job *owner,
                             struct mth_bundle_chunk *chunk)
@@ -456,7 +475,7 @@ static int decode_predicted(struct batch *batch, const struct mth_bundle_job *ow
     if (!status)
         status = flush(batch);
     worker->chunk.n_inputs = 0;
-    return status;
+    return status ? status : restore_elements(worker, owner, chunk, &prediction, batch->err);
 }
 
 int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_index,

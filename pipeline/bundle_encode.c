@@ -478,6 +478,25 @@ static void note_inputs(struct mth_bundle_chunk *chunk, const struct mth_predict
                                                  .digest = mth_hash64(older->data, older->n_bytes, 0)};
 }
 
+/* What is coded of a chunk: its bytes, or what they are beside what is predicted. */
+static int find_coded(struct mth_coder_worker *worker, const struct mth_bundle *bundle,
+                      const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
+                      struct mth_bytes src, struct mth_bytes *coded)
+{
+    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
+    *coded = src;
+    if (chunk->mode != MTH_CHUNK_PREDICTED || !predictor || !predictor->steps)
+        return MTH_OK;
+    int status =
+        mth_array_reserve(bundle->memory, &worker->inputs[1], &worker->inputs_capacity[1], src.n_bytes, 1);
+    if (status)
+        return status;
+    predictor->steps(&prediction->inputs[0].data, src.data, src.n_bytes / predictor->elem_bytes,
+                     worker->inputs[1]);
+    coded->data = worker->inputs[1];
+    return MTH_OK;
+}
+
 /* Codes one chunk to the end of out. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
@@ -511,12 +530,16 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         status = gather_older(encoder, worker, bundle, chunk, &prediction, err);
     if (status)
         return status;
+    struct mth_bytes coded;
+    status = find_coded(worker, bundle, chunk, &prediction, src, &coded);
+    if (status)
+        return mth_error_set(err, status, "no memory for what is coded of a chunk");
     struct mth_buffer payload = {.data = out->data + out->n_bytes,
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
     worker->chunk.inputs = prediction.inputs;
     worker->chunk.n_inputs = prediction.n_inputs;
-    worker->chunk.digests = chunk->has_reference ? &digests : NULL;
-    status = code(encoder, worker_index, chunk, chunk->spec, src, prediction.reference, &payload, err);
+    worker->chunk.digests = chunk->has_reference && coded.data == src.data ? &digests : NULL;
+    status = code(encoder, worker_index, chunk, chunk->spec, coded, prediction.reference, &payload, err);
     worker->chunk.n_inputs = 0;
     worker->chunk.digests = NULL;
     if (!status)

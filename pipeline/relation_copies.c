@@ -173,7 +173,7 @@ static int pair_up(struct mth_families *families, const struct sketches *sketche
 
 enum { MAX_TRIED = 64 };
 
-/* A tensor of fp32, or one of bf16 that is no copy yet. */
+/* A tensor of fp32, or one of 16 bits that is no copy yet. */
 struct sized {
     uint64_t n_elems;
     uint32_t region;
@@ -187,35 +187,47 @@ static int compare_sized(const void *left, const void *right)
     return (a->region > b->region) - (a->region < b->region);
 }
 
-/* Is every element looked at what fp32 is between, cut off or one step more? */
+/* Are all of these n elements, SKETCH_ELEMS at most, the nearest to what there is in fp32, or what is on its other side? */
+static bool are_next_to(const struct mth_predictor *rounded, const uint8_t *wide, const uint8_t *narrow,
+                        size_t n)
+{
+    const uint8_t *inputs[1] = {wide};
+    uint8_t expected[SKETCH_ELEMS * 2], steps[SKETCH_ELEMS * 2];
+    rounded->predict(NULL, inputs, n, expected);
+    rounded->steps(inputs, narrow, n, steps);
+    for (size_t i = 0; i < n; i++) {
+        if ((uint16_t)(mth_load16(steps + 2 * i) - mth_load16(expected + 2 * i)) > 1)
+            return false;
+    }
+    return true;
+}
+
+/* Is every element looked at one of both that fp32 is between? */
 static int is_between(const struct mth_families *families, const struct mth_source *input, uint32_t wide,
-                      uint32_t narrow, bool *is, struct mth_error *err)
+                      uint32_t narrow, uint8_t predictor, bool *is, struct mth_error *err)
 {
     uint8_t of_wide[SKETCH_ELEMS * 4], of_narrow[SKETCH_ELEMS * 2];
-    uint8_t first[2][4];
     const struct mth_region *regions = families->map->regions;
-    int status = mth_source_read(input, regions[wide].offset, first[0], 4, err);
+    const struct mth_predictor *rounded = mth_predictor_at(predictor);
+    int status = mth_source_read(input, regions[wide].offset, of_wide, 4, err);
     if (!status)
-        status = mth_source_read(input, regions[narrow].offset, first[1], 2, err);
+        status = mth_source_read(input, regions[narrow].offset, of_narrow, 2, err);
     /* Most are not. */
-    *is = !status && (uint16_t)(mth_load16(first[1]) - mth_load16(first[0] + 2)) <= 1;
+    *is = !status && are_next_to(rounded, of_wide, of_narrow, 1);
     if (!*is)
         return status;
     status = take_probes(input, &regions[wide], 4, of_wide, err);
     if (!status)
         status = take_probes(input, &regions[narrow], 2, of_narrow, err);
     size_t n_zeros = 0;
-    for (size_t i = 0; !status && *is && i < SKETCH_ELEMS; i++) {
-        uint16_t cut = mth_load16(of_wide + 4 * i + 2);
-        *is = (uint16_t)(mth_load16(of_narrow + 2 * i) - cut) <= 1;
-        n_zeros += (cut & 0x7fff) == 0;
-    }
-    *is = *is && n_zeros < SKETCH_ELEMS / 2;
+    for (size_t i = 0; !status && i < SKETCH_ELEMS; i++)
+        n_zeros += (mth_load16(of_narrow + 2 * i) & 0x7fff) == 0;
+    *is = !status && n_zeros < SKETCH_ELEMS / 2 && are_next_to(rounded, of_wide, of_narrow, SKETCH_ELEMS);
     return status;
 }
 
 /*
- * What stochastic rounding made of a tensor is next to it, and that is all: no hash tells. So each bf16 tensor that is no copy is held against those of
+ * What stochastic rounding made of a tensor is next to it, and that is all: no hash tells. So each bf16 or fp16 tensor that is no copy is held against those of
  * fp32 of as many elements.
  */
 static int pair_up_rounded(struct mth_families *families, const struct mth_source *input,
@@ -235,7 +247,9 @@ static int pair_up_rounded(struct mth_families *families, const struct mth_sourc
         qsort(wide, n_wide, sizeof *wide, compare_sized);
     for (uint32_t i = 0; !status && n_wide && i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
-        if (region->dtype != MTH_DTYPE_BF16 || region->flags || region->n_bytes % 2 ||
+        bool is_bf16 = region->dtype == MTH_DTYPE_BF16;
+        uint8_t predictor = is_bf16 ? MTH_PREDICT_BF16_ROUNDED : MTH_PREDICT_F16_ROUNDED;
+        if ((!is_bf16 && region->dtype != MTH_DTYPE_F16) || region->flags || region->n_bytes % 2 ||
             families->regions[i].family)
             continue;
         size_t low = 0, high = n_wide;
@@ -253,10 +267,9 @@ static int pair_up_rounded(struct mth_families *families, const struct mth_sourc
             uint32_t of = wide[low + n].region;
             if (families->regions[of].is_copy)
                 continue;
-            status = is_between(families, input, of, i, &found, err);
-            /* The nearer of both is the likelier. */
+            status = is_between(families, input, of, i, predictor, &found, err);
             if (!status && found)
-                status = mth_families_join(families, of, i, MTH_PREDICT_BF16_NEAREST);
+                status = mth_families_join(families, of, i, predictor);
         }
     }
     mth_memory_free(families->memory, wide);

@@ -115,6 +115,11 @@ judge golden_parts_of_tensors_decode restores_parts slices
 cp "$dir/back" "$dir/parts"
 judge golden_parts_of_tensors_decode_against_a_base restores_parts slices_against_a_base "$dir/parts"
 
+restores_rounded() {
+    "$mithril" decompress -q -f -o "$dir/back" "$golden/rounded_by_chance.mth" &&
+        python3 tests/decoder/decode.py "$golden/rounded_by_chance.mth" "$dir/python" && cmp "$dir/python" "$dir/back"
+}
+judge what_chance_rounded_decodes restores_rounded
 judge copies_decode decodes balanced "$states-12.pt"
 
 # What is lossy restores to the same by both decoders. Of the table of wpe, and alone and against the step before.

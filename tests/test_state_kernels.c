@@ -34,6 +34,8 @@ static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_ADAM_V24] = 0xdb68852e3e8b27b8ULL,
     [MTH_PREDICT_SUMMED_V] = 0xd4cfaaeb66868e72ULL,
     [MTH_PREDICT_DIVIDED_V] = 0xa5c5daaf6198b3e2ULL,
+    [MTH_PREDICT_BF16_ROUNDED] = 0xcdc446a319ddbe6dULL,
+    [MTH_PREDICT_F16_ROUNDED] = 0x5950e68f3f5bbc13ULL,
 };
 
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
@@ -85,6 +87,111 @@ static void predictions_are_the_same_bits_everywhere(void **state)
         same &= digest == golden_digests[p];
     }
     assert_true(same);
+}
+
+/* ---- rounded by chance ---- */
+
+/* Of a pattern of fp16 without sign, what is too large for it included; by its fields. */
+static double f16_value(uint32_t bits)
+{
+    double mantissa = bits & 0x3ff;
+    return bits < 0x400 ? ldexp(mantissa, -24) : ldexp(mantissa + 1024, (int)(bits >> 10) - 25);
+}
+
+static double bf16_value(uint32_t bits)
+{
+    return (double)mth_float_of(bits << 16);
+}
+
+/* The value towards zero of two of 16 bits, without sign, by looking for it; and how much of the way to the next it is. */
+static uint32_t cut_by_search(double (*value_of)(uint32_t bits), uint32_t end, double x, double *share)
+{
+    uint32_t low = 0;
+    while (end - low > 1) {
+        uint32_t middle = low + (end - low) / 2;
+        if (value_of(middle) <= x)
+            low = middle;
+        else
+            end = middle;
+    }
+    *share = (x - value_of(low)) / (value_of(low + 1) - value_of(low));
+    return low;
+}
+
+static uint16_t steps_from_stand_in(const struct mth_predictor *predictor, uint32_t x, uint32_t elem,
+                                    uint32_t *exponent)
+{
+    uint8_t wide[4], narrow[2], expected[2], steps[2];
+    const uint8_t *const of[1] = {wide};
+    mth_lane_store32(wide, x);
+    mth_lane_store16(narrow, (uint16_t)elem);
+    predictor->predict(NULL, of, 1, expected);
+    predictor->steps(of, narrow, 1, steps);
+    *exponent = mth_lane_load16(expected);
+    return (uint16_t)(mth_lane_load16(steps) - *exponent);
+}
+
+/* Values of all sizes, so that fp16 has denormals and what is too large. */
+static uint32_t value_of_any_size(uint32_t *random, uint32_t i, unsigned lowest, unsigned n)
+{
+    *random = *random * 1664525 + 1013904223;
+    uint32_t rest = i % 8 ? *random >> 8 & 0x7fffff : (*random >> 8 & 0x3ff) << 13;
+    return (i & 1) << 31 | (lowest + *random % 65521 % n) << 23 | rest;
+}
+
+static void of_both_values_the_nearer_is_the_stand_in_and_the_other_one_up(void **state)
+{
+    static const struct {
+        uint64_t predictor;
+        double (*value_of)(uint32_t bits);
+        uint32_t end;
+        unsigned lowest, n, mantissa_bits;
+    } cases[] = {{MTH_PREDICT_BF16_ROUNDED, bf16_value, 0x7f7f, 1, 253, 7},
+                 {MTH_PREDICT_F16_ROUNDED, f16_value, 0x7c00, 90, 53, 10}};
+    uint32_t random = 1;
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const struct mth_predictor *predictor = mth_predictor_at(cases[c].predictor);
+        for (uint32_t i = 0; i < 20000; i++) {
+            uint32_t x = value_of_any_size(&random, i, cases[c].lowest, cases[c].n), sign = x >> 31 << 15,
+                     exponent;
+            double share, size = (double)mth_float_of(x & 0x7fffffff);
+            uint32_t cut = cut_by_search(cases[c].value_of, cases[c].end, size, &share);
+            uint16_t of_cut = steps_from_stand_in(predictor, x, sign | cut, &exponent),
+                     of_next = steps_from_stand_in(predictor, x, sign | (cut + 1), &exponent);
+            double nearer = share < 0.5 ? share : 1 - share;
+            uint32_t class = (exponent >> cases[c].mantissa_bits) - 2;
+            assert_int_equal(exponent & ((1u << cases[c].mantissa_bits) - 1), 0);
+            if (share == 0) {
+                assert_int_equal(of_cut, 0);
+                assert_int_equal(exponent >> cases[c].mantissa_bits, 1);
+                continue;
+            }
+            assert_int_equal(of_cut + of_next, 1);
+            if (share != 0.5)
+                assert_int_equal(of_next, share < 0.5);
+            /* Of 15 classes; a value of fp32 may lie so near the middle that it counts as that. */
+            assert_true(class <= 14);
+            assert_true(nearer * 30 > class - 0.001 && nearer * 30 < class + 1.001);
+        }
+    }
+}
+
+static void every_pattern_comes_back_from_its_steps(void **state)
+{
+    static const uint64_t numbers[] = {MTH_PREDICT_BF16_ROUNDED, MTH_PREDICT_F16_ROUNDED};
+    static uint8_t steps[2 * N];
+    (void)state;
+    for (size_t c = 0; c < sizeof numbers / sizeof numbers[0]; c++) {
+        const struct mth_predictor *predictor = mth_predictor_at(numbers[c]);
+        for (size_t n = 0; n <= N; n = n ? n * 2 : 1) {
+            const uint8_t *elems = values[1] + 1;
+            size_t n_here = n < N ? n : N - 1;
+            predictor->steps(inputs, elems, n_here, steps);
+            predictor->restore(inputs, steps, n_here, steps);
+            assert_memory_equal(steps, elems, 2 * n_here);
+        }
+    }
 }
 
 /* Sums that lie so near the middle of two fp32 values that a double does not tell on which side. */
@@ -426,6 +533,8 @@ static void gradients_of_16_bits_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_both_values_the_nearer_is_the_stand_in_and_the_other_one_up),
+        cmocka_unit_test(every_pattern_comes_back_from_its_steps),
         cmocka_unit_test(predictions_are_the_same_bits_everywhere),
         cmocka_unit_test(a_multiply_add_without_the_instruction_rounds_once),
         cmocka_unit_test(every_instruction_set_predicts_alike),

@@ -549,7 +549,7 @@ class Container:
             return payloads.take(n)
         reference = None
         if mode in (5, 6):
-            predictor, inputs = self.read_inputs(n, segments, plan)
+            number, predictor, inputs = self.read_inputs(n, segments, plan)
             require(mode == 5 or predictor, "what is as predicted by nothing")
             reference = predictor(inputs) if predictor else inputs
         elif plan.varint_of((1,) if mode == 2 else (0, 1)):
@@ -568,10 +568,10 @@ class Container:
                             (Type(dtype), reference) if reference is not None else None, self.models.get((spec, dtype), {}))
         for cursor in (stored, coded, entry):
             cursor.end("a chunk")
-        return flat
+        return predict.restore(number, inputs, flat) if mode == 5 else flat
 
     def read_inputs(self, n, segments, plan):
-        """What predicts, None for nothing, and its inputs."""
+        """The number of what predicts, it, None for nothing, and its inputs."""
         number = plan.varint()
         require(number == 0 or number in predict.PREDICTORS, "a predictor that is unknown here")
         n_settings, n_wanted, width, input_width, _ = predict.PREDICTORS.get(number, (0, 0, 0, 0, None))
@@ -588,7 +588,7 @@ class Container:
                 chunk = plan.varint()
                 require(chunk < len(self.chunks) and len(self.chunks[chunk]) == n_input, "an input that is not there")
                 inputs.append(self.chunks[chunk])
-        return (lambda values: predict.predict(number, settings, values)) if number else None, inputs
+        return number, (lambda values: predict.predict(number, settings, values)) if number else None, inputs
 
     def read_reference(self, segments, plan, dtype):
         """dtype: what elements are taken as; None: as they are."""

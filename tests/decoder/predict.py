@@ -267,6 +267,53 @@ def averaged_apart(settings, e, w):
     return bits(fma(value(w), weight, rounded(value(e) * decay)))
 
 
+# ---- rounded by chance ----
+
+def neighbours(x, narrow):
+    """The nearest of 16 bits, whether the other one is one less, and of what lies between both, in units of 2^-16, how much is up to the nearest; -1: nothing."""
+    nearest, magnitude = narrow(x), x & 0x7fffffff
+    if narrow is bf16:
+        below, special = Fraction(magnitude, 1 << 16), magnitude >= 0x7f800000
+    elif magnitude >= 0x47800000:
+        special = True
+    else:
+        # The value in units of the last place of fp16, on the scale of its patterns.
+        exponent, exact = magnitude >> 23, Fraction(magnitude & 0x7fffff | 0x800000, 1 << 23)
+        special = magnitude == 0
+        below = Fraction(exponent - 113, 1) * 1024 + exact * 1024 if exponent >= 113 else exact * 1024 / 2 ** min(113 - exponent, 27)
+    if special:
+        return nearest, False, -1
+    cut = math.floor(below)
+    if below == cut:
+        return nearest, False, -1
+    up, rest = nearest & 0x7fff != cut, math.floor((below - cut) * 65536)
+    return nearest, up, 65536 - rest if up else rest
+
+
+def stand_in(near, narrow):
+    return (1 if near < 0 else 2 + min(14, near * 15 >> 15)) << (7 if narrow is bf16 else 10)
+
+
+def rounded_by_chance(narrow):
+    return lambda settings, x: stand_in(neighbours(x, narrow)[2], narrow)
+
+
+# number -> how the elements are rounded that are coded as steps from a stand-in
+ROUNDED = {18: bf16, 19: f16}
+
+
+def restore(number, inputs, coded):
+    """The elements of a predicted chunk from what was coded."""
+    if number not in ROUNDED:
+        return coded
+    out = b""
+    for x, i in zip(words(inputs[0]), range(0, len(coded), 2)):
+        nearest, up, near = neighbours(x, ROUNDED[number])
+        step = le(coded[i:i + 2]) - stand_in(near, ROUNDED[number])
+        out += (nearest + (-step if up else step) & 0xffff).to_bytes(2, "little")
+    return out
+
+
 # number -> settings, inputs, bytes of an element, bytes of an input's, what is predicted
 PREDICTORS = {
     1: (0, 1, 0, 0, None),
@@ -286,6 +333,8 @@ PREDICTORS = {
     15: (4, 3, 4, 4, adam_v24),
     16: (6, 4, 4, 4, summed_v),
     17: (7, 4, 4, 4, divided_v),
+    18: (0, 1, 2, 4, rounded_by_chance(bf16)),
+    19: (0, 1, 2, 4, rounded_by_chance(f16)),
 }
 
 

@@ -271,6 +271,37 @@ static struct made *fixture(const char *path)
     return finish(made);
 }
 
+/* Up by chance, the likelier the nearer; every sixth is exact, and some are neither of both. */
+static struct made *rounded_by_chance(void)
+{
+    enum { R_ROWS = 64, R_COLUMNS = 48, R_N = R_ROWS * R_COLUMNS };
+    struct made *made = begin(8 * (size_t)R_N);
+    uint64_t seed = 21, chance = 22;
+    uint8_t *master, *model, *half;
+    add(made, &master, "master", MTH_DTYPE_F32, R_ROWS, R_COLUMNS);
+    add(made, &model, "model", MTH_DTYPE_BF16, R_ROWS, R_COLUMNS);
+    add(made, &half, "model.half", MTH_DTYPE_F16, R_ROWS, R_COLUMNS);
+    for (unsigned i = 0; i < R_N; i++) {
+        uint32_t bits = weight(&seed, i / R_COLUMNS) ^ (uint32_t)(pattern_random(&seed) & 0xffff);
+        uint32_t random = (uint32_t)pattern_random(&chance);
+        if (i % 6 == 5)
+            bits &= 0xffff0000;
+        mth_store32(master + 4 * i, bits);
+        mth_store16(model + 2 * i, (uint16_t)((bits + (random & 0xffff)) >> 16));
+        uint32_t cut = (bits & 0x7fffffff) - (112u << 23) + (random & 0x1fff);
+        mth_store16(half + 2 * i, (uint16_t)((bits >> 31) << 15 | (cut >> 13 & 0x7fff)));
+    }
+    mth_store32(master + 4 * 100, 0x7f800000);
+    mth_store16(model + 2 * 100, 0x7f80);
+    mth_store16(half + 2 * 100, 0x7c00);
+    mth_store32(master + 4 * 200, 0x80000000);
+    mth_store16(model + 2 * 200, 0x8000);
+    mth_store16(half + 2 * 200, 0x8000);
+    mth_store16(model + 2 * 300, 0x7fc1);
+    mth_store16(half + 2 * 301, 0xffff);
+    return finish(made);
+}
+
 struct made *golden_input(enum golden_input which)
 {
     static const char *const fixtures[] = {"tests/fixtures/states/adamw-bf16-11.pt",
@@ -322,6 +353,8 @@ struct made *golden_input(enum golden_input which)
         return parts(false);
     case GOLDEN_NEXT:
         return parts(true);
+    case GOLDEN_ROUNDED:
+        return rounded_by_chance();
     case GOLDEN_SLICES:
         return slices(false);
     case GOLDEN_SLICES_NEXT:

@@ -55,6 +55,7 @@ enum golden_input {
     GOLDEN_SLICES_NEXT,
     GOLDEN_LARGE_NEXT, /* LARGE a step later, and a step before */
     GOLDEN_LARGE_BEFORE,
+    GOLDEN_ROUNDED, /* masters, and what stochastic rounding made of them */
     N_GOLDEN_INPUTS
 };
 

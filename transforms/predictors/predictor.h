@@ -35,6 +35,8 @@ enum mth_predictor_number {
     MTH_PREDICT_ADAM_V24,
     MTH_PREDICT_SUMMED_V,
     MTH_PREDICT_DIVIDED_V,
+    MTH_PREDICT_BF16_ROUNDED,
+    MTH_PREDICT_F16_ROUNDED,
     MTH_N_PREDICTORS
 };
 
@@ -46,6 +48,9 @@ struct mth_predictor {
     size_t input_bytes; /* of an element of each input */
     /* Shape: inputs[n_inputs] and out of n elements each; settings[n_settings], bits of fp32 values. */
     void (*predict)(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out);
+    /* Where what is coded is not the elements themselves but what they are beside the prediction, and back; else NULL. See rounded.h. */
+    void (*steps)(const uint8_t *const *inputs, const uint8_t *elems, size_t n, uint8_t *out);
+    void (*restore)(const uint8_t *const *inputs, const uint8_t *steps, size_t n, uint8_t *out);
 };
 
 /* NULL for a number that is none, or nothing. SAME has no function: what it predicts is its input. */

@@ -3,6 +3,7 @@
 
 #include "base/lane.h"
 #include "transforms/predictors/float_bits.h"
+#include "transforms/predictors/rounded.h"
 
 static void bf16_nearest(const uint32_t *settings, const uint8_t *const *inputs, size_t n, uint8_t *out)
 {
@@ -26,23 +27,27 @@ static void f16_nearest(const uint32_t *settings, const uint8_t *const *inputs, 
 }
 
 static const struct mth_predictor predictors[MTH_N_PREDICTORS] = {
-    [MTH_PREDICT_SAME] = {"same", 1, 0, 0, 0, NULL},
-    [MTH_PREDICT_BF16_NEAREST] = {"bf16-nearest", 1, 0, 2, 4, bf16_nearest},
-    [MTH_PREDICT_BF16_TRUNCATED] = {"bf16-truncated", 1, 0, 2, 4, bf16_truncated},
-    [MTH_PREDICT_F16_NEAREST] = {"f16-nearest", 1, 0, 2, 4, f16_nearest},
-    [MTH_PREDICT_ADAM_V] = {"adam-v", 3, 4, 4, 4, mth_predict_adam_v},
-    [MTH_PREDICT_ADAM_W] = {"adam-w", 3, 4, 4, 4, mth_predict_adam_w},
-    [MTH_PREDICT_ADAM_DRIFT] = {"adam-drift", 5, 4, 4, 4, mth_predict_adam_drift},
-    [MTH_PREDICT_LARGER] = {"larger", 2, 0, 4, 4, mth_predict_larger},
-    [MTH_PREDICT_SGD_W] = {"sgd-w", 2, 1, 4, 4, mth_predict_sgd_w},
-    [MTH_PREDICT_NESTEROV_W] = {"nesterov-w", 3, 3, 4, 4, mth_predict_nesterov_w},
-    [MTH_PREDICT_DIVISORS] = {"divisors", 3, 4, 4, 4, mth_predict_divisors},
-    [MTH_PREDICT_CENTERED] = {"centered", 4, 4, 4, 4, mth_predict_centered},
-    [MTH_PREDICT_AVERAGED] = {"averaged", 2, 1, 4, 4, mth_predict_averaged},
-    [MTH_PREDICT_AVERAGED_APART] = {"averaged-apart", 2, 2, 4, 4, mth_predict_averaged_apart},
-    [MTH_PREDICT_ADAM_V24] = {"adam-v24", 3, 4, 4, 4, mth_predict_adam_v24},
-    [MTH_PREDICT_SUMMED_V] = {"summed-v", 4, 6, 4, 4, mth_predict_summed_v},
-    [MTH_PREDICT_DIVIDED_V] = {"divided-v", 4, 7, 4, 4, mth_predict_divided_v},
+    [MTH_PREDICT_SAME] = {"same", 1, 0, 0, 0, NULL, NULL, NULL},
+    [MTH_PREDICT_BF16_NEAREST] = {"bf16-nearest", 1, 0, 2, 4, bf16_nearest, NULL, NULL},
+    [MTH_PREDICT_BF16_TRUNCATED] = {"bf16-truncated", 1, 0, 2, 4, bf16_truncated, NULL, NULL},
+    [MTH_PREDICT_F16_NEAREST] = {"f16-nearest", 1, 0, 2, 4, f16_nearest, NULL, NULL},
+    [MTH_PREDICT_ADAM_V] = {"adam-v", 3, 4, 4, 4, mth_predict_adam_v, NULL, NULL},
+    [MTH_PREDICT_ADAM_W] = {"adam-w", 3, 4, 4, 4, mth_predict_adam_w, NULL, NULL},
+    [MTH_PREDICT_ADAM_DRIFT] = {"adam-drift", 5, 4, 4, 4, mth_predict_adam_drift, NULL, NULL},
+    [MTH_PREDICT_LARGER] = {"larger", 2, 0, 4, 4, mth_predict_larger, NULL, NULL},
+    [MTH_PREDICT_SGD_W] = {"sgd-w", 2, 1, 4, 4, mth_predict_sgd_w, NULL, NULL},
+    [MTH_PREDICT_NESTEROV_W] = {"nesterov-w", 3, 3, 4, 4, mth_predict_nesterov_w, NULL, NULL},
+    [MTH_PREDICT_DIVISORS] = {"divisors", 3, 4, 4, 4, mth_predict_divisors, NULL, NULL},
+    [MTH_PREDICT_CENTERED] = {"centered", 4, 4, 4, 4, mth_predict_centered, NULL, NULL},
+    [MTH_PREDICT_AVERAGED] = {"averaged", 2, 1, 4, 4, mth_predict_averaged, NULL, NULL},
+    [MTH_PREDICT_AVERAGED_APART] = {"averaged-apart", 2, 2, 4, 4, mth_predict_averaged_apart, NULL, NULL},
+    [MTH_PREDICT_ADAM_V24] = {"adam-v24", 3, 4, 4, 4, mth_predict_adam_v24, NULL, NULL},
+    [MTH_PREDICT_SUMMED_V] = {"summed-v", 4, 6, 4, 4, mth_predict_summed_v, NULL, NULL},
+    [MTH_PREDICT_DIVIDED_V] = {"divided-v", 4, 7, 4, 4, mth_predict_divided_v, NULL, NULL},
+    [MTH_PREDICT_BF16_ROUNDED] = {"bf16-rounded", 1, 0, 2, 4, mth_predict_bf16_rounded,
+                                  mth_steps_bf16_rounded, mth_restore_bf16_rounded},
+    [MTH_PREDICT_F16_ROUNDED] = {"f16-rounded", 1, 0, 2, 4, mth_predict_f16_rounded, mth_steps_f16_rounded,
+                                 mth_restore_f16_rounded},
 };
 
 const struct mth_predictor *mth_predictor_at(uint64_t number)
