@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#define USUAL_GRADIENTS 1e-3
+
 enum { N = MTH_REPLAY_SAMPLE };
 
 static uint64_t random_state = 1;
@@ -31,9 +33,9 @@ static uint32_t bits(double value)
     return mth_bits_of((float)value);
 }
 
-/* A parameter that such a step moved, by predictors as they are tested on torch's own steps. scale: of its weights. */
+/* A parameter that such a step moved, by predictors as they are tested on torch's own steps. scale: of its weights; gradients: of those. */
 static void make_step(const struct mth_optimizer_group *group, double step, bool has_largest, double scale,
-                      struct mth_replay_parameter *p)
+                      double gradients, struct mth_replay_parameter *p)
 {
     const uint32_t settings[] = {bits(1 - group->lr * group->weight_decay),
                                  bits(-(group->lr / (1 - pow(group->beta1, step)))),
@@ -49,7 +51,7 @@ static void make_step(const struct mth_optimizer_group *group, double step, bool
         p->regions[MTH_KEPT_MAX] = 3;
     for (size_t i = 0; i < N; i++) {
         /* Some weights are small: these tell rates best. */
-        double size = 1e-3 * pow(2, 4 * uniform());
+        double size = gradients * pow(2, 4 * uniform());
         float g = (float)(size * uniform()), m0 = (float)(size * uniform() / 4),
               v0 = (float)(size * size / 3);
         float v1 = fmaf(of_v * g, g, v0 * stays);
@@ -112,7 +114,7 @@ static void numbers_of_a_step_are_found(void **state)
                                                   .weight_decay = cases[i].decay};
         struct mth_replay_parameter p;
         struct mth_replay_guesses guesses = {.n = 0};
-        make_step(&group, cases[i].step, cases[i].has_largest, 0.05, &p);
+        make_step(&group, cases[i].step, cases[i].has_largest, 0.05, USUAL_GRADIENTS, &p);
         assert_true(mth_replay_guess(&p, &guesses));
         assert_non_null(p.group);
         assert_true(p.group->beta1 == cases[i].beta1 && is_near(p.group->beta2, cases[i].beta2, 1e-9));
@@ -128,6 +130,27 @@ static void numbers_of_a_step_are_found(void **state)
     }
 }
 
+/* Where gradients are far larger than eps, any of the small ones does; of smaller ones each eps is told from its neighbours. */
+static void a_small_eps_is_found_of_gradients_as_small(void **state)
+{
+    (void)state;
+    static const double epsilons[] = {1e-10, 1e-12, 1e-15, 1e-16};
+    for (size_t i = 0; i < sizeof epsilons / sizeof epsilons[0]; i++) {
+        const struct mth_optimizer_group group = {.kind = MTH_OPTIMIZER_ADAM,
+                                                  .beta1 = 0.9,
+                                                  .beta2 = 0.99,
+                                                  .eps = epsilons[i],
+                                                  .lr = 1e-3,
+                                                  .weight_decay = 0.1};
+        struct mth_replay_parameter p;
+        struct mth_replay_guesses guesses = {.n = 0};
+        make_step(&group, 500, false, 0.05, 100 * epsilons[i], &p);
+        assert_true(mth_replay_guess(&p, &guesses));
+        assert_true(p.group->eps == epsilons[i]);
+        assert_int_equal(n_exact(&p, false), N);
+    }
+}
+
 static const struct mth_optimizer_group usual = {
     .kind = MTH_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .lr = 1e-3, .weight_decay = 0.1};
 
@@ -139,13 +162,13 @@ static void a_step_that_no_file_numbers_is_found(void **state)
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         struct mth_replay_parameter p;
         struct mth_replay_guesses guesses = {.n = 0};
-        make_step(&usual, steps[i], false, 0.05, &p);
+        make_step(&usual, steps[i], false, 0.05, USUAL_GRADIENTS, &p);
         p.step = p.n_steps = 0;
         assert_true(mth_replay_guess(&p, &guesses));
         assert_true(p.step == steps[i] && p.n_steps == 1 && guesses.steps[0] == steps[i]);
         assert_int_equal(n_exact(&p, false), N);
         /* The next one has it, too. */
-        make_step(&usual, steps[i], false, 0.05, &p);
+        make_step(&usual, steps[i], false, 0.05, USUAL_GRADIENTS, &p);
         p.step = p.n_steps = 0;
         assert_true(mth_replay_guess(&p, &guesses));
         assert_true(p.step == steps[i] && p.group == &guesses.of[0] && guesses.n == 1);
@@ -161,7 +184,7 @@ static void what_others_had_is_tried_first(void **state)
     for (size_t i = 0; i <= MTH_MAX_GUESSES; i++) {
         groups[i] = usual;
         groups[i].lr *= (double)(i + 1);
-        make_step(&groups[i], 50, false, 0.05, &p);
+        make_step(&groups[i], 50, false, 0.05, USUAL_GRADIENTS, &p);
         assert_true(mth_replay_guess(&p, &guesses));
         /* There is no room for more; the last one is kept. */
         assert_int_equal(guesses.n, i < MTH_MAX_GUESSES ? i + 1 : MTH_MAX_GUESSES);
@@ -169,7 +192,7 @@ static void what_others_had_is_tried_first(void **state)
         assert_true(is_near(p.group->lr, groups[i].lr, 1e-9));
     }
     /* The first is still there. Of another number of steps it is what is assumed, and of an optimizer without squares nothing. */
-    make_step(&groups[0], 50, false, 0.05, &p);
+    make_step(&groups[0], 50, false, 0.05, USUAL_GRADIENTS, &p);
     assert_true(mth_replay_guess(&p, &guesses));
     assert_ptr_equal(p.group, &guesses.of[0]);
     p.n_steps = 10;
@@ -187,7 +210,7 @@ static void what_is_no_step_is_not_tried_for_long(void **state)
     (void)state;
     struct mth_replay_parameter p, noise;
     struct mth_replay_guesses guesses = {.n = 0};
-    make_step(&usual, 50, false, 0.05, &p);
+    make_step(&usual, 50, false, 0.05, USUAL_GRADIENTS, &p);
     noise = p;
     for (size_t k = 0; k < MTH_KEPT_STEP; k++)
         for (size_t i = 0; i < N; i++)
@@ -207,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_of_a_step_are_found),
+        cmocka_unit_test(a_small_eps_is_found_of_gradients_as_small),
         cmocka_unit_test(a_step_that_no_file_numbers_is_found),
         cmocka_unit_test(what_others_had_is_tried_first),
         cmocka_unit_test(what_is_no_step_is_not_tried_for_long),

@@ -530,6 +530,33 @@ static void gradients_of_16_bits_are_found(void **state)
         assert_int_not_equal(sizes[i], MTH_MOMENT_ESCAPE);
 }
 
+/* A gradient of fewer bits is taken where there is one, though one of more gives the same: its lower bits cost nothing. */
+static void summed_gradients_have_as_few_bits_as_they_can(void **state)
+{
+    static const struct {
+        unsigned n_cut;
+        uint32_t lowest;
+    } cases[] = {{16, 0xffff}, {12, 0xfff}, {8, 0xff}};
+    struct mth_sum_rule rules[] = {mth_sum_rule_of(0x3dcccccd, 0, 0, 0x3f700001),
+                                   mth_sum_rule_of(0x3f800000, 0x3f666666, 0, 0x3f700001)};
+    uint32_t random = 5;
+    (void)state;
+    for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++) {
+        for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+            for (size_t i = 0; i < 4000; i++) {
+                struct mth_sum_form form = mth_sum_form_of(&rules[r]);
+                random = random * 1664525 + 1013904223;
+                float g = mth_float_of(((random & 0x80ffffff) | 0x3a000000) & ~cases[c].lowest);
+                float m0 = mth_float_of((random * 2654435761u & 0x807fffff) | 0x39800000);
+                float m1 = mth_sum_after(&rules[r], form, m0, g * rules[r].scale);
+                uint32_t fits, found = mth_sum_gradient(&rules[r], form, m0, 0, mth_bits_of(m1), &fits);
+                assert_true(!fits || (found & cases[c].lowest) == 0);
+                assert_true(fits || cases[c].n_cut == 8);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +568,7 @@ int main(void)
         cmocka_unit_test(every_instruction_set_splits_moments_alike),
         cmocka_unit_test(every_instruction_set_sums_gradients_alike),
         cmocka_unit_test(every_instruction_set_divides_gradients_alike),
+        cmocka_unit_test(summed_gradients_have_as_few_bits_as_they_can),
         cmocka_unit_test(divided_gradients_are_found),
         cmocka_unit_test(gradients_of_16_bits_are_found),
     };

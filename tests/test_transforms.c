@@ -314,6 +314,50 @@ static void moments_refuse_bits_that_forward_never_sets(void **state)
     }
 }
 
+/*
+ * What zero-map takes is what it makes. That is all a stream cut short can be held to: without its signs, where they are one byte, it
+ * is what zeros without signs give, and only the container knows how long it was.
+ */
+static void zero_map_takes_only_what_it_makes(void **state)
+{
+    enum { MAX_BYTES = 48, N_TRIES = 20000 };
+    static const enum mth_dtype dtypes[] = {MTH_DTYPE_BF16, MTH_DTYPE_F32, MTH_DTYPE_U8};
+    size_t n_taken = 0, n_refused = 0;
+    (void)state;
+    for (size_t i = 0; i < N_TRIES; i++) {
+        uint8_t src[MAX_BYTES], out[MAX_BYTES], random[8];
+        struct transform_run run, again;
+        fill_random(src, sizeof src);
+        fill_random(random, sizeof random);
+        size_t n = random[0] % (MAX_BYTES + 1);
+        for (size_t k = 0; k + 4 <= MAX_BYTES; k += 4) {
+            if (src[k] & 1)
+                memcpy(src + k, src[k] & 2 ? "\0\x80\0\x80" : "\0\0\0\x80", 4);
+        }
+        struct mth_symbol_type type = mth_symbol_type_of(dtypes[random[1] % 3]);
+        transform_run_forward(&run, "zero-map", type, 0, src, NULL, n);
+        struct mth_buffer *stream = &run.streams[random[2] % 3];
+        if (random[2] % 3 && random[3] % 2 && stream->n_bytes)
+            stream->n_bytes -= 1 + random[4] % stream->n_bytes;
+        else if (stream->n_bytes)
+            stream->data[random[4] % stream->n_bytes] ^= (uint8_t)(1u << random[5] % 8);
+        int status = transform_run_inverse(&run, out);
+        n_taken += status == MTH_OK;
+        n_refused += status == MTH_ERR_CORRUPT;
+        if (status == MTH_OK) {
+            transform_run_forward(&again, "zero-map", type, 0, out, NULL, n);
+            for (size_t s = 0; s < 3; s++) {
+                assert_int_equal(again.streams[s].n_bytes, run.streams[s].n_bytes);
+                if (run.streams[s].n_bytes)
+                    assert_memory_equal(again.streams[s].data, run.streams[s].data, run.streams[s].n_bytes);
+            }
+            transform_run_end(&again);
+        }
+        transform_run_end(&run);
+    }
+    assert_true(n_taken > N_TRIES / 16 && n_refused > N_TRIES / 16);
+}
+
 static void transforms_refuse_types_that_do_not_fit(void **state)
 {
     (void)state;
@@ -357,6 +401,7 @@ int main(void)
         cmocka_unit_test(exponent_split_gives_each_field_as_defined),
         cmocka_unit_test(exponent_split_refuses_bits_that_forward_never_sets),
         cmocka_unit_test(moments_refuse_bits_that_forward_never_sets),
+        cmocka_unit_test(zero_map_takes_only_what_it_makes),
         cmocka_unit_test(transforms_refuse_types_that_do_not_fit),
     };
     random_state = 1;
