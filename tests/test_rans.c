@@ -472,6 +472,10 @@ static void tables_come_back_from_their_bytes(void **state)
             if (mth_rans_narrow_build(counts, exact, &table)) {
                 size_t n = mth_rans_narrow_write(&table, wire);
                 assert_true(n <= MTH_RANS_NARROW_TABLE_BYTES);
+                struct mth_rans_narrow_plan plan;
+                assert_true(mth_rans_narrow_plan(counts, exact, &plan));
+                assert_int_equal(mth_rans_narrow_plan_bytes(&plan), n);
+                assert_int_equal(plan.cost, mth_rans_narrow_cost(&table, counts));
                 struct mth_bytes bytes = {wire, n};
                 assert_int_equal(mth_rans_narrow_read(&bytes, &back), MTH_OK);
                 assert_int_equal(bytes.n_bytes, 0);

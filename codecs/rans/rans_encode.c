@@ -59,10 +59,9 @@ static uint64_t saturating_add(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t narrow_price(const struct mth_rans_narrow_table *table, const struct mth_rans_counts *counts,
-                             size_t n)
+static uint64_t narrow_price(uint64_t cost, const struct mth_rans_counts *counts, size_t n)
 {
-    uint64_t bytes = scale(mth_rans_narrow_cost(table, counts->n), counts, n);
+    uint64_t bytes = scale(cost, counts, n);
     return saturating_add(bytes, HEAD_BYTES + 2 * mth_rans_narrow_lanes(n));
 }
 
@@ -93,10 +92,11 @@ void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, bool 
                            struct mth_rans_model *out, uint64_t *estimate)
 {
     uint8_t wire[MTH_RANS_WIDE_TABLE_BYTES];
+    struct mth_rans_narrow_plan plan;
     out->mode = MTH_RANS_RAW;
     *estimate = saturating_add(n, HEAD_BYTES);
-    if (mth_rans_narrow_build(counts->n, counts->exact, &out->narrow)) {
-        uint64_t price = narrow_price(&out->narrow, counts, n) + mth_rans_narrow_write(&out->narrow, wire);
+    if (mth_rans_narrow_plan(counts->n, counts->exact, &plan)) {
+        uint64_t price = narrow_price(plan.cost, counts, n) + mth_rans_narrow_plan_bytes(&plan);
         if (price < *estimate) {
             out->mode = MTH_RANS_NARROW;
             *estimate = price;
@@ -104,15 +104,16 @@ void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, bool 
     }
     /* The ideal price says whether looking further can pay. */
     uint64_t wide_limit = *estimate - (for_size ? 0 : *estimate / WIDE_GAIN);
-    if (ideal_price(counts, n) >= wide_limit)
-        return;
-    if (mth_rans_wide_build(counts->n, counts->exact, slot_bits_for(n), &out->wide)) {
+    if (ideal_price(counts, n) < wide_limit &&
+        mth_rans_wide_build(counts->n, counts->exact, slot_bits_for(n), &out->wide)) {
         uint64_t price = wide_price(&out->wide, counts, n) + mth_rans_wide_write(&out->wide, wire);
         if (price < wide_limit) {
             out->mode = MTH_RANS_WIDE;
             *estimate = price;
         }
     }
+    if (out->mode == MTH_RANS_NARROW)
+        mth_rans_narrow_fill(&plan, &out->narrow);
 }
 
 /* ---- bytes ---- */
@@ -202,8 +203,9 @@ static uint64_t model_price(const struct mth_rans_model *model, const struct mth
 {
     if (!model || !model_codes_all(model))
         return UINT64_MAX;
-    return model->mode == MTH_RANS_NARROW ? narrow_price(&model->narrow, counts, n)
-                                          : wide_price(&model->wide, counts, n);
+    return model->mode == MTH_RANS_NARROW
+               ? narrow_price(mth_rans_narrow_cost(&model->narrow, counts->n), counts, n)
+               : wide_price(&model->wide, counts, n);
 }
 
 static bool encode_table(const struct mth_rans_state *state, const struct mth_rans_model *table, bool shared,

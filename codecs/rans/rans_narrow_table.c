@@ -12,7 +12,9 @@ enum {
     SMALL_POSITIONS = 16,
     MAX_DIRECT = MTH_RANS_NARROW_SYMBOLS - 1,
     SLOT_BITS = 8,
-    RAW_BITS = 8 /* of an escaped byte */
+    RAW_BITS = 8, /* of an escaped byte */
+    TABLE_HEAD_BYTES = 2,
+    GAP_BYTES = 2 /* of values that are none between two that are */
 };
 
 /* A symbol on its way into a table. */
@@ -252,7 +254,7 @@ static void choose(const struct entry *candidates, size_t n, uint64_t total, boo
     }
 }
 
-bool mth_rans_narrow_build(const uint32_t counts[256], bool exact, struct mth_rans_narrow_table *table)
+bool mth_rans_narrow_plan(const uint32_t counts[256], bool exact, struct mth_rans_narrow_plan *plan)
 {
     struct entry candidates[MAX_DIRECT];
     struct choice choice;
@@ -265,9 +267,44 @@ bool mth_rans_narrow_build(const uint32_t counts[256], bool exact, struct mth_ra
     choose(candidates, n, total, exact, &choice);
     if (choice.cost == UINT64_MAX)
         return false;
-    for (size_t i = 0; i < choice.n_direct; i++)
-        candidates[i].freq = (uint16_t)choice.freq[i];
-    fill(table, candidates, choice.n_direct, choice.escapes ? choice.freq[choice.n_direct] : 0);
+    plan->n_direct = choice.n_direct;
+    plan->escape_freq = choice.escapes ? choice.freq[choice.n_direct] : 0;
+    plan->cost = choice.cost;
+    /* What a sample may not have seen is no part of it. */
+    if (!exact)
+        plan->cost -= ((uint64_t)SLOT_BITS << MTH_RANS_LOG2_BITS) - mth_rans_log2(plan->escape_freq);
+    for (size_t i = 0; i < choice.n_direct; i++) {
+        plan->values[i] = candidates[i].value;
+        plan->freq[i] = (uint16_t)choice.freq[i];
+    }
+    return true;
+}
+
+size_t mth_rans_narrow_plan_bytes(const struct mth_rans_narrow_plan *plan)
+{
+    bool is_direct[256] = {false};
+    size_t n_runs = 0;
+    for (size_t i = 0; i < plan->n_direct; i++)
+        is_direct[plan->values[i]] = true;
+    for (size_t i = 0; i < plan->n_direct; i++)
+        n_runs += plan->values[i] == 0 || !is_direct[plan->values[i] - 1];
+    return TABLE_HEAD_BYTES + plan->n_direct + (n_runs ? GAP_BYTES * (n_runs - 1) : 0);
+}
+
+void mth_rans_narrow_fill(const struct mth_rans_narrow_plan *plan, struct mth_rans_narrow_table *table)
+{
+    struct entry direct[MTH_RANS_NARROW_SYMBOLS];
+    for (size_t i = 0; i < plan->n_direct; i++)
+        direct[i] = (struct entry){.value = plan->values[i], .freq = plan->freq[i]};
+    fill(table, direct, plan->n_direct, plan->escape_freq);
+}
+
+bool mth_rans_narrow_build(const uint32_t counts[256], bool exact, struct mth_rans_narrow_table *table)
+{
+    struct mth_rans_narrow_plan plan;
+    if (!mth_rans_narrow_plan(counts, exact, &plan))
+        return false;
+    mth_rans_narrow_fill(&plan, table);
     return true;
 }
 

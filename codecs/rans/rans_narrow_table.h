@@ -65,6 +65,19 @@ struct mth_rans_narrow_table {
  */
 bool mth_rans_narrow_build(const uint32_t counts[256], bool exact, struct mth_rans_narrow_table *table);
 
+/* The same in two steps, for who looks at its price first: what is known of the table before it is filled. */
+struct mth_rans_narrow_plan {
+    size_t n_direct;
+    uint8_t values[MTH_RANS_NARROW_SYMBOLS];
+    uint16_t freq[MTH_RANS_NARROW_SYMBOLS];
+    uint32_t escape_freq; /* 0: there is no escape */
+    uint64_t cost;        /* as mth_rans_narrow_cost tells of the same counts */
+};
+bool mth_rans_narrow_plan(const uint32_t counts[256], bool exact, struct mth_rans_narrow_plan *plan);
+size_t
+mth_rans_narrow_plan_bytes(const struct mth_rans_narrow_plan *plan); /* that mth_rans_narrow_write will use */
+void mth_rans_narrow_fill(const struct mth_rans_narrow_plan *plan, struct mth_rans_narrow_table *table);
+
 /* What coding takes, in bits times 2^24, escaped bytes included; UINT64_MAX when a value can not be coded. */
 uint64_t mth_rans_narrow_cost(const struct mth_rans_narrow_table *table, const uint32_t counts[256]);
 

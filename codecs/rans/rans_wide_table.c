@@ -124,16 +124,17 @@ void mth_rans_wide_prepare_decoder(struct mth_rans_wide_table *table)
 
 struct bit_writer {
     uint8_t *out;
-    size_t n_bits;
+    uint64_t pending; /* bits that do not fill a byte yet */
+    unsigned n_pending;
 };
 
-/* Requires  the bytes that are not begun yet are 0 */
+/* n is 32 at most. */
 static void put_bits(struct bit_writer *writer, uint32_t bits, unsigned n)
 {
-    for (unsigned done = 0, some; done < n; done += some, writer->n_bits += some) {
-        unsigned used = writer->n_bits % 8;
-        some = 8 - used < n - done ? 8 - used : n - done;
-        writer->out[writer->n_bits / 8] |= (uint8_t)((bits >> done & ((1u << some) - 1)) << used);
+    writer->pending |= (uint64_t)bits << writer->n_pending;
+    for (writer->n_pending += n; writer->n_pending >= 8; writer->n_pending -= 8) {
+        *writer->out++ = (uint8_t)writer->pending;
+        writer->pending >>= 8;
     }
 }
 
@@ -145,13 +146,12 @@ static unsigned bit_length(uint32_t x)
 /* The same class again: 0. Else 1, a sign, and one bit less than the distance of ones before a 0. */
 static void put_class(struct bit_writer *writer, unsigned before, unsigned class)
 {
-    put_bits(writer, before != class, 1);
-    if (before == class)
+    unsigned distance = class < before ? before - class : class - before;
+    if (distance == 0) {
+        put_bits(writer, 0, 1);
         return;
-    put_bits(writer, class < before, 1);
-    for (unsigned d = class < before ? before - class : class - before; d > 1; d--)
-        put_bits(writer, 1, 1);
-    put_bits(writer, 0, 1);
+    }
+    put_bits(writer, 1u | (uint32_t)(class < before) << 1 | ((1u << (distance - 1)) - 1) << 2, distance + 2);
 }
 
 /* Elias' gamma code: ones before a 0 tell how many bits follow the highest. */
@@ -159,15 +159,14 @@ static void put_run(struct bit_writer *writer, uint32_t run)
 {
     unsigned n = bit_length(run);
     put_bits(writer, (1u << (n - 1)) - 1, n);
-    put_bits(writer, run, n - 1);
+    put_bits(writer, run & ((1u << (n - 1)) - 1), n - 1);
 }
 
 size_t mth_rans_wide_write(const struct mth_rans_wide_table *table, uint8_t *out)
 {
-    struct bit_writer writer = {out + 2, 0};
+    struct bit_writer writer = {.out = out + 2};
     unsigned before = 0;
     uint32_t left = 1u << table->slot_bits;
-    memset(out, 0, MTH_RANS_WIDE_TABLE_BYTES);
     out[0] = (uint8_t)((table->slot_bits - MTH_RANS_MIN_SLOT_BITS) | (table->escapes ? FLAG_ESCAPES : 0));
     out[1] = table->marker;
     for (size_t v = 0; left; v++) {
@@ -175,7 +174,7 @@ size_t mth_rans_wide_write(const struct mth_rans_wide_table *table, uint8_t *out
         put_class(&writer, before, class);
         before = class;
         if (class) {
-            put_bits(&writer, table->freq[v], class - 1);
+            put_bits(&writer, table->freq[v] & ((1u << (class - 1)) - 1), class - 1);
             left -= table->freq[v];
             continue;
         }
@@ -184,7 +183,8 @@ size_t mth_rans_wide_write(const struct mth_rans_wide_table *table, uint8_t *out
             run++;
         put_run(&writer, run);
     }
-    return 2 + (writer.n_bits + 7) / 8;
+    put_bits(&writer, 0, 7); /* the last byte's unused bits */
+    return (size_t)(writer.out - out);
 }
 
 struct bit_reader {
