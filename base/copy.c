@@ -1,14 +1,31 @@
-/* Copies of what is not read again soon; see copy.h. */
+/* Long copies to memory and from it; see copy.h. */
 #include "base/copy.h"
 
 #include <stdint.h>
 #include <string.h>
 
+enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
+
+void mth_copy_near(void *restrict dst, const void *restrict src, size_t n_bytes)
+{
+    uint8_t *out = dst;
+    const uint8_t *in = src;
+    size_t at = 0;
+#ifdef __GNUC__
+    for (; n_bytes - at >= AHEAD_BYTES + LINE_BYTES; at += LINE_BYTES) {
+        __builtin_prefetch(in + at + AHEAD_BYTES, 0, 2);
+        memcpy(out + at, in + at, LINE_BYTES);
+    }
+#endif
+    if (n_bytes > at)
+        memcpy(out + at, in + at, n_bytes - at);
+}
+
 #ifdef __SSE2__
 
 #include <emmintrin.h>
 
-enum { LINE_BYTES = 64, VECTOR_BYTES = sizeof(__m128i) };
+enum { VECTOR_BYTES = sizeof(__m128i) };
 
 /* Whole lines, to where one begins. Their stores are weakly ordered: the fence puts them before what tells another thread of them. */
 static void stream_lines(uint8_t *restrict dst, const uint8_t *restrict src, size_t n_lines)

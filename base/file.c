@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include "base/checked.h"
+#include "base/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +61,7 @@ int mth_source_read(const struct mth_source *source, uint64_t offset, void *dst,
         return source->read(source->state, offset, dst, n_bytes, err);
     if (source->fd < 0) {
         if (n_bytes)
-            memcpy(dst, source->memory + offset, n_bytes);
+            mth_copy_near(dst, source->memory + offset, n_bytes);
         return MTH_OK;
     }
     uint8_t *out = dst;

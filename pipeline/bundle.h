@@ -240,15 +240,24 @@ struct mth_prediction {
 /*
  * The inputs of a predicted chunk, and what they predict.
  *
- * Shape     bytes: those of the bundle, in which all chunks before this one are restored. digests: set to those of what the
- *           base has, or compared with the chunk's. room: where what is predicted is put, NULL for the worker's scratch; what is
- *           predicted without arithmetic stays where it is
- * Errors    MTH_ERR_BASE where they differ; those of reading; MTH_ERR_NO_MEMORY
+ * Shape     bytes: those of the bundle, in which all chunks before this one are restored. room: where what is predicted is put, NULL
+ *           for the worker's scratch; what is predicted without arithmetic stays where it is
+ * Errors    those of reading; MTH_ERR_NO_MEMORY
  */
 int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
-                       const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                       bool sets_digests, uint8_t *room, struct mth_prediction *prediction,
+                       const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                       const uint8_t *bytes, uint8_t *room, struct mth_prediction *prediction,
                        struct mth_error *err);
+
+/*
+ * The digests of what a predicted chunk has of its base: those of the prediction's inputs, or MTH_ERR_BASE where these are not the chunk's. They are
+ * asked for once the inputs were worked on: then these lie in cache, and came from memory while there was something to compute.
+ */
+void mth_bundle_set_input_digests(const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk,
+                                  const struct mth_prediction *prediction);
+int mth_bundle_check_inputs(const struct mth_base_reader *base, const struct mth_bundle *bundle,
+                            const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
+                            struct mth_error *err);
 
 /* ---- coding: bundle_encode.c, bundle_decode.c ---- */
 

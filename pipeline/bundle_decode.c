@@ -456,14 +456,15 @@ static int decode_predicted(struct batch *batch, const struct mth_bundle_job *ow
     if (chunk->mode == MTH_CHUNK_AS_PREDICTED && mth_bundle_is_flat(owner->bundle, chunk))
         room = owner->dst + owner->bundle->segments[chunk->first].at;
     if (!status)
-        status = mth_bundle_predict(batch->decoder->base, worker, owner->bundle, chunk, owner->dst, false,
-                                    room, &prediction, batch->err);
+        status = mth_bundle_predict(batch->decoder->base, worker, owner->bundle, chunk, owner->dst, room,
+                                    &prediction, batch->err);
     if (status)
         return status;
     if (chunk->mode == MTH_CHUNK_AS_PREDICTED) {
-        if (prediction.reference.data != room)
+        status = mth_bundle_check_inputs(batch->decoder->base, owner->bundle, chunk, &prediction, batch->err);
+        if (!status && prediction.reference.data != room)
             scatter(owner->bundle, chunk, prediction.reference.data, owner->dst);
-        return MTH_OK;
+        return status;
     }
     struct mth_chunk_decode_job job = {.payload = chunk->payload,
                                        .entry = chunk->entry,
@@ -475,6 +476,11 @@ static int decode_predicted(struct batch *batch, const struct mth_bundle_job *ow
     if (!status)
         status = flush(batch);
     worker->chunk.n_inputs = 0;
+    /* A base that is another one may be why it did not decode. */
+    int of_inputs =
+        mth_bundle_check_inputs(batch->decoder->base, owner->bundle, chunk, &prediction, batch->err);
+    if (of_inputs)
+        return of_inputs;
     return status ? status : restore_elements(worker, owner, chunk, &prediction, batch->err);
 }
 

@@ -412,7 +412,7 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
     int status = MTH_OK;
     *prediction = (struct mth_prediction){0};
     if (is_predicted) {
-        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, true, NULL, prediction, err);
+        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, NULL, prediction, err);
         chunk->mode = MTH_CHUNK_PREDICTED;
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
@@ -507,6 +507,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index];
     struct mth_prediction prediction;
     struct mth_bytes src;
+    const bool is_predicted = chunk->n_inputs > 0;
     int status =
         mth_bundle_gather(bundle, chunk, bytes, &worker->gathered[0], &worker->gathered_capacity[0], &src);
     chunk->mode = MTH_CHUNK_CODED;
@@ -522,6 +523,8 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         digests.src = digests.reference = mth_hash64(src.data, src.n_bytes, 0);
         digests.taken = true;
     }
+    if (chunk->mode == MTH_CHUNK_AS_PREDICTED)
+        mth_bundle_set_input_digests(bundle, chunk, &prediction);
     if (chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED) {
         note_digests(bundle, chunk, src, prediction.reference, &digests);
         return MTH_OK;
@@ -542,6 +545,8 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     status = code(encoder, worker_index, chunk, chunk->spec, coded, prediction.reference, &payload, err);
     worker->chunk.n_inputs = 0;
     worker->chunk.digests = NULL;
+    if (!status && is_predicted)
+        mth_bundle_set_input_digests(bundle, chunk, &prediction);
     if (!status)
         note_digests(bundle, chunk, src, prediction.reference, &digests);
     bool needs_older = worker->chunk.needs_older;

@@ -33,45 +33,28 @@ static const struct mth_bundle_input *known_input(const struct mth_bundle *bundl
 }
 
 static int gather_input(const struct mth_base_reader *base, struct mth_coder_worker *worker,
-                        const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, size_t i,
-                        const uint8_t *bytes, bool sets_digest, struct mth_bytes *out, struct mth_error *err)
+                        const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk, size_t i,
+                        const uint8_t *bytes, struct mth_bytes *out, struct mth_error *err)
 {
-    struct mth_bundle_input *input = &chunk->inputs[i];
-    int status;
-    if (input->source == MTH_FROM_SELF) {
-        status = mth_bundle_gather(bundle, &bundle->chunks[input->chunk], bytes, &worker->inputs[i],
+    const struct mth_bundle_input *input = &chunk->inputs[i];
+    if (input->source != MTH_FROM_SELF)
+        return mth_base_reader_gather_input(base, bundle, chunk, i, &worker->inputs[i],
+                                            &worker->inputs_capacity[i], out, err);
+    int status = mth_bundle_gather(bundle, &bundle->chunks[input->chunk], bytes, &worker->inputs[i],
                                    &worker->inputs_capacity[i], out);
-        return status ? mth_error_set(err, status, "no memory for what a chunk is predicted from") : MTH_OK;
-    }
-    status = mth_base_reader_gather_input(base, bundle, chunk, i, &worker->inputs[i],
-                                          &worker->inputs_capacity[i], out, err);
-    if (status)
-        return status;
-    const struct mth_bundle_input *known = known_input(bundle, chunk, i);
-    bool matches = true;
-    if (sets_digest)
-        input->digest = known ? known->digest : mth_hash64(out->data, out->n_bytes, 0);
-    else
-        matches = known ? known->digest == input->digest
-                        : mth_hash64_matches(out->data, out->n_bytes, 0, input->digest);
-    if (!matches)
-        return mth_error_set(err, MTH_ERR_BASE,
-                             "%s: is not the base that was coded against: its content differs",
-                             mth_base_reader_name(base, bundle, chunk, i));
-    return MTH_OK;
+    return status ? mth_error_set(err, status, "no memory for what a chunk is predicted from") : MTH_OK;
 }
 
 int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
-                       const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                       bool sets_digests, uint8_t *room, struct mth_prediction *prediction,
+                       const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                       const uint8_t *bytes, uint8_t *room, struct mth_prediction *prediction,
                        struct mth_error *err)
 {
     const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
     const uint8_t *inputs[MTH_MAX_INPUTS];
     *prediction = (struct mth_prediction){.n_inputs = predictor ? 0 : chunk->n_inputs};
     for (size_t i = 0; i < chunk->n_inputs; i++) {
-        int status =
-            gather_input(base, worker, bundle, chunk, i, bytes, sets_digests, &prediction->inputs[i], err);
+        int status = gather_input(base, worker, bundle, chunk, i, bytes, &prediction->inputs[i], err);
         if (status)
             return status;
         inputs[i] = prediction->inputs[i].data;
@@ -88,5 +71,38 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
         room = worker->reference[0];
     predictor->predict(chunk->settings, inputs, chunk->n_bytes / predictor->elem_bytes, room);
     prediction->reference = (struct mth_bytes){room, chunk->n_bytes};
+    return MTH_OK;
+}
+
+void mth_bundle_set_input_digests(const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk,
+                                  const struct mth_prediction *prediction)
+{
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        const struct mth_bytes *bytes = &prediction->inputs[i];
+        struct mth_bundle_input *input = &chunk->inputs[i];
+        if (input->source == MTH_FROM_SELF)
+            continue;
+        const struct mth_bundle_input *known = known_input(bundle, chunk, i);
+        input->digest = known ? known->digest : mth_hash64(bytes->data, bytes->n_bytes, 0);
+    }
+}
+
+int mth_bundle_check_inputs(const struct mth_base_reader *base, const struct mth_bundle *bundle,
+                            const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
+                            struct mth_error *err)
+{
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        const struct mth_bytes *bytes = &prediction->inputs[i];
+        const struct mth_bundle_input *input = &chunk->inputs[i];
+        if (input->source == MTH_FROM_SELF)
+            continue;
+        const struct mth_bundle_input *known = known_input(bundle, chunk, i);
+        bool matches = known ? known->digest == input->digest
+                             : mth_hash64_matches(bytes->data, bytes->n_bytes, 0, input->digest);
+        if (!matches)
+            return mth_error_set(err, MTH_ERR_BASE,
+                                 "%s: is not the base that was coded against: its content differs",
+                                 mth_base_reader_name(base, bundle, chunk, i));
+    }
     return MTH_OK;
 }

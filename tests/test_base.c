@@ -264,7 +264,7 @@ static unsigned features_with(const char *disabled)
 }
 
 /* From and to any place, short or long, and not a byte beside it. */
-static void a_copy_away_is_a_copy(void **state)
+static void copies_away_and_near_are_copies(void **state)
 {
     enum { LINE = 64, ROOM = MTH_COPY_AWAY_BYTES + 5 * LINE };
     static const size_t sizes[] = {0,
@@ -287,6 +287,9 @@ static void a_copy_away_is_a_copy(void **state)
             memset(expected, 0xee, ROOM);
             memcpy(expected + to, src + from, sizes[k]);
             mth_copy_away(dst + to, src + from, sizes[k]);
+            assert_memory_equal(dst, expected, ROOM);
+            memset(dst, 0xee, ROOM);
+            mth_copy_near(dst + to, src + from, sizes[k]);
             assert_memory_equal(dst, expected, ROOM);
         }
     }
@@ -427,7 +430,7 @@ int main(void)
         cmocka_unit_test(digests_are_those_of_xxhsum),
         cmocka_unit_test(a_digest_does_not_depend_on_the_pieces),
         cmocka_unit_test(every_instruction_set_gives_the_same_hash),
-        cmocka_unit_test(a_copy_away_is_a_copy),
+        cmocka_unit_test(copies_away_and_near_are_copies),
         cmocka_unit_test(cpu_features_have_names),
         cmocka_unit_test(a_pool_runs_each_worker_once),
         cmocka_unit_test(a_pool_has_between_1_and_4096_threads),

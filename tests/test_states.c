@@ -329,23 +329,41 @@ static void containers_of_states_decode_for_good(void **state)
     }
 }
 
+/* Whatever is predicted, and even where nothing can be decoded of what it is predicted from. */
 static void a_wrong_base_of_a_state_is_refused(void **state)
 {
     (void)state;
-    struct made *before = load("bf16-11"), *after = load("bf16-12");
-    struct mth_bytes bytes = made_compress(before->memory, 1, 0, "balanced", after, before, NULL);
-    size_t n, n_bytes = (size_t)after->map.n_bytes;
-    uint8_t *dst = malloc(n_bytes);
-    struct mth_error err = {0};
-    bytes_of(before, "optimizer.state.0.exp_avg_sq", &n)[17] ^= 1;
-    assert_int_equal(made_decompress(before->memory, 1, bytes, before, false, dst, n_bytes, &err),
-                     MTH_ERR_BASE);
-    assert_int_equal(made_decompress(before->memory, 1, bytes, NULL, false, dst, n_bytes, &err),
-                     MTH_ERR_BASE);
-    free(dst);
-    made_container_free(bytes);
-    made_free(before);
-    made_free(after);
+    static const struct {
+        const char *before, *after;
+    } pairs[] = {{"bf16-11", "bf16-12"}, {"fp32-11", "fp32-12"}, {"bf16-11", "bf16-21"}};
+    static const char *const names[] = {"masters.0.weight", "optimizer.state.0.exp_avg",
+                                        "optimizer.state.0.exp_avg_sq"};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct made *before = load(pairs[i].before), *after = load(pairs[i].after);
+        struct mth_bytes bytes = made_compress(before->memory, 1, 0, "balanced", after, before, NULL);
+        size_t n, n_bytes = (size_t)after->map.n_bytes;
+        uint8_t *dst = malloc(n_bytes);
+        struct mth_error err = {0};
+        for (size_t k = 0; k < 4 * sizeof names / sizeof names[0]; k++) {
+            uint8_t *damaged = bytes_of(before, names[k / 4], &n) + 16 + k % 4; /* mantissa, or exponent */
+            *damaged ^= 0x40;
+            assert_int_equal(made_decompress(before->memory, 1, bytes, before, false, dst, n_bytes, &err),
+                             MTH_ERR_BASE);
+            *damaged ^= 0x40;
+        }
+        /* A moment that is another everywhere: no stream has as many symbols as it tells. */
+        uint8_t *moment = bytes_of(before, "optimizer.state.0.exp_avg", &n);
+        for (size_t e = 0; e < n; e++)
+            moment[4 * e + 3] ^= 0x10;
+        assert_int_equal(made_decompress(before->memory, 1, bytes, before, false, dst, n_bytes, &err),
+                         MTH_ERR_BASE);
+        assert_int_equal(made_decompress(before->memory, 1, bytes, NULL, false, dst, n_bytes, &err),
+                         MTH_ERR_BASE);
+        free(dst);
+        made_container_free(bytes);
+        made_free(before);
+        made_free(after);
+    }
 }
 
 static void damaged_states_are_refused_or_harmless(void **state)
