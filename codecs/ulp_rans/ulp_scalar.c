@@ -322,11 +322,41 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
     return n_groups - left;
 }
 
+/*
+ * Kernels leave off where as many bytes are left as lanes might take at once. Where nearly all flags are the same, a few bytes are all there are,
+ * of thousands of groups: so the last ones are put where as many follow, for a kernel to go on with. False: it took of these.
+ */
+static bool decode_last_flags(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
+                              struct mth_rans_reader *reader, const uint8_t *from, size_t first,
+                              size_t n_groups, uint32_t *masks, size_t *n_done)
+{
+    enum { AT_ONCE = AHEAD * MTH_ULP_GROUP };
+    _Static_assert((size_t)AT_ONCE >= MTH_ULP_MAX_FLAG_LANES, "kernels ask for as many");
+    uint8_t last[2 * AT_ONCE] = {0};
+    const uint8_t *in = reader->in, *end = reader->end;
+    size_t n_left = (size_t)(end - in);
+    if (n_left >= AT_ONCE)
+        return true;
+    if (n_left > 0)
+        memcpy(last, in, n_left);
+    reader->in = last;
+    reader->end = last + n_left + AT_ONCE;
+    *n_done = kernels->decode_flags(table, reader, from, first, n_groups, masks);
+    size_t n_taken = (size_t)(reader->in - last);
+    reader->in = n_taken <= n_left ? in + n_taken : end;
+    reader->end = end;
+    return n_taken <= n_left;
+}
+
 bool mth_ulp_decode_flags(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
                           struct mth_rans_reader *reader, const uint8_t *from, size_t first, size_t n_groups,
                           uint32_t *masks)
 {
-    size_t g = kernels->decode_flags(table, reader, from, first, n_groups, masks);
+    size_t g = kernels->decode_flags(table, reader, from, first, n_groups, masks), n_last = 0;
+    if (n_groups - g >= AHEAD && !decode_last_flags(kernels, table, reader, from + g * MTH_ULP_GROUP,
+                                                    first + g, n_groups - g, masks + g, &n_last))
+        return false;
+    g += n_last;
     for (; g < n_groups; g++) {
         if (!decode_group(table, reader, from + g * MTH_ULP_GROUP, first + g, &masks[g]))
             return false;
