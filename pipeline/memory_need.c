@@ -262,7 +262,9 @@ static void walk_predicted(struct estimate *e, const struct mth_need_encode_job 
             spec++;
         uint64_t whole = over(pipeline, dtype, n_most);
         walk(e, spec, pipeline, dtype, n_most, !is_moment);
-        for (size_t more = MTH_PLAN_MORE_MOMENTS; is_moment && more < MTH_N_PLAN_SPECS; more++)
+        /* Of one group nothing is taken twice; nor, under a limit, of those that no file tells (relation_replay.c). */
+        for (size_t more = MTH_PLAN_MORE_MOMENTS;
+             is_moment && job->map->n_groups > 1 && more < MTH_N_PLAN_SPECS; more++)
             walk(e, more, pipeline, dtype, n_most, false);
         growth->most = whole > growth->most ? whole : growth->most;
     }

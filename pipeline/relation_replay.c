@@ -176,11 +176,13 @@ static bool take_moments(struct mth_replay_search *s, const struct mth_recipes *
     if (!recipes->weight)
         return true;
     const struct mth_moments moments = moments_of(s, recipes);
+    bool is_counted = s->map->n_groups > 1 || mth_memory_limit(s->families->memory) == SIZE_MAX;
+    size_t n = is_counted ? MTH_N_MOMENTS : MTH_PLAN_MORE_MOMENTS - MTH_PLAN_MOMENT16;
     struct mth_moments *of = s->replay->of;
     size_t first = moments.kind - MTH_PLAN_MOMENT16, i = first;
-    while (i < MTH_N_MOMENTS && of[i].kind && !same_moments(&of[i], &moments))
+    while (i < n && of[i].kind && !same_moments(&of[i], &moments))
         i = i == first ? MTH_PLAN_MORE_MOMENTS - MTH_PLAN_MOMENT16 : i + 1;
-    if (i == MTH_N_MOMENTS)
+    if (i >= n)
         return false;
     of[i] = moments;
     *spec = (uint8_t)(MTH_PLAN_MOMENT16 + i);
