@@ -341,6 +341,13 @@ STEPS_ARGS ?=
 results-steps: all
 	PYTHONDONTWRITEBYTECODE=1 $(BUILD)/venv-train/bin/python datasets/train/step_matrix.py --mithril $(BUILD)/mithril $(STEPS_ARGS)
 
+# What one step of each optimizer takes that is redone, with one group of parameters and with more: trains each row, two minutes;
+# OPTIMIZERS_ARGS="--only TEXT", "--before PROGRAM". OPTIMIZERS_PYTHON: one that has another torch.
+OPTIMIZERS_ARGS ?=
+OPTIMIZERS_PYTHON ?= $(BUILD)/venv-train/bin/python
+results-optimizers: all
+	PYTHONDONTWRITEBYTECODE=1 $(OPTIMIZERS_PYTHON) datasets/train/optimizer_matrix.py --mithril $(BUILD)/mithril $(OPTIMIZERS_ARGS)
+
 # Writes the golden sizes, rows and frames of tests/golden/ anew: look at the difference before you commit it.
 golden: all $(TESTS)
 	@MTH_GOLDEN_WRITE=1 $(RUN_TESTS)/golden $(foreach t,$(TESTS),$(if $(findstring golden,$(notdir $(t))),$(t)))
@@ -457,6 +464,7 @@ help:
 #|                       results-chain-reference: those of results/chain/
 #| make results-states   bits a value of training states over the steps between: rows, table, figure
 #| make results-steps    what a step of AdamW takes over precision, clipping, accumulation, beta2 and rate, as a table
+#| make results-optimizers  what a step of each optimizer takes over groups of parameters, as a table
 #| make golden           write the golden files of the tests anew; golden-containers: those containers that are missing
 #| make peer-ratios      sizes of pairs by all peers and our presets, as a table; IDS='gpt-finetune' (docs/peers.md)
 #| make check-presets    presets of published methods against a second calculation of each, on what is here (docs/presets.md)
@@ -473,7 +481,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-pairs check-bounds check-frozen results-chain results-states results-steps results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-pairs check-bounds check-frozen results-chain results-states results-steps results-optimizers results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif

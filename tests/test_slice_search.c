@@ -1,11 +1,13 @@
 /*
  * Laws of the search for tensors that are parts of others: what stands before a part or behind it is found, in any order and padded as people
- * pad; what is found fits, whatever tensors look like; there is a limit of parts, and of memory.
+ * pad; what is found fits, whatever tensors look like; what is of another dtype or differs where it is looked at is none; there is a limit
+ * of parts, of cuts, and of memory.
  */
 #include "pipeline/slices.h"
 #include "tests/support/made_container.h"
 
 #include "base/checked.h"
+#include "transforms/predictors/predictor.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,6 +159,231 @@ static void what_is_found_fits_whatever_there_is(void **state)
     assert_true(n_found > N_ROUNDS);
 }
 
+/* ---- what is no part ---- */
+
+enum { FLAT = 12000, FIRST = 1000 };
+
+/* A flat tensor and one that holds the bytes of it from an element on, as they are. */
+static struct made *made_pair(enum mth_dtype of_whole, enum mth_dtype of_part)
+{
+    struct made *made = made_begin();
+    made_add_tensor(made, "flat", of_whole, FLAT);
+    made_add_tensor(made, "part", of_part, LARGE);
+    made_fill(made);
+    size_t width = mth_dtype_lane_bytes(of_whole);
+    memcpy(region_bytes(made, 1), region_bytes(made, 0) + FIRST * width,
+           LARGE * mth_dtype_lane_bytes(of_part));
+    return made;
+}
+
+static void only_elements_of_one_dtype_are_the_same(void **state)
+{
+    (void)state;
+    static const enum mth_dtype dtypes[] = {MTH_DTYPE_BF16, MTH_DTYPE_F16, MTH_DTYPE_F32, MTH_DTYPE_I32};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            struct made *made = made_pair(dtypes[i], dtypes[k]);
+            if (mth_dtype_lane_bytes(dtypes[i]) == mth_dtype_lane_bytes(dtypes[k]))
+                assert_int_equal(count(made), i == k);
+            made_free(made);
+        }
+    }
+}
+
+/* What fp32 elements are as a 16-bit dtype is no part in another, and integers are not rounded at all. */
+static void what_is_rounded_is_of_its_own_dtype(void **state)
+{
+    (void)state;
+    static const struct {
+        enum mth_dtype dtypes[2]; /* of 32 bits, and of 16 */
+        uint8_t predictor;
+        bool found;
+    } cases[] = {{{MTH_DTYPE_F32, MTH_DTYPE_BF16}, MTH_PREDICT_BF16_NEAREST, true},
+                 {{MTH_DTYPE_F32, MTH_DTYPE_BF16}, MTH_PREDICT_BF16_TRUNCATED, true},
+                 {{MTH_DTYPE_F32, MTH_DTYPE_F16}, MTH_PREDICT_F16_NEAREST, true},
+                 {{MTH_DTYPE_F32, MTH_DTYPE_F16}, MTH_PREDICT_BF16_NEAREST, false},
+                 {{MTH_DTYPE_F32, MTH_DTYPE_F16}, MTH_PREDICT_BF16_TRUNCATED, false},
+                 {{MTH_DTYPE_F32, MTH_DTYPE_BF16}, MTH_PREDICT_F16_NEAREST, false},
+                 {{MTH_DTYPE_I32, MTH_DTYPE_BF16}, MTH_PREDICT_BF16_NEAREST, false}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        size_t rounded = i % 2; /* the whole or the part */
+        struct made *made = made_begin();
+        made_add_tensor(made, "flat", cases[i / 2].dtypes[!rounded], FLAT);
+        made_add_tensor(made, "part", cases[i / 2].dtypes[rounded], LARGE);
+        made_fill(made);
+        uint8_t *flat = region_bytes(made, 0), *part = region_bytes(made, 1);
+        uint8_t *wide = rounded ? flat + 4 * FIRST : part, *narrow = rounded ? part : flat + 2 * FIRST;
+        /* Values that half floats have too. */
+        for (size_t k = 0; k < LARGE; k++) {
+            uint32_t x = made_random32();
+            mth_store32(wide + 4 * k, (x & 0x80ffffff) | (0x3c + (x >> 24 & 3)) << 24);
+        }
+        const uint8_t *inputs[] = {wide};
+        mth_predictor_at(cases[i / 2].predictor)->predict(NULL, inputs, LARGE, narrow);
+        assert_int_equal(count(made), cases[i / 2].found);
+        made_free(made);
+    }
+}
+
+/* Nothing but whole numbers of elements, no region that says it is something of its own, and none of a few elements. */
+static void only_tensors_of_elements_are_looked_at(void **state)
+{
+    (void)state;
+    for (size_t region = 0; region < 2; region++) {
+        struct made *made = made_pair(MTH_DTYPE_BF16, MTH_DTYPE_BF16);
+        assert_int_equal(count(made), 1);
+        made->map.regions[region].flags = 1;
+        assert_int_equal(count(made), 0);
+        made->map.regions[region].flags = 0;
+        made->map.regions[region].n_bytes--;
+        assert_int_equal(count(made), 0);
+        made_free(made);
+    }
+    for (size_t n = MTH_MIN_RELATED_ELEMS - 1; n <= MTH_MIN_RELATED_ELEMS; n++) {
+        struct made *made = made_begin();
+        made_add_tensor(made, "flat", MTH_DTYPE_F32, FLAT);
+        made_add_tensor(made, "part", MTH_DTYPE_F32, LARGE);
+        made_add_tensor(made, "few", MTH_DTYPE_F32, n);
+        made_fill(made);
+        memcpy(region_bytes(made, 1), region_bytes(made, 0), (size_t)4 * LARGE);
+        memcpy(region_bytes(made, 2), region_bytes(made, 0) + (size_t)4 * LARGE, 4 * n);
+        assert_int_equal(count(made), n == MTH_MIN_RELATED_ELEMS ? 2 : 1);
+        made_free(made);
+    }
+}
+
+/* In front, at the end, a third in and two: sixteen elements each, by all their bytes. */
+static void what_differs_where_it_is_compared_is_no_part(void **state)
+{
+    (void)state;
+    enum { N_SPOTS = 4, SPOT = 16 };
+    for (size_t spot = 0; spot < N_SPOTS; spot++) {
+        for (size_t elem = 0; elem < SPOT; elem++) {
+            struct made *made = made_pair(MTH_DTYPE_F32, MTH_DTYPE_F32);
+            size_t at = (LARGE - SPOT) / (N_SPOTS - 1) * spot + elem;
+            region_bytes(made, 1)[4 * at + elem % 4] ^= 1;
+            assert_int_equal(count(made), 0);
+            made_free(made);
+        }
+    }
+}
+
+/* Two of one size are both parts; each of them is a tensor of its own. */
+static void parts_may_be_the_same_place(void **state)
+{
+    (void)state;
+    struct made *made = made_begin();
+    made_add_tensor(made, "flat", MTH_DTYPE_BF16, FLAT);
+    made_add_tensor(made, "one", MTH_DTYPE_BF16, LARGE);
+    made_add_tensor(made, "two", MTH_DTYPE_BF16, LARGE);
+    made_fill(made);
+    for (size_t i = 1; i < 3; i++)
+        memcpy(region_bytes(made, i), region_bytes(made, 0) + 2 * FIRST, (size_t)2 * LARGE);
+    struct mth_slice *slices;
+    assert_int_equal(find(made, &slices), 2);
+    assert_true(slices[0].part == 1 && slices[1].part == 2 && slices[0].whole == 0 && slices[1].whole == 0 &&
+                slices[0].first == FIRST && slices[1].first == FIRST);
+    mth_memory_free(made->memory, slices);
+    made_free(made);
+}
+
+/* What lies between in the file, of another dtype or of a few elements, is passed over. */
+static void others_between_parts_are_passed_over(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {256, 300, 190, LARGE};
+    enum { N = 4 };
+    for (int few = 0; few < 2; few++) {
+        struct made *made = made_begin();
+        size_t at = 3;
+        made_add_tensor(made, "flat", MTH_DTYPE_BF16, FLAT);
+        for (size_t i = 0; i < N; i++) {
+            char part[] = {'p', (char)('0' + i), '\0'}, other[] = {'o', (char)('0' + i), '\0'};
+            made_add_tensor(made, part, MTH_DTYPE_BF16, sizes[i]);
+            made_add_tensor(made, other, few ? MTH_DTYPE_BF16 : MTH_DTYPE_I32, few ? 10 : 100);
+        }
+        made_fill(made);
+        for (size_t i = 0; i < N; at += sizes[i], i++)
+            memcpy(region_bytes(made, 1 + 2 * i), region_bytes(made, 0) + 2 * at, 2 * sizes[i]);
+        assert_int_equal(count(made), N);
+        made_free(made);
+    }
+}
+
+/* A part is of the largest that is not itself one, and what is in it is not a part of it. */
+static void of_what_hold_each_other_the_larger_is_the_part(void **state)
+{
+    (void)state;
+    struct made *made = made_pair(MTH_DTYPE_F32, MTH_DTYPE_F32);
+    struct mth_slice *slices;
+    made_add_tensor(made, "inner", MTH_DTYPE_F32, LARGE / 2);
+    made_fill(made);
+    memcpy(region_bytes(made, 1), region_bytes(made, 0) + (size_t)4 * FIRST, (size_t)4 * LARGE);
+    memcpy(region_bytes(made, 2), region_bytes(made, 1) + (size_t)4 * FIRST, (size_t)4 * (LARGE / 2));
+    assert_int_equal(find(made, &slices), 1);
+    assert_true(slices[0].whole == 0 && slices[0].part == 1 && slices[0].first == FIRST);
+    mth_memory_free(made->memory, slices);
+    made_free(made);
+}
+
+/* The last tensor of a file, a window of which would end behind it. */
+static void no_window_reaches_beyond_a_tensor(void **state)
+{
+    (void)state;
+    for (size_t tail = 0; tail < 12; tail++) {
+        struct made *made = made_begin();
+        made_add_tensor(made, "part", MTH_DTYPE_BF16, LARGE);
+        made_add_tensor(made, "flat", MTH_DTYPE_BF16, 12288 + tail);
+        made_fill(made);
+        memcpy(region_bytes(made, 0), region_bytes(made, 1) + 2 * (3287 + tail), (size_t)2 * LARGE);
+        assert_int_equal(count(made), 1);
+        made_free(made);
+    }
+}
+
+/* ---- limits ---- */
+
+/* A flat parameter of many layers, and four states that are cut as it is. */
+static void there_is_a_limit_of_cuts(void **state)
+{
+    (void)state;
+    enum { N_FIRST = 2000, N_EACH = 64, N_STATES = 4 };
+    size_t n_flat = N_FIRST + (size_t)N_EACH * MTH_MAX_SLICES;
+    struct made *made = made_begin();
+    made_add_tensor(made, "flat", MTH_DTYPE_BF16, n_flat);
+    for (size_t i = 0; i < N_STATES; i++) {
+        char name[] = {'s', (char)('0' + i), '\0'};
+        made_add_tensor(made, name, MTH_DTYPE_BF16, n_flat);
+    }
+    made_add_tensor(made, "first", MTH_DTYPE_BF16, N_FIRST);
+    for (size_t i = 1; i < MTH_MAX_SLICES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%zu", i);
+        made_add_tensor(made, name, MTH_DTYPE_BF16, N_EACH);
+    }
+    made_fill(made);
+    struct mth_region_map *map = &made->map;
+    memcpy(region_bytes(made, 1 + N_STATES), region_bytes(made, 0),
+           2 * (N_FIRST + (size_t)N_EACH * (MTH_MAX_SLICES - 1)));
+    map->n_params = map->params_capacity = map->n_tensors;
+    map->params = mth_memory_alloc(made->memory, map->n_tensors * sizeof *map->params);
+    assert_non_null(map->params);
+    for (size_t i = 0; i < map->n_tensors; i++)
+        map->params[i] = i >= 1 && i <= N_STATES ? 0 : (uint32_t)MTH_NO_TENSOR;
+    struct mth_bundle_planner planner = {.map = map};
+    struct mth_base_match match = {0};
+    struct mth_slices slices = {0};
+    struct mth_source source;
+    struct mth_error err = {0};
+    mth_source_memory("made", (struct mth_bytes){made->data, (size_t)map->n_bytes}, &source);
+    assert_int_equal(mth_slices_cut(&planner, &source, &match, made->memory, &slices, &err), 0);
+    assert_ptr_equal(planner.map, &slices.split);
+    assert_int_equal(slices.split.n_regions, map->n_regions + MTH_MAX_SLICE_CUTS);
+    assert_int_equal(mth_region_map_check(&slices.split), 0);
+    mth_slices_free(&slices, made->memory);
+    made_free(made);
+}
+
 static void there_is_a_limit_of_parts(void **state)
 {
     (void)state;
@@ -206,6 +433,15 @@ int main(void)
         cmocka_unit_test(what_stands_beside_a_part_is_found),
         cmocka_unit_test(what_begins_where_a_whole_or_a_gap_does_is_found),
         cmocka_unit_test(what_is_found_fits_whatever_there_is),
+        cmocka_unit_test(only_elements_of_one_dtype_are_the_same),
+        cmocka_unit_test(what_is_rounded_is_of_its_own_dtype),
+        cmocka_unit_test(only_tensors_of_elements_are_looked_at),
+        cmocka_unit_test(what_differs_where_it_is_compared_is_no_part),
+        cmocka_unit_test(parts_may_be_the_same_place),
+        cmocka_unit_test(others_between_parts_are_passed_over),
+        cmocka_unit_test(of_what_hold_each_other_the_larger_is_the_part),
+        cmocka_unit_test(no_window_reaches_beyond_a_tensor),
+        cmocka_unit_test(there_is_a_limit_of_cuts),
         cmocka_unit_test(there_is_a_limit_of_parts),
         cmocka_unit_test(a_search_takes_no_more_than_it_says),
     };

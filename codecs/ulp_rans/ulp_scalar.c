@@ -227,7 +227,8 @@ MTH_ALWAYS_INLINE uint16_t put_state(uint16_t x, uint16_t freq, uint16_t start, 
     uint16_t above = (uint16_t)(0 - ((int16_t)rest >= (int16_t)freq));
     rest = (uint16_t)(rest - (freq & above));
     *is_full = full & 1;
-    return (uint16_t)(((quotient - above) << 8) + rest + start);
+    quotient = (uint16_t)(quotient - above);
+    return (uint16_t)((quotient << 8) + rest + start);
 }
 
 /* A flag or symbol into each of a group's states. slots: how many it has, 0 for all, and above them the first one. */
