@@ -16,7 +16,7 @@ set logscale xy
 set ytics add (0.2, 0.5, 2, 5, 20, 50, 200, 500)
 
 set xrange [0.769231:520]
-set yrange [0.833508:203.404]
+set yrange [0.83355:203.404]
 set key off
 set multiplot layout 2,3 margins 0.07,0.99,0.1,0.94 spacing 0.075,0.17
 set title "gpt-finetune/1e-6" noenhanced offset 0,-0.6
