@@ -49,7 +49,7 @@ static void forget_params(struct mth_region_map *map)
 
 static size_t n_bytes_of(struct made *const both[2])
 {
-    return made_states_assert_comes_back(CHUNK_BYTES, both[1], both[0], "balanced");
+    return made_assert_comes_back(CHUNK_BYTES, both[1], both[0], "balanced");
 }
 
 static void weights_are_found_by_how_they_moved(void **state)
@@ -92,13 +92,13 @@ static void moments_follow_without_weights(void **state)
         assert_non_null(group);
         assert_true(group->weight_decay == (i < 9 ? 0.1 : 0.0));
     }
-    size_t n_overhead = made_states_assert_comes_back(CHUNK_BYTES, both[1], both[1], "balanced");
+    size_t n_overhead = made_assert_comes_back(CHUNK_BYTES, both[1], both[1], "balanced");
     size_t n_bytes = n_bytes_of(both);
     /* 9 matrices of 256 gradients, each in chunks of its own: of m some 11 bits with their tables, of v nothing. */
     assert_true(n_bytes < n_overhead + 9 * (size_t)256 * 20 / 8);
-    assert_true(n_bytes < made_states_assert_comes_back(CHUNK_BYTES, both[1], both[0],
-                                                        "ulp-rans,exponent-split+rans/store") /
-                              2);
+    assert_true(n_bytes <
+                made_assert_comes_back(CHUNK_BYTES, both[1], both[0], "ulp-rans,exponent-split+rans/store") /
+                    2);
     free_pair(both);
 }
 

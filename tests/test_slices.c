@@ -35,14 +35,7 @@ static void fill_weights(uint8_t *out, size_t n)
 
 static size_t assert_comes_back(const struct made *input, const struct made *base, const char *spec)
 {
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_bytes bytes = made_compress(memory, 2, CHUNK_BYTES, spec, input, base, NULL);
-    made_assert_container(memory, 1, bytes, input, base);
-    size_t n_bytes = bytes.n_bytes;
-    made_container_free(bytes);
-    assert_int_equal(mth_memory_current(memory), 0);
-    mth_memory_destroy(memory);
-    return n_bytes;
+    return made_assert_comes_back(CHUNK_BYTES, input, base, spec);
 }
 
 static size_t find(const struct made *made, struct mth_slice **slices)

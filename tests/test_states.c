@@ -35,7 +35,7 @@ static uint8_t *bytes_of(const struct made *made, const char *name, size_t *n_el
 
 static size_t assert_comes_back(const struct made *input, const struct made *base, const char *spec)
 {
-    return made_states_assert_comes_back(16384, input, base, spec);
+    return made_assert_comes_back(16384, input, base, spec);
 }
 
 static void a_step_costs_its_gradients(void **state)
@@ -105,9 +105,8 @@ static void steps_of_other_optimizers_are_redone(void **state)
         struct made *before = made_states_load(name);
         snprintf(name, sizeof name, "%s-12", cases[i].name);
         struct made *after = made_states_load(name);
-        size_t n_plain =
-            made_states_assert_comes_back(65536, after, before, "ulp-rans,exponent-split+rans/store");
-        size_t n_bytes = made_states_assert_comes_back(65536, after, before, "balanced");
+        size_t n_plain = made_assert_comes_back(65536, after, before, "ulp-rans,exponent-split+rans/store");
+        size_t n_bytes = made_assert_comes_back(65536, after, before, "balanced");
         /* Of the tensors that follow less than a byte a value is left, of squares that were divided by two; any other has 2 or more. */
         assert_true(n_bytes + 384 * (cases[i].n_free ? cases[i].n_free : 1) < n_plain);
         assert_comes_back(after, before, "max");
@@ -136,8 +135,8 @@ static void gradients_are_found_however_they_were_summed(void **state)
         snprintf(name, sizeof name, "%s-12", cases[i].name);
         struct made *after = made_states_load(name);
         take_archive(before, after);
-        size_t n_overhead = made_states_assert_comes_back(65536, after, after, "balanced");
-        size_t n_bytes = made_states_assert_comes_back(65536, after, before, "balanced");
+        size_t n_overhead = made_assert_comes_back(65536, after, after, "balanced");
+        size_t n_bytes = made_assert_comes_back(65536, after, before, "balanced");
         /* 11 bits of each gradient, and tables of what is as small as this; 32 where they are not found. */
         assert_true(n_bytes < n_overhead + cases[i].n_gradients * 11 / 8 + cases[i].n_beside);
         made_free(before);
@@ -150,14 +149,14 @@ static void the_largest_squares_may_be_the_squares(void **state)
 {
     (void)state;
     struct made *before = made_states_load("amsgrad-11"), *after = made_states_load("amsgrad-12");
-    size_t n_different = made_states_assert_comes_back(65536, after, before, "balanced");
+    size_t n_different = made_assert_comes_back(65536, after, before, "balanced");
     struct made *const both[] = {before, after};
     for (size_t i = 0; i < 2; i++) {
         size_t n;
         uint8_t *largest = bytes_of(both[i], "optimizer.state.0.max_exp_avg_sq", &n);
         memcpy(largest, bytes_of(both[i], "optimizer.state.0.exp_avg_sq", &n), 4 * n);
     }
-    size_t n_alike = made_states_assert_comes_back(65536, after, before, "balanced");
+    size_t n_alike = made_assert_comes_back(65536, after, before, "balanced");
     assert_true(n_alike < n_different + 2 * 384); /* the weights were made with others */
     made_free(before);
     made_free(after);

@@ -31,4 +31,8 @@ void made_repair(uint8_t *data, size_t n_bytes);
 void made_assert_container(struct mth_memory *memory, size_t n_threads, struct mth_bytes container,
                            const struct made *input, const struct made *base);
 
+/* Compresses, restores and compares, by one thread and another; the container's bytes. */
+size_t made_assert_comes_back(size_t chunk_bytes, const struct made *input, const struct made *base,
+                              const char *spec);
+
 #endif

@@ -30,16 +30,3 @@ struct made *made_states_load(const char *name)
     mth_memory_free(made->memory, file.data);
     return made;
 }
-
-size_t made_states_assert_comes_back(size_t chunk_bytes, const struct made *input, const struct made *base,
-                                     const char *spec)
-{
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_bytes bytes = made_compress(memory, 2, chunk_bytes, spec, input, base, NULL);
-    made_assert_container(memory, 1, bytes, input, base);
-    size_t n_bytes = bytes.n_bytes;
-    made_container_free(bytes);
-    assert_int_equal(mth_memory_current(memory), 0);
-    mth_memory_destroy(memory);
-    return n_bytes;
-}

@@ -9,8 +9,4 @@
 /* A file of the folder, mapped as what it is; name: without ".pt". Ends the test on an error. */
 struct made *made_states_load(const char *name);
 
-/* Compresses, restores and compares, by one thread and another; the container's bytes. */
-size_t made_states_assert_comes_back(size_t chunk_bytes, const struct made *input, const struct made *base,
-                                     const char *spec);
-
 #endif
