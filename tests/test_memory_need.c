@@ -7,6 +7,7 @@
 #include "pipeline/container.h"
 #include "tests/support/made_container.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,9 +39,61 @@ static const char *const specs[] = {
 };
 enum { N_SPECS = sizeof specs / sizeof specs[0], N_OLDER = 4 /* that are tried with an older base */ };
 
+/*
+ * Threads take as much as they have bundles for, and on a busy machine one may code them all before another starts. So they go
+ * in step: who comes with bytes of the original waits until every thread has. Towards the end nobody waits, as there some
+ * find nothing more to come with; before that each comes once.
+ */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    size_t n_threads, n_here;
+    unsigned round;
+    uint64_t n_left;    /* bytes that nobody came with yet */
+    uint64_t n_at_hand; /* as many may be with threads: with no more than these left, others may have ended */
+    size_t n_most_here; /* that were there at once */
+};
+
+static void gate_open(struct gate *gate, size_t n_threads, size_t chunk_bytes, uint64_t n_bytes)
+{
+    /* Bundles have at most a chunk's bytes here, and two are decoded side by side. */
+    *gate =
+        (struct gate){.n_threads = n_threads, .n_left = n_bytes, .n_at_hand = n_threads * 2 * chunk_bytes};
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_cond_init(&gate->turned, NULL);
+}
+
+/* So many threads have been at work at once. */
+static size_t gate_close(struct gate *gate)
+{
+    pthread_cond_destroy(&gate->turned);
+    pthread_mutex_destroy(&gate->lock);
+    return gate->n_most_here;
+}
+
+static void gate_pass(struct gate *gate, size_t n_bytes)
+{
+    pthread_mutex_lock(&gate->lock);
+    unsigned round = gate->round;
+    gate->n_left -= n_bytes;
+    gate->n_here++;
+    gate->n_most_here = mth_size_max(gate->n_most_here, gate->n_here);
+    bool ends = gate->n_left <= (round ? gate->n_at_hand : 0);
+    if (ends || gate->n_here == gate->n_threads) {
+        gate->n_here = 0;
+        gate->round++;
+        pthread_cond_broadcast(&gate->turned);
+    }
+    while (gate->round == round)
+        pthread_cond_wait(&gate->turned, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 /* Files in memory would need no buffers: these are read as files are. */
 struct plain {
     struct mth_bytes bytes;
+    struct gate *gate; /* of those who read bundles; NULL where none is to wait */
+    const bool *begun; /* bundles are read, and no longer what they are planned by */
 };
 
 static int read_plain(void *state, uint64_t offset, void *dst, size_t n_bytes, struct mth_error *err)
@@ -48,6 +101,8 @@ static int read_plain(void *state, uint64_t offset, void *dst, size_t n_bytes, s
     const struct plain *plain = state;
     (void)err;
     memcpy(dst, plain->bytes.data + offset, n_bytes);
+    if (plain->gate && *plain->begun)
+        gate_pass(plain->gate, n_bytes);
     return MTH_OK;
 }
 
@@ -57,10 +112,18 @@ static struct mth_source plain_source(struct plain *plain)
         .name = "plain", .n_bytes = plain->bytes.n_bytes, .fd = -1, .read = read_plain, .state = plain};
 }
 
+/* Where a container goes: what comes first, its front, says that planning is over. */
+struct packed_sink {
+    struct mth_buffer *out;
+    bool begun;
+};
+
 static int put_growing(void *state, const void *data, size_t n_bytes, struct mth_error *err)
 {
-    struct mth_buffer *out = state;
+    struct packed_sink *packed = state;
+    struct mth_buffer *out = packed->out;
     (void)err;
+    packed->begun = true;
     if (out->n_bytes + n_bytes > out->capacity_bytes) {
         out->capacity_bytes = 2 * (out->n_bytes + n_bytes);
         out->data = realloc(out->data, out->capacity_bytes);
@@ -68,6 +131,22 @@ static int put_growing(void *state, const void *data, size_t n_bytes, struct mth
     }
     memcpy(out->data + out->n_bytes, data, n_bytes);
     out->n_bytes += n_bytes;
+    return MTH_OK;
+}
+
+/* Where an original goes, each bundle to its place. */
+struct restored_sink {
+    struct mth_buffer *out; /* with room for all of it */
+    struct gate *gate;
+};
+
+static int put_in_place(void *state, uint64_t offset, const void *data, size_t n_bytes, struct mth_error *err)
+{
+    const struct restored_sink *restored = state;
+    if (offset > restored->out->capacity_bytes || n_bytes > restored->out->capacity_bytes - offset)
+        return mth_error_set(err, MTH_ERR_CAPACITY, "more than the original");
+    memcpy(restored->out->data + offset, data, n_bytes);
+    gate_pass(restored->gate, n_bytes);
     return MTH_OK;
 }
 
@@ -88,7 +167,7 @@ static const struct mth_stream_base *base_of(const struct setting *setting, stru
 {
     const struct made *made[] = {setting->base, setting->older};
     for (size_t i = 0; i < 2 && made[i]; i++) {
-        against->plain[i].bytes = (struct mth_bytes){made[i]->data, (size_t)made[i]->map.n_bytes};
+        against->plain[i] = (struct plain){.bytes = {made[i]->data, (size_t)made[i]->map.n_bytes}};
         against->source[i] = plain_source(&against->plain[i]);
         against->base[i] = (struct mth_stream_base){.source = &against->source[i], .map = &made[i]->map};
     }
@@ -97,17 +176,26 @@ static const struct mth_stream_base *base_of(const struct setting *setting, stru
     return setting->base ? &against->base[0] : NULL;
 }
 
+struct took {
+    size_t peak_bytes;
+    size_t n_threads; /* that had a bundle at the same time */
+};
+
 /* What compressing took, of an account of its own with this limit; the status. */
 static int run_compress(const struct setting *setting, const char *spec, size_t limit, struct mth_buffer *out,
-                        struct mth_memory_need *need, size_t *peak, struct mth_error *err)
+                        struct mth_memory_need *need, struct took *took, struct mth_error *err)
 {
     struct mth_memory *memory = mth_memory_create(limit);
     struct mth_pipeline *pipeline;
-    struct plain plain = {.bytes = {setting->input->data, (size_t)setting->input->map.n_bytes}};
+    struct gate gate;
+    struct packed_sink packed = {.out = out};
+    struct plain plain = {.bytes = {setting->input->data, (size_t)setting->input->map.n_bytes},
+                          .gate = &gate,
+                          .begun = &packed.begun};
     struct mth_source source = plain_source(&plain);
     struct against against;
     const struct mth_stream_base *base = base_of(setting, &against);
-    struct mth_sink sink = {.name = "out", .write = put_growing, .state = out, .fd = -1};
+    struct mth_sink sink = {.name = "out", .write = put_growing, .state = &packed, .fd = -1};
     struct mth_stream_config config = made_config(memory, setting->n_threads, setting->chunk_bytes);
     config.verify = setting->verify;
     int status = mth_pipeline_parse(spec, base != NULL, &pipeline, err);
@@ -117,9 +205,10 @@ static int run_compress(const struct setting *setting, const char *spec, size_t 
     status = mth_compress_memory(pipeline, &setting->input->map, base ? 1 + (base->older != NULL) : 0u,
                                  &config, need, err);
     mth_memory_reset_peak(memory);
+    gate_open(&gate, setting->n_threads, setting->chunk_bytes, plain.bytes.n_bytes);
     if (!status)
         status = mth_compress(pipeline, &source, &setting->input->map, base, NULL, &sink, &config, NULL, err);
-    *peak = mth_memory_peak(memory);
+    *took = (struct took){mth_memory_peak(memory), gate_close(&gate)};
     mth_pipeline_destroy(pipeline);
     assert_int_equal(mth_memory_current(memory), 0);
     mth_memory_destroy(memory);
@@ -127,7 +216,7 @@ static int run_compress(const struct setting *setting, const char *spec, size_t 
 }
 
 static int run_decompress(const struct setting *setting, const struct mth_buffer *packed, size_t limit,
-                          struct mth_buffer *out, size_t *peak, struct mth_error *err)
+                          struct mth_buffer *out, struct took *took, struct mth_error *err)
 {
     struct mth_memory *memory = mth_memory_create(limit);
     struct plain plain = {.bytes = {packed->data, packed->n_bytes}};
@@ -137,13 +226,21 @@ static int run_decompress(const struct setting *setting, const struct mth_buffer
     /* What is of no use is not part of the container, and not wanted then. */
     if (base && packed->data[4] != MTH_CONTAINER_VERSION_OLDER)
         against.base[0].older = NULL;
-    struct mth_sink sink = {.name = "out", .write = put_growing, .state = out, .fd = -1};
+    struct gate gate;
+    struct restored_sink restored = {.out = out, .gate = &gate};
+    struct mth_sink sink = {.name = "out", .write_at = put_in_place, .state = &restored, .fd = -1};
     struct mth_stream_config config = made_config(memory, setting->n_threads, 0);
     struct mth_input input;
     mth_input_source(&source, &input);
-    out->n_bytes = 0;
+    size_t n_bytes = (size_t)setting->input->map.n_bytes;
+    out->data = realloc(out->data, n_bytes);
+    assert_non_null(out->data);
+    memset(out->data, 0xa5, n_bytes);
+    out->capacity_bytes = n_bytes;
+    gate_open(&gate, setting->n_threads, setting->chunk_bytes, n_bytes);
     int status = mth_decompress(&input, base, &sink, &config, NULL, err);
-    *peak = mth_memory_peak(memory);
+    out->n_bytes = n_bytes - (size_t)gate.n_left;
+    *took = (struct took){mth_memory_peak(memory), gate_close(&gate)};
     assert_int_equal(mth_memory_current(memory), 0);
     mth_memory_destroy(memory);
     return status;
@@ -164,11 +261,12 @@ static bool knows(const char *spec, bool has_base)
 static size_t least_limit(const struct setting *setting, size_t taken, const struct mth_buffer *packed,
                           struct mth_buffer *out)
 {
-    size_t low = taken / 2, high = 4 * taken + ((size_t)256 << 20), peak;
+    size_t low = taken / 2, high = 4 * taken + ((size_t)256 << 20);
+    struct took took;
     while (high - low > high / 20) {
         struct mth_error err = {0};
         size_t middle = low + (high - low) / 2;
-        int status = run_decompress(setting, packed, middle, out, &peak, &err);
+        int status = run_decompress(setting, packed, middle, out, &took, &err);
         if (status && status != MTH_ERR_LIMIT)
             fail_msg("a limit of %zu bytes is not refused in advance: %s", middle, err.text);
         *(status ? &low : &high) = middle;
@@ -189,21 +287,23 @@ static void check(const struct setting *setting, const char *spec)
     struct mth_buffer packed = {0}, out = {0};
     struct mth_memory_need need;
     struct mth_error err = {0};
-    size_t peak;
-    if (run_compress(setting, spec, 0, &packed, &need, &peak, &err))
+    struct took took;
+    if (run_compress(setting, spec, 0, &packed, &need, &took, &err))
         fail_msg("%s: %s", spec, err.text);
-    if (!is_fair((size_t)need.total_bytes, peak, setting, spec))
+    assert_int_equal(took.n_threads, setting->n_threads);
+    if (!is_fair((size_t)need.total_bytes, took.peak_bytes, setting, spec))
         fail_msg("%s, %zu threads, chunks of %zu bytes%s: compress takes %zu bytes and says %llu", spec,
-                 setting->n_threads, setting->chunk_bytes, setting->base ? ", a base" : "", peak,
+                 setting->n_threads, setting->chunk_bytes, setting->base ? ", a base" : "", took.peak_bytes,
                  (unsigned long long)need.total_bytes);
-    if (run_decompress(setting, &packed, 0, &out, &peak, &err))
+    if (run_decompress(setting, &packed, 0, &out, &took, &err))
         fail_msg("%s: %s", spec, err.text);
+    assert_int_equal(took.n_threads, setting->n_threads);
     assert_int_equal(out.n_bytes, setting->input->map.n_bytes);
     assert_memory_equal(out.data, setting->input->data, out.n_bytes);
-    size_t least = least_limit(setting, peak, &packed, &out);
-    if (!is_fair(least, peak, setting, spec))
+    size_t taken = took.peak_bytes, least = least_limit(setting, taken, &packed, &out);
+    if (!is_fair(least, taken, setting, spec))
         fail_msg("%s, %zu threads, chunks of %zu bytes%s: decompress takes %zu bytes and says %zu", spec,
-                 setting->n_threads, setting->chunk_bytes, setting->base ? ", a base" : "", peak, least);
+                 setting->n_threads, setting->chunk_bytes, setting->base ? ", a base" : "", taken, least);
     free(packed.data);
     free(out.data);
 }
@@ -262,15 +362,16 @@ static void a_limit_below_is_refused_before_anything_is_written(void **state)
     struct mth_buffer packed = {0}, out = {0};
     struct mth_memory_need need;
     struct mth_error err = {0};
-    size_t peak;
-    assert_int_equal(run_compress(&setting, "xz:level=9", 0, &packed, &need, &peak, &err), 0);
+    struct took took;
+    assert_int_equal(run_compress(&setting, "xz:level=9", 0, &packed, &need, &took, &err), 0);
     size_t enough = (size_t)need.total_bytes + (1 << 20);
-    assert_int_equal(run_compress(&setting, "xz:level=9", enough, &packed, &need, &peak, &err), 0);
-    assert_in_range(peak, 1, enough);
-    assert_int_equal(run_compress(&setting, "xz:level=9", peak / 2, &out, &need, &peak, &err), MTH_ERR_LIMIT);
+    assert_int_equal(run_compress(&setting, "xz:level=9", enough, &packed, &need, &took, &err), 0);
+    assert_in_range(took.peak_bytes, 1, enough);
+    assert_int_equal(run_compress(&setting, "xz:level=9", took.peak_bytes / 2, &out, &need, &took, &err),
+                     MTH_ERR_LIMIT);
     assert_int_equal(out.n_bytes, 0);
     assert_non_null(strstr(err.text, "each of 2 threads"));
-    assert_int_equal(run_decompress(&setting, &packed, 1 << 20, &out, &peak, &err), MTH_ERR_LIMIT);
+    assert_int_equal(run_decompress(&setting, &packed, 1 << 20, &out, &took, &err), MTH_ERR_LIMIT);
     assert_int_equal(out.n_bytes, 0);
     free(packed.data);
     free(out.data);
@@ -286,20 +387,20 @@ static void a_container_that_asks_for_much_is_refused_under_a_limit(void **state
     struct mth_buffer packed = {0}, out = {0};
     struct mth_memory_need need;
     struct mth_error err = {0};
-    size_t peak;
-    assert_int_equal(run_compress(&setting, "zstd", 0, &packed, &need, &peak, &err), 0);
+    struct took took;
+    assert_int_equal(run_compress(&setting, "zstd", 0, &packed, &need, &took, &err), 0);
     packed.data[6] = 30;
     mth_store64(packed.data + 8, (uint64_t)1 << 40);
     mth_store64(packed.data + 16, mth_hash64(packed.data, 16, 0));
-    assert_int_equal(run_decompress(&setting, &packed, (size_t)1 << 30, &out, &peak, &err), MTH_ERR_LIMIT);
-    assert_in_range(peak, 1, 8 << 20);
+    assert_int_equal(run_decompress(&setting, &packed, (size_t)1 << 30, &out, &took, &err), MTH_ERR_LIMIT);
+    assert_in_range(took.peak_bytes, 1, 8 << 20);
     /* Without a limit it fails at once where it can not hold what it promises. */
     mth_store64(packed.data + 8, (uint64_t)1 << 50);
     mth_store64(packed.data + 16, mth_hash64(packed.data, 16, 0));
-    assert_int_equal(run_decompress(&setting, &packed, 0, &out, &peak, &err), MTH_ERR_CORRUPT);
+    assert_int_equal(run_decompress(&setting, &packed, 0, &out, &took, &err), MTH_ERR_CORRUPT);
     assert_non_null(strstr(err.text, "too short"));
     assert_int_equal(out.n_bytes, 0);
-    assert_in_range(peak, 1, 1 << 20);
+    assert_in_range(took.peak_bytes, 1, 1 << 20);
     free(packed.data);
     free(out.data);
     made_free(input);
