@@ -207,7 +207,7 @@ void mth_report_html(const struct mth_report *report, const struct mth_report_dr
 /* Tables for a paper, with booktabs. */
 void mth_report_latex(const struct mth_report *report, FILE *out);
 
-/* gaps: text to include, or NULL. complete: whether every criterion holds in its scope. */
+/* gaps: a page of docs/ to include, its links as they are there, or NULL. complete: whether every criterion holds in its scope. */
 void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete);
 
 /*

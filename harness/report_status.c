@@ -190,6 +190,22 @@ static void put_best_ratios(const struct mth_report *report, FILE *out)
     }
 }
 
+/* A page of a folder below, whose links are relative to that folder. */
+static void put_page_of_folder(const char *page, const char *folder, FILE *out)
+{
+    for (const char *link; (link = strstr(page, "](")) != NULL;) {
+        const char *target = link + 2;
+        size_t n_target = strcspn(target, ")");
+        bool is_above = strncmp(target, "../", 3) == 0;
+        bool is_relative = *target != '/' && *target != '#' && !memchr(target, ':', n_target);
+        fprintf(out, "%.*s", (int)(target - page), page);
+        page = target + (is_above ? 3 : 0);
+        if (is_relative && !is_above)
+            fprintf(out, "%s/", folder);
+    }
+    fputs(page, out);
+}
+
 void mth_report_status(const struct mth_report *report, const char *gaps, FILE *out, bool *complete)
 {
     *complete = true;
@@ -223,6 +239,6 @@ void mth_report_status(const struct mth_report *report, const char *gaps, FILE *
     put_best_ratios(report, out);
     if (gaps) {
         fputc('\n', out);
-        fputs(gaps, out);
+        put_page_of_folder(gaps, "docs", out);
     }
 }

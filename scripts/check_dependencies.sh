@@ -8,6 +8,7 @@
 # 4 readmes   every folder has a README.md that names each of its files on a line, and none that is not there
 # 5 size      no file over 4 MiB; what is no source and no page, 16 MB in all
 # 6 leftovers no words that put work off
+# 7 links     a page's links lead to a file or a folder of the tree, and to a heading that is there
 # One line a violation, as FILE:LINE: what is wrong. Exit status 1 when there is any.
 set -eu
 
@@ -169,11 +170,80 @@ check_leftovers() {
         sed -E 's/^([^:]*:[0-9]*):.*/\1: put off instead of done/' || true
 }
 
+# Rule 7, outside code. The word that leads to a heading is made as GitHub makes it.
+check_links() {
+    pages=$(matching '\.md$')
+    [ -n "$pages" ] || return 0
+    # shellcheck disable=SC2086
+    printf '%s\n' "$files" | awk '
+        function resolve(folder, target,    parts, n, i, kept, out) {
+            n = split(folder target, parts, "/")
+            kept = 0
+            for (i = 1; i <= n; i++) {
+                if (parts[i] == "..") {
+                    if (kept == 0)
+                        return "../" target
+                    kept--
+                } else if (parts[i] != "" && parts[i] != ".")
+                    out[++kept] = parts[i]
+            }
+            target = kept ? out[1] : "."
+            for (i = 2; i <= kept; i++)
+                target = target "/" out[i]
+            return target
+        }
+        FILENAME == "-" {
+            is_there[$0]
+            for (path = $0; sub("/[^/]*$", "", path);)
+                is_there[path]
+            is_there["."]
+            next
+        }
+        FNR == 1 { fenced = 0 }
+        /^```/ { fenced = !fenced }
+        fenced { next }
+        /^#+ / {
+            word = tolower($0)
+            sub(/^#+ */, "", word)
+            gsub(/[^a-z0-9_ -]/, "", word)
+            gsub(/ /, "-", word)
+            heading[FILENAME "#" word]
+        }
+        {
+            text = $0
+            gsub(/`[^`]*`/, "`", text)
+            while (match(text, /\]\([^) ]*\)/)) {
+                target = substr(text, RSTART + 2, RLENGTH - 3)
+                text = substr(text, RSTART + RLENGTH)
+                if (target ~ /^[a-z]+:/)
+                    continue
+                at[++n_links] = FILENAME ":" FNR
+                of[n_links] = FILENAME
+                to[n_links] = target
+            }
+        }
+        END {
+            for (i = 1; i <= n_links; i++) {
+                folder = of[i]
+                if (!sub("/[^/]*$", "/", folder))
+                    folder = ""
+                path = word = to[i]
+                sub(/#.*/, "", path)
+                path = path == "" ? of[i] : resolve(folder, path)
+                if (!(path in is_there))
+                    print at[i] ": links to " to[i] ", which is not there"
+                else if (sub(/^[^#]*#/, "", word) && path ~ /\.md$/ && !(path "#" word in heading))
+                    print at[i] ": links to " to[i] ", which has no such heading"
+            }
+        }' - $pages
+}
+
 {
     check_code
     check_readmes
     check_sizes
     check_leftovers
+    check_links
 } >"$violations"
 if [ -s "$violations" ]; then
     cat "$violations"

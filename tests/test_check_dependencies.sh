@@ -91,5 +91,17 @@ for word in TO''DO FIX''ME X''XX; do
 done
 echo 'name=/tmp/a.XX''XXXX' >>harness/one.c
 law name_template_of_mktemp_passes ''
+mkdir docs
+printf -- '- `one.md`: a page\n' >docs/README.md
+page='[a](../base/one.c) [b](../base/) [c](#two-words-one) [d](README.md) [e](https://a/b) `[f](gone)`'
+printf '# One\n\n## Two `words`, one\n\n%s\n\n```\n[g](gone)\n```\n' "$page" >docs/one.md
+cp -r docs "$tree/docs"
+law links_that_lead_somewhere_pass ''
+for link in one.c docs/README.md ../base/gone.c ../../t/base/one.c '#two' 'README.md#two' '../base/README.md#'; do
+    cp -r "$tree/docs" .
+    echo "[x](README.md) [y]($link)" >>docs/one.md
+    law "link_to_${link}_is_found" "^docs/one.md:10: links to $link, which"
+done
+rm -r "$tree/docs"
 
 exit $failed

@@ -276,7 +276,10 @@ static bool complete_with(const char *old, const char *new, char **text)
     FILE *out = open_memstream(text, &n_text);
     assert_non_null(out);
     bool complete;
-    mth_report_status(&report, "## Gaps, as they are\n", out, &complete);
+    mth_report_status(&report,
+                      "## Gaps, as they are\n\n[a](delta.md#x) ([b](../results/chain)) [c](#gaps) "
+                      "[d](https://e.org/f) (delta.md) [g](h/i.md)\n",
+                      out, &complete);
     assert_int_equal(fclose(out), 0);
     mth_report_free(&report);
     temp_dir_destroy(directory);
@@ -295,6 +298,9 @@ static void status_is_complete_only_when_every_criterion_passes_in_scope(void **
     assert_has(text, "| aa-7 aa-8 aa-9 |");
     assert_has(text, "+10.0 %: 1.280x -> 1.408x");
     assert_has(text, "## Gaps, as they are\n");
+    /* The page lies in a folder, what it becomes a part of does not. */
+    assert_has(text, "\n[a](docs/delta.md#x) ([b](results/chain)) [c](#gaps) [d](https://e.org/f) (delta.md) "
+                     "[g](docs/h/i.md)\n");
     free(text);
     /* What was coded against two bases is no pair of a step and the one before. */
     static const char head[] =
