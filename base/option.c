@@ -35,6 +35,17 @@ size_t mth_edit_distance(const char *a, size_t n_a, const char *b)
     return row[n_b];
 }
 
+const char *mth_did_you_mean(const char *given, size_t n_given, const char *dashes, const char *nearest,
+                             char out[MTH_HINT_BYTES])
+{
+    out[0] = '\0';
+    /* What is cut short, or has one letter in three wrong and one more. */
+    if (nearest && (strncmp(given, nearest, n_given) == 0 ||
+                    mth_edit_distance(given, n_given, nearest) <= n_given / 3 + 1))
+        snprintf(out, MTH_HINT_BYTES, "; did you mean '%.4s%.100s'?", dashes, nearest);
+    return out;
+}
+
 /* Appends formatted text; *length may pass capacity, as with snprintf. */
 static void append(char *out, size_t capacity, size_t *length, const char *text)
 {

@@ -48,6 +48,12 @@ size_t mth_option_schema(const struct mth_option *options, size_t n_options, cha
  * |b|. */
 size_t mth_edit_distance(const char *a, size_t n_a, const char *b);
 
+enum { MTH_HINT_BYTES = 160 };
+
+/* "; did you mean 'NEAREST'?", dashes before it, where what was given (n_given bytes) is likely to be that name, else nothing. */
+const char *mth_did_you_mean(const char *given, size_t n_given, const char *dashes, const char *nearest,
+                             char out[MTH_HINT_BYTES]);
+
 #ifdef __cplusplus
 }
 #endif

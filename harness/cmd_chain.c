@@ -38,6 +38,7 @@ static void print_help(FILE *out)
 int mth_cmd_chain(int argc, char **argv)
 {
     struct mth_error err;
+    char hint[MTH_HINT_BYTES];
     size_t nearest = 0, nearest_distance = SIZE_MAX;
     if (argc < 2) {
         print_help(stderr);
@@ -57,9 +58,8 @@ int mth_cmd_chain(int argc, char **argv)
             nearest = i;
         }
     }
-    mth_error_set(&err, MTH_ERR_USAGE,
-                  "chain has no command '%.60s'; did you mean '%s'? (mithril chain -h lists them)", name,
-                  commands[nearest].name);
+    mth_error_set(&err, MTH_ERR_USAGE, "chain has no command '%.60s'%s (mithril chain -h lists them)", name,
+                  mth_did_you_mean(name, strlen(name), "", commands[nearest].name, hint));
     return mth_command_fail(&err);
 }
 

@@ -230,8 +230,8 @@ int mth_cmd_report(int argc, char **argv)
             "Makes tables, a figure and the status from the rows that bench wrote. Without options the "
             "tables go to\n"
             "standard output; with -o DIR report.md, cells.csv, cells.tex and the figures are written there: "
-            "of chains, too, "
-            "where there are rows of them.",
+            "of\n"
+            "chains, too, where there are rows of them.",
         .notes = "The figure keeps its gnuplot script and data beside it. --hyperfine needs no rows: it "
                  "prints new ones.",
         .takes = MTH_TAKES_OUTPUT | MTH_TAKES_REPORTS | MTH_TAKES_HYPERFINE | MTH_TAKES_QUIET,

@@ -186,6 +186,7 @@ static void consider(const char *id, const char *candidate, const char **nearest
 int mth_manifest_unknown(const struct mth_manifest *manifest, const char *id, struct mth_error *err)
 {
     const char *nearest = NULL;
+    char hint[MTH_HINT_BYTES];
     size_t nearest_distance = SIZE_MAX;
     for (size_t i = 0; i < manifest->n_entries; i++)
         consider(id, manifest->entries[i].id, &nearest, &nearest_distance);
@@ -194,9 +195,8 @@ int mth_manifest_unknown(const struct mth_manifest *manifest, const char *id, st
     if (!nearest)
         return mth_error_set(err, MTH_ERR_USAGE, "no dataset is called '%s': %s lists none", id,
                              manifest->path);
-    return mth_error_set(err, MTH_ERR_USAGE,
-                         "no dataset is called '%s'; did you mean '%s'? (mithril datasets lists them)", id,
-                         nearest);
+    return mth_error_set(err, MTH_ERR_USAGE, "no dataset is called '%.100s'%s (mithril datasets lists them)",
+                         id, mth_did_you_mean(id, strlen(id), "", nearest, hint));
 }
 
 int mth_dataset_absent(const struct mth_dataset *dataset, struct mth_error *err)

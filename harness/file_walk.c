@@ -240,10 +240,30 @@ static void do_operand(struct walk *walk, const char *operand)
     free(output);
 }
 
+/* Standard output takes one file. */
+static int check_stream(const struct mth_options *options, const struct mth_naming *naming,
+                        struct mth_error *err)
+{
+    const char *operand = options->operands.items[0];
+    if (!options->output || strcmp(options->output, "-") != 0 || naming->reads_only)
+        return MTH_OK;
+    if (options->operands.n_items > 1)
+        return mth_error_set(err, MTH_ERR_USAGE, "-o -: standard output takes one file, and these are %zu",
+                             options->operands.n_items);
+    if (mth_path_is_directory(operand) ||
+        (naming->adds && mth_set_is_index(operand) && mth_path_is_file(operand)))
+        return mth_error_set(err, MTH_ERR_USAGE,
+                             "-o -: standard output takes one file, and %s stands for more", operand);
+    return MTH_OK;
+}
+
 int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
                   void *arg)
 {
     struct walk walk = {.options = options, .naming = naming, .work = work, .arg = arg};
+    struct mth_error err = {0};
+    if (check_stream(options, naming, &err))
+        return mth_command_fail(&err);
     for (size_t i = 0; i < options->operands.n_items && !walk.over; i++)
         do_operand(&walk, options->operands.items[i]);
     return walk.exit_code;

@@ -124,6 +124,7 @@ static int collect_tensor(struct mth_info *info, struct mth_info_tensor *row, st
 static int unknown_tensor(const struct mth_region_map *map, const char *name, struct mth_error *err)
 {
     const char *nearest = NULL;
+    char hint[MTH_HINT_BYTES];
     size_t nearest_distance = SIZE_MAX, n_name = strlen(name);
     for (size_t i = 0; i < map->n_tensors; i++) {
         const char *other = mth_tensor_name(map, &map->tensors[i]);
@@ -137,8 +138,8 @@ static int unknown_tensor(const struct mth_region_map *map, const char *name, st
     }
     if (!nearest)
         return mth_error_set(err, MTH_ERR_USAGE, "no tensor is called '%.100s': the file has none", name);
-    return mth_error_set(err, MTH_ERR_USAGE, "no tensor is called '%.100s'; did you mean '%.100s'?", name,
-                         nearest);
+    return mth_error_set(err, MTH_ERR_USAGE, "no tensor is called '%.100s'%s", name,
+                         mth_did_you_mean(name, n_name, "", nearest, hint));
 }
 
 /* The rows of the tensors that were asked for. */

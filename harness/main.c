@@ -53,9 +53,9 @@ static int unknown_command(const char *name)
         }
     }
     struct mth_error err;
-    mth_error_set(&err, MTH_ERR_USAGE,
-                  "no command is called '%s'; did you mean '%s'? (mithril -h lists them)", name,
-                  commands[nearest].name);
+    char hint[MTH_HINT_BYTES];
+    mth_error_set(&err, MTH_ERR_USAGE, "no command is called '%.80s'%s (mithril -h lists them)", name,
+                  mth_did_you_mean(name, strlen(name), "", commands[nearest].name, hint));
     return mth_command_fail(&err);
 }
 

@@ -199,7 +199,10 @@ static int set_rows_range(struct mth_option_parser *parser, const struct mth_opt
     options->has_rows = true;
     int status = parse_unsigned(parser, row, first, 0, UINT64_MAX, &options->rows_begin);
     if (!status && last[0])
-        status = parse_unsigned(parser, row, last, options->rows_begin, UINT64_MAX, &options->rows_end);
+        status = parse_unsigned(parser, row, last, 0, UINT64_MAX, &options->rows_end);
+    if (!status && options->rows_end < options->rows_begin)
+        status =
+            mth_error_set(&parser->err, MTH_ERR_USAGE, "--%s %s: ends before it begins", row->name, value);
     return status;
 }
 
@@ -357,6 +360,7 @@ bool mth_option_repeats(const struct mth_option_row *row, const struct mth_comma
 {
     return row->set == add_plugin || row->set == add_definition ||
            (row->set == add_base && (command->takes & MTH_TAKES_CHAIN)) || row->set == add_peer ||
+           (row->set == add_name && (command->takes & MTH_TAKES_NAMES)) ||
            (row->set == add_policy && (command->takes & MTH_TAKES_POLICIES)) ||
            (row->set == add_pipeline && (command->takes & MTH_TAKES_PIPELINES));
 }

@@ -42,7 +42,8 @@ int mth_options_show_help(struct mth_option_parser *parser, const struct mth_opt
 /* A name (n bytes) that this command has no option for. */
 static int unknown_long(struct mth_option_parser *parser, const char *name, size_t n_name)
 {
-    const struct mth_option_row *nearest = NULL;
+    const char *nearest = NULL;
+    char hint[MTH_HINT_BYTES];
     size_t nearest_distance = SIZE_MAX;
     for (size_t i = 0; i < mth_n_option_rows; i++) {
         const struct mth_option_row *row = &mth_option_rows[i];
@@ -53,12 +54,12 @@ static int unknown_long(struct mth_option_parser *parser, const char *name, size
         size_t distance = is_taken(parser, row) ? mth_edit_distance(name, n_name, row->name) : SIZE_MAX;
         if (distance < nearest_distance) {
             nearest_distance = distance;
-            nearest = row;
+            nearest = row->name;
         }
     }
-    return mth_error_set(&parser->err, MTH_ERR_USAGE,
-                         "%s has no option --%.*s; did you mean --%s? (mithril %s -h lists them)",
-                         parser->name, (int)mth_size_min(n_name, 80), name, nearest->name, parser->name);
+    return mth_error_set(&parser->err, MTH_ERR_USAGE, "%s has no option --%.*s%s (mithril %s -h lists them)",
+                         parser->name, (int)mth_size_min(n_name, 80), name,
+                         mth_did_you_mean(name, n_name, "--", nearest, hint), parser->name);
 }
 
 static int unknown_letter(struct mth_option_parser *parser, char letter)

@@ -71,8 +71,8 @@ static const char *define_find(const char *name, size_t n_name)
 /* The nearest name there is, with its schema, for a stage that nobody knows. */
 static int fail_unknown(const struct parser *parser, const char *at, size_t n)
 {
-    char schema[256] = "";
-    const char *nearest = "store";
+    char schema[256] = "", hint[MTH_HINT_BYTES];
+    const char *nearest = NULL;
     size_t best = SIZE_MAX;
     const struct mth_codec *codec;
     const struct mth_transform *transform;
@@ -102,10 +102,14 @@ static int fail_unknown(const struct parser *parser, const char *at, size_t n)
             schema[0] = '\0';
         }
     }
-    return mth_error_set(parser->err, MTH_ERR_SPEC,
-                         "spec '%.120s': no codec, transform or preset is called '%.*s'; nearest is %s%s%s%s",
-                         parser->text, (int)mth_size_min(n, MTH_MAX_NAME_BYTES), at, nearest,
-                         schema[0] ? " with " : "", schema, "; `mithril list` shows all");
+    mth_did_you_mean(at, n, "", nearest, hint);
+    bool has_options = hint[0] && schema[0];
+    return mth_error_set(
+        parser->err, MTH_ERR_SPEC,
+        "spec '%.120s': no codec, transform or preset is called '%.*s'%s%s%s; `mithril list` "
+        "shows all",
+        parser->text, (int)mth_size_min(n, MTH_MAX_NAME_BYTES), at, hint, has_options ? " It takes " : "",
+        has_options ? schema : "");
 }
 
 static int new_node(struct parser *parser, const char *at, struct mth_node **node, size_t *index)

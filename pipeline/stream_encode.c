@@ -540,7 +540,8 @@ int mth_stream_encode(struct mth_coder *coder, const struct mth_stream_encode_jo
                       struct mth_container_stats *stats, struct mth_error *err)
 {
     if (mth_pipeline_needs_base(job->pipeline) && !job->base)
-        return mth_error_set(err, MTH_ERR_UNSUPPORTED, "'%.200s' codes against a base, and none was given",
+        return mth_error_set(err, MTH_ERR_UNSUPPORTED,
+                             "'%.200s' codes against a base, and none was given; --base names one",
                              mth_pipeline_text(job->pipeline));
     bool is_lossy = mth_pipeline_is_lossy(job->pipeline);
     if (is_lossy && !job->lossy)

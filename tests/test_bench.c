@@ -522,7 +522,7 @@ static void bad_input_gets_one_line_and_an_exit_code(void **state)
     const char *file = TINY "pretrain/pretrain-step-002000.safetensors";
     const char *stranger = "fixtures/none.safetensors";
     assert_refused((const char *const[]){"bench", file, "-p", "zstdd", NULL}, 1,
-                   "nearest is zstd with level=");
+                   "did you mean 'zstd'? It takes level=");
     assert_refused((const char *const[]){"bench", file, "-p", "zstd:lvl=1", NULL}, 1, "level=-7..22");
     assert_refused((const char *const[]){"bench", file, "--base", stranger, "-q", NULL}, 6,
                    "none.safetensors");

@@ -152,7 +152,14 @@ static void bad_arguments_are_refused_with_the_nearest_name(void **state)
     assert_refused(RUN("info"), 1, "mithril info FILE", 1);
     assert_refused(RUN("report"), 1, "mithril report ROWS", 1);
     assert_refused(RUN("info", "a.safetensors", "b"), 1, "'b' is one too many", 1);
-    assert_refused(RUN("compress", "a.safetensors", "--pipelin", "seed"), 1, "--pipeline", 1);
+    assert_refused(RUN("compress", "a.safetensors", "--pipelin", "seed"), 1, "did you mean '--pipeline'?", 1);
+    /* What is like nothing is not taken for anything. */
+    assert_refused(RUN("frobnicate", "a.safetensors"), 1, "called 'frobnicate' (mithril -h", 1);
+    assert_refused(RUN("compress", "a.safetensors", "-p", "nosuch"), 1, "called 'nosuch'; `mithril list`", 1);
+    /* Standard output takes one file; nothing is made that is called "-". */
+    assert_refused(RUN("compress", ".", "-o", "-"), 1, "one file", 1);
+    assert_refused(RUN("compress", "a.safetensors", "a.safetensors", "-o", "-"), 1, "one file", 1);
+    assert_refused(RUN("decompress", ".", "-o", "-"), 1, "one file", 1);
     assert_refused(RUN("compress", "a.safetensors", "--rounds", "3"), 1, "does not take --rounds", 1);
     assert_refused(RUN("compress", "a.safetensors", "-z"), 1, "-z", 1);
     assert_refused(RUN("compress", "a.safetensors", "-p"), 1, "needs a value", 1);

@@ -189,9 +189,29 @@ static void edit_distance_counts_edits(void **state)
     assert_int_equal(mth_edit_distance("x", 1, text), 199);
 }
 
+static void what_is_near_may_have_been_meant(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *hint;
+    } rows[] = {{"zst", "; did you mean '-zstd'?"},
+                {"z", "; did you mean '-zstd'?"},
+                {"sz", ""},
+                {"ztsd", "; did you mean '-zstd'?"},
+                {"zqqs", ""},
+                {"zstandard", ""},
+                {"zstd12", "; did you mean '-zstd'?"}};
+    char out[MTH_HINT_BYTES];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_string_equal(mth_did_you_mean(rows[i].given, strlen(rows[i].given), "-", "zstd", out),
+                            rows[i].hint);
+    assert_string_equal(mth_did_you_mean("x", 1, "", NULL, out), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_near_may_have_been_meant),
         cmocka_unit_test(defaults_are_those_of_the_schema),
         cmocka_unit_test(a_number_inside_its_range_is_set),
         cmocka_unit_test(a_word_sets_its_index),

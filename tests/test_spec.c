@@ -122,7 +122,7 @@ static void wrong_specs_are_refused_with_what_would_be_right(void **state)
 {
     (void)state;
     assert_refused("", MTH_ERR_SPEC, "too early");
-    assert_refused("zst", MTH_ERR_SPEC, "nearest is zstd with level=-7..22 (default 3)");
+    assert_refused("zst", MTH_ERR_SPEC, "did you mean 'zstd'? It takes level=-7..22 (default 3)");
     assert_refused("bytegroup+zstd", MTH_ERR_SPEC, "byte-group");
     assert_refused("zstd:lvl=3", MTH_ERR_SPEC, "level=-7..22");
     assert_refused("zstd:level", MTH_ERR_SPEC, "level=-7..22");
