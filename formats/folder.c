@@ -46,6 +46,15 @@ bool mth_folder_claims(const uint8_t *head, size_t n_head)
     return n_head >= sizeof MAGIC - 1 && memcmp(head, MAGIC, sizeof MAGIC - 1) == 0;
 }
 
+int mth_folder_is(const struct mth_source *source, bool *is_folder, struct mth_error *err)
+{
+    uint8_t head[16];
+    size_t n_head = source->n_bytes < sizeof head ? (size_t)source->n_bytes : sizeof head;
+    int status = mth_source_read(source, 0, head, n_head, err);
+    *is_folder = !status && mth_folder_claims(head, n_head);
+    return status;
+}
+
 /* ---- entries ---- */
 
 /* A path below the folder: names with single slashes between, none "." or "..", and one behind for a directory. */

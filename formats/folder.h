@@ -52,6 +52,9 @@ bool mth_folder_is_directory(const struct mth_folder *folder, size_t entry);
 /* Does a file begin like one? */
 bool mth_folder_claims(const uint8_t *head, size_t n_head);
 
+/* The same of a source. Errors: those of reading. */
+int mth_folder_is(const struct mth_source *source, bool *is_folder, struct mth_error *err);
+
 /*
  * Read the list of a folder that is one file.
  * Errors    MTH_ERR_FORMAT, MTH_ERR_UNSUPPORTED for a higher version, MTH_ERR_NO_MEMORY, those of reading; then there is

@@ -121,16 +121,6 @@ static int map_opaque(const struct mapping *at, size_t entry, struct mth_error *
                : MTH_OK;
 }
 
-/* A folder in a folder is a file like any other: how deep they go would be for whoever made them to say. */
-static int is_folder(const struct mth_source *source, bool *found, struct mth_error *err)
-{
-    uint8_t head[16];
-    size_t n_head = source->n_bytes < sizeof head ? (size_t)source->n_bytes : sizeof head;
-    int status = mth_source_read(source, 0, head, n_head, err);
-    *found = !status && mth_folder_claims(head, n_head);
-    return status;
-}
-
 static int map_member(struct mapping *at, size_t entry, struct mth_error *err)
 {
     const char *path = mth_folder_name(&at->folder, entry);
@@ -142,7 +132,8 @@ static int map_member(struct mapping *at, size_t entry, struct mth_error *err)
     struct mth_source source;
     bool is_opaque;
     open_member(at, entry, &member, &source);
-    int status = is_folder(&source, &is_opaque, err);
+    /* A folder in a folder is a file like any other: how deep they go would be for whoever made them to say. */
+    int status = mth_folder_is(&source, &is_opaque, err);
     if (status || is_opaque)
         return status ? status : map_opaque(at, entry, err);
     status = mth_format_map(&source, &options, at->map->memory, &part, &why);

@@ -62,11 +62,11 @@ static char *below(const char *base, const char *place)
 }
 
 /* Opens the links' paths; those behind the first count only where they are needed. */
-static int open_paths(struct mth_base_files *bases, struct mth_error *err)
+static int open_paths(struct mth_base_files *bases, bool as_whole, struct mth_error *err)
 {
     int status = mth_opened_chain_open_paths(&bases->chain, (const char *const *)bases->paths,
-                                             bases->options->bases.n_items, false, bases->options->dtype,
-                                             bases->n_threads, bases->memory, err);
+                                             bases->options->bases.n_items, as_whole, as_whole,
+                                             bases->options->dtype, bases->n_threads, bases->memory, err);
     if (status)
         close_chain(bases);
     return status;
@@ -98,7 +98,7 @@ static int open_set(struct mth_base_files *bases, const char *place, bool *found
         return status;
     }
     bases->place = mth_path_join(place, "", "");
-    return bases->place ? open_paths(bases, err) : no_memory(err);
+    return bases->place ? open_paths(bases, false, err) : no_memory(err);
 }
 
 /* The file of a name at a place of the directories; *found is false where the first has none. */
@@ -116,7 +116,40 @@ static int open_file(struct mth_base_files *bases, const char *place, const char
         free(directory);
     }
     *found = bases->paths[0] != NULL;
-    return *found ? open_paths(bases, err) : MTH_OK;
+    return *found ? open_paths(bases, false, err) : MTH_OK;
+}
+
+/* All that lies at a place of the directories; *found is false where the first has none there. */
+static int open_whole(struct mth_base_files *bases, const char *place, bool *found, struct mth_error *err)
+{
+    size_t n = bases->options->bases.n_items;
+    close_chain(bases);
+    bases->paths = calloc(n, sizeof *bases->paths);
+    if (!bases->paths)
+        return no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        char *path = below(bases->options->bases.items[i], place);
+        if (!path)
+            return no_memory(err);
+        if (mth_path_is_directory(path))
+            bases->paths[i] = path;
+        else
+            free(path);
+    }
+    *found = bases->paths[0] != NULL;
+    return *found ? open_paths(bases, true, err) : MTH_OK;
+}
+
+/* The same where the first directory has a container there that stands for it. */
+static int open_packed(struct mth_base_files *bases, const char *place, bool *found, struct mth_error *err)
+{
+    char *directory = below(bases->options->bases.items[0], place),
+         *path = directory ? mth_opened_whole_path(directory) : NULL;
+    bool is_packed = path != NULL;
+    free(directory);
+    free(path);
+    *found = false;
+    return is_packed ? open_whole(bases, place, found, err) : MTH_OK;
 }
 
 static bool has_file(const struct mth_base_files *bases, const char *place, const char *name)
@@ -143,7 +176,7 @@ static int pick(struct mth_base_files *bases, const char *place, const char *nam
     *found = has_set && !status;
     if (*found && (!has_same || mth_set_files_have(bases->chain.links[0].set, name)))
         return MTH_OK;
-    return has_same ? open_file(bases, place, name, found, err) : MTH_OK;
+    return has_same ? open_file(bases, place, name, found, err) : open_packed(bases, place, found, err);
 }
 
 int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct mth_opened **base,
@@ -160,6 +193,60 @@ int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct 
     }
     if (!status && (found || !bases->are_directories) && bases->chain.links)
         *base = &bases->chain.links[0];
+    return status;
+}
+
+int mth_base_files_pick_whole(struct mth_base_files *bases, const char *place, struct mth_opened **base,
+                              struct mth_error *err)
+{
+    bool found = false;
+    *base = NULL;
+    if (!bases->are_directories) {
+        if (bases->chain.links && !bases->chain.links[0].set)
+            *base = &bases->chain.links[0];
+        return MTH_OK;
+    }
+    int status = open_whole(bases, place, &found, err);
+    if (!status && found)
+        *base = &bases->chain.links[0];
+    return status;
+}
+
+/* Gives a container a base, which may be that of another; of two the older one too where it was coded against both. */
+static int try_base(const struct mth_base_files *bases, struct mth_opened *opened, struct mth_opened **base,
+                    struct mth_error *err)
+{
+    if (*base && bases->are_directories && !mth_opened_needs_older(opened))
+        (*base)->base.older = NULL;
+    int status = *base ? mth_opened_set_base(opened, &(*base)->base, err) : MTH_OK;
+    if (status)
+        *base = NULL;
+    return status;
+}
+
+int mth_base_files_fit(struct mth_base_files *bases, const char *place, struct mth_opened *opened,
+                       struct mth_opened **base, struct mth_error *err)
+{
+    bool is_whole = bases->are_directories && mth_opened_is_whole_name(place);
+    struct mth_error first = {0}, second = {0};
+    char *directory = mth_path_directory(place);
+    if (!directory)
+        return no_memory(err);
+    int status = is_whole ? mth_base_files_pick_whole(bases, directory, base, &first)
+                          : mth_base_files_pick(bases, place, base, &first);
+    if (!status)
+        status = try_base(bases, opened, base, &first);
+    /* It may be of a file of that name, or of a directory and have another by now. */
+    if (bases->are_directories && !*base && (is_whole || !status)) {
+        int other = is_whole ? mth_base_files_pick(bases, place, base, &second)
+                             : mth_base_files_pick_whole(bases, directory, base, &second);
+        if (!other)
+            (void)try_base(bases, opened, base, &second);
+    }
+    free(directory);
+    if (!status || *base)
+        return MTH_OK;
+    *err = first;
     return status;
 }
 
@@ -181,9 +268,11 @@ int mth_base_files_give(struct mth_base_files *bases, struct mth_opened *opened,
     if (paths->n_items == 0 || !mth_opened_needs_base(opened))
         return MTH_OK;
     if (opened->set && bases->are_directories) {
-        status = mth_opened_chain_open_paths(&bases->chain, paths->items, paths->n_items, false,
+        status = mth_opened_chain_open_paths(&bases->chain, paths->items, paths->n_items, false, false,
                                              bases->options->dtype, bases->n_threads, bases->memory, err);
         base = bases->chain.links;
+    } else if (opened->container) {
+        return mth_base_files_fit(bases, mth_path_name(opened->path), opened, &base, err);
     } else {
         status = mth_base_files_pick(bases, mth_path_name(opened->path), &base, err);
     }

@@ -3,7 +3,8 @@
  *
  * Where --base is a file or an index it is the base of all. Where it is a directory, the base of a file is looked for in it, at
  * the place that the file has below its operand: the set that lies there (set_plan.h), or, for what is none of its
- * files, the file of the same name; containers count as what they restore to.
+ * files, the file of the same name; containers count as what they restore to. What is coded as a whole (whole_directory.h) goes
+ * against all that is there.
  */
 #ifndef MTH_HARNESS_BASE_FILES_H
 #define MTH_HARNESS_BASE_FILES_H
@@ -43,6 +44,23 @@ bool mth_base_files_vary(const struct mth_base_files *bases);
  */
 int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct mth_opened **base,
                         struct mth_error *err);
+
+/*
+ * The same of a directory as a whole: all that lies at its place, or the container that stands for it; where --base names a file, that.
+ *
+ * Shape     place: of the directory below its operand, "." for the operand itself; *base: NULL for none: a set is none
+ */
+int mth_base_files_pick_whole(struct mth_base_files *bases, const char *place, struct mth_opened **base,
+                              struct mth_error *err);
+
+/*
+ * The base that a container needs, which is given to it: as a whole where its name says so, and then or otherwise as a file.
+ *
+ * Shape     place: of the container; opened: one that needs a base; *base: NULL where there is none
+ * Errors    those of opening one; MTH_ERR_BASE where none fits
+ */
+int mth_base_files_fit(struct mth_base_files *bases, const char *place, struct mth_opened *opened,
+                       struct mth_opened **base, struct mth_error *err);
 
 /* Errors: MTH_ERR_USAGE when an output is a file of the bases that are open now. */
 int mth_base_files_spare(const struct mth_base_files *bases, const char *output, struct mth_error *err);

@@ -2,7 +2,6 @@
 #include "harness/chain_command.h"
 #include "harness/command.h"
 
-#include "base/scratch.h"
 #include "harness/directory.h"
 #include "harness/folder_files.h"
 #include "harness/loss.h"
@@ -278,29 +277,14 @@ static int restore_file(struct restoring *at, struct mth_error *err)
     return mth_output_close(&output, status, &at->stats.attributes, err);
 }
 
-/* Through a file without a name: where each of its files begins is only known from its list. */
 static int restore_folder(struct restoring *at, struct mth_error *err)
 {
-    struct mth_scratch scratch;
-    struct mth_source source;
-    struct mth_sink sink;
-    mth_folder_clear_unfinished(at->path);
-    int status = mth_scratch_open(at->beside, at->chain->steps[at->index].name, &scratch, err);
+    struct mth_folder_output output;
+    int status = mth_folder_output_open(at->path, &output, err);
     if (status)
         return status;
-    mth_output_watch();
-    mth_scratch_sink(&scratch, &sink);
-    status = restore_into(at, &sink, err);
-    if (!status)
-        status = mth_scratch_source(&scratch, &source, err);
-    if (!status)
-        status = mth_folder_unpack(&source, at->path, &at->stats.attributes, mth_output_interrupted,
-                                   at->run->limit.memory, err);
-    if (status == MTH_ERR_CANCELLED)
-        mth_error_set(err, status, "interrupted, nothing was written");
-    mth_output_unwatch();
-    mth_scratch_close(&scratch);
-    return status;
+    status = restore_into(at, &output.sink, err);
+    return mth_folder_output_close(&output, status, &at->stats.attributes, at->run->limit.memory, err);
 }
 
 static void print_restored(const struct restoring *at, uint64_t ns)

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/pool.h"
+#include "formats/folder.h"
 #include "harness/base_files.h"
 #include "harness/clock.h"
 #include "harness/file_walk.h"
@@ -14,9 +15,11 @@
 #include "harness/set_plan.h"
 #include "harness/stream_progress.h"
 #include "harness/text.h"
+#include "harness/whole_directory.h"
 #include "pipeline/pipeline.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_SAMPLE_BYTES = 1 << 20, MAX_SAMPLE_GROWTH = 8, ESTIMATE_NS = 900000000 };
@@ -209,6 +212,8 @@ static int compress(struct job *job, const struct mth_opened *input, const char 
     job->config.progress_arg = &bar;
     status = mth_compress(pipeline_of(job), &input->source, &input->map, job->base, &attributes, &output.sink,
                           &job->config, &stats, err);
+    if (!status && input->folder)
+        status = mth_opened_check(input, &attributes, err);
     if (status == MTH_ERR_CANCELLED)
         mth_error_set(err, status, "interrupted, nothing was written");
     status = mth_output_close(&output, status, &attributes, err);
@@ -250,34 +255,126 @@ static int choose_base(struct job *job, const struct mth_opened *input, const ch
     return MTH_OK;
 }
 
-static int do_file(void *arg, const char *input_path, const char *output_path, const char *place,
-                   struct mth_error *err)
+/* With the base that is chosen. */
+static int code(struct job *job, const struct mth_opened *input, const char *output_path,
+                struct mth_error *err)
 {
-    struct job *job = arg;
-    const char *inputs[] = {input_path, job->options->base};
-    struct mth_opened input = {0};
-    struct mth_error why = {0};
-    bool is_opaque = false;
-    int status =
-        job->options->estimate ? MTH_OK : mth_output_check(output_path, job->options->force, inputs, 2, err);
-    if (!status)
-        status = mth_opened_open_file(&input, input_path, job->memory, err);
-    if (!status)
-        status = mth_opened_map_any(&input, job->options->dtype, &is_opaque, &why, err);
-    if (!status && is_opaque && !mth_set_is_lead(input_path))
-        fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
-    if (!status)
-        status = choose_base(job, &input, place, err);
-    if (!status && job->base)
+    int status = MTH_OK;
+    if (job->base)
         status = mth_base_files_spare(&job->bases, output_path, err);
     if (!status && job->options->base && !job->base && !job->alone)
         status = mth_pipeline_parse_alone(spec_of(job), &job->alone, err);
+    if (status)
+        return status;
+    return job->options->estimate ? estimate(job, input, err) : compress(job, input, output_path, err);
+}
+
+static int do_file(void *arg, const struct mth_walked *file, struct mth_error *err)
+{
+    struct job *job = arg;
+    const char *inputs[] = {file->input, job->options->base};
+    struct mth_opened input = {0};
+    struct mth_error why = {0};
+    bool is_opaque = false, is_folder = false;
+    int status =
+        job->options->estimate ? MTH_OK : mth_output_check(file->output, job->options->force, inputs, 2, err);
     if (!status)
-        status =
-            job->options->estimate ? estimate(job, &input, err) : compress(job, &input, output_path, err);
+        status = mth_opened_open_file(&input, file->input, job->memory, err);
+    if (!status)
+        status = mth_opened_map_any(&input, job->options->dtype, &is_opaque, &why, err);
+    if (!status && mth_opened_is_whole_name(file->output))
+        status = mth_folder_is(&input.source, &is_folder, err);
+    if (!status && is_folder)
+        status = mth_error_set(err, MTH_ERR_USAGE,
+                               "%s: %s would be taken for the container of a directory; -o names another",
+                               file->input, mth_path_name(file->output));
+    if (!status && is_opaque && !mth_set_is_lead(file->input))
+        fprintf(stderr, "mithril: %s; taken as bytes without types\n", why.text);
+    if (!status)
+        status = choose_base(job, &input, file->place, err);
+    if (!status)
+        status = code(job, &input, file->output, err);
     mth_opened_close(&input);
     status = mth_memory_limit_name(job->options, status, err);
-    return status ? mth_opened_blame(input_path, err) : MTH_OK;
+    return status ? mth_opened_blame(file->input, err) : MTH_OK;
+}
+
+/* ---- directories as a whole ---- */
+
+/* The base of a directory as a whole; *is_whole is false where that has nothing of it. */
+static int choose_whole_base(struct job *job, const struct mth_opened *input, const char *place,
+                             bool *is_whole, struct mth_error *err)
+{
+    struct mth_opened *base = NULL;
+    job->base = NULL;
+    if (!job->options->base)
+        return MTH_OK;
+    int status = mth_base_files_pick_whole(&job->bases, place, &base, err);
+    *is_whole = !status && base && base->has_map;
+    if (*is_whole)
+        status = mth_opened_has_counterparts(input, base, is_whole, err);
+    if (!status && *is_whole)
+        job->base = &base->base;
+    return status;
+}
+
+/* Another directory's containers beside it would be restored into the same one. */
+static int check_whole_output(const struct job *job, const struct mth_walked *directory, const char *path,
+                              struct mth_error *err)
+{
+    const char *inputs[] = {NULL, job->options->base};
+    struct mth_names names;
+    if (!mth_path_is_directory(directory->output))
+        return MTH_OK;
+    int status = mth_names_list(directory->output, &names, err);
+    if (status)
+        return status;
+    for (size_t i = 0; !status && i < names.n_items; i++) {
+        if (mth_path_ends_in(names.items[i], MTH_CONTAINER_SUFFIX) &&
+            !mth_opened_is_whole_name(names.items[i]))
+            status = mth_error_set(err, MTH_ERR_USAGE,
+                                   "%s: holds other containers; one of a whole directory goes into an empty "
+                                   "one (-o)",
+                                   directory->output);
+    }
+    mth_names_free(&names);
+    return status ? status : mth_output_check(path, job->options->force, inputs, 2, err);
+}
+
+/* The container of all of a directory, in the directory that the output is. */
+static int code_whole(struct job *job, const struct mth_opened *input, const struct mth_walked *directory,
+                      struct mth_error *err)
+{
+    char *path = mth_path_join(directory->output, "/", MTH_WHOLE_NAME MTH_CONTAINER_SUFFIX);
+    bool writes = !job->options->estimate;
+    int status = path ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    if (!status && writes)
+        status = check_whole_output(job, directory, path, err);
+    if (!status && writes)
+        status = mth_file_make_directory(directory->output, err);
+    if (!status)
+        status = code(job, input, path, err);
+    free(path);
+    return status;
+}
+
+static int do_directory(void *arg, const struct mth_walked *directory, bool *is_done, struct mth_error *err)
+{
+    struct job *job = arg;
+    struct mth_opened input;
+    *is_done = false;
+    /* A type for bytes without one is for one file. */
+    if (job->options->dtype != MTH_N_DTYPES)
+        return MTH_OK;
+    int status = mth_whole_open(&input, directory->input, job->memory, is_done, err);
+    if (!status && *is_done) {
+        status = choose_whole_base(job, &input, directory->place, is_done, err);
+        if (!status && *is_done)
+            status = code_whole(job, &input, directory, err);
+        mth_opened_close(&input);
+    }
+    status = mth_memory_limit_name(job->options, status, err);
+    return status ? mth_opened_blame(directory->input, err) : MTH_OK;
 }
 
 static int prepare(struct job *job, struct mth_error *err)
@@ -336,7 +433,8 @@ int mth_cmd_compress(int argc, char **argv)
                                             .lossy = options.lossy};
     int status = has_memory ? prepare(&job, &err) : mth_error_set(&err, MTH_ERR_NO_MEMORY, "no memory");
     status = mth_memory_limit_name(&options, status, &err);
-    exit_code = status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, &job);
+    exit_code =
+        status ? mth_command_fail(&err) : mth_file_walk(&options, &naming, do_file, do_directory, &job);
     mth_base_files_close(&job.bases);
     mth_pipeline_destroy(job.pipeline);
     mth_pipeline_destroy(job.alone);

@@ -2,17 +2,22 @@
 #include "harness/command.h"
 
 #include "base/pool.h"
+#include "formats/folder.h"
 #include "harness/base_files.h"
+#include "harness/clock.h"
 #include "harness/directory.h"
 #include "harness/file_walk.h"
+#include "harness/folder_files.h"
 #include "harness/loss.h"
 #include "harness/memory_limit.h"
 #include "harness/opened.h"
 #include "harness/output.h"
+#include "harness/packed_file.h"
 #include "harness/stream_progress.h"
 #include "harness/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,94 +81,173 @@ static int open_input(const char *path, struct mth_source *source, struct mth_in
     return status;
 }
 
+/* Is it a directory that a container of that name restores to? Without the base that it needs nobody knows. */
+static int find_folder(const struct mth_opened *opened, bool *is_folder, struct mth_error *err)
+{
+    *is_folder = false;
+    if (!mth_opened_is_whole_name(opened->path))
+        return MTH_OK;
+    int status = mth_folder_is(&opened->source, is_folder, err);
+    return status == MTH_ERR_BASE ? MTH_OK : status;
+}
+
 /*
- * The base of a container, NULL where it needs none. One that was given for nothing is a mistake, unless each file has its
- * own; where the container can not be looked at first, it is let go.
+ * The base of a container, NULL where it needs none, and whether it restores to a directory. A base that was given for nothing is a
+ * mistake, unless each file has its own; where the container can not be looked at first, it is let go.
  */
-static int choose_base(struct job *job, const char *path, const char *place, bool only_checks,
-                       const struct mth_stream_base **base, struct mth_error *err)
+static int look_at(struct job *job, const struct mth_walked *file, bool only_checks,
+                   const struct mth_stream_base **base, bool *is_folder, struct mth_error *err)
 {
     struct mth_opened opened = {0}, *found = NULL;
-    bool needs_base = true;
-    int status = MTH_OK;
     *base = NULL;
-    if (!job->options->base)
+    *is_folder = false;
+    if (!job->options->base && !mth_opened_is_whole_name(file->input))
         return MTH_OK;
-    if (strcmp(path, "-") != 0) {
-        status = mth_opened_open(&opened, path, 1, job->memory, err);
-        if (!status && opened.container)
-            needs_base = mth_opened_needs_base(&opened);
-        mth_opened_close(&opened);
+    if (strcmp(file->input, "-") == 0) {
+        int status = job->options->base ? mth_base_files_pick(&job->bases, file->place, &found, err) : MTH_OK;
+        if (found)
+            *base = &found->base;
+        return status;
     }
-    if (!status && !needs_base && !only_checks && !mth_base_files_vary(&job->bases))
-        status = mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", path);
-    if (!status && needs_base)
-        status = mth_base_files_pick(&job->bases, place, &found, err);
+    int status = mth_opened_open(&opened, file->input, 1, job->memory, err);
+    bool needs_base = !status && opened.container && mth_opened_needs_base(&opened);
+    if (!status && opened.container && job->options->base) {
+        if (!needs_base && !only_checks && !mth_base_files_vary(&job->bases))
+            status =
+                mth_error_set(err, MTH_ERR_BASE, "%s: was coded without a base; leave out -b", file->input);
+        else if (needs_base)
+            status = mth_base_files_fit(&job->bases, file->place, &opened, &found, err);
+    }
+    if (!status && opened.container && !only_checks)
+        status = find_folder(&opened, is_folder, err);
+    mth_opened_close(&opened);
     if (found)
         *base = &found->base;
     return status;
 }
 
-static int decompress(struct job *job, const char *input_path, const char *output_path, const char *place,
-                      struct mth_error *err)
+static int restore(struct job *job, const char *input_path, const struct mth_stream_base *base,
+                   struct mth_sink *sink, struct mth_container_stats *stats, struct mth_error *err)
 {
-    const struct mth_stream_base *base = NULL;
-    const char *inputs[] = {input_path, job->options->base};
-    struct mth_container_stats stats = {0};
     struct mth_source source;
     struct mth_input input;
+    int status = open_input(input_path, &source, &input, err);
+    if (status)
+        return status;
+    status = mth_decompress(&input, base, sink, &job->config, stats, err);
+    mth_source_close(&source);
+    return status == MTH_ERR_CANCELLED ? mth_error_set(err, status, "interrupted, nothing was written")
+                                       : status;
+}
+
+/* Restores a file, or a directory, and says so. */
+static int restore_to(struct job *job, const char *input_path, const char *output_path, bool is_folder,
+                      const struct mth_stream_base *base, struct mth_error *err)
+{
+    struct mth_container_stats stats = {0};
     struct mth_output output;
+    struct mth_folder_output folder;
     struct mth_stream_bar bar;
+    int status = is_folder ? mth_folder_output_open(output_path, &folder, err)
+                           : mth_output_open(output_path, &output, err);
+    if (status)
+        return status;
+    mth_stream_bar_begin(&bar, input_path, job->options->quiet);
+    job->config.progress = mth_stream_bar_show;
+    job->config.progress_arg = &bar;
+    status = restore(job, input_path, base, is_folder ? &folder.sink : &output.sink, &stats, err);
+    status = is_folder ? mth_folder_output_close(&folder, status, &stats.attributes, job->memory, err)
+                       : mth_output_close(&output, status, &stats.attributes, err);
+    uint64_t ns = mth_stream_bar_end(&bar);
+    if (status)
+        return status;
+    print_summary(job, output_path, &stats, ns);
+    return job->options->json ? put_json(job, "decompress", input_path, output_path, &stats, ns, err)
+                              : MTH_OK;
+}
+
+/* One file of a directory that is a container as a whole, where the path leads to none. */
+static int decompress_packed(struct job *job, const char *container_path, const char *name,
+                             const char *output_path, struct mth_error *err)
+{
+    const char *inputs[] = {container_path, job->options->base};
+    struct mth_opened opened = {0}, *found = NULL;
+    struct mth_container_stats stats = {0};
+    struct mth_output output;
+    uint64_t begin_ns = mth_clock_ns();
     int status = mth_output_check(output_path, job->options->force, inputs, 2, err);
     if (!status)
-        status = choose_base(job, input_path, place, false, &base, err);
+        status = mth_opened_open(&opened, container_path, 1, job->memory, err);
+    if (!status && !opened.container)
+        status = mth_error_set(err, MTH_ERR_FORMAT, "%s: is not a mithril container", container_path);
+    if (!status && job->options->base && mth_opened_needs_base(&opened))
+        status = mth_base_files_fit(&job->bases, mth_path_name(container_path), &opened, &found, err);
+    if (!status && found)
+        status = mth_base_files_spare(&job->bases, output_path, err);
+    if (!status)
+        status = mth_output_open(output_path, &output, err);
+    if (!status) {
+        status = mth_packed_restore(&opened, name, &output.sink, &stats, err);
+        status = mth_output_close(&output, status, &stats.attributes, err);
+    }
+    mth_opened_close(&opened);
+    if (status)
+        return mth_opened_blame(container_path, err);
+    uint64_t ns = mth_clock_ns() - begin_ns;
+    print_summary(job, output_path, &stats, ns);
+    return job->options->json ? put_json(job, "decompress", container_path, output_path, &stats, ns, err)
+                              : MTH_OK;
+}
+
+static int decompress(struct job *job, const struct mth_walked *file, struct mth_error *err)
+{
+    const struct mth_stream_base *base = NULL;
+    const char *inputs[] = {file->input, job->options->base};
+    bool is_folder;
+    int status = look_at(job, file, false, &base, &is_folder, err);
+    /* As bytes it goes wherever it was sent. */
+    is_folder &= strcmp(file->output, "-") != 0;
+    /* What stands for a directory becomes that in which its output would lie. */
+    char *whole = is_folder && file->is_below ? mth_path_directory(file->output) : NULL;
+    const char *output_path = whole ? whole : file->output;
+    if (!status && is_folder && file->is_below && !whole)
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
+    if (!status)
+        status = is_folder ? mth_folder_output_check(output_path, err)
+                           : mth_output_check(output_path, job->options->force, inputs, 2, err);
     if (!status && base)
         status = mth_base_files_spare(&job->bases, output_path, err);
     if (!status)
-        status = open_input(input_path, &source, &input, err);
-    if (status)
-        return status;
-    status = mth_output_open(output_path, &output, err);
-    if (!status) {
-        mth_stream_bar_begin(&bar, input_path, job->options->quiet);
-        job->config.progress = mth_stream_bar_show;
-        job->config.progress_arg = &bar;
-        status = mth_decompress(&input, base, &output.sink, &job->config, &stats, err);
-        if (status == MTH_ERR_CANCELLED)
-            mth_error_set(err, status, "interrupted, nothing was written");
-        status = mth_output_close(&output, status, &stats.attributes, err);
-        uint64_t ns = mth_stream_bar_end(&bar);
-        if (!status) {
-            print_summary(job, output_path, &stats, ns);
-            if (job->options->json)
-                status = put_json(job, "decompress", input_path, output_path, &stats, ns, err);
-        }
-    }
-    mth_source_close(&source);
+        status = restore_to(job, file->input, output_path, is_folder, base, err);
+    free(whole);
     return status;
 }
 
-static int decompress_file(void *arg, const char *input_path, const char *output_path, const char *place,
-                           struct mth_error *err)
+static int decompress_file(void *arg, const struct mth_walked *file, struct mth_error *err)
 {
     struct job *job = arg;
+    const char *name = NULL;
+    bool is_there = strcmp(file->input, "-") == 0 || mth_path_is_there(file->input);
+    char *container = is_there ? NULL : mth_packed_find(file->input, &name);
     int status =
-        mth_memory_limit_name(job->options, decompress(job, input_path, output_path, place, err), err);
-    return status ? mth_opened_blame(input_path, err) : MTH_OK;
+        container ? decompress_packed(job, container, name, file->output, err) : decompress(job, file, err);
+    free(container);
+    status = mth_memory_limit_name(job->options, status, err);
+    return status && !name ? mth_opened_blame(file->input, err) : status;
 }
 
-static int verify_file(void *arg, const char *path, const char *output_path, const char *place,
-                       struct mth_error *err)
+static int verify_file(void *arg, const struct mth_walked *file, struct mth_error *err)
 {
     struct job *job = arg;
-    (void)output_path;
+    const char *path = file->input;
+    bool is_folder;
     struct mth_container_stats stats = {0};
     struct mth_source source;
     struct mth_input input;
     struct mth_stream_bar bar;
     char name[MTH_TEXT_BYTES], loss[MTH_LOSS_TEXT_BYTES];
     const struct mth_stream_base *base = NULL;
-    int status = choose_base(job, path, place, true, &base, err);
+    int status = look_at(job, file, true, &base, &is_folder, err);
     if (!status)
         status = open_input(path, &source, &input, err);
     if (status)
@@ -206,7 +290,7 @@ static int run(const struct mth_command_line *line, bool verify, int argc, char 
     if (mth_memory_limit_name(&options, status, &err))
         exit_code = mth_command_fail(&err);
     else
-        exit_code = mth_file_walk(&options, &naming, verify ? verify_file : decompress_file, &job);
+        exit_code = mth_file_walk(&options, &naming, verify ? verify_file : decompress_file, NULL, &job);
     mth_base_files_close(&job.bases);
     mth_memory_limit_end(&limit);
     mth_options_free(&options);

@@ -91,6 +91,12 @@ bool mth_path_is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool mth_path_is_there(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 bool mth_path_is_same(const char *a, const char *b)
 {
     struct stat of_a, of_b;

@@ -22,6 +22,8 @@ bool mth_names_have(const struct mth_names *names, const char *name);
 
 bool mth_path_is_directory(const char *path);
 bool mth_path_is_file(const char *path);
+/* Is anything there, or not to be told? */
+bool mth_path_is_there(const char *path);
 /* Are both there, and one file? */
 bool mth_path_is_same(const char *a, const char *b);
 bool mth_path_ends_in(const char *path, const char *suffix);

@@ -17,6 +17,7 @@ struct walk {
     const struct mth_options *options;
     const struct mth_naming *naming;
     mth_file_work *work;
+    mth_directory_work *whole;
     void *arg;
     size_t n_files; /* given to work */
     int exit_code;
@@ -54,12 +55,18 @@ static void note_no_memory(struct walk *walk)
     note(walk, &err);
 }
 
-static void do_file(struct walk *walk, const char *input, const char *output, const char *place)
+static void do_walked(struct walk *walk, const struct mth_walked *file)
 {
     struct mth_error err = {0};
     walk->n_files++;
-    if (walk->work(walk->arg, input, output, place, &err))
+    if (walk->work(walk->arg, file, &err))
         note(walk, &err);
+}
+
+/* One that is no part of a directory that is gone through. */
+static void do_file(struct walk *walk, const char *input, const char *output, const char *place)
+{
+    do_walked(walk, &(struct mth_walked){.input = input, .output = output, .place = place});
 }
 
 static void do_directory(struct walk *walk, const char *input, const char *output, const char *place,
@@ -89,12 +96,12 @@ static void do_entry(struct walk *walk, const char *input, const char *output, c
             do_directory(walk, from, to, here, depth + 1);
     } else if (walk->naming->reads_only) {
         if (mth_path_ends_in(name, walk->naming->suffix))
-            do_file(walk, from, NULL, here);
+            do_walked(walk, &(struct mth_walked){.input = from, .place = here, .is_below = true});
     } else if (walk->naming->adds || mth_path_ends_in(name, walk->naming->suffix)) {
         char *renamed = output_name(walk->naming, name, &err);
         to = renamed ? mth_path_join(output, "/", renamed) : NULL;
         if (to)
-            do_file(walk, from, to, here);
+            do_walked(walk, &(struct mth_walked){from, to, here, true});
         free(renamed);
     }
     free(from);
@@ -102,11 +109,25 @@ static void do_entry(struct walk *walk, const char *input, const char *output, c
     free(to);
 }
 
+/* Is a directory done, as a whole? */
+static bool is_done(struct walk *walk, const struct mth_walked *directory)
+{
+    struct mth_error err = {0};
+    bool done = false;
+    int status = walk->whole ? walk->whole(walk->arg, directory, &done, &err) : MTH_OK;
+    walk->n_files += done;
+    if (status)
+        note(walk, &err);
+    return done || status;
+}
+
 static void do_directory(struct walk *walk, const char *input, const char *output, const char *place,
                          unsigned depth)
 {
     struct mth_error err = {0};
     struct mth_names names = {0};
+    if (is_done(walk, &(struct mth_walked){input, output, place ? place : ".", place != NULL}))
+        return;
     int status = depth < MAX_DEPTH ? mth_names_list(input, &names, &err)
                                    : mth_error_set(&err, MTH_ERR_LIMIT, "%s: directories lie deeper than %d",
                                                    input, MAX_DEPTH);
@@ -258,9 +279,9 @@ static int check_stream(const struct mth_options *options, const struct mth_nami
 }
 
 int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
-                  void *arg)
+                  mth_directory_work *whole, void *arg)
 {
-    struct walk walk = {.options = options, .naming = naming, .work = work, .arg = arg};
+    struct walk walk = {.options = options, .naming = naming, .work = work, .whole = whole, .arg = arg};
     struct mth_error err = {0};
     if (check_stream(options, naming, &err))
         return mth_command_fail(&err);

@@ -3,6 +3,7 @@
 #define MTH_HARNESS_FOLDER_FILES_H
 
 #include "base/file.h"
+#include "base/scratch.h"
 #include "pipeline/mithril.h"
 
 struct mth_folder_files;
@@ -42,6 +43,22 @@ int mth_folder_output_check(const char *path, struct mth_error *err);
 int mth_folder_unpack(const struct mth_source *source, const char *path,
                       const struct mth_file_attributes *attributes, bool (*stop)(void),
                       struct mth_memory *memory, struct mth_error *err);
+
+/*
+ * A directory that is restored from a container of several files: what comes goes to a file without a name beside its place, of which
+ * the directory is made when all of it is there. From open to close an interrupt is only noted, as it is for an output that
+ * is a file (output.h).
+ */
+struct mth_folder_output {
+    const char *path; /* borrowed */
+    struct mth_scratch scratch;
+    struct mth_sink sink;
+};
+int mth_folder_output_open(const char *path, struct mth_folder_output *output, struct mth_error *err);
+/* status: of what was put; on an error nothing stays. Returns the first failure. */
+int mth_folder_output_close(struct mth_folder_output *output, int status,
+                            const struct mth_file_attributes *attributes, struct mth_memory *memory,
+                            struct mth_error *err);
 
 #define MTH_FOLDER_UNFINISHED ".mithril-" /* and six letters, behind the name of what it is to become */
 

@@ -46,12 +46,11 @@ int mth_folder_output_check(const char *path, struct mth_error *err)
         is_empty = names.n_items == 0;
         mth_names_free(&names);
     }
-    return is_empty
-               ? MTH_OK
-               : mth_error_set(err, MTH_ERR_USAGE,
-                               "%s: is there already, and a step of several files becomes a directory of "
-                               "its own; -o writes elsewhere",
-                               path);
+    return is_empty ? MTH_OK
+                    : mth_error_set(err, MTH_ERR_USAGE,
+                                    "%s: is there already, and several files become a directory of "
+                                    "its own; -o writes elsewhere",
+                                    path);
 }
 
 /* ---- entries ---- */

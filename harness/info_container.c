@@ -2,6 +2,7 @@
 #include "harness/info_container.h"
 
 #include "base/hash.h"
+#include "formats/folder.h"
 #include "harness/base_files.h"
 #include "harness/info.h"
 #include "harness/loss.h"
@@ -80,6 +81,71 @@ static void print_making(const struct telling *telling)
         printf("  tensors not known: %s\n", telling->why.text);
 }
 
+/* The files that a container restores to, where they are several and their list can be had; the caller frees them. */
+static int list_files(const struct telling *telling, struct mth_folder *files, struct mth_error *err)
+{
+    const struct mth_opened *opened = telling->opened;
+    bool is_folder = false;
+    mth_folder_init(files, opened->memory);
+    int status = mth_folder_is(&opened->source, &is_folder, err);
+    if (!status && is_folder)
+        status = mth_folder_read(&opened->source, opened->memory, files, err);
+    if (status)
+        mth_folder_init(files, opened->memory);
+    return status == MTH_ERR_BASE ? MTH_OK : status;
+}
+
+static int stored_of_file(const struct telling *telling, const struct mth_folder_entry *file,
+                          uint64_t *n_stored, struct mth_error *err)
+{
+    *n_stored = 0;
+    return file->n_bytes == 0 ? MTH_OK
+                              : mth_container_stored_bytes(telling->opened->container, file->begin,
+                                                           file->n_bytes, n_stored, err);
+}
+
+static int print_files(const struct telling *telling, const struct mth_folder *files, struct mth_error *err)
+{
+    enum { FILE_COLUMNS = NAME_COLUMNS + SHAPE_COLUMNS + 13 };
+    if (files->n_entries)
+        printf("\n%-*s %11s %11s %9s\n", FILE_COLUMNS, "file", "size", "stored", "ratio");
+    for (size_t i = 0; i < files->n_entries; i++) {
+        const struct mth_folder_entry *file = &files->entries[i];
+        char name[MTH_TEXT_BYTES], size[MTH_TEXT_BYTES], stored[MTH_TEXT_BYTES];
+        uint64_t n_stored;
+        if (mth_folder_is_directory(files, i))
+            continue;
+        int status = stored_of_file(telling, file, &n_stored, err);
+        if (status)
+            return status;
+        printf("%-*s %11s %11s %9.3f\n", FILE_COLUMNS,
+               mth_text_name(mth_folder_name(files, i), FILE_COLUMNS, name),
+               mth_text_size(file->n_bytes, size), mth_text_size(n_stored, stored),
+               ratio_of(file->n_bytes, n_stored));
+    }
+    return MTH_OK;
+}
+
+static int put_files(struct mth_json_writer *w, const struct telling *telling, const struct mth_folder *files,
+                     struct mth_error *err)
+{
+    int status = MTH_OK;
+    mth_json_begin_array(w, "files");
+    for (size_t i = 0; !status && i < files->n_entries; i++) {
+        uint64_t n_stored;
+        if (mth_folder_is_directory(files, i))
+            continue;
+        status = stored_of_file(telling, &files->entries[i], &n_stored, err);
+        mth_json_begin_object(w, NULL);
+        mth_json_string(w, "name", mth_folder_name(files, i));
+        mth_json_uint(w, "n_bytes", files->entries[i].n_bytes);
+        mth_json_uint(w, "stored_bytes", n_stored);
+        mth_json_end(w);
+    }
+    mth_json_end(w);
+    return status;
+}
+
 static int print_tensors(const struct telling *telling, struct mth_error *err)
 {
     const struct mth_region_map *map = &telling->opened->map;
@@ -124,7 +190,7 @@ static int put_tensor(struct mth_json_writer *w, const struct telling *telling,
     return status;
 }
 
-static int put_json(const struct telling *telling, struct mth_error *err)
+static int put_json(const struct telling *telling, const struct mth_folder *files, struct mth_error *err)
 {
     const struct mth_container_info *info = &telling->info;
     struct mth_json_writer w;
@@ -160,6 +226,8 @@ static int put_json(const struct telling *telling, struct mth_error *err)
         mth_json_uint(&w, "n_tensors", telling->opened->map.n_tensors);
     else
         mth_json_null(&w, "n_tensors");
+    if (files->n_entries)
+        status = put_files(&w, telling, files, err);
     mth_json_begin_array(&w, "tensors");
     for (size_t i = 0; !status && i < telling->n_tensors; i++)
         status = put_tensor(&w, telling, &telling->tensors[i], err);
@@ -237,12 +305,19 @@ int mth_info_container(struct mth_opened *opened, const struct mth_options *opti
         status = mth_base_files_give(&bases, opened, err);
     if (!status)
         status = find_tensors(&telling, err);
+    struct mth_folder files;
+    mth_folder_init(&files, memory);
+    if (!status)
+        status = list_files(&telling, &files, err);
     if (!status && options->json) {
-        status = put_json(&telling, err);
+        status = put_json(&telling, &files, err);
     } else if (!status) {
         print_making(&telling);
-        status = print_tensors(&telling, err);
+        status = print_files(&telling, &files, err);
+        if (!status)
+            status = print_tensors(&telling, err);
     }
+    mth_folder_free(&files);
     if (opened->has_map)
         mth_region_map_free(&opened->map);
     opened->has_map = false;

@@ -87,20 +87,53 @@ int mth_opened_open(struct mth_opened *opened, const char *path, size_t n_thread
     return MTH_OK;
 }
 
+bool mth_opened_is_whole_name(const char *path)
+{
+    return strcmp(mth_path_name(path), MTH_WHOLE_NAME MTH_CONTAINER_SUFFIX) == 0;
+}
+
+char *mth_opened_whole_path(const char *directory)
+{
+    char *path = mth_path_join(directory, "/", MTH_WHOLE_NAME MTH_CONTAINER_SUFFIX);
+    if (path && !mth_path_is_file(path)) {
+        free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+/* The container of a directory; *found is false where it has none. */
+static int open_whole(struct mth_opened *opened, const char *directory, size_t n_threads,
+                      struct mth_memory *memory, bool *found, struct mth_error *err)
+{
+    char *path = mth_opened_whole_path(directory);
+    *found = path != NULL;
+    if (!path)
+        return MTH_OK;
+    int status = mth_opened_open(opened, path, n_threads, memory, err);
+    opened->own_path = path;
+    return status;
+}
+
 int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_threads,
                         struct mth_memory *memory, struct mth_error *err)
 {
     struct mth_set_plan plan;
+    bool found = false;
     *opened = (struct mth_opened){.path = path, .memory = memory};
     int status = mth_set_plan_find(path, &plan, err);
     if (status)
         return status;
-    if (plan.kind == MTH_SET_NONE && mth_path_is_directory(path))
-        return mth_error_set(
-            err, MTH_ERR_IO,
-            "%s: a directory without a checkpoint of several files: no *.index.json, no shards "
-            "(NAME-00001-of-00002.safetensors), no .metadata",
-            path);
+    if (plan.kind == MTH_SET_NONE && mth_path_is_directory(path)) {
+        status = open_whole(opened, path, n_threads, memory, &found, err);
+        return found
+                   ? status
+                   : mth_error_set(
+                         err, MTH_ERR_IO,
+                         "%s: a directory without a checkpoint of several files: no *.index.json, no shards "
+                         "(NAME-00001-of-00002.safetensors), no .metadata",
+                         path);
+    }
     if (plan.kind == MTH_SET_NONE)
         return mth_opened_open(opened, path, n_threads, memory, err);
     status = mth_set_files_open(&opened->set, path, &plan, n_threads, memory, err);
@@ -244,13 +277,14 @@ void mth_opened_close(struct mth_opened *opened)
     mth_folder_files_close(opened->folder);
     if (opened->has_file)
         mth_source_close(&opened->file);
+    free(opened->own_path);
     *opened = (struct mth_opened){0};
 }
 
 struct chain_config {
     const char *const *paths;
     size_t n;
-    bool all_needed;
+    bool all_needed, as_whole;
     enum mth_dtype raw_dtype;
     size_t n_threads;
     struct mth_memory *memory;
@@ -259,6 +293,16 @@ struct chain_config {
 static bool has_path(const struct chain_config *config, size_t i)
 {
     return i < config->n && config->paths[i];
+}
+
+static int open_link(struct mth_opened *link, const char *path, const struct chain_config *config,
+                     struct mth_error *err)
+{
+    bool found = false;
+    if (!config->as_whole || !mth_path_is_directory(path))
+        return mth_opened_open_any(link, path, config->n_threads, config->memory, err);
+    int status = open_whole(link, path, config->n_threads, config->memory, &found, err);
+    return found ? status : mth_opened_open_step(link, path, config->memory, err);
 }
 
 static int missing(const char *path, bool is_older, struct mth_error *err)
@@ -281,7 +325,7 @@ static int open_links(struct mth_opened_chain *chain, const struct chain_config 
     struct mth_opened *link = &chain->links[i];
     const char *path = config->paths[i];
     struct mth_error why = {0};
-    int status = mth_opened_open_any(link, path, config->n_threads, config->memory, err);
+    int status = open_link(link, path, config, err);
     if (status)
         return mth_opened_blame(path, err);
     bool needs[] = {mth_opened_needs_base(link), mth_opened_needs_older(link)};
@@ -324,10 +368,10 @@ static int open_all(struct mth_opened_chain *chain, const struct chain_config *c
 }
 
 int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
-                                bool all_needed, enum mth_dtype raw_dtype, size_t n_threads,
+                                bool all_needed, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
                                 struct mth_memory *memory, struct mth_error *err)
 {
-    const struct chain_config config = {paths, n, all_needed, raw_dtype, n_threads, memory};
+    const struct chain_config config = {paths, n, all_needed, as_whole, raw_dtype, n_threads, memory};
     *chain = (struct mth_opened_chain){0};
     if (n == 0)
         return MTH_OK;
@@ -344,7 +388,7 @@ int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *cons
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,
                           struct mth_memory *memory, struct mth_error *err)
 {
-    return mth_opened_chain_open_paths(chain, options->bases.items, options->bases.n_items, true,
+    return mth_opened_chain_open_paths(chain, options->bases.items, options->bases.n_items, true, false,
                                        options->dtype, n_threads, memory, err);
 }
 

@@ -10,6 +10,7 @@
 
 enum { MTH_CONTAINER_MAX_CHAIN = 64 };
 #define MTH_CONTAINER_SUFFIX ".mth"
+#define MTH_WHOLE_NAME       "checkpoint" /* of a directory's container, in its place (whole_directory.h) */
 
 struct mth_set_files;
 struct mth_folder_files;
@@ -17,6 +18,7 @@ struct mth_folder_files;
 /* Stays where it was filled: its parts point to each other. */
 struct mth_opened {
     const char *path;
+    char *own_path; /* the path, where nobody else has it */
     struct mth_memory *memory;
     struct mth_source file;
     struct mth_container *container; /* NULL: the file is the checkpoint */
@@ -45,11 +47,16 @@ int mth_opened_open_step(struct mth_opened *opened, const char *path, struct mth
 void mth_opened_borrow(struct mth_opened *opened, const char *path, const struct mth_source *source,
                        struct mth_memory *memory);
 /*
- * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h).
+ * The same, but an index of shards, a .metadata file or a directory of either is all of its files (set_plan.h), and a directory that is
+ * one container as a whole is that.
  * Errors: as above, those of set_files.h, MTH_ERR_IO for a directory that is no checkpoint.
  */
 int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_threads,
                         struct mth_memory *memory, struct mth_error *err);
+/* Is this the name of the container that stands for all of the directory that it lies in: checkpoint.mth? */
+bool mth_opened_is_whole_name(const char *path);
+/* That container of a directory, where it is there; allocated. NULL: it is not, or there is no memory. */
+char *mth_opened_whole_path(const char *directory);
 /* Does it need a base to be read? */
 bool mth_opened_needs_base(const struct mth_opened *opened);
 /* And an older one beside that? */
@@ -73,11 +80,12 @@ struct mth_opened_chain {
     size_t n_links;
 };
 /*
- * Open n bases, each with its map where it has one. paths: borrowed; NULL where there is none to be had.
+ * Open n bases, each with its map where it has one. paths: borrowed; NULL where there is none to be had. as_whole: directories are
+ * opened as one file with all that is in them, instead of as the sets that they hold.
  * Errors: MTH_ERR_BASE where one needs a base that is not there and, with all_needed, where one is not needed.
  */
 int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
-                                bool all_needed, enum mth_dtype raw_dtype, size_t n_threads,
+                                bool all_needed, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
                                 struct mth_memory *memory, struct mth_error *err);
 /* Those of --base. */
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,

@@ -262,6 +262,26 @@ int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err
     return status;
 }
 
+int mth_step_may_be_directory(const char *path, bool *may_be, struct mth_error *err)
+{
+    struct mth_names names;
+    struct mth_error why;
+    uint64_t step;
+    int status = mth_step_is_directory(path, may_be, &why);
+    if (!status && (*may_be || mth_step_of_directory(mth_path_name(path), &step)))
+        return MTH_OK;
+    if (!status)
+        status = mth_names_list(path, &names, &why);
+    if (status) {
+        *may_be = false;
+        return status == MTH_ERR_NO_MEMORY ? mth_error_set(err, status, "%s", why.text) : MTH_OK;
+    }
+    const struct series series = find_series(path, &names);
+    *may_be = series.n_directories == 0 && (!series.second || series.counts);
+    mth_names_free(&names);
+    return MTH_OK;
+}
+
 void mth_step_files_free(struct mth_step_files *files)
 {
     for (size_t i = 0; i < files->n_items; i++)

@@ -46,4 +46,11 @@ bool mth_step_of_directory(const char *name, uint64_t *step);
  */
 int mth_step_is_directory(const char *path, bool *is_step, struct mth_error *err);
 
+/*
+ * May all that is in a directory be one checkpoint? It may where the directory is one step, as above; one whose name has no number may
+ * where nothing in it looks like a run: files of one name but for their numbers, or directories of steps. Errors: MTH_ERR_NO_MEMORY;
+ * what is not clear may not.
+ */
+int mth_step_may_be_directory(const char *path, bool *may_be, struct mth_error *err);
+
 #endif

@@ -159,8 +159,11 @@ int mth_container_set_base(struct mth_container *container, const struct mth_str
         container->slots[i].n_bytes = 0;
     int status =
         mth_base_reader_find(&container->reader.front, base, container->memory, &container->base, err);
+    /* After one that does not fit another may be tried, or none. */
+    if (status)
+        mth_base_reader_free(&container->base);
     container->decoder.base = &container->base;
-    container->decoder.without_base = false;
+    container->decoder.without_base = status != MTH_OK;
     return status;
 }
 

@@ -1,0 +1,329 @@
+/*
+ * Laws of directories that are coded as a whole, as an optimizer in one file moved the weights in another: one container stands for all, every
+ * file comes back as it was, one alone comes out of it too, and what can not be restored leaves nothing. Files are a trainer's (tests/fixtures/states/).
+ */
+#define _GNU_SOURCE /* st_mtim */
+#include "base/file.h"
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char *directory;
+
+#define RUN(...) program_run(directory, (const char *const[]){__VA_ARGS__, NULL})
+
+static const char *const names[] = {"model.safetensors", "optimizer.pt", "notes/a.txt"};
+enum { N_NAMES = sizeof names / sizeof names[0] };
+
+static char *path_of(const char *name)
+{
+    static char paths[4][4096];
+    static size_t turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static void copy_fixture(const char *from, const char *name, const char *to)
+{
+    char path[256];
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_buffer file;
+    struct mth_error err;
+    snprintf(path, sizeof path, "tests/fixtures/states/%s/%s", from, name);
+    assert_int_equal(mth_file_read_all(path, memory, &file, &err), 0);
+    snprintf(path, sizeof path, "%s/%s", to, name);
+    temp_dir_write(directory, path, file.data, file.n_bytes);
+    mth_memory_free(memory, file.data);
+    mth_memory_destroy(memory);
+}
+
+static void write_step(const char *from, const char *to)
+{
+    char path[256];
+    copy_fixture(from, "model.safetensors", to);
+    copy_fixture(from, "optimizer.pt", to);
+    snprintf(path, sizeof path, "%s/notes/a.txt", to);
+    temp_dir_write(directory, path, from, strlen(from));
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    directory = temp_dir_create();
+    write_step("trainer-11", "run/checkpoint-11");
+    write_step("trainer-12", "run/checkpoint-12");
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    temp_dir_destroy(directory);
+    return 0;
+}
+
+static bool is_there(const char *name)
+{
+    struct stat st;
+    return stat(path_of(name), &st) == 0;
+}
+
+static off_t size_of(const char *name)
+{
+    struct stat st;
+    assert_int_equal(stat(path_of(name), &st), 0);
+    return st.st_size;
+}
+
+static void assert_same_times(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    assert_int_equal(stat(path_of(a), &of_a), 0);
+    assert_int_equal(stat(path_of(b), &of_b), 0);
+    assert_int_equal(of_a.st_mode, of_b.st_mode);
+    assert_int_equal(of_a.st_mtim.tv_sec, of_b.st_mtim.tv_sec);
+    assert_int_equal(of_a.st_mtim.tv_nsec, of_b.st_mtim.tv_nsec);
+}
+
+/* Nothing but these files, with their modes and times, and those of the directory. */
+static void assert_same(const char *a, const char *b)
+{
+    assert_int_equal(temp_dir_count(directory, a), N_NAMES);
+    assert_int_equal(temp_dir_count(directory, b), N_NAMES);
+    assert_same_times(a, b);
+    for (size_t i = 0; i < N_NAMES; i++) {
+        char left[256], right[256];
+        snprintf(left, sizeof left, "%s/%s", a, names[i]);
+        snprintf(right, sizeof right, "%s/%s", b, names[i]);
+        assert_true(temp_dir_same(directory, left, right));
+        assert_same_times(left, right);
+    }
+}
+
+static void a_step_in_several_files_is_as_small_as_one_that_knows_itself(void **state)
+{
+    (void)state;
+    const struct timespec times[2] = {{.tv_sec = 1000, .tv_nsec = 5}, {.tv_sec = 2000, .tv_nsec = 123456789}};
+    assert_int_equal(chmod(path_of("run/checkpoint-12/optimizer.pt"), 0400), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path_of("run/checkpoint-12/notes/a.txt"), times, 0), 0);
+    assert_int_equal(chmod(path_of("run/checkpoint-12"), 0750), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path_of("run/checkpoint-12"), times, 0), 0);
+    program_assert_prints(RUN("compress", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "packed"),
+                          "verified");
+    assert_int_equal(temp_dir_count(directory, "packed"), 1);
+    /* File by file the weights are coded as if there were no optimizer. */
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12/model.safetensors",
+                            "run/checkpoint-12/optimizer.pt", "-b", "run/checkpoint-11", "-o", "apart"),
+                        0, NULL);
+    assert_true(size_of("packed/checkpoint.mth") * 10 <
+                (size_of("apart/model.safetensors.mth") + size_of("apart/optimizer.pt.mth")) * 8);
+    program_assert_ends(RUN("decompress", "-q", "packed", "-b", "run/checkpoint-11", "-o", "back"), 0, NULL);
+    assert_same("back", "run/checkpoint-12");
+    /* The container by its own name; and as the folder that it is. */
+    program_assert_ends(
+        RUN("decompress", "-q", "packed/checkpoint.mth", "-b", "run/checkpoint-11", "-o", "again"), 0, NULL);
+    assert_same("again", "run/checkpoint-12");
+    program_assert_prints(
+        RUN("decompress", "-q", "packed/checkpoint.mth", "-b", "run/checkpoint-11", "-o", "-"),
+        "mithril-folder 1 ");
+    program_assert_prints(RUN("info", "packed"), "optimizer.pt");
+    program_assert_prints(RUN("info", "packed", "-b", "run/checkpoint-11", "--json", "-"),
+                          "\"files\":[{\"name\":\"model.safetensors\"");
+    program_assert_prints(RUN("verify", "packed", "-b", "run/checkpoint-11"), "restores to the original");
+    program_assert_prints(RUN("verify", "packed"), "can only be restored with the base");
+}
+
+static void a_run_is_packed_step_by_step(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("compress", "-q", "run", "-o", "alone"), 0, NULL);
+    assert_int_equal(temp_dir_count(directory, "alone"), 2);
+    assert_true(is_there("alone/checkpoint-11/checkpoint.mth"));
+    program_assert_ends(RUN("decompress", "-q", "alone", "-o", "back"), 0, NULL);
+    assert_same("back/checkpoint-11", "run/checkpoint-11");
+    assert_same("back/checkpoint-12", "run/checkpoint-12");
+    /* Another run of the same steps: each against the one at its place, files or container. */
+    program_assert_ends(RUN("compress", "-q", "run", "-b", "alone", "-o", "second"), 0, NULL);
+    assert_true(size_of("second/checkpoint-12/checkpoint.mth") * 10 <
+                size_of("alone/checkpoint-12/checkpoint.mth"));
+    program_assert_ends(RUN("decompress", "-q", "second", "-b", "run", "-o", "back2"), 0, NULL);
+    assert_same("back2/checkpoint-12", "run/checkpoint-12");
+}
+
+static void a_packed_directory_is_a_base_as_its_files_are(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-11", "-o", "p11"), 0, NULL);
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "p11", "-o", "p12"), 0, NULL);
+    program_assert_ends(RUN("decompress", "-q", "p12", "-b", "run/checkpoint-11", "-o", "back"), 0, NULL);
+    assert_same("back", "run/checkpoint-12");
+    /* One that needs another. */
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-11", "-b", "p12", "-b", "p11", "-o", "p13"), 0,
+                        NULL);
+    program_assert_ends(RUN("decompress", "-q", "p13", "-b", "p12", "-b", "p11", "-o", "back13"), 0, NULL);
+    assert_same("back13", "run/checkpoint-11");
+    program_assert_ends(RUN("decompress", "-q", "p13", "-b", "p12", "-o", "no"), 2,
+                        "was itself coded against a base; give that with another --base");
+    /* Of one of its files by itself, too. */
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12/optimizer.pt", "-b", "p11", "-o", "o.mth"),
+                        0, NULL);
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12/optimizer.pt", "-o", "o-alone.mth"), 0,
+                        NULL);
+    assert_true(size_of("o.mth") < size_of("o-alone.mth"));
+    program_assert_ends(RUN("compress", "-q", "-f", "run/checkpoint-12/optimizer.pt", "-b", "p11"), 0, NULL);
+    assert_int_equal(rename(path_of("run/checkpoint-12/optimizer.pt.mth"), path_of("optimizer.pt.mth")), 0);
+    program_assert_ends(RUN("decompress", "-q", "optimizer.pt.mth", "-b", "p11"), 0, NULL);
+    assert_true(temp_dir_same(directory, "optimizer.pt", "run/checkpoint-12/optimizer.pt"));
+}
+
+static void of_two_bases_the_second_is_the_older(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-11", "-b", "run/checkpoint-12", "-b",
+                            "run/checkpoint-11", "-o", "p"),
+                        0, NULL);
+    program_assert_prints(RUN("info", "p"), "older   base of");
+    program_assert_ends(RUN("decompress", "-q", "p", "-b", "run/checkpoint-12", "-o", "one"), 2,
+                        "was coded against two bases");
+    program_assert_ends(
+        RUN("decompress", "-q", "p", "-b", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "two"), 0,
+        NULL);
+    assert_same("two", "run/checkpoint-11");
+    /* What was coded against one takes it where two are given. */
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "q"), 0,
+                        NULL);
+    program_assert_ends(
+        RUN("decompress", "-q", "q", "-b", "run/checkpoint-11", "-b", "run/checkpoint-12", "-o", "three"), 0,
+        NULL);
+    assert_same("three", "run/checkpoint-12");
+}
+
+static void one_file_comes_out_of_a_packed_directory(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "packed"),
+                        0, NULL);
+    for (size_t i = 0; i < N_NAMES; i++) {
+        char path[256], original[256];
+        snprintf(path, sizeof path, "packed/%s", names[i]);
+        snprintf(original, sizeof original, "run/checkpoint-12/%s", names[i]);
+        program_assert_ends(RUN("decompress", "-q", "-f", path, "-b", "run/checkpoint-11", "-o", "one"), 0,
+                            NULL);
+        assert_true(temp_dir_same(directory, "one", original));
+        assert_same_times("one", original);
+    }
+    /* As if it were a container of its own. */
+    program_assert_ends(RUN("decompress", "-q", "packed/optimizer.pt.mth", "-b", "run/checkpoint-11"), 0,
+                        NULL);
+    assert_true(temp_dir_same(directory, "packed/optimizer.pt", "run/checkpoint-12/optimizer.pt"));
+    program_assert_ends(RUN("decompress", "-q", "packed/nothing.pt", "-o", "x", "-b", "run/checkpoint-11"), 6,
+                        "packed/checkpoint.mth: has no file 'nothing.pt'");
+    program_assert_ends(RUN("decompress", "-q", "packed/notes", "-o", "x", "-b", "run/checkpoint-11"), 6,
+                        "has no file 'notes'");
+    program_assert_ends(RUN("decompress", "-q", "packed/model.safetensors", "-o", "x"), 2,
+                        "packed/checkpoint.mth: was coded against a base");
+    assert_false(is_there("x"));
+}
+
+static void what_does_not_restore_leaves_nothing(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "packed"),
+                        0, NULL);
+    program_assert_ends(
+        RUN("decompress", "-q", "packed/checkpoint.mth", "-b", "run/checkpoint-12", "-o", "back"), 2,
+        "is not the base that was coded against");
+    program_assert_ends(RUN("decompress", "-q", "packed/checkpoint.mth", "-o", "back"), 2,
+                        "give it with --base");
+    size_t n;
+    char *bytes = temp_dir_read(directory, "packed/checkpoint.mth", &n);
+    for (size_t at = n / 8; at < n; at += n / 8) {
+        bytes[at] = (char)(bytes[at] ^ 0x10);
+        temp_dir_write(directory, "bad/checkpoint.mth", bytes, n);
+        bytes[at] = (char)(bytes[at] ^ 0x10);
+        struct program_result result =
+            RUN("decompress", "-q", "bad/checkpoint.mth", "-b", "run/checkpoint-11", "-o", "back");
+        assert_int_equal(result.exit_code, 2);
+        program_result_free(&result);
+        assert_false(is_there("back"));
+    }
+    for (size_t cut = 0; cut < n; cut += n / 5) {
+        temp_dir_write(directory, "bad/checkpoint.mth", bytes, cut);
+        struct program_result result =
+            RUN("decompress", "-q", "bad/checkpoint.mth", "-b", "run/checkpoint-11", "-o", "back");
+        assert_true(result.exit_code == 2);
+        program_result_free(&result);
+        assert_false(is_there("back"));
+    }
+    free(bytes);
+    /* Nothing of what was there goes. */
+    temp_dir_write(directory, "full/mine", "x", 1);
+    program_assert_ends(RUN("decompress", "-q", "-f", "packed", "-b", "run/checkpoint-11", "-o", "full"), 1,
+                        "is there already");
+    assert_int_equal(temp_dir_count(directory, "full"), 1);
+    temp_dir_write(directory, "other/a.mth", "x", 1);
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-o", "other"), 1,
+                        "holds other containers");
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-o", "packed"), 1, "is there already");
+    program_assert_ends(RUN("compress", "-q", "-f", "run/checkpoint-12", "-o", "packed"), 0, NULL);
+}
+
+/* Whatever it says of files that are no checkpoints. */
+static void assert_ends_well(struct program_result result)
+{
+    assert_int_equal(result.exit_code, 0);
+    program_result_free(&result);
+}
+
+static void files_that_do_not_need_each_other_are_coded_one_by_one(void **state)
+{
+    (void)state;
+    copy_fixture("trainer-12", "model.safetensors", "weights");
+    temp_dir_write(directory, "weights/checkpoint", "model_checkpoint_path: 1", 24);
+    assert_ends_well(RUN("compress", "-q", "weights", "-b", "run/checkpoint-11", "-o", "w"));
+    assert_int_equal(temp_dir_count(directory, "w"), 2);
+    /* A file may be called as the container of a directory is. */
+    program_assert_ends(RUN("decompress", "-q", "w", "-b", "run/checkpoint-11", "-o", "back"), 0, NULL);
+    assert_true(temp_dir_same(directory, "back/checkpoint", "weights/checkpoint"));
+    assert_true(temp_dir_same(directory, "back/model.safetensors", "weights/model.safetensors"));
+    program_assert_ends(RUN("decompress", "-q", "w/checkpoint.mth", "-o", "file"), 0, NULL);
+    assert_true(temp_dir_same(directory, "file", "weights/checkpoint"));
+    /* But for one that would be taken for it. */
+    static const char hostile[50] = "mithril-folder 1 29 1\n5 ../x\nabcde";
+    temp_dir_write(directory, "hostile/checkpoint", hostile, sizeof hostile);
+    program_assert_ends(RUN("compress", "-q", "hostile", "-o", "h"), 1, "would be taken for the container");
+    assert_ends_well(RUN("compress", "-q", "hostile/checkpoint", "-o", "h/a.mth"));
+    assert_int_equal(rename(path_of("h/a.mth"), path_of("h/checkpoint.mth")), 0);
+    program_assert_ends(RUN("decompress", "-q", "h/checkpoint.mth", "-o", "out/h"), 6,
+                        "No such file or directory");
+    program_assert_ends(RUN("decompress", "-q", "h", "-o", "out"), 2, "out: ");
+    assert_int_equal(temp_dir_count(directory, "out"), 0);
+    assert_false(is_there("x"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_step_in_several_files_is_as_small_as_one_that_knows_itself),
+        TEST(a_run_is_packed_step_by_step),
+        TEST(a_packed_directory_is_a_base_as_its_files_are),
+        TEST(of_two_bases_the_second_is_the_older),
+        TEST(one_file_comes_out_of_a_packed_directory),
+        TEST(what_does_not_restore_leaves_nothing),
+        TEST(files_that_do_not_need_each_other_are_coded_one_by_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
