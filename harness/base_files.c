@@ -61,22 +61,32 @@ static char *below(const char *base, const char *place)
     return path;
 }
 
-/* Opens the links' paths; those behind the first count only where they are needed. */
+/* Opens the links' paths; what is behind those that are needed is an older base. */
 static int open_paths(struct mth_base_files *bases, bool as_whole, struct mth_error *err)
 {
     int status = mth_opened_chain_open_paths(&bases->chain, (const char *const *)bases->paths,
-                                             bases->options->bases.n_items, as_whole, as_whole,
+                                             bases->options->bases.n_items, false, as_whole,
                                              bases->options->dtype, bases->n_threads, bases->memory, err);
     if (status)
         close_chain(bases);
     return status;
 }
 
+static int is_set(const char *path, bool *is, struct mth_error *err)
+{
+    struct mth_set_plan plan;
+    int status = mth_set_plan_find(path, &plan, err);
+    *is = !status && plan.kind != MTH_SET_NONE;
+    if (!status)
+        mth_set_plan_free(&plan);
+    return status;
+}
+
 /* The set at a place of the directories; *found is false where the first has none. */
 static int open_set(struct mth_base_files *bases, const char *place, bool *found, struct mth_error *err)
 {
-    struct mth_set_plan plan;
     size_t n = bases->options->bases.n_items;
+    int status = MTH_OK;
     *found = bases->place && strcmp(bases->place, place) == 0;
     if (*found)
         return MTH_OK;
@@ -84,15 +94,19 @@ static int open_set(struct mth_base_files *bases, const char *place, bool *found
     bases->paths = calloc(n, sizeof *bases->paths);
     if (!bases->paths)
         return no_memory(err);
-    for (size_t i = 0; i < n; i++) {
-        bases->paths[i] = below(bases->options->bases.items[i], place);
-        if (!bases->paths[i])
+    for (size_t i = 0; i < n && (i == 0 || bases->paths[0]); i++) {
+        struct mth_error why;
+        char *path = below(bases->options->bases.items[i], place);
+        if (!path)
             return no_memory(err);
+        int failed = is_set(path, found, i ? &why : err);
+        status = i ? status : failed;
+        if (*found)
+            bases->paths[i] = path;
+        else
+            free(path);
     }
-    int status = mth_set_plan_find(bases->paths[0], &plan, err);
-    *found = !status && plan.kind != MTH_SET_NONE;
-    if (!status)
-        mth_set_plan_free(&plan);
+    *found = bases->paths[0] != NULL;
     if (!*found) {
         close_chain(bases);
         return status;
@@ -216,8 +230,8 @@ int mth_base_files_pick_whole(struct mth_base_files *bases, const char *place, s
 static int try_base(const struct mth_base_files *bases, struct mth_opened *opened, struct mth_opened **base,
                     struct mth_error *err)
 {
-    if (*base && bases->are_directories && !mth_opened_needs_older(opened))
-        (*base)->base.older = NULL;
+    if (*base && bases->are_directories)
+        (*base)->base.older = mth_opened_needs_older(opened) ? bases->chain.older : NULL;
     int status = *base ? mth_opened_set_base(opened, &(*base)->base, err) : MTH_OK;
     if (status)
         *base = NULL;
@@ -268,9 +282,9 @@ int mth_base_files_give(struct mth_base_files *bases, struct mth_opened *opened,
     if (paths->n_items == 0 || !mth_opened_needs_base(opened))
         return MTH_OK;
     if (opened->set && bases->are_directories) {
-        status = mth_opened_chain_open_paths(&bases->chain, paths->items, paths->n_items, false, false,
-                                             bases->options->dtype, bases->n_threads, bases->memory, err);
-        base = bases->chain.links;
+        bool found;
+        status = open_set(bases, ".", &found, err);
+        base = found ? bases->chain.links : NULL;
     } else if (opened->container) {
         return mth_base_files_fit(bases, mth_path_name(opened->path), opened, &base, err);
     } else {

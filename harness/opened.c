@@ -284,7 +284,7 @@ void mth_opened_close(struct mth_opened *opened)
 struct chain_config {
     const char *const *paths;
     size_t n;
-    bool all_needed, as_whole;
+    bool is_strict, as_whole;
     enum mth_dtype raw_dtype;
     size_t n_threads;
     struct mth_memory *memory;
@@ -351,27 +351,30 @@ static int open_links(struct mth_opened_chain *chain, const struct chain_config 
     return status;
 }
 
-/* The first link and what it needs; with all_needed, what is behind that is the older base. */
+/* The first link and what it needs; what is behind that is the older base. */
 static int open_all(struct mth_opened_chain *chain, const struct chain_config *config, struct mth_error *err)
 {
     size_t next = 0;
     int status = open_links(chain, config, &next, err);
-    if (status || !config->all_needed || !has_path(config, next))
+    if (status || !has_path(config, next))
         return status;
     size_t older = next;
     status = open_links(chain, config, &next, err);
-    if (!status && has_path(config, next))
+    if (!config->is_strict && status == MTH_ERR_BASE)
+        return MTH_OK;
+    if (!status && config->is_strict && has_path(config, next))
         return mth_error_set(err, MTH_ERR_BASE, "%s: needs no base; leave out the one behind it",
                              config->paths[next - 1]);
-    chain->links[0].base.older = &chain->links[older].base;
+    if (!status && (config->is_strict || chain->links[older].has_map))
+        chain->older = chain->links[0].base.older = &chain->links[older].base;
     return status;
 }
 
 int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
-                                bool all_needed, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
+                                bool is_strict, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
                                 struct mth_memory *memory, struct mth_error *err)
 {
-    const struct chain_config config = {paths, n, all_needed, as_whole, raw_dtype, n_threads, memory};
+    const struct chain_config config = {paths, n, is_strict, as_whole, raw_dtype, n_threads, memory};
     *chain = (struct mth_opened_chain){0};
     if (n == 0)
         return MTH_OK;

@@ -78,14 +78,16 @@ void mth_opened_close(struct mth_opened *opened);
 struct mth_opened_chain {
     struct mth_opened *links; /* NULL: none was given */
     size_t n_links;
+    const struct mth_stream_base *older; /* of the first; NULL: there is none */
 };
 /*
- * Open n bases, each with its map where it has one. paths: borrowed; NULL where there is none to be had. as_whole: directories are
- * opened as one file with all that is in them, instead of as the sets that they hold.
- * Errors: MTH_ERR_BASE where one needs a base that is not there and, with all_needed, where one is not needed.
+ * Open n bases, each with its map where it has one. paths: borrowed; NULL where there is none to be had. is_strict: what is there is
+ * meant for this: else an older base that can not be opened for want of its own, or has no map, is done without, and so is what is
+ * behind it. as_whole: directories are opened as one file with all that is in them, instead of as the sets that they hold.
+ * Errors: MTH_ERR_BASE where one needs a base that is not there and, where it is strict, where one is not needed.
  */
 int mth_opened_chain_open_paths(struct mth_opened_chain *chain, const char *const *paths, size_t n,
-                                bool all_needed, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
+                                bool is_strict, bool as_whole, enum mth_dtype raw_dtype, size_t n_threads,
                                 struct mth_memory *memory, struct mth_error *err);
 /* Those of --base. */
 int mth_opened_chain_open(struct mth_opened_chain *chain, const struct mth_options *options, size_t n_threads,

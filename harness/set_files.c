@@ -81,7 +81,9 @@ static int give_base(const struct mth_set_files *set, struct member *member, str
     /* Without its base a container still gives what was not coded against it. */
     if (!info.has_base || !set->base)
         return MTH_OK;
-    int status = mth_container_set_base(member->opened->container, set->base, err);
+    struct mth_stream_base base = *set->base;
+    base.older = info.has_older ? base.older : NULL;
+    int status = mth_container_set_base(member->opened->container, &base, err);
     return status ? mth_opened_blame(member->path, err) : MTH_OK;
 }
 

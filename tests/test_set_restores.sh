@@ -73,6 +73,27 @@ chains_restore() {
 }
 judge chains_of_directories_restore chains_restore
 
+# Directories as two bases: the second is the older one, or that which the first needs and then the older one.
+a_second_directory_is_an_older_base() {
+    for set in hf dcp; do
+        rm -rf two one three back b4
+        "$mithril" compress -q -o two -b "$sets/$set-step2" -b "$sets/$set-step1" "$sets/$set-step1" &&
+            "$mithril" compress -q -o one -b "$sets/$set-step2" "$sets/$set-step1" &&
+            "$mithril" info "$(find two -name '[m_]*.mth' | sort | head -n 1)" | grep -q 'older ' &&
+            "$mithril" decompress -q -o back -b "$sets/$set-step2" -b "$sets/$set-step1" two && diff -r "$sets/$set-step1" back &&
+            ! "$mithril" decompress -q -o b4 -b "$sets/$set-step2" two && rm -rf b4 back &&
+            "$mithril" decompress -q -o back -b "$sets/$set-step2" -b "$sets/$set-step1" one && diff -r "$sets/$set-step1" back &&
+            "$mithril" verify two -b "$sets/$set-step2" -b ${set}1.mth && "$mithril" info two -b "$sets/$set-step2" -b ${set}1.mth &&
+            "$mithril" compress -q -o three -b ${set}2.mth -b "$sets/$set-step1" "$sets/$set-step1" && rm -rf back &&
+            "$mithril" decompress -q -o back -b "$sets/$set-step2" -b ${set}1.mth three && diff -r "$sets/$set-step1" back || return 1
+        rm -rf p2 three back
+        "$mithril" compress -q -o p2 -b ${set}1.mth "$sets/$set-step2" &&
+            "$mithril" compress -q -o three -b p2 -b ${set}1.mth -b "$sets/$set-step1" "$sets/$set-step1" &&
+            "$mithril" decompress -q -o back -b p2 -b ${set}1.mth -b ${set}1.mth three && diff -r "$sets/$set-step1" back || return 1
+    done
+}
+judge a_second_directory_is_an_older_base a_second_directory_is_an_older_base
+
 an_index_brings_its_shards() {
     rm -rf one two three
     cp -r "$sets/hf-step1" one
