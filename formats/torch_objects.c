@@ -242,6 +242,14 @@ static int walk_optimizer(struct walker *w, uint32_t state, uint32_t groups)
     return status;
 }
 
+/* What there is of an optimizer whose states are in another file. */
+static int note_groups(struct walker *w, uint32_t groups)
+{
+    const struct mth_torch_optimizer optimizer = {
+        .groups = groups, .first_slot = w->seen.n_slots, .end_slot = w->seen.n_slots};
+    return mth_torch_seen_optimizer(&w->seen, optimizer) == MTH_OK ? MTH_OK : no_memory(w);
+}
+
 /* A module keeps its parts in these dicts; names of its state dict do not tell which. */
 static bool is_elided(const struct walker *w, uint32_t key)
 {
@@ -262,8 +270,10 @@ static int walk_items(struct walker *w, uint32_t ref, bool are_attributes)
         state = entry(w, ref, "state");
         groups = entry(w, ref, "param_groups");
     }
-    bool is_optimizer =
-        mth_pickle_length(w->pickle, state) > 0 && mth_pickle_kind(w->pickle, groups) == MTH_PICKLE_LIST;
+    bool has_groups = mth_pickle_kind(w->pickle, groups) == MTH_PICKLE_LIST,
+         is_optimizer = has_groups && mth_pickle_length(w->pickle, state) > 0;
+    if (has_groups && !is_optimizer)
+        status = note_groups(w, groups);
     while (!status && mth_pickle_next(&cursor, &key, &value)) {
         if (is_optimizer && value == state && mth_pickle_text_is(w->pickle, key, "state")) {
             status = walk_optimizer(w, state, groups);

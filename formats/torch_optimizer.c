@@ -349,7 +349,7 @@ static int set_groups(struct matcher *m, uint32_t groups)
     struct mth_pickle_cursor cursor;
     uint32_t key, group;
     size_t n_groups = map->n_groups;
-    if (m->n_groups == 0)
+    if (m->n_groups == 0 || map->n_tensors == 0)
         return MTH_OK;
     if (map->n_grouped < map->n_tensors) {
         uint32_t *grown = mth_memory_realloc(map->memory, map->group_of, map->n_tensors * sizeof *grown);
@@ -441,8 +441,19 @@ static int list_lone_states(struct matcher *m)
     return status;
 }
 
+/* Of an optimizer whose states are elsewhere the groups alone are known. */
+static int take_groups_alone(struct matcher *m, uint32_t groups)
+{
+    m->listed = NULL;
+    list_params(m, groups);
+    m->n_listed = 0;
+    return set_groups(m, groups);
+}
+
 static int match_optimizer(struct matcher *m, const struct mth_torch_optimizer *optimizer)
 {
+    if (optimizer->first_slot == optimizer->end_slot)
+        return take_groups_alone(m, optimizer->groups);
     int status = list_all(m, optimizer);
     size_t n_tried = 0;
     bool is_found = false;

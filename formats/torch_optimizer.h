@@ -23,8 +23,8 @@ struct mth_torch_slot {
 };
 
 struct mth_torch_optimizer {
-    uint32_t groups; /* its param_groups in the pickle */
-    size_t first_slot, end_slot;
+    uint32_t groups;             /* its param_groups in the pickle */
+    size_t first_slot, end_slot; /* none: its states are elsewhere */
 };
 
 /* What a walk saw. Arrays grow by half; all on one account. */

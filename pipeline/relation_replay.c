@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20, N_TURNS = 3 };
+enum { LARGE_ELEMS = 4096, MAX_STEPS = 1 << 20, N_TURNS = 3, MAX_GROUPS = 64 };
 
 /* ---- which tensors they are ---- */
 
@@ -189,6 +189,32 @@ static bool take_moments(struct mth_replay_search *s, const struct mth_recipes *
     return true;
 }
 
+/* The group that a parameter would have moved by, of those that belong to no state by the files' word: several steps apart no other number
+ * is known. */
+static void take_loose_group(struct mth_replay_search *s)
+{
+    struct mth_replay_parameter *p = &s->parameter;
+    const double step = p->step, n_steps = p->n_steps;
+    const struct mth_loose_group *best = NULL;
+    double most = 0;
+    for (size_t i = 0; i < s->n_loose; i++) {
+        p->group = s->loose[i].now;
+        p->base_group = s->loose[i].before;
+        find_steps_of_groups(p);
+        double gain = p->n_steps > 1 ? mth_replay_gain_of_weights(p) : 0;
+        if (gain > most) {
+            most = gain;
+            best = &s->loose[i];
+        }
+    }
+    p->group = best ? best->now : NULL;
+    p->base_group = best ? best->before : NULL;
+    p->step = step;
+    p->n_steps = n_steps;
+    if (best)
+        find_steps_of_groups(p);
+}
+
 /* What follows of a parameter, and its family. */
 static int relate(struct mth_replay_search *s)
 {
@@ -202,6 +228,8 @@ static int relate(struct mth_replay_search *s)
     if (!status && s->parameter.group && s->parameter.group->kind == MTH_OPTIMIZER_ADAM &&
         s->parameter.step == 0)
         s->parameter.group = NULL;
+    if (!status && !s->parameter.group && s->parameter.step == 0)
+        take_loose_group(s);
     if (!status && !s->parameter.group && !mth_replay_guess(&s->parameter, &s->guesses))
         return MTH_OK;
     if (status || !mth_replay_find(&s->parameter, &s->scale, &recipes))
@@ -350,6 +378,33 @@ static int consider_all(struct mth_replay_search *s, const struct mth_kept_tenso
     return status;
 }
 
+/* The groups of Adam that no tensor of a map has. */
+static size_t list_loose_groups(const struct mth_region_map *map,
+                                const struct mth_optimizer_group *groups[MTH_MAX_LOOSE_GROUPS])
+{
+    size_t n = 0;
+    for (uint32_t g = 0; g < map->n_groups && g < MAX_GROUPS && n < MTH_MAX_LOOSE_GROUPS; g++) {
+        size_t i = 0;
+        while (i < map->n_grouped && map->group_of[i] != g)
+            i++;
+        if (i == map->n_grouped && map->groups[g].kind == MTH_OPTIMIZER_ADAM)
+            groups[n++] = &map->groups[g];
+    }
+    return n;
+}
+
+/* Those of both, in their order; none where there are other ones in the base. */
+static void find_loose_groups(struct mth_replay_search *s)
+{
+    const struct mth_optimizer_group *now[MTH_MAX_LOOSE_GROUPS], *before[MTH_MAX_LOOSE_GROUPS];
+    size_t n = list_loose_groups(s->map, now);
+    if (n == 0 || !s->use->map || list_loose_groups(s->use->map, before) != n)
+        return;
+    for (size_t i = 0; i < n; i++)
+        s->loose[i] = (struct mth_loose_group){now[i], before[i]};
+    s->n_loose = n;
+}
+
 int mth_families_find_replays(struct mth_families *families, const struct mth_source *input,
                               const struct mth_base_use *use, const struct mth_counterparts *base,
                               struct mth_replay *replay, struct mth_error *err)
@@ -372,6 +427,8 @@ int mth_families_find_replays(struct mth_families *families, const struct mth_so
         kept = mth_optimizer_list_kept(map, memory);
     }
     int status = s && kept ? MTH_OK : MTH_ERR_NO_MEMORY;
+    if (!status)
+        find_loose_groups(s);
     if (!status && map->n_lone_states)
         status = mth_replay_pair_lone_states(s, kept, &lone);
     if (!status)

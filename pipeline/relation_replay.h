@@ -8,6 +8,13 @@
 #include "pipeline/bundle.h"
 #include "pipeline/replay.h"
 
+/* Groups of an optimizer whose states are in another file, which does not say which of them is whose (Megatron). */
+enum { MTH_MAX_LOOSE_GROUPS = 8 };
+
+struct mth_loose_group {
+    const struct mth_optimizer_group *now, *before;
+};
+
 struct mth_replay_search {
     struct mth_families *families;
     const struct mth_region_map *map;
@@ -18,6 +25,8 @@ struct mth_replay_search {
     struct mth_error *err;
     struct mth_replay_scale scale;
     struct mth_replay_guesses guesses;
+    struct mth_loose_group loose[MTH_MAX_LOOSE_GROUPS];
+    size_t n_loose;
     struct mth_replay_parameter parameter;
 };
 

@@ -132,6 +132,38 @@ static void groups_may_say_the_step(void **state)
     }
 }
 
+/*
+ * As in Megatron's: the groups are in the file of the weights, which does not say whose they are. A step that is told to be two has no exact
+ * arithmetic, so that sizes show whether the groups were looked at.
+ */
+static void groups_of_no_state_tell_of_several_steps(void **state)
+{
+    (void)state;
+    struct made *both[2];
+    size_t n_told, n_loose, n_one_step;
+    load_pair("adamw-bf16", 12, both);
+    for (size_t k = 0; k < 2; k++) {
+        struct mth_region_map *map = &both[k]->map;
+        for (size_t i = 0; i < map->n_params; i++) {
+            if (map->tensors[i].role == MTH_ROLE_STEP)
+                map->params[i] = MTH_NO_TENSOR;
+        }
+        for (size_t i = 0; i < map->n_groups; i++)
+            map->groups[i].step = 11 + 2 * (double)k;
+    }
+    n_told = n_bytes_of(both);
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < both[k]->map.n_grouped; i++)
+            both[k]->map.group_of[i] = UINT32_MAX;
+    }
+    n_loose = n_bytes_of(both);
+    both[1]->map.n_groups = 0;
+    n_one_step = n_bytes_of(both);
+    assert_in_range(n_loose, n_told - 40, n_told + 40);
+    assert_true(n_told > n_one_step + 1000);
+    free_pair(both);
+}
+
 /* What is no step, or not of these weights, or of no arithmetic that is known: more bytes, the same tensors. */
 static void states_that_fit_nothing_come_back(void **state)
 {
@@ -169,6 +201,7 @@ int main(void)
         cmocka_unit_test(weights_are_found_by_how_they_moved),
         cmocka_unit_test(moments_follow_without_weights),
         cmocka_unit_test(groups_may_say_the_step),
+        cmocka_unit_test(groups_of_no_state_tell_of_several_steps),
         cmocka_unit_test(states_that_fit_nothing_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

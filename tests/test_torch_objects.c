@@ -300,6 +300,26 @@ static void steps_that_are_no_tensors_are_read(void **state)
     unmap(&mapped);
 }
 
+/* As of an optimizer whose states are in another file. */
+static void groups_without_states_are_read(void **state)
+{
+    (void)state;
+    static const char none[] = "}(" MODEL "\x8c\1o}\x8c\x0cparam_groups](" WITH_STEP WITH_STEP "esu.",
+                      empty[] = "}(" MODEL "\x8c\1o}(\x8c\5state}\x8c\x0cparam_groups](" WITH_STEP "euu.";
+    struct mapped mapped;
+    torch_map_pickle(&mapped, none, sizeof none);
+    assert_int_equal(mapped.status, MTH_OK);
+    assert_int_equal(mapped.map.n_groups, 2);
+    assert_true(mapped.map.groups[1].step == 7);
+    assert_null(mth_tensor_group(&mapped.map, mth_region_map_find(&mapped.map, "m.w")));
+    assert_int_equal(mth_region_map_check(&mapped.map), MTH_OK);
+    unmap(&mapped);
+    torch_map_pickle(&mapped, empty, sizeof empty);
+    assert_int_equal(mapped.status, MTH_OK);
+    assert_int_equal(mapped.map.n_groups, 1);
+    unmap(&mapped);
+}
+
 static void what_an_optimizer_keeps_is_no_weight(void **state)
 {
     (void)state;
@@ -327,6 +347,7 @@ int main(void)
         cmocka_unit_test(an_order_that_is_ambiguous_matches_nothing),
         cmocka_unit_test(what_has_no_parameter_is_a_lone_state),
         cmocka_unit_test(steps_that_are_no_tensors_are_read),
+        cmocka_unit_test(groups_without_states_are_read),
         cmocka_unit_test(what_an_optimizer_keeps_is_no_weight),
         cmocka_unit_test(a_numbered_state_finds_its_parameters_where_counts_and_shapes_allow),
     };
