@@ -302,7 +302,11 @@ static int open_link(struct mth_opened *link, const char *path, const struct cha
     if (!config->as_whole || !mth_path_is_directory(path))
         return mth_opened_open_any(link, path, config->n_threads, config->memory, err);
     int status = open_whole(link, path, config->n_threads, config->memory, &found, err);
-    return found ? status : mth_opened_open_step(link, path, config->memory, err);
+    if (!found)
+        status = mth_opened_open_step(link, path, config->memory, err);
+    /* Other files may lie there by the time of restoring. */
+    link->base.tensors_alone = true;
+    return status;
 }
 
 static int missing(const char *path, bool is_older, struct mth_error *err)

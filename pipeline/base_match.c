@@ -73,7 +73,9 @@ int mth_base_align(const struct mth_source *input, const struct mth_region_map *
 {
     int status = mth_region_align(map, input, base->map, base->source, mth_float_converts, alignments, err);
     for (size_t i = 0; !status && i < map->n_regions; i++) {
-        if (alignments[i].kind != MTH_ALIGNED_NOT && !is_usable(base->map, &map->regions[i], &alignments[i]))
+        bool is_wanted = alignments[i].kind != MTH_ALIGNED_OPAQUE || !base->tensors_alone;
+        if (alignments[i].kind != MTH_ALIGNED_NOT &&
+            !(is_wanted && is_usable(base->map, &map->regions[i], &alignments[i])))
             alignments[i].kind = MTH_ALIGNED_NOT;
         if (map->regions[i].dtype != MTH_DTYPE_OPAQUE)
             count(paired, alignments[i].kind);

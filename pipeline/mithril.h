@@ -184,6 +184,8 @@ struct mth_file_attributes {
 /*
  * The checkpoint that another is coded against. Its source may be a file, memory, or a container (mth_container_source).
  * map: its region map; NULL where there is none, only to restore: tensors are then found by their offsets alone.
+ * tensors_alone: to compress, nothing but tensors is looked at in it, which are found by their names wherever they lie by the time of
+ * restoring; what is no tensor is found at its offset alone.
  * older: a checkpoint that this one became out of, so that it is known which way elements go; NULL: none. Only of a base itself.
  */
 struct mth_stream_base {
@@ -191,6 +193,7 @@ struct mth_stream_base {
     const struct mth_region_map *map;
     bool has_digest; /* the source is a container with this digest, by which it is known without being read */
     uint8_t digest[16];
+    bool tensors_alone;
     const struct mth_stream_base *older;
 };
 
