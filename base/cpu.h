@@ -8,7 +8,7 @@
 enum mth_cpu_feature {
     MTH_CPU_AVX2 = 1u << 0,   /* AVX2, FMA, BMI1, BMI2 */
     MTH_CPU_AVX512 = 1u << 1, /* AVX-512 F, BW, DQ, VL */
-    MTH_CPU_VBMI = 1u << 2,   /* AVX-512 VBMI and VBMI2 */
+    MTH_CPU_VBMI = 1u << 2,   /* AVX-512 VBMI, VBMI2 and VPOPCNTDQ */
     MTH_CPU_NEON = 1u << 3
 };
 

@@ -54,6 +54,33 @@ void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n
     (void)XXH3_64bits_update((XXH3_state_t *)(void *)pieces->state, data, n_bytes);
 }
 
+void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, size_t n_blocks)
+{
+#ifdef MTH_HASH_HAVE_X86
+    XXH3_state_t *state = (XXH3_state_t *)(void *)pieces->state;
+    unsigned features = mth_cpu_features();
+    bool is_at_block = state->bufferedSize == 0 && state->nbStripesSoFar == 0 &&
+                       state->nbStripesPerBlock * XXH_STRIPE_LEN == MTH_HASH64_BLOCK_BYTES;
+    if (is_at_block && n_blocks && features & MTH_CPU_AVX2) {
+        const uint8_t *bytes = data, *secret = state->extSecret ? state->extSecret : state->customSecret;
+        size_t n_bytes = n_blocks * MTH_HASH64_BLOCK_BYTES;
+        uint64_t accumulators[8];
+        memcpy(accumulators, state->acc, sizeof accumulators);
+        if (features & MTH_CPU_AVX512)
+            mth_hash64_blocks_avx512(accumulators, secret, bytes, n_blocks);
+        else
+            mth_hash64_blocks_avx2(accumulators, secret, bytes, n_blocks);
+        memcpy(state->acc, accumulators, sizeof accumulators);
+        state->totalLen += n_bytes;
+        /* Where few bytes follow, a last stripe begins in front of them. */
+        memcpy(state->buffer + sizeof state->buffer - XXH_STRIPE_LEN, bytes + n_bytes - XXH_STRIPE_LEN,
+               XXH_STRIPE_LEN);
+        return;
+    }
+#endif
+    mth_hash64_add(pieces, data, n_blocks * MTH_HASH64_BLOCK_BYTES);
+}
+
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces)
 {
     return XXH3_64bits_digest((const XXH3_state_t *)(const void *)pieces->state);

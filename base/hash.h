@@ -31,6 +31,13 @@ struct mth_hash64_pieces {
 };
 void mth_hash64_begin(struct mth_hash64_pieces *pieces);
 void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes);
+/*
+ * The same of whole blocks, faster where pieces are small.
+ *
+ * Requires  at least a byte is added behind them, before the end
+ */
+enum { MTH_HASH64_BLOCK_BYTES = 1024 };
+void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, size_t n_blocks);
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces);
 
 /* XXH3-128 of n_bytes, seed 0. */

@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    MAX_LOOKED_AT = 1 << 14, /* bytes */
+    MAX_LOOKED_AT = 1 << 14, /* bytes; */
+    MAX_COMPARED = 1 << 12,  /* where there is a reference */
     N_RUNS = 8,              /* that they are in, spread over the sample */
     FEW_RUNS = 2,            /* of a window each */
     WINDOW_ELEMS = 256,      /* near one another */
@@ -113,7 +114,8 @@ void mth_plan_sketch(struct mth_bytes src, struct mth_bytes reference, size_t wi
 {
     struct counting counting = {.n_elems = 0};
     size_t n_elems = src.n_bytes / width, run = n_elems / N_RUNS,
-           n_run = mth_size_min(run, MAX_LOOKED_AT / N_RUNS / width);
+           most = reference.data ? MAX_COMPARED : MAX_LOOKED_AT,
+           n_run = mth_size_min(run, most / N_RUNS / width);
     memset(out, 0, sizeof *out);
     for (size_t r = 0; r < N_RUNS; r++) {
         for (size_t done = 0, n; done < n_run; done += n) {

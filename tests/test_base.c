@@ -240,6 +240,44 @@ static void a_digest_does_not_depend_on_the_pieces(void **state)
     assert_false(mth_digest_equal(&whole, &other));
 }
 
+static void a_digest_by_blocks_is_that_of_the_bytes(void **state)
+{
+    (void)state;
+    static const size_t tails[] = {1, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025, 3000};
+    static uint8_t bytes[1 + 8 * MTH_HASH64_BLOCK_BYTES + 3000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 256 * 7);
+    for (size_t t = 0; t < sizeof tails / sizeof tails[0]; t++)
+        for (size_t n_blocks = 0; n_blocks <= 8; n_blocks++)
+            /* Behind nothing, behind a byte, and behind blocks that went as bytes. */
+            for (size_t begin = 0; begin < 3; begin++) {
+                size_t n_front = begin == 1               ? 1
+                                 : begin == 2 && n_blocks ? MTH_HASH64_BLOCK_BYTES
+                                                          : 0,
+                       n = n_blocks - n_front / MTH_HASH64_BLOCK_BYTES, half = n / 2;
+                const uint8_t *at = bytes + n_front;
+                struct mth_hash64_pieces pieces;
+                mth_hash64_begin(&pieces);
+                mth_hash64_add(&pieces, bytes, n_front);
+                mth_hash64_add_blocks(&pieces, at, half);
+                at += half * MTH_HASH64_BLOCK_BYTES;
+                mth_hash64_add_blocks(&pieces, at, n - half);
+                at += (n - half) * MTH_HASH64_BLOCK_BYTES;
+                mth_hash64_add(&pieces, at, tails[t]);
+                assert_true(mth_hash64_end(&pieces) == mth_hash64(bytes, (size_t)(at - bytes) + tails[t], 0));
+            }
+#ifdef MTH_HASH_HAVE_X86
+    uint64_t sums[2][8];
+    if (!(mth_cpu_features() & MTH_CPU_AVX512))
+        return;
+    for (size_t k = 0; k < 2; k++)
+        memcpy(sums[k], bytes + 77, sizeof sums[k]);
+    mth_hash64_blocks_avx2(sums[0], bytes, bytes + 1, 7);
+    mth_hash64_blocks_avx512(sums[1], bytes, bytes + 1, 7);
+    assert_memory_equal(sums[0], sums[1], sizeof sums[0]);
+#endif
+}
+
 /* The features of a process of its own under a setting of MTH_DISABLE_CPU: they are read once a process. */
 static unsigned features_with(const char *disabled)
 {
@@ -429,6 +467,7 @@ int main(void)
         cmocka_unit_test(an_account_refuses_what_passes_its_limit),
         cmocka_unit_test(digests_are_those_of_xxhsum),
         cmocka_unit_test(a_digest_does_not_depend_on_the_pieces),
+        cmocka_unit_test(a_digest_by_blocks_is_that_of_the_bytes),
         cmocka_unit_test(every_instruction_set_gives_the_same_hash),
         cmocka_unit_test(copies_away_and_near_are_copies),
         cmocka_unit_test(cpu_features_have_names),

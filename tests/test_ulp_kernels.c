@@ -541,6 +541,38 @@ static void every_state_advances_as_division_says(void **state)
     }
 }
 
+/* ---- counts ---- */
+
+static void every_kernel_counts_each_context_and_symbol(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 7, 8, 9, 511, 512, 513, 1023, 1024, 5000, 40000};
+    /* By how many bits symbols are drawn: mostly the first ones, or all alike. */
+    for (unsigned draw = 0; draw < 4; draw++)
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            size_t n = sizes[i];
+            uint8_t *contexts = guard_alloc(n), *symbols = guard_alloc(n);
+            uint32_t wanted[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS];
+            uint64_t random = n + draw;
+            memset(wanted, 0, sizeof wanted);
+            wanted[3][1] = 5; /* what was there before stays */
+            for (size_t e = 0; e < n; e++) {
+                uint64_t r = pattern_random(&random);
+                contexts[e] = (uint8_t)(draw == 3 ? 9 : r % MTH_ULP_CONTEXTS);
+                symbols[e] = (uint8_t)((r >> 8) % MTH_ULP_SYMBOLS >> (r >> 16) % (draw + 2));
+                wanted[contexts[e]][symbols[e]]++;
+            }
+            for (size_t k = 0; k < n_kernels; k++) {
+                uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS] = {{0}};
+                counts[3][1] = 5;
+                kernels[k]->count(contexts, symbols, n, counts);
+                assert_memory_equal(counts, wanted, sizeof wanted);
+            }
+            guard_free(contexts, n);
+            guard_free(symbols, n);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +583,7 @@ int main(void)
         cmocka_unit_test(symbols_of_every_step_of_16_bits_are_right),
         cmocka_unit_test(flags_are_the_same_bytes_by_every_kernel),
         cmocka_unit_test(symbols_are_the_same_bytes_by_every_kernel),
+        cmocka_unit_test(every_kernel_counts_each_context_and_symbol),
         cmocka_unit_test(every_state_advances_as_division_says),
     };
     return cmocka_run_group_tests(tests, find_kernels, NULL);

@@ -5,6 +5,7 @@
 
 #include "base/cpu.h"
 #include "codecs/ulp_rans/ulp_avx2.h"
+#include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
 ULP_INLINE __m128i load8(const uint8_t *p)
@@ -385,6 +386,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .join16 = mth_ulp_avx2_join16,
     .split32 = mth_ulp_long_split_avx2,
     .join32 = mth_ulp_long_join_avx2,
+    .count = mth_ulp_portable_count,
     .turns = &mth_ulp_turn_portable,
 };
 

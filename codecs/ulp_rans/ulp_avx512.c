@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@
 #define ULP_JOIN16     mth_ulp_avx512_join16
 #define ULP_DIRECTIONS mth_ulp_avx512_directions
 #define ULP_TURNS      mth_ulp_turn_avx512
+#define ULP_COUNT      mth_ulp_avx512_count
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
@@ -480,6 +482,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .join16 = ULP_JOIN16,
     .split32 = ULP_LONG_SPLIT,
     .join32 = ULP_LONG_JOIN,
+    .count = ULP_COUNT,
     .turns = &ULP_TURNS,
 };
 

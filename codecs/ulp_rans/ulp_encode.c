@@ -10,6 +10,9 @@
 #include <string.h>
 
 enum {
+    /* Of each file at once: longer ones wait for memory where they could compute. */
+    PIECE_BYTES = MTH_HASH64_BLOCK_BYTES,
+    FIRST_BYTES = 8192,
     TOP_GROUPS = 128,    /* sampled for the highest exponent that counts */
     TOP_SHARE = 1024,    /* elements above it are one in so many at most */
     SHIFT_STEPS = 4096,  /* sampled for the bits of steps */
@@ -27,6 +30,16 @@ static void digest(struct mth_ulp_digests *digests, const uint8_t *src, const ui
     mth_hash64_add(&digests->base, base, n_bytes);
 }
 
+/* The same of whole blocks of the hash, behind which there is more. */
+static void digest_blocks(struct mth_ulp_digests *digests, const uint8_t *src, const uint8_t *base,
+                          size_t n_blocks)
+{
+    if (!digests)
+        return;
+    mth_hash64_add_blocks(&digests->src, src, n_blocks);
+    mth_hash64_add_blocks(&digests->base, base, n_blocks);
+}
+
 /* ---- what a block is like ---- */
 
 static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *p)
@@ -37,68 +50,88 @@ static unsigned exponent_at(const struct mth_ulp_format *format, const uint8_t *
     return (unsigned)(x >> format->mantissa_bits) & ((1u << format->exponent_bits) - 1);
 }
 
-/* Exponents of n elements, in tables that take turns, so that equal neighbours do not wait for each other. */
-enum { TOP_TURNS = 4, MAX_EXPONENT_BITS = 11 };
+/* The largest exponents of what was sampled, the largest first. */
+struct largest {
+    unsigned exponents[TOP_GROUPS * MTH_ULP_GROUP / TOP_SHARE + 1];
+    size_t n; /* that count */
+};
 
-static void count_exponents(const struct mth_ulp_format *format, const uint8_t *p, size_t n,
-                            uint16_t *const tables[TOP_TURNS])
+static void note_exponent(struct largest *largest, unsigned exponent)
 {
-    size_t i = 0, lane_bytes = format->lane_bits / 8;
-    uint64_t most = ((uint64_t)1 << format->exponent_bits) - 1;
-    for (; format->lane_bits == 16 && n - i >= TOP_TURNS; i += TOP_TURNS, p += 8) {
-        uint64_t word = mth_lane_load64(p) >> format->mantissa_bits;
-        for (size_t k = 0; k < TOP_TURNS; k++, word >>= 16)
-            tables[k][word & most]++;
+    size_t i = largest->n - 1;
+    if (exponent <= largest->exponents[i])
+        return;
+    for (; i > 0 && largest->exponents[i - 1] < exponent; i--)
+        largest->exponents[i] = largest->exponents[i - 1];
+    largest->exponents[i] = exponent;
+}
+
+/* The largest exponent of a whole group of 16-bit elements. */
+static unsigned largest16(const struct mth_ulp_format *format, const uint8_t *group)
+{
+    uint16_t mask = (uint16_t)(((1u << format->exponent_bits) - 1) << format->mantissa_bits), most = 0;
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint16_t x = mth_lane_load16(group + 2 * i) & mask;
+        most = x > most ? x : most;
     }
-    for (; i < n; i++, p += lane_bytes)
-        tables[i % TOP_TURNS][exponent_at(format, p)]++;
+    return most >> format->mantissa_bits;
+}
+
+/* Groups that are looked at for the highest exponent, and which share of all. */
+static size_t top_step(const struct mth_ulp_block *block)
+{
+    return block->n_groups / TOP_GROUPS + 1;
+}
+
+/* They are far from one another in memory. */
+static void expect_top(const struct mth_ulp_block *block)
+{
+    size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8);
+    for (size_t g = 0; block->base && g < block->n_groups; g += top_step(block))
+        __builtin_prefetch(block->base + g * group_bytes);
 }
 
 /* The lowest exponent with hardly any above it, in a sample. */
 static uint16_t choose_top(const struct mth_ulp_block *block)
 {
-    uint16_t counts[TOP_TURNS << MAX_EXPONENT_BITS], *tables[TOP_TURNS];
     const struct mth_ulp_format *format = block->format;
-    size_t group_bytes = MTH_ULP_GROUP * (format->lane_bits / 8), n = 0, above = 0;
-    size_t every = block->n_groups / TOP_GROUPS + 1, n_exponents = (size_t)1 << format->exponent_bits;
+    size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes, n = 0;
+    struct largest largest = {.n = 0};
     if (format->exponent_bits == 0 || !block->base)
         return 0;
-    for (size_t k = 0; k < TOP_TURNS; k++)
-        tables[k] = counts + k * n_exponents;
-    memset(counts, 0, TOP_TURNS * n_exponents * sizeof *counts);
-    /* They are far from one another in memory. */
-    for (size_t g = 0; g < block->n_groups; g += every)
-        __builtin_prefetch(block->base + g * group_bytes);
-    for (size_t g = 0; g < block->n_groups; g += every) {
+    for (size_t g = 0; g < block->n_groups; g += top_step(block))
+        n += mth_size_min(MTH_ULP_GROUP, block->n_elems - g * MTH_ULP_GROUP);
+    largest.n = n / TOP_SHARE + 1;
+    for (size_t g = 0; g < block->n_groups; g += top_step(block)) {
+        const uint8_t *group = block->base + g * group_bytes;
         size_t n_here = mth_size_min(MTH_ULP_GROUP, block->n_elems - g * MTH_ULP_GROUP);
-        count_exponents(format, block->base + g * group_bytes, n_here, tables);
-        n += n_here;
+        if (lane_bytes == 2 && n_here == MTH_ULP_GROUP &&
+            largest16(format, group) <= largest.exponents[largest.n - 1])
+            continue;
+        for (size_t i = 0; i < n_here; i++)
+            note_exponent(&largest, exponent_at(format, group + i * lane_bytes));
     }
-    size_t top = n_exponents - 1;
-    for (; top > 0; top--) {
-        size_t at = (size_t)tables[0][top] + tables[1][top] + tables[2][top] + tables[3][top];
-        if (above + at > n / TOP_SHARE)
-            break;
-        above += at;
-    }
-    return (uint16_t)top;
+    return (uint16_t)largest.exponents[largest.n - 1];
 }
 
 /* Contexts, masks and steps of all groups, contexts of the steps, and how many groups have any. */
-static void analyze(struct mth_ulp_block *block)
+static void analyze(struct mth_ulp_block *block, size_t n_digested)
 {
     struct mth_ulp_state *state = block->state;
     const struct mth_ulp_format *format = block->format;
     size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes;
+    size_t n_piece = PIECE_BYTES / group_bytes;
     block->n_changed = 0;
     block->n_active = 0;
     for (size_t g = 0; g < block->n_groups;) {
         bool is_last = g == block->n_full;
-        size_t n = is_last ? 1 : mth_size_min(MTH_ULP_BATCH_GROUPS, block->n_full - g);
+        size_t n = is_last ? 1 : mth_size_min(n_piece, block->n_full - g);
         const uint8_t *src = is_last ? state->last_src : block->src + g * group_bytes;
         const uint8_t *base =
             is_last ? state->last_base : mth_ulp_base_at(state, block->base, group_bytes, g);
-        if (!is_last)
+        if (g + n < block->n_full && g >= n_digested)
+            digest_blocks(block->digests, src, base, 1);
+        else if (!is_last && g >= n_digested)
             digest(block->digests, src, base, n * group_bytes);
         size_t n_steps = state->kernels->analyze(format, &state->shuffles, src, base, n, &state->masks[g],
                                                  state->steps + block->n_changed * lane_bytes);
@@ -249,26 +282,6 @@ static unsigned log2_of(size_t n)
     return log;
 }
 
-/* Four sums take turns, so that equal neighbours do not wait for each other; contexts and symbols, below 16, share a byte. */
-static void count_symbols(const struct mth_ulp_state *state, size_t n,
-                          uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS])
-{
-    enum { TURNS = 4, AT_ONCE = 8, SYMBOL_BITS = 4 };
-    _Static_assert(MTH_ULP_SYMBOLS == 1 << SYMBOL_BITS, "a context and a symbol are a byte");
-    uint32_t sums[TURNS][MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS] = {{0}}, *out = counts[0];
-    const uint8_t *contexts = state->contexts, *symbols = state->symbols;
-    size_t i = 0;
-    for (; n - i >= AT_ONCE; i += AT_ONCE) {
-        uint64_t places = mth_lane_load64(contexts + i) << SYMBOL_BITS | mth_lane_load64(symbols + i);
-        for (size_t k = 0; k < AT_ONCE; k++, places >>= 8)
-            sums[k % TURNS][places & 255]++;
-    }
-    for (; i < n; i++)
-        sums[0][contexts[i] * MTH_ULP_SYMBOLS + symbols[i]]++;
-    for (size_t k = 0; k < (size_t)MTH_ULP_CONTEXTS * MTH_ULP_SYMBOLS; k++)
-        out[k] = sums[0][k] + sums[1][k] + sums[2][k] + sums[3][k];
-}
-
 /* Whether the direction of the step before, or from zero, is worth it; then the signs are those of elements that had none. */
 static bool take_turns(struct mth_ulp_block *block, size_t flag_lanes, size_t symbol_lanes,
                        struct mth_ulp_turns *turns, uint8_t *signs)
@@ -302,7 +315,7 @@ static bool encode_changes(struct mth_ulp_block *block)
         choose_shifts(block);
     if (!split(block, &parts))
         return false;
-    count_symbols(state, block->n_changed, counts.symbols);
+    state->kernels->count(state->contexts, state->symbols, block->n_changed, counts.symbols);
     mth_ulp_count_elements(block, NULL, block->n_groups, counts.elements);
     bool in_rows;
     size_t n_map = mth_ulp_map_choose(block, &counts, &in_rows),
@@ -352,8 +365,14 @@ static bool encode_block(struct mth_ulp_block *block)
     block->n_full = block->n_elems / MTH_ULP_GROUP;
     mth_ulp_fill_last(block->format, block->src, block->n_elems, block->state->last_src);
     mth_ulp_fill_last(block->format, block->base, block->n_elems, block->state->last_base);
+    /* While what they look at comes from memory, the first pieces are hashed. */
+    size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8),
+           n_digested = FIRST_BYTES / group_bytes < block->n_full ? FIRST_BYTES / group_bytes : 0;
+    expect_top(block);
+    if (n_digested)
+        digest_blocks(block->digests, block->src, block->base, FIRST_BYTES / PIECE_BYTES);
     block->state->table.top = choose_top(block);
-    analyze(block);
+    analyze(block, n_digested);
     block->at += LENGTH_BYTES;
     if (block->n_changed == 0)
         *block->at++ = 0;

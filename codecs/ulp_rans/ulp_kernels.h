@@ -106,6 +106,13 @@ struct mth_ulp_kernels {
     size_t (*join32)(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *symbols, const uint8_t *signs,
                      const uint8_t *contexts, size_t n_groups, struct mth_ulp_bit_reader *extra,
                      uint8_t *steps);
+    /*
+     * Adds how many changed elements have each context and symbol.
+     *
+     * Shape     contexts[n], symbols[n]: below 16 both
+     */
+    void (*count)(const uint8_t *contexts, const uint8_t *symbols, size_t n,
+                  uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);
     const struct mth_ulp_turn_kernels *turns; /* see ulp_turn_kernels.h */
 };
 

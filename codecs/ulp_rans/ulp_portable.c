@@ -1,4 +1,5 @@
 /* The kernels in plain C: elements to steps and back; see ulp_kernels.h. Flags and symbols are in ulp_scalar.c. */
+#include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_long.h"
 #include "codecs/ulp_rans/ulp_places.h"
 #include "codecs/ulp_rans/ulp_scalar.h"
@@ -235,5 +236,6 @@ const struct mth_ulp_kernels mth_ulp_portable = {
     .join16 = mth_ulp_portable_join16,
     .split32 = mth_ulp_long_split_portable,
     .join32 = mth_ulp_long_join_portable,
+    .count = mth_ulp_portable_count,
     .turns = &mth_ulp_turn_portable,
 };

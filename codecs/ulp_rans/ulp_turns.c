@@ -101,43 +101,74 @@ static uint64_t lane_at(const uint8_t *p, unsigned n_bits)
     }
 }
 
+/* Elements of a sample, and how many of them moved away from zero, contexts taken together by fours. */
+enum { BIN_LOG2 = 2, N_BINS = MTH_ULP_CONTEXTS >> BIN_LOG2 };
+
+struct sides {
+    uint32_t n[N_BINS], away[N_BINS];
+};
+
+/* Which elements of a group changed, behind one another; room for all. Mostly few did: no branch is taken by chance. */
+static size_t list_changed(uint32_t mask, size_t group, uint32_t *places)
+{
+    enum { FEW = 4 };
+    uint32_t first = (uint32_t)(group * MTH_ULP_GROUP);
+    size_t n = 0;
+    for (size_t i = 0; i < FEW; i++, mask &= mask - 1) {
+        places[n] = first + (uint32_t)__builtin_ctz(mask | 1u << 31);
+        n += mask != 0;
+    }
+    for (; mask; mask &= mask - 1)
+        places[n++] = first + (uint32_t)__builtin_ctz(mask);
+    return n;
+}
+
+static void count_sides(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
+                        const uint8_t *base, const uint32_t *places, size_t n, struct sides *sides)
+{
+    unsigned bits = format->lane_bits;
+    uint64_t magnitude = ((uint64_t)1 << (bits - 1)) - 1;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (size_t)places[i] * (bits / 8);
+        uint64_t b = lane_at(base + at, bits), x = lane_at(src + at, bits);
+        unsigned exponent = (unsigned)((b & magnitude) >> format->mantissa_bits);
+        unsigned c = exponent > top ? 0 : top - exponent;
+        unsigned bin = c < MTH_ULP_CONTEXTS ? c >> BIN_LOG2 : N_BINS - 1;
+        sides->n[bin]++;
+        sides->away[bin] += ((x ^ b) <= magnitude) & ((x & magnitude) > (b & magnitude));
+    }
+}
+
 bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_ulp_format *format,
                            const uint8_t *src, const uint8_t *base, size_t n_groups, size_t n_changed)
 {
     /*
-     * Of n coins with a heads a code saves 0.72 (2a - n)^2 / n bits, and 0.72 by chance. Contexts are taken together by fours; what they
-     * save together is to be a fortieth of all, and more than chance.
+     * Of n coins with a heads a code saves 0.72 (2a - n)^2 / n bits, and 0.72 by chance. What bins save together is to be a fortieth of
+     * all, and more than chance.
      */
-    enum { SAMPLE = 512, BIN_LOG2 = 2, N_BINS = MTH_ULP_CONTEXTS >> BIN_LOG2, SHARE = 40, AHEAD = 16 };
-    unsigned bits = format->lane_bits, top = state->table.top;
-    uint64_t magnitude = ((uint64_t)1 << (bits - 1)) - 1;
-    uint32_t n[N_BINS] = {0}, away[N_BINS] = {0}, evidence = 0, noise = 0, sum = 0;
+    enum { SAMPLE = 512, SHARE = 40, LISTED = 1024 };
+    uint32_t places[LISTED], evidence = 0, noise = 0, sum = 0;
+    struct sides sides = {{0}, {0}};
+    size_t every = n_changed / SAMPLE + 1, n = 0, lane_bytes = format->lane_bits / 8;
     if (!base || !format->exponent_bits)
         return false;
-    size_t every = n_changed / SAMPLE + 1;
     for (size_t g = 0; g < n_groups; g += every) {
+        if (n > LISTED - MTH_ULP_GROUP) {
+            count_sides(format, state->table.top, src, base, places, n, &sides);
+            n = 0;
+        }
+        size_t n_more = list_changed(state->masks[g], g, places + n);
         /* They lie far from one another, and are no longer in the nearest cache. */
-        size_t next = g + AHEAD * every;
-        for (uint32_t mask = next < n_groups ? state->masks[next] : 0; mask; mask &= mask - 1) {
-            size_t at = (next * MTH_ULP_GROUP + (size_t)__builtin_ctz(mask)) * (bits / 8);
-            __builtin_prefetch(base + at);
-            __builtin_prefetch(src + at);
-        }
-        for (uint32_t mask = state->masks[g]; mask; mask &= mask - 1) {
-            size_t at = (g * MTH_ULP_GROUP + (size_t)__builtin_ctz(mask)) * (bits / 8);
-            uint64_t b = lane_at(base + at, bits), x = lane_at(src + at, bits);
-            unsigned exponent = (unsigned)((b & magnitude) >> format->mantissa_bits);
-            unsigned c = exponent > top ? 0 : top - exponent;
-            unsigned bin = c < MTH_ULP_CONTEXTS ? c >> BIN_LOG2 : N_BINS - 1;
-            n[bin]++;
-            away[bin] += (x ^ b) <= magnitude && (x & magnitude) > (b & magnitude);
-        }
+        __builtin_prefetch(base + places[n] * lane_bytes);
+        __builtin_prefetch(src + places[n] * lane_bytes);
+        n += n_more;
     }
+    count_sides(format, state->table.top, src, base, places, n, &sides);
     for (size_t i = 0; i < N_BINS; i++) {
-        uint32_t odds = 2 * away[i] > n[i] ? 2 * away[i] - n[i] : n[i] - 2 * away[i];
-        evidence += n[i] ? odds * odds / n[i] : 0;
-        noise += n[i] > 0;
-        sum += n[i];
+        uint32_t of = sides.n[i], away = 2 * sides.away[i], odds = away > of ? away - of : of - away;
+        evidence += of ? odds * odds / of : 0;
+        noise += of > 0;
+        sum += of;
     }
     return evidence > noise + sum / SHARE;
 }

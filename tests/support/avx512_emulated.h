@@ -249,6 +249,18 @@ EMULATED_SHIFT(_mm512_slli_epi32, 16, double, uint32_t, <<)
     }
 
 EMULATED_QUADS(_mm512_add_epi64, a + b)
+
+EMULATED __m512i _mm512_popcnt_epi64(__m512i a)
+{
+    for (int i = 0; i < 8; i++) {
+        uint64_t x;
+        memcpy(&x, a.b + 8 * i, 8);
+        x = (uint64_t)__builtin_popcountll(x);
+        memcpy(a.b + 8 * i, &x, 8);
+    }
+    return a;
+}
+
 EMULATED_QUADS(_mm512_mul_epu32, (a & 0xffffffff) * (b & 0xffffffff))
 EMULATED_QUADS(_mm512_sllv_epi64, b > 63 ? 0 : a << b)
 EMULATED_QUADS(_mm512_srlv_epi64, b > 63 ? 0 : a >> b)

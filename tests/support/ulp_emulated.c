@@ -11,6 +11,7 @@
 #define ULP_TURNS      mth_ulp_turn_portable
 #define ULP_SPLIT16    mth_ulp_emulated_split16
 #define ULP_JOIN16     mth_ulp_emulated_join16
+#define ULP_COUNT      ulp_emulated_count
 #define ULP_LONG_SPLIT ulp_emulated_split
 #define ULP_LONG_JOIN  ulp_emulated_join
 

@@ -6,6 +6,9 @@
 
 /* The AVX-512 kernels, run without such a processor. */
 extern const struct mth_ulp_kernels ulp_emulated;
+/* How they count, as in ulp_kernels.h. */
+void ulp_emulated_count(const uint8_t *contexts, const uint8_t *symbols, size_t n,
+                        uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);
 /* Their long steps, as split32 and join32 of ulp_kernels.h. */
 size_t ulp_emulated_split(const uint8_t shift[MTH_ULP_CONTEXTS], const uint8_t *steps,
                           const uint8_t *contexts, size_t n_groups, uint8_t *symbols, uint8_t *signs,
