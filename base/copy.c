@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
+enum { LINE_BYTES = MTH_LINE_BYTES, AHEAD_BYTES = 4096 };
 
 void mth_copy_near(void *restrict dst, const void *restrict src, size_t n_bytes)
 {
@@ -27,15 +27,21 @@ void mth_copy_near(void *restrict dst, const void *restrict src, size_t n_bytes)
 
 enum { VECTOR_BYTES = sizeof(__m128i) };
 
-/* Whole lines, to where one begins. Their stores are weakly ordered: the fence puts them before what tells another thread of them. */
-static void stream_lines(uint8_t *restrict dst, const uint8_t *restrict src, size_t n_lines)
+void mth_copy_lines_away(void *restrict dst, const void *restrict src, size_t n_lines)
 {
+    uint8_t *out = dst;
+    const uint8_t *in = src;
     for (size_t i = 0; i < n_lines * LINE_BYTES; i += LINE_BYTES) {
         __m128i vectors[LINE_BYTES / VECTOR_BYTES];
-        memcpy(vectors, src + i, LINE_BYTES);
+        memcpy(vectors, in + i, LINE_BYTES);
         for (size_t k = 0; k < LINE_BYTES / VECTOR_BYTES; k++)
-            _mm_stream_si128((__m128i *)(void *)(dst + i + k * VECTOR_BYTES), vectors[k]);
+            _mm_stream_si128((__m128i *)(void *)(out + i + k * VECTOR_BYTES), vectors[k]);
     }
+}
+
+/* Such stores are weakly ordered. */
+void mth_copy_lines_end(void)
+{
     _mm_sfence();
 }
 
@@ -51,11 +57,22 @@ void mth_copy_away(void *restrict dst, const void *restrict src, size_t n_bytes)
     }
     size_t n_lines = (n_bytes - n_before) / LINE_BYTES, n_done = n_before + n_lines * LINE_BYTES;
     memcpy(out, in, n_before);
-    stream_lines(out + n_before, in + n_before, n_lines);
+    mth_copy_lines_away(out + n_before, in + n_before, n_lines);
+    mth_copy_lines_end();
     memcpy(out + n_done, in + n_done, n_bytes - n_done);
 }
 
 #else
+
+void mth_copy_lines_away(void *restrict dst, const void *restrict src, size_t n_lines)
+{
+    if (n_lines)
+        memcpy(dst, src, n_lines * LINE_BYTES);
+}
+
+void mth_copy_lines_end(void)
+{
+}
 
 void mth_copy_away(void *restrict dst, const void *restrict src, size_t n_bytes)
 {

@@ -14,6 +14,16 @@
 void mth_copy_away(void *restrict dst, const void *restrict src, size_t n_bytes);
 
 /*
+ * The same of whole lines, for who makes what is copied a piece at a time; mth_copy_lines_end stands before what tells another thread of
+ * them.
+ *
+ * Requires  dst at the beginning of a line
+ */
+enum { MTH_LINE_BYTES = 64 };
+void mth_copy_lines_away(void *restrict dst, const void *restrict src, size_t n_lines);
+void mth_copy_lines_end(void);
+
+/*
  * As memcpy, of what comes from memory to where it is worked on: asked for 4 KiB in front, into the second-level cache. One core of an Emerald Rapids
  * copies 12 GiB/s so, instead of 10.
  */

@@ -23,6 +23,8 @@ uint64_t mth_hash64(const void *data, size_t n_bytes, uint64_t seed);
  * a checksum (FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, the name that libFuzzer and others use).
  */
 bool mth_hash64_matches(const void *data, size_t n_bytes, uint64_t seed, uint64_t noted);
+/* The same of one that was taken. */
+bool mth_hash64_is(uint64_t hash, uint64_t noted);
 
 /* The same with seed 0 over pieces, for who has each of them in cache: begin, any number of pieces, end. */
 enum { MTH_HASH64_STATE_BYTES = 576 };

@@ -30,7 +30,8 @@ enum mth_codec_flags {
     MTH_CODEC_VARIES = 1u << 3,          /* its library's bytes are exact, but not the same every time */
     MTH_CODEC_NEEDS_REFERENCE = 1u << 4, /* is of no use where its context has no reference */
     MTH_CODEC_TAKES_OLDER = 1u << 5, /* may look at a second reference: what the first one became out of */
-    MTH_CODEC_TAKES_ROWS = 1u << 6   /* an encoder may look at how rows run through a stream */
+    MTH_CODEC_TAKES_ROWS = 1u << 6,  /* an encoder may look at how rows run through a stream */
+    MTH_CODEC_DIGESTS = 1u << 7      /* has decode_digested */
 };
 
 enum mth_side { MTH_SIDE_ENCODE = 1, MTH_SIDE_DECODE = 2 };
@@ -54,6 +55,13 @@ struct mth_encode_job {
         *spans; /* with MTH_CODEC_TAKES_ROWS, in order; together the symbols, or n_spans is 0 */
     size_t n_spans;
     bool needs_older; /* set by encode with MTH_CODEC_TAKES_OLDER: the second reference was of use */
+};
+
+/* The same of what a decoder makes, and of its reference. */
+struct mth_decode_digests {
+    bool is_away; /* nobody looks at what is made soon: it may be put past the caches */
+    bool taken;   /* set by decode_digested where it succeeds: so both are there */
+    uint64_t dst, reference;
 };
 
 struct mth_decode_job {
@@ -110,6 +118,8 @@ struct mth_codec {
      * included; what a decoder takes of hostile bytes too. NULL: at most MTH_CODEC_SMALL_STATE_BYTES.
      */
     size_t (*state_bytes)(const int64_t *options, unsigned side, size_t stream_bytes);
+    /* With MTH_CODEC_DIGESTS, without which it is not looked at: decode of one job. */
+    int (*decode_digested)(void *state, struct mth_decode_job *job, struct mth_decode_digests *digests);
 };
 
 /* The same for any codec. */

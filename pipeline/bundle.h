@@ -365,7 +365,10 @@ int mth_bundle_parse(const struct mth_bundle_decoder *decoder, struct mth_bytes 
 struct mth_bundle_job {
     struct mth_bundle *bundle; /* parsed */
     uint8_t *dst;              /* its n_bytes */
+    bool is_away;              /* nobody looks at them soon */
     bool skipped;              /* some chunk refers to a base that is not there */
+    bool has_leaf;             /* set while it is decoded: the digest of dst is there */
+    uint64_t leaf;
 };
 /* Restore bundles (at most MTH_MAX_BATCH) side by side, and compare their leaves. */
 int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_index,

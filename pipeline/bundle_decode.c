@@ -331,8 +331,9 @@ struct batch {
     struct mth_error *err;
     struct mth_chunk_decode_job jobs[MTH_MAX_BATCH];
     const struct mth_bundle_chunk *chunks[MTH_MAX_BATCH];
-    const struct mth_bundle_job *owners[MTH_MAX_BATCH];
+    struct mth_bundle_job *owners[MTH_MAX_BATCH];
     size_t n;
+    struct mth_decode_digests digests; /* of a chunk that is decoded alone */
 };
 
 static void scatter(const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
@@ -344,6 +345,46 @@ static void scatter(const struct mth_bundle *bundle, const struct mth_bundle_chu
     }
 }
 
+static int wrong_base(struct batch *batch)
+{
+    return mth_error_set(batch->err, MTH_ERR_BASE,
+                         "%s: is not the base that was coded against: its content differs",
+                         batch->decoder->base->source->name);
+}
+
+/* Is the chunk's codec one that takes digests on its way? Then its reference is compared with its digest behind it. */
+static bool takes_digests(const struct mth_pipeline *pipeline, const struct mth_bundle_chunk *chunk)
+{
+    const struct mth_codec *root = pipeline->nodes[0].codec;
+    return chunk->mode == MTH_CHUNK_CODED && chunk->has_reference && root && root->flags & MTH_CODEC_DIGESTS;
+}
+
+/* What a codec that takes digests is asked for. */
+static void ask_for_digests(struct batch *batch)
+{
+    const struct mth_bundle_job *owner = batch->owners[0];
+    bool is_all = owner->bundle->n_chunks == 1 && mth_bundle_is_flat(owner->bundle, batch->chunks[0]);
+    batch->digests = (struct mth_decode_digests){.is_away = is_all && owner->is_away};
+    batch->jobs[0].digests = &batch->digests;
+}
+
+/* A base that is another one may be why a chunk did not decode. */
+static int check_digests(struct batch *batch, int status)
+{
+    const struct mth_bundle_chunk *chunk = batch->chunks[0];
+    const struct mth_chunk_decode_job *job = &batch->jobs[0];
+    struct mth_bundle_job *owner = batch->owners[0];
+    const struct mth_decode_digests *digests = &batch->digests;
+    bool taken = !status && digests->taken;
+    if (!mth_hash64_is(taken ? digests->reference
+                             : mth_hash64(job->reference.data, job->reference.n_bytes, 0),
+                       chunk->reference_digest))
+        return wrong_base(batch);
+    owner->has_leaf = taken && owner->bundle->n_chunks == 1 && mth_bundle_is_flat(owner->bundle, chunk);
+    owner->leaf = digests->dst;
+    return status;
+}
+
 static int flush(struct batch *batch)
 {
     if (batch->n == 0)
@@ -351,10 +392,17 @@ static int flush(struct batch *batch)
     struct mth_coder *coder = batch->decoder->coder;
     const struct mth_bundle_chunk *first = batch->chunks[0];
     struct mth_coder_spec *spec = batch->decoder->front->specs[first->spec];
+    bool is_digested = takes_digests(spec->pipeline, first);
+    if (is_digested)
+        ask_for_digests(batch);
     int status = mth_chunk_decode(&coder->workers[batch->worker_index].chunk, spec->pipeline,
                                   &spec->decode[batch->worker_index],
                                   mth_coder_find_models(coder, first->spec, first->dtype),
                                   mth_symbol_type_of(first->dtype), batch->jobs, batch->n);
+    if (is_digested)
+        status = check_digests(batch, status);
+    if (status == MTH_ERR_BASE)
+        return status;
     if (status)
         return mth_error_set(batch->err, status, "the bundle at byte %llu: %s",
                              (unsigned long long)batch->owners[0]->bundle->offset, mth_status_text(status));
@@ -367,21 +415,21 @@ static int flush(struct batch *batch)
 }
 
 static int fetch_reference(struct batch *batch, const struct mth_bundle_job *owner,
-                           const struct mth_bundle_chunk *chunk, size_t lane, struct mth_bytes *out)
+                           const struct mth_bundle_chunk *chunk, size_t lane, bool is_checked_later,
+                           struct mth_bytes *out)
 {
     struct mth_coder_worker *worker = &batch->decoder->coder->workers[batch->worker_index];
     int status = mth_base_reader_gather(batch->decoder->base, owner->bundle, chunk, &worker->reference[lane],
                                         &worker->reference_capacity[lane], out, batch->err);
-    if (!status && !mth_hash64_matches(out->data, out->n_bytes, 0, chunk->reference_digest))
-        return mth_error_set(batch->err, MTH_ERR_BASE,
-                             "%s: is not the base that was coded against: its content differs",
-                             batch->decoder->base->source->name);
+    if (!status && !is_checked_later &&
+        !mth_hash64_matches(out->data, out->n_bytes, 0, chunk->reference_digest))
+        return wrong_base(batch);
     return status;
 }
 
 /* A chunk that is decoded with the next flush. */
-static int queue(struct batch *batch, const struct mth_bundle_job *owner,
-                 const struct mth_bundle_chunk *chunk, struct mth_chunk_decode_job *job)
+static int queue(struct batch *batch, struct mth_bundle_job *owner, const struct mth_bundle_chunk *chunk,
+                 struct mth_chunk_decode_job *job)
 {
     struct mth_coder *coder = batch->decoder->coder;
     struct mth_coder_worker *worker = &coder->workers[batch->worker_index];
@@ -401,29 +449,34 @@ static int queue(struct batch *batch, const struct mth_bundle_job *owner,
     return MTH_OK;
 }
 
-static int decode_chunk(struct batch *batch, const struct mth_bundle_job *owner,
+static int decode_chunk(struct batch *batch, struct mth_bundle_job *owner,
                         const struct mth_bundle_chunk *chunk)
 {
     if (chunk->mode == MTH_CHUNK_STORED) {
         scatter(owner->bundle, chunk, chunk->payload.data, owner->dst);
         return MTH_OK;
     }
+    const struct mth_pipeline *pipeline =
+        chunk->mode == MTH_CHUNK_CODED ? batch->decoder->front->specs[chunk->spec]->pipeline : NULL;
+    bool is_alone = pipeline && !pipeline->interleaves;
     int status = MTH_OK;
-    if (batch->n == batch->limit ||
-        (batch->n && (batch->chunks[0]->spec != chunk->spec || batch->chunks[0]->dtype != chunk->dtype)))
+    if (batch->n == batch->limit || (batch->n && (is_alone || batch->chunks[0]->spec != chunk->spec ||
+                                                  batch->chunks[0]->dtype != chunk->dtype)))
         status = flush(batch);
     size_t lane = batch->n;
     struct mth_chunk_decode_job job = {
         .payload = chunk->payload, .entry = chunk->entry, .dst_bytes = chunk->n_bytes};
     if (!status && chunk->has_reference)
-        status = fetch_reference(batch, owner, chunk, lane, &job.reference);
+        status = fetch_reference(batch, owner, chunk, lane, pipeline && takes_digests(pipeline, chunk),
+                                 &job.reference);
     if (status)
         return status;
     if (chunk->mode == MTH_CHUNK_COPY_OF_BASE) {
         scatter(owner->bundle, chunk, job.reference.data, owner->dst);
         return MTH_OK;
     }
-    return queue(batch, owner, chunk, &job);
+    status = queue(batch, owner, chunk, &job);
+    return !status && is_alone ? flush(batch) : status;
 }
 
 /* The elements of a chunk of which something else was coded. What was predicted is not needed any more. */
@@ -446,8 +499,7 @@ static int restore_elements(struct mth_coder_worker *worker, const struct mth_bu
 }
 
 /* A predicted chunk is decoded on its own: what it is predicted from must be there first. */
-static int decode_predicted(struct batch *batch, const struct mth_bundle_job *owner,
-                            struct mth_bundle_chunk *chunk)
+static int decode_predicted(struct batch *batch, struct mth_bundle_job *owner, struct mth_bundle_chunk *chunk)
 {
     struct mth_coder_worker *worker = &batch->decoder->coder->workers[batch->worker_index];
     struct mth_prediction prediction;
@@ -509,7 +561,10 @@ int mth_bundle_decode(const struct mth_bundle_decoder *decoder, size_t worker_in
         status = flush(&batch);
     for (size_t j = 0; !status && !decoder->is_compared && j < n_jobs; j++) {
         const struct mth_bundle *bundle = jobs[j].bundle;
-        if (!jobs[j].skipped && !mth_hash64_matches(jobs[j].dst, bundle->n_bytes, 0, bundle->leaf))
+        if (jobs[j].skipped)
+            continue;
+        if (jobs[j].has_leaf ? !mth_hash64_is(jobs[j].leaf, bundle->leaf)
+                             : !mth_hash64_matches(jobs[j].dst, bundle->n_bytes, 0, bundle->leaf))
             status = mth_error_set(err, MTH_ERR_CHECKSUM,
                                    "the bundle at byte %llu does not restore to the digest of the original",
                                    (unsigned long long)bundle->offset);

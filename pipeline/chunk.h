@@ -85,6 +85,8 @@ struct mth_chunk_decode_job {
     struct mth_bytes reference;
     uint8_t *dst;
     size_t dst_bytes;
+    /* Of dst and reference, where the codec takes them; only of a job that is decoded alone. NULL: not asked for. */
+    struct mth_decode_digests *digests;
 };
 
 /*

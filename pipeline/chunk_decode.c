@@ -22,6 +22,7 @@ struct decoding {
     struct lane lanes[MTH_MAX_BATCH];
     size_t n_lanes;
     size_t n_leaves;
+    struct mth_decode_digests *digests; /* of the only lane, for the root; NULL: not asked for */
 };
 
 /* What a node has to produce in one lane: n_bytes at dst, or anywhere when dst is NULL; bytes says where. */
@@ -100,9 +101,11 @@ static int decode_leaf(struct decoding *d, const struct mth_node *node, struct w
         return MTH_OK;
     void *state;
     int status = mth_stage_state(d->pipeline, node, MTH_SIDE_DECODE, d->worker->memory, d->states, &state);
-    if (!status)
-        status = codec->decode(state, jobs, n_jobs);
-    return status;
+    if (status)
+        return status;
+    if (d->digests && node == d->pipeline->nodes && codec->flags & MTH_CODEC_DIGESTS)
+        return codec->decode_digested(state, &jobs[0], d->digests);
+    return codec->decode(state, jobs, n_jobs);
 }
 
 static int decode_node(struct decoding *d, const struct mth_node *node, struct wanted *wants);
@@ -281,6 +284,8 @@ int mth_chunk_decode(struct mth_chunk_worker *worker, const struct mth_pipeline 
 {
     struct decoding d = {
         .worker = worker, .pipeline = pipeline, .states = states, .models = models, .n_lanes = n_jobs};
+    if (n_jobs == 1)
+        d.digests = jobs[0].digests;
     struct wanted wants[MTH_MAX_BATCH];
     struct mth_context_part parts[MTH_MAX_BATCH][2];
     int status = MTH_OK;

@@ -102,6 +102,7 @@ static int restore(struct decode_run *run, size_t worker_index, struct mth_found
             return status;
         jobs[i] = (struct mth_bundle_job){.bundle = &lane->bundle};
         jobs[i].dst = own_place(run, found[i].offset, lane->bundle.n_bytes);
+        jobs[i].is_away = jobs[i].dst != NULL;
         if (jobs[i].dst)
             continue;
         status =

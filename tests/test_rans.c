@@ -105,6 +105,7 @@ static bool code(const struct mth_rans_narrow_kernels *kernels, const struct mth
 static void open_reader(const struct piece *piece, struct mth_rans_reader *reader)
 {
     reader->lanes = piece->lanes;
+    reader->ahead = NULL;
     reader->end = piece->room + piece->n_room;
     reader->in = reader->end - piece->n_coded;
 }

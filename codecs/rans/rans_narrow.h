@@ -30,6 +30,8 @@ struct mth_rans_lanes {
 struct mth_rans_reader {
     struct mth_rans_lanes lanes; /* high bytes are not 0 */
     const uint8_t *in, *end;     /* what is left; nothing outside is read */
+    /* What is read later, and may be fetched from memory meanwhile: 64 bytes for each 32 lanes that are decoded. NULL: nothing. */
+    const uint8_t *ahead;
 };
 
 struct mth_rans_writer {

@@ -31,6 +31,8 @@ typedef __m512i vec;
 enum {
     VEC_BYTES = 64,
     VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP,
+    AHEAD_BYTES = 64,  /* of what is read later, for each group */
+    NEAR_BYTES = 1024, /* from the second-level cache, while so much lies in between */
     MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES
 };
 
@@ -192,6 +194,7 @@ ULP_INLINE size_t merge16(bool is_float, const uint8_t *base, size_t n_groups, c
 {
     const uint8_t *in = steps;
     for (size_t g = 0; g < n_groups; g++, base += VEC_BYTES, dst += VEC_BYTES) {
+        __builtin_prefetch(base + NEAR_BYTES, 0, 3);
         vec step = _mm512_maskz_expand_epi16((__mmask32)masks[g], load(in));
         store(dst, unorder16(_mm512_add_epi16(order16(load(base), is_float), step), is_float));
         in += 2 * __builtin_popcount(masks[g]);
@@ -289,13 +292,16 @@ ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mt
     vec high[MOST_VECS], low[MOST_VECS], zero = _mm512_setzero_si512();
     vec changed_of = one_table(table->changed);
     const uint8_t *in = reader->in, *end = reader->end;
-    size_t g = 0;
+    const uint8_t *ahead = reader->ahead ? reader->ahead : from;
+    size_t g = 0, next = reader->ahead ? VEC_GROUPS * AHEAD_BYTES : 0;
     for (size_t v = 0; v < n_vecs; v++) {
         high[v] = load(reader->lanes.high + v * VEC_BYTES);
         low[v] = load(reader->lanes.low + v * VEC_BYTES);
     }
     while (n_groups - g >= n_vecs * VEC_GROUPS && (size_t)(end - in) >= n_vecs * VEC_BYTES) {
-        for (size_t v = 0; v < n_vecs; v++, g += VEC_GROUPS) {
+        for (size_t v = 0; v < n_vecs; v++, g += VEC_GROUPS, ahead += next) {
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(ahead + AHEAD_BYTES, 0, 2);
             vec changed = _mm512_permutexvar_epi8(load(from + g * MTH_ULP_GROUP), changed_of), slot = low[v];
             __mmask64 flags = _mm512_cmplt_epu8_mask(slot, changed);
             vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
@@ -371,27 +377,64 @@ RANS_TARGET_AVX512 static size_t encode_flags(const struct mth_ulp_table *table,
 
 /* ---- symbols ---- */
 
-/*
- * The symbol of a slot is how many bounds it lies behind. The last one passed and the first one not passed are where the symbol
- * begins and ends, both less one. Few steps are long, so most vectors need few bounds.
- */
-ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec context, vec *symbol,
-                             vec *start, vec *freq)
+/* Bounds by quarter and context: those of symbols 4 q + i, and of the one behind the quarter. */
+enum { QUARTER = MTH_ULP_SYMBOLS / 4 };
+struct quarters {
+    vec first_of[QUARTER - 1]; /* of quarters but the first, in all places */
+    vec bound[QUARTER + 1];
+};
+
+ULP_INLINE vec four_tables(const uint8_t *first, const uint8_t *second, const uint8_t *third,
+                           const uint8_t *fourth)
 {
-    vec flip = _mm512_set1_epi8((char)0x80), last = _mm512_set1_epi8(0x7f), one = _mm512_set1_epi8(1);
-    vec ordered = _mm512_xor_si512(slot, flip), passed = last, next = last, n = _mm512_setzero_si512();
-    for (size_t k = 1; k < table->n_symbols; k++) {
-        vec bound = _mm512_permutexvar_epi8(context, one_table(table->bound[k]));
-        __mmask64 behind = _mm512_cmpgt_epi8_mask(ordered, bound);
-        next = _mm512_min_epi8(next, _mm512_mask_blend_epi8(behind, bound, last));
-        if (behind == 0)
-            break;
-        n = _mm512_mask_blend_epi8(behind, n, _mm512_add_epi8(n, one));
-        passed = _mm512_mask_blend_epi8(behind, passed, bound);
+    vec v = two_tables(first, second);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)third), 2);
+    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)fourth), 3);
+}
+
+ULP_INLINE struct quarters load_quarters(const struct mth_ulp_table *table)
+{
+    static const uint8_t behind_all[MTH_ULP_CONTEXTS] = {127, 127, 127, 127, 127, 127, 127, 127,
+                                                         127, 127, 127, 127, 127, 127, 127, 127};
+    struct quarters quarters;
+    for (size_t i = 0; i < QUARTER; i++)
+        quarters.bound[i] = four_tables(table->bound[i], table->bound[QUARTER + i],
+                                        table->bound[2 * QUARTER + i], table->bound[3 * QUARTER + i]);
+    quarters.bound[QUARTER] =
+        four_tables(table->bound[QUARTER], table->bound[2 * QUARTER], table->bound[3 * QUARTER], behind_all);
+    for (size_t q = 1; q < QUARTER; q++)
+        quarters.first_of[q - 1] = one_table(table->bound[q * QUARTER]);
+    return quarters;
+}
+
+/*
+ * The symbol of a slot is how many bounds it lies behind: first of those where quarters begin, then of those within one. With d the
+ * distance modulo 256 from the first slot of a symbol to this one, the symbol that it belongs to has the least, and the one behind it,
+ * which the slot has not reached, the greatest: the least is the slot's rank, and both are as far apart as the symbol has slots.
+ * No branch asks whether steps are short: one of 64 hardly ever is not long.
+ */
+ULP_INLINE void find_symbols(const struct quarters *quarters, vec slot, vec context, vec *symbol, vec *rank,
+                             vec *freq)
+{
+    vec ordered = _mm512_xor_si512(slot, _mm512_set1_epi8((char)0x80));
+    vec before =
+        _mm512_sub_epi8(ordered, _mm512_set1_epi8(1)); /* bounds are the last slot of the symbol before */
+    vec place = context, n = _mm512_setzero_si512(), bound[QUARTER + 1], d[QUARTER + 1];
+    for (size_t q = 1; q < QUARTER; q++) {
+        __mmask64 behind =
+            _mm512_cmpgt_epi8_mask(ordered, _mm512_permutexvar_epi8(context, quarters->first_of[q - 1]));
+        place = _mm512_mask_add_epi8(place, behind, place, _mm512_set1_epi8(MTH_ULP_CONTEXTS));
     }
-    *symbol = n;
-    *start = _mm512_add_epi8(_mm512_xor_si512(passed, flip), one);
-    *freq = _mm512_sub_epi8(next, passed);
+    for (size_t i = 0; i <= QUARTER; i++) {
+        bound[i] = _mm512_permutexvar_epi8(place, quarters->bound[i]);
+        d[i] = _mm512_sub_epi8(before, bound[i]);
+    }
+    for (size_t i = 1; i < QUARTER; i++)
+        n = _mm512_mask_add_epi8(n, _mm512_cmpgt_epi8_mask(ordered, bound[i]), n, _mm512_set1_epi8(1));
+    vec quarter = _mm512_and_si512(_mm512_srli_epi16(place, 2), _mm512_set1_epi8(3 * QUARTER));
+    *symbol = _mm512_add_epi8(n, quarter);
+    *rank = _mm512_min_epu8(_mm512_min_epu8(d[0], d[1]), _mm512_min_epu8(d[2], d[3]));
+    *freq = _mm512_sub_epi8(*rank, _mm512_max_epu8(_mm512_max_epu8(d[1], d[2]), _mm512_max_epu8(d[3], d[4])));
 }
 
 RANS_TARGET_AVX512 static size_t decode_symbols(const struct mth_ulp_table *table,
@@ -400,15 +443,15 @@ RANS_TARGET_AVX512 static size_t decode_symbols(const struct mth_ulp_table *tabl
 {
     if (reader->lanes.n_lanes != VEC_BYTES)
         return ULP_REST.decode_symbols(table, reader, from, n_steps, symbols);
+    struct quarters quarters = load_quarters(table);
     vec high = load(reader->lanes.high), low = load(reader->lanes.low);
     const uint8_t *in = reader->in, *end = reader->end;
     size_t done = 0;
     for (; done < n_steps && end - in >= VEC_BYTES; done++, from += VEC_BYTES, symbols += VEC_BYTES) {
-        vec symbol, start, freq;
-        find_symbols(table, low, load(from), &symbol, &start, &freq);
+        vec symbol, rank, freq;
+        find_symbols(&quarters, low, load(from), &symbol, &rank, &freq);
         store(symbols, symbol);
-        in = decode_lanes(freq, _mm512_sub_epi8(low, start), _mm512_testn_epi8_mask(freq, freq), &high, &low,
-                          in);
+        in = decode_lanes(freq, rank, _mm512_testn_epi8_mask(freq, freq), &high, &low, in);
     }
     store(reader->lanes.high, high);
     store(reader->lanes.low, low);

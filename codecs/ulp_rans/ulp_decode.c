@@ -2,6 +2,7 @@
 #include "codecs/ulp_rans/ulp_stream.h"
 
 #include "base/checked.h"
+#include "codecs/ulp_rans/ulp_output.h"
 #include "codecs/ulp_rans/ulp_rows.h"
 #include "codecs/ulp_rans/ulp_symbols.h"
 #include "codecs/ulp_rans/ulp_turns.h"
@@ -17,11 +18,13 @@ struct block {
     const uint8_t *base, *older;  /* NULL: all zeros */
     bool may_turn, may_have_rows; /* by the mode of the stream */
     struct mth_ulp_rows rows;     /* row: 0 where the map goes by groups, or there is none */
-    uint8_t *dst;
-    size_t n_elems, n_groups, n_full; /* groups; those that are whole */
-    size_t n_changed, n_active;       /* elements; groups that have flags */
-    size_t n_carried, n_taken;        /* sign bytes that states hold; those that are there */
-    struct mth_reader reader;         /* of the block's bytes */
+    struct mth_ulp_output *output;
+    struct mth_hash64_pieces *base_digest; /* NULL: not asked for */
+    size_t n_base_digested;                /* bytes of the block's base */
+    size_t n_elems, n_groups, n_full;      /* groups; those that are whole */
+    size_t n_changed, n_active;            /* elements; groups that have flags */
+    size_t n_carried, n_taken;             /* sign bytes that states hold; those that are there */
+    struct mth_reader reader;              /* of the block's bytes */
 };
 
 static size_t bytes_left(const struct mth_reader *reader)
@@ -58,6 +61,7 @@ static bool begin_lanes(struct block *block, size_t n_lanes, struct mth_rans_rea
     memcpy(reader->lanes.low, states + n_lanes, n_lanes);
     reader->in = block->reader.at;
     reader->end = block->reader.end;
+    reader->ahead = NULL;
     return true;
 }
 
@@ -117,6 +121,29 @@ static bool read_rows(struct block *block)
     return true;
 }
 
+/* The base's digest goes on to a group: these come from memory, and are looked at next. */
+static void digest_base(struct block *block, size_t group)
+{
+    size_t lane_bytes = block->format->lane_bits / 8,
+           end = mth_size_min(group * MTH_ULP_GROUP, block->n_elems) * lane_bytes;
+    if (!block->base_digest || end <= block->n_base_digested)
+        return;
+    mth_hash64_add(block->base_digest, block->base + block->n_base_digested, end - block->n_base_digested);
+    block->n_base_digested = end;
+}
+
+/*
+ * The base of groups that come two batches later, while flags are computed; NULL: there is none. One batch later would be too late: the
+ * digest of one asks for the next itself, at once, and waits for it.
+ */
+static const uint8_t *base_ahead(const struct block *block, size_t first, size_t n)
+{
+    size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8),
+           at = first + 2 * MTH_ULP_BATCH_GROUPS;
+    bool is_there = block->base && at + n <= block->n_full;
+    return is_there ? block->base + at * group_bytes : NULL;
+}
+
 /* Where groups go, while their flags are computed: it comes from memory, too, before anything is written. */
 static void prefetch_output(const struct block *block, size_t first, size_t n)
 {
@@ -124,7 +151,7 @@ static void prefetch_output(const struct block *block, size_t first, size_t n)
     size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8),
            end = mth_size_min(first + n, block->n_full) * group_bytes;
     for (size_t at = first * group_bytes; at < end; at += LINE_BYTES)
-        __builtin_prefetch(block->dst + at, 1, 2);
+        __builtin_prefetch(block->output->at + at, 1, 2);
 }
 
 /* Flags of the rows that a map names, to masks, and the contexts of what changed. */
@@ -135,6 +162,7 @@ static bool decode_flags_of_rows(struct block *block, size_t n_lanes)
     struct mth_rans_reader reader;
     if (!begin_lanes(block, n_lanes, &reader))
         return false;
+    digest_base(block, block->n_groups);
     mth_ulp_rows_contexts(&block->rows, state->map, state, block->format, block->base, contexts);
     if (!mth_ulp_decode_flags(state->kernels, &state->table, &reader, contexts, 0, block->n_active,
                               state->active) ||
@@ -157,9 +185,11 @@ static bool decode_flags(struct block *block, bool grouped, size_t n_lanes)
         return false;
     for (size_t g = 0; g < block->n_active;) {
         size_t n = mth_size_min(block->n_active - g, MTH_ULP_BATCH_GROUPS);
+        digest_base(block, (grouped ? numbers[g + n - 1] : g + n - 1) + 1);
         mth_ulp_contexts(state, block->format, block->base, block->n_full, numbers, g, n, state->batch);
-        if (!grouped)
+        if (!grouped && !block->output->room)
             prefetch_output(block, g, n);
+        reader.ahead = grouped ? NULL : base_ahead(block, g, n);
         if (!mth_ulp_decode_flags(state->kernels, &state->table, &reader, state->batch, g, n, masks + g))
             return false;
         n_changed += state->kernels->collect(&state->shuffles, state->batch, n, masks + g,
@@ -207,18 +237,20 @@ static void merge(struct block *block)
 {
     struct mth_ulp_state *state = block->state;
     size_t lane_bytes = block->format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes, n, used = 0;
+    digest_base(block, block->n_groups);
     for (size_t g = 0; g < block->n_full; g += n) {
-        n = mth_size_min(block->n_full - g, MTH_ULP_BATCH_GROUPS);
+        n = mth_size_min(block->n_full - g, MTH_ULP_PIECE_BYTES / group_bytes);
         used += state->kernels->merge(
             block->format, &state->shuffles, mth_ulp_base_at(state, block->base, group_bytes, g), n,
-            state->masks + g, state->steps + used * lane_bytes, block->dst + g * group_bytes);
+            state->masks + g, state->steps + used * lane_bytes, mth_ulp_output_piece(block->output));
+        mth_ulp_output_put(block->output, n * group_bytes);
     }
     if (block->n_full == block->n_groups)
         return;
     state->kernels->merge(block->format, &state->shuffles, state->last_base, 1, state->masks + block->n_full,
                           state->steps + used * lane_bytes, state->last_dst);
-    memcpy(block->dst + block->n_full * group_bytes, state->last_dst,
-           block->n_elems * lane_bytes - block->n_full * group_bytes);
+    mth_ulp_output_copy(block->output, state->last_dst,
+                        (block->n_elems - block->n_full * MTH_ULP_GROUP) * lane_bytes);
 }
 
 static bool decode_changes(struct block *block, uint8_t head)
@@ -277,22 +309,20 @@ static bool decode_block(struct block *block)
     const uint8_t *head = take(&block->reader, 1);
     if (!head)
         return false;
-    if (*head == 0) {
-        size_t n_bytes = block->n_elems * (block->format->lane_bits / 8);
-        if (block->base)
-            memcpy(block->dst, block->base, n_bytes);
-        else
-            memset(block->dst, 0, n_bytes);
-        return bytes_left(&block->reader) == 0;
-    }
     block->n_groups = mth_ulp_groups(block->n_elems);
     block->n_full = block->n_elems / MTH_ULP_GROUP;
+    if (*head == 0) {
+        digest_base(block, block->n_groups);
+        mth_ulp_output_copy(block->output, block->base, block->n_elems * (block->format->lane_bits / 8));
+        return bytes_left(&block->reader) == 0;
+    }
     mth_ulp_fill_last(block->format, block->base, block->n_elems, block->state->last_base);
     bool is_known = *head & MTH_ULP_CHANGES || (block->may_have_rows && *head & MTH_ULP_GROUPED);
     return is_known && decode_changes(block, *head);
 }
 
-static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_job *job)
+static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_job *job,
+                          struct mth_ulp_output *output, struct mth_hash64_pieces *base_digest)
 {
     struct mth_ulp_format format;
     struct mth_reader reader = {.at = job->src.data, .end = job->src.data + job->src.n_bytes};
@@ -303,7 +333,9 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
     if (*mode == MTH_ULP_RAW) {
         if (bytes_left(&reader) != job->dst_bytes)
             return false;
-        memcpy(job->dst, reader.at, job->dst_bytes);
+        mth_ulp_output_copy(output, reader.at, job->dst_bytes);
+        if (base_digest)
+            mth_hash64_add(base_digest, base, job->dst_bytes);
         return true;
     }
     bool is_directed = *mode == MTH_ULP_DIRECTED || *mode == MTH_ULP_ROWED_DIRECTED;
@@ -318,7 +350,8 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
                               .older = is_directed ? older + done * lane_bytes : NULL,
                               .may_turn = *mode != MTH_ULP_CODED,
                               .may_have_rows = *mode >= MTH_ULP_ROWED,
-                              .dst = job->dst + done * lane_bytes,
+                              .output = output,
+                              .base_digest = base_digest,
                               .n_elems = mth_size_min(n_elems - done, mth_ulp_block_elems(&format))};
         if (!take_number(&reader, bytes_left(&reader), &n_body))
             return false;
@@ -333,8 +366,9 @@ static bool decode_stream(struct mth_ulp_state *state, const struct mth_decode_j
     size_t n_tail = job->dst_bytes - done * lane_bytes;
     if (bytes_left(&reader) != n_tail)
         return false;
-    if (n_tail)
-        memcpy(job->dst + done * lane_bytes, reader.at, n_tail);
+    mth_ulp_output_copy(output, reader.at, n_tail);
+    if (base_digest)
+        mth_hash64_add(base_digest, base + done * lane_bytes, n_tail);
     return true;
 }
 
@@ -342,8 +376,30 @@ int mth_ulp_decode(void *opaque, struct mth_decode_job *jobs, size_t n_jobs)
 {
     struct mth_ulp_state *state = opaque;
     for (size_t j = 0; j < n_jobs; j++) {
-        if (jobs[j].dst_bytes == 0 ? jobs[j].src.n_bytes != 0 : !decode_stream(state, &jobs[j]))
+        struct mth_ulp_output output;
+        mth_ulp_output_begin(&output, jobs[j].dst, NULL, NULL);
+        if (jobs[j].dst_bytes == 0 ? jobs[j].src.n_bytes != 0
+                                   : !decode_stream(state, &jobs[j], &output, NULL))
             return MTH_ERR_CORRUPT;
     }
+    return MTH_OK;
+}
+
+int mth_ulp_decode_digested(void *opaque, struct mth_decode_job *job, struct mth_decode_digests *digests)
+{
+    struct mth_ulp_state *state = opaque;
+    struct mth_hash64_pieces of_dst, of_base;
+    struct mth_ulp_output output;
+    digests->taken = false;
+    if (job->dst_bytes == 0 || !mth_ulp_base_of(&job->context, job->dst_bytes))
+        return mth_ulp_decode(state, job, 1);
+    mth_hash64_begin(&of_base);
+    mth_ulp_output_begin(&output, job->dst, digests->is_away ? state->room : NULL, &of_dst);
+    if (!decode_stream(state, job, &output, &of_base))
+        return MTH_ERR_CORRUPT;
+    mth_ulp_output_end(&output);
+    digests->taken = true;
+    digests->dst = mth_hash64_end(&of_dst);
+    digests->reference = mth_hash64_end(&of_base);
     return MTH_OK;
 }

@@ -168,11 +168,13 @@ const struct mth_codec mth_codec_ulp_rans = {
     .wire_version = 1,
     .name = "ulp-rans",
     .summary = "steps from the base in units of the last place, by rANS given the base's exponent",
-    .flags = MTH_CODEC_CONTEXT | MTH_CODEC_NEEDS_REFERENCE | MTH_CODEC_TAKES_OLDER | MTH_CODEC_TAKES_ROWS,
+    .flags = MTH_CODEC_CONTEXT | MTH_CODEC_NEEDS_REFERENCE | MTH_CODEC_TAKES_OLDER | MTH_CODEC_TAKES_ROWS |
+             MTH_CODEC_DIGESTS,
     .bound = bound,
     .create = create,
     .destroy = destroy,
     .encode = mth_ulp_encode,
     .decode = mth_ulp_decode,
     .state_bytes = state_bytes,
+    .decode_digested = mth_ulp_decode_digested,
 };

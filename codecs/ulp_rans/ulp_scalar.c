@@ -324,28 +324,40 @@ size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth
 }
 
 /*
- * Kernels leave off where as many bytes are left as lanes might take at once. Where nearly all flags are the same, a few bytes are all there are,
- * of thousands of groups: so the last ones are put where as many follow, for a kernel to go on with. False: it took of these.
+ * Kernels leave off where as many bytes are left as lanes might take at once. Where nearly all flags are the same, or symbols, a few bytes are
+ * all there are, of thousands of groups: so the last ones are put where as many follow, for a kernel to go on with.
  */
-static bool decode_last_flags(const struct mth_ulp_kernels *kernels, const struct mth_ulp_table *table,
-                              struct mth_rans_reader *reader, const uint8_t *from, size_t first,
-                              size_t n_groups, uint32_t *masks, size_t *n_done)
+enum { AT_ONCE = AHEAD * MTH_ULP_GROUP };
+_Static_assert((size_t)AT_ONCE >= MTH_ULP_MAX_FLAG_LANES && (size_t)AT_ONCE >= MTH_RANS_MAX_LANES,
+               "kernels ask for as many");
+
+struct last_bytes {
+    const uint8_t *in, *end;
+    uint8_t room[2 * AT_ONCE];
+};
+
+/* False: there are as many as kernels ask for. */
+static bool begin_last(struct mth_rans_reader *reader, struct last_bytes *last)
 {
-    enum { AT_ONCE = AHEAD * MTH_ULP_GROUP };
-    _Static_assert((size_t)AT_ONCE >= MTH_ULP_MAX_FLAG_LANES, "kernels ask for as many");
-    uint8_t last[2 * AT_ONCE] = {0};
-    const uint8_t *in = reader->in, *end = reader->end;
-    size_t n_left = (size_t)(end - in);
+    size_t n_left = (size_t)(reader->end - reader->in);
     if (n_left >= AT_ONCE)
-        return true;
+        return false;
+    last->in = reader->in;
+    last->end = reader->end;
+    memset(last->room, 0, sizeof last->room);
     if (n_left > 0)
-        memcpy(last, in, n_left);
-    reader->in = last;
-    reader->end = last + n_left + AT_ONCE;
-    *n_done = kernels->decode_flags(table, reader, from, first, n_groups, masks);
-    size_t n_taken = (size_t)(reader->in - last);
-    reader->in = n_taken <= n_left ? in + n_taken : end;
-    reader->end = end;
+        memcpy(last->room, reader->in, n_left);
+    reader->in = last->room;
+    reader->end = last->room + n_left + AT_ONCE;
+    return true;
+}
+
+/* False: more was taken than was there. */
+static bool end_last(struct mth_rans_reader *reader, const struct last_bytes *last)
+{
+    size_t n_left = (size_t)(last->end - last->in), n_taken = (size_t)(reader->in - last->room);
+    reader->in = n_taken <= n_left ? last->in + n_taken : last->end;
+    reader->end = last->end;
     return n_taken <= n_left;
 }
 
@@ -353,11 +365,15 @@ bool mth_ulp_decode_flags(const struct mth_ulp_kernels *kernels, const struct mt
                           struct mth_rans_reader *reader, const uint8_t *from, size_t first, size_t n_groups,
                           uint32_t *masks)
 {
-    size_t g = kernels->decode_flags(table, reader, from, first, n_groups, masks), n_last = 0;
-    if (n_groups - g >= AHEAD && !decode_last_flags(kernels, table, reader, from + g * MTH_ULP_GROUP,
-                                                    first + g, n_groups - g, masks + g, &n_last))
-        return false;
-    g += n_last;
+    size_t g = kernels->decode_flags(table, reader, from, first, n_groups, masks);
+    struct last_bytes last;
+    if (n_groups - g >= AHEAD && begin_last(reader, &last)) {
+        reader->ahead = NULL;
+        g += kernels->decode_flags(table, reader, from + g * MTH_ULP_GROUP, first + g, n_groups - g,
+                                   masks + g);
+        if (!end_last(reader, &last))
+            return false;
+    }
     for (; g < n_groups; g++) {
         if (!decode_group(table, reader, from + g * MTH_ULP_GROUP, first + g, &masks[g]))
             return false;
@@ -524,8 +540,15 @@ bool mth_ulp_decode_symbols(const struct mth_ulp_kernels *kernels, const struct 
                             struct mth_rans_reader *reader, const uint8_t *from, size_t n, uint8_t *symbols)
 {
     size_t n_lanes = reader->lanes.n_lanes, i = 0;
-    if (n_lanes >= MTH_ULP_GROUP)
+    if (n_lanes >= MTH_ULP_GROUP) {
+        struct last_bytes last;
         i = n_lanes * kernels->decode_symbols(table, reader, from, n / n_lanes, symbols);
+        if (n - i >= n_lanes && begin_last(reader, &last)) {
+            i += n_lanes * kernels->decode_symbols(table, reader, from + i, (n - i) / n_lanes, symbols + i);
+            if (!end_last(reader, &last))
+                return false;
+        }
+    }
     for (; i < n; i++) {
         if (!decode_symbol(table, reader, i & (n_lanes - 1), from[i], &symbols[i]))
             return false;

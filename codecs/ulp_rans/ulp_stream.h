@@ -4,6 +4,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/ulp_rans/ulp_kernels.h"
+#include "codecs/ulp_rans/ulp_output.h"
 
 /* The first byte of a stream. */
 enum mth_ulp_mode {
@@ -63,6 +64,7 @@ struct mth_ulp_state {
     uint8_t map[MTH_ULP_MAP_BYTES];
     uint8_t map_coded[MTH_ULP_MAP_BYTES + 64];
     uint8_t batch[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP];     /* contexts */
+    uint8_t room[MTH_ULP_OUTPUT_ROOM_BYTES];                 /* a decoder's */
     uint8_t zeros[MTH_ULP_BATCH_GROUPS * MTH_ULP_GROUP * 8]; /* a batch of a base that is not there */
     /* Of the last group, which is filled up with zeros: 8 bytes a lane at most. */
     uint8_t last_src[MTH_ULP_GROUP * 8], last_base[MTH_ULP_GROUP * 8], last_dst[MTH_ULP_GROUP * 8];
@@ -122,5 +124,6 @@ size_t mth_ulp_symbol_lanes(size_t n);
 
 int mth_ulp_encode(void *state, struct mth_encode_job *job);
 int mth_ulp_decode(void *state, struct mth_decode_job *jobs, size_t n_jobs);
+int mth_ulp_decode_digested(void *state, struct mth_decode_job *job, struct mth_decode_digests *digests);
 
 #endif

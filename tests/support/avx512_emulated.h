@@ -178,6 +178,7 @@ EMULATED __m512i _mm512_set1_epi64(long long v)
 EMULATED_BYTES(_mm512_add_epi8, a + b)
 EMULATED_BYTES(_mm512_sub_epi8, a - b)
 EMULATED_BYTES(_mm512_min_epu8, a < b ? a : b)
+EMULATED_BYTES(_mm512_max_epu8, a > b ? a : b)
 EMULATED_BYTES(_mm512_min_epi8, (int8_t)a < (int8_t)b ? a : b)
 EMULATED_BYTES(_mm512_and_si512, a &b)
 EMULATED_BYTES(_mm512_andnot_si512, ~a &b)
@@ -466,6 +467,11 @@ EMULATED __m512i _mm512_mask_blend_epi8(__mmask64 k, __m512i a, __m512i b)
     for (int i = 0; i < 64; i++)
         a.b[i] = k >> i & 1 ? b.b[i] : a.b[i];
     return a;
+}
+
+EMULATED __m512i _mm512_mask_add_epi8(__m512i src, __mmask64 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi8(k, src, _mm512_add_epi8(a, b));
 }
 
 #define EMULATED_MASK(name, expression)           \

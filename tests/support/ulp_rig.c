@@ -106,6 +106,27 @@ static void encode_with(struct ulp_rig *rig, size_t k, struct ulp_stream *stream
     guard_free(room, capacity);
 }
 
+/* The same bytes, past the caches and not, in turns, and their digests. */
+static void check_digested(struct ulp_rig *rig, size_t k, const struct mth_decode_job *job, size_t n_base,
+                           int status)
+{
+    static unsigned n_checked;
+    struct mth_decode_digests digests = {.is_away = ++n_checked / rig->n % 2};
+    struct mth_decode_job digested = *job;
+    digested.dst = guard_alloc(job->dst_bytes);
+    memset(digested.dst, 0x5a, job->dst_bytes);
+    assert_int_equal(rig->codec->decode_digested(rig->states[k], &digested, &digests), status);
+    if (!status) {
+        assert_memory_equal(digested.dst, job->dst, job->dst_bytes);
+        assert_int_equal(digests.taken, n_base == job->dst_bytes && n_base > 0);
+    }
+    if (digests.taken) {
+        assert_true(digests.dst == mth_hash64(job->dst, job->dst_bytes, 0));
+        assert_true(digests.reference == mth_hash64(job->context.parts[0].bytes.data, n_base, 0));
+    }
+    guard_free(digested.dst, job->dst_bytes);
+}
+
 static int decode_with(struct ulp_rig *rig, size_t k, const struct ulp_stream *stream, struct mth_bytes coded,
                        uint8_t *dst)
 {
@@ -115,7 +136,9 @@ static int decode_with(struct ulp_rig *rig, size_t k, const struct ulp_stream *s
                                  .context = {parts, references_of(stream, parts)},
                                  .dst = dst,
                                  .dst_bytes = stream->n};
-    return rig->codec->decode(rig->states[k], &job, 1);
+    int status = rig->codec->decode(rig->states[k], &job, 1);
+    check_digested(rig, k, &job, stream->base ? stream->n_base : 0, status);
+    return status;
 }
 
 int ulp_rig_decode(struct ulp_rig *rig, const struct ulp_stream *stream, const uint8_t *coded, size_t n_coded)
