@@ -22,6 +22,7 @@ enum {
     MTH_BLOCK_HEAD_BYTES = 16,
     MTH_TRAILER_BYTES = 24,
     MTH_MAX_CONTAINER_SPECS = 32,
+    MTH_MAX_PLAN_SPECS = 33, /* that a writer chooses from, of which a container has those it needs */
     MTH_PAGE_HEAD_BYTES = 16,
     MTH_PAGE_ENTRY_BYTES = 16,
     MTH_PAGE_ENTRIES = 4096,
@@ -153,7 +154,7 @@ struct mth_front_base {
 };
 
 struct mth_container_front {
-    struct mth_coder_spec *specs[MTH_MAX_CONTAINER_SPECS]; /* of the coder */
+    struct mth_coder_spec *specs[MTH_MAX_PLAN_SPECS]; /* of the coder */
     size_t n_specs;
     bool has_base;
     bool has_older; /* and a second one, that the first became out of */

@@ -253,9 +253,11 @@ static void walk_predicted(struct estimate *e, const struct mth_need_encode_job 
     for (size_t i = MTH_PLAN_STEPS; i < MTH_PLAN_MORE_MOMENTS; i++) {
         const struct mth_pipeline *pipeline = job->specs[i];
         /* A step of an optimizer is redone against a base only, in a bundle that holds w, m and v. */
-        bool is_moment = i != MTH_PLAN_STEPS;
-        size_t n_most = is_moment ? n / 3 : n, spec = 0;
-        if (!mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)) || (is_moment && !job->has_base))
+        bool is_moment = i >= MTH_PLAN_MOMENT16, is_chance = i == MTH_PLAN_CHANCES;
+        /* What was rounded by chance lies beside what has twice as many bytes. */
+        size_t n_most = is_moment || is_chance ? n / 3 : n, spec = 0;
+        if (!mth_pipeline_accepts(pipeline, mth_symbol_type_of(dtype)) || (is_moment && !job->has_base) ||
+            (is_chance && dtype != MTH_DTYPE_BF16 && dtype != MTH_DTYPE_F16))
             continue;
         /* Where it is a candidate as well, both have the same states. */
         while (job->specs[spec] != pipeline)
@@ -330,7 +332,11 @@ int mth_need_encode(const struct mth_need_encode_job *job, struct mth_memory *me
         mth_memory_free(memory, e);
         return status;
     }
-    if (relates && job->has_base && job->specs[MTH_PLAN_MOMENT32])
+    /* What was rounded by chance, and moments of an optimizer, lie in larger bundles. */
+    bool may_have_chances =
+        content.n_bytes[MTH_DTYPE_F32] && (content.n_bytes[MTH_DTYPE_BF16] || content.n_bytes[MTH_DTYPE_F16]);
+    if (relates && ((may_have_chances && job->specs[MTH_PLAN_CHANCES]) ||
+                    (job->has_base && job->specs[MTH_PLAN_MOMENT32])))
         n = at_most(content.total, mth_size_max(job->chunk_bytes, job->moments_bytes));
     e->batch = 1;
     e->sides = MTH_SIDE_ENCODE | (job->verify ? MTH_SIDE_DECODE : 0u);

@@ -8,6 +8,7 @@ const char *mth_plan_stand_in(enum mth_plan_spec spec)
         [MTH_PLAN_NARROW] = "zstd:level=3",
         [MTH_PLAN_NOTES] = "zstd:level=3:prefix=yes",
         [MTH_PLAN_STEPS] = "ulp-rans",
+        [MTH_PLAN_CHANCES] = "chance-rans",
         [MTH_PLAN_MOMENT16] = "moment16+rans/store/store",
         [MTH_PLAN_MOMENT24] = "moment24+rans/store/rans/store",
         [MTH_PLAN_MOMENT32] = "moment32+store/rans",

@@ -15,6 +15,7 @@ enum mth_plan_spec {
     MTH_PLAN_NARROW,                        /* bytes */
     MTH_PLAN_NOTES,                         /* what is no tensor, where the base has its like */
     MTH_PLAN_STEPS,                         /* what is nearly as predicted */
+    MTH_PLAN_CHANCES,                       /* what was rounded by chance */
     MTH_PLAN_MOMENT16,                      /* first moments of an optimizer, of bf16 gradients */
     MTH_PLAN_MOMENT24,                      /* of sums of some, and of fp16 ones */
     MTH_PLAN_MOMENT32,                      /* and of others */
@@ -24,7 +25,7 @@ enum mth_plan_spec {
     MTH_N_PLAN_SPECS = MTH_PLAN_MORE_MOMENTS + 3
 };
 
-/* Pipelines of moments, first those with the numbers of one group each. With all others they are no more than a container may have. */
+/* Pipelines of moments, first those with the numbers of one group each. With all others they are one more than a container may have. */
 enum { MTH_N_MOMENTS = MTH_N_PLAN_SPECS - MTH_PLAN_MOMENT16 };
 
 enum { MTH_MAX_PLAN_CANDIDATES = MTH_MAX_CANDIDATES + 2 }; /* and stand-ins */

@@ -187,7 +187,7 @@ static int compare_sized(const void *left, const void *right)
     return (a->region > b->region) - (a->region < b->region);
 }
 
-/* Are all of these n elements, SKETCH_ELEMS at most, the nearest to what there is in fp32, or what is on its other side? */
+/* Are all of these n elements, SKETCH_ELEMS at most, one of both values that what there is in fp32 lies between? */
 static bool are_next_to(const struct mth_predictor *rounded, const uint8_t *wide, const uint8_t *narrow,
                         size_t n)
 {
@@ -248,7 +248,7 @@ static int pair_up_rounded(struct mth_families *families, const struct mth_sourc
     for (uint32_t i = 0; !status && n_wide && i < map->n_regions; i++) {
         const struct mth_region *region = &map->regions[i];
         bool is_bf16 = region->dtype == MTH_DTYPE_BF16;
-        uint8_t predictor = is_bf16 ? MTH_PREDICT_BF16_ROUNDED : MTH_PREDICT_F16_ROUNDED;
+        uint8_t predictor = is_bf16 ? MTH_PREDICT_BF16_CHANCE : MTH_PREDICT_F16_CHANCE;
         if ((!is_bf16 && region->dtype != MTH_DTYPE_F16) || region->flags || region->n_bytes % 2 ||
             families->regions[i].family)
             continue;

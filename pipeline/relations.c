@@ -127,13 +127,28 @@ static bool has_moments(const struct mth_bundle_planner *planner, const struct m
     return false;
 }
 
+static bool is_rounded_by_chance(const struct mth_related *member)
+{
+    return member->n_inputs &&
+           (member->predictor == MTH_PREDICT_BF16_CHANCE || member->predictor == MTH_PREDICT_F16_CHANCE);
+}
+
+/* Has it copies that were rounded by chance? Their elements take less than a bit, beside which a piece's states count. */
+static bool has_chances(const struct mth_related *members, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_rounded_by_chance(&members[i]))
+            return true;
+    return false;
+}
+
 /* The most that a piece of all members may have. */
 static size_t piece_bytes(const struct mth_bundle_planner *planner, const struct mth_related *members,
                           size_t n)
 {
-    if (!mth_family_refers(members, n))
-        return planner->alone_bytes;
-    return has_moments(planner, members, n) ? planner->moments_bytes : planner->chunk_bytes;
+    if (has_chances(members, n) || has_moments(planner, members, n))
+        return planner->moments_bytes;
+    return mth_family_refers(members, n) ? planner->chunk_bytes : planner->alone_bytes;
 }
 
 /* What codes steps from a prediction: where it is a candidate as well, that; where it does not take a dtype, what does. */
@@ -144,6 +159,15 @@ static uint8_t spec_of_steps(const struct mth_bundle_planner *planner, size_t re
     if (!mth_pipeline_accepts(planner->specs[MTH_PLAN_STEPS], mth_symbol_type_of(dtype)))
         return (uint8_t)mth_bundle_planner_alone(planner, region);
     while (planner->specs[spec] != planner->specs[MTH_PLAN_STEPS])
+        spec++;
+    return spec;
+}
+
+/* What codes which of two neighbours an element is: where it is a candidate as well, that. */
+static uint8_t spec_of_chances(const struct mth_bundle_planner *planner)
+{
+    uint8_t spec = 0;
+    while (planner->specs[spec] != planner->specs[MTH_PLAN_CHANCES])
         spec++;
     return spec;
 }
@@ -163,7 +187,9 @@ int mth_relations_settle(struct mth_relations *relations, const struct mth_famil
             struct mth_related *member = &family->members[m];
             bool has_reference;
             if (member->n_inputs) {
-                if (member->predictor != MTH_PREDICT_NOTHING)
+                if (is_rounded_by_chance(member))
+                    member->spec = spec_of_chances(planner);
+                else if (member->predictor != MTH_PREDICT_NOTHING)
                     member->spec = spec_of_steps(planner, member->region);
                 continue;
             }

@@ -311,7 +311,7 @@ static int prune_references(struct encode_run *run)
 }
 
 /* Which specs the bundles will use. */
-static void number_specs(struct encode_run *run)
+static int number_specs(struct encode_run *run, struct mth_error *err)
 {
     uint32_t n = 0;
     bool used[MTH_N_PLAN_SPECS] = {false}, has_reference;
@@ -329,10 +329,15 @@ static void number_specs(struct encode_run *run)
     }
     for (size_t i = 0; i < MTH_N_PLAN_SPECS; i++)
         run->encoder.numbers.of[i] = used[i] ? n++ : UINT32_MAX;
+    if (n <= MTH_MAX_CONTAINER_SPECS)
+        return MTH_OK;
+    return mth_error_set(err, MTH_ERR_USAGE,
+                         "this takes %u different pipelines, and a container has room for %d: ask for fewer",
+                         (unsigned)n, MTH_MAX_CONTAINER_SPECS);
 }
 
-_Static_assert((int)MTH_N_PLAN_SPECS <= (int)MTH_MAX_CONTAINER_SPECS,
-               "all of a plan's specs fit a container");
+_Static_assert((int)MTH_N_PLAN_SPECS <= (int)MTH_MAX_PLAN_SPECS,
+               "a front has room for all of a plan's specs");
 
 /* The front as a reader of the container will have it. */
 static int prepare_verifying(struct encode_run *run)
@@ -437,9 +442,12 @@ static int prepare(struct encode_run *run, struct mth_error *err)
     status = run->match.references ? prune_references(run) : MTH_OK;
     if (!status)
         status = mth_index_init(&run->index, coder->memory);
-    if (!status)
-        number_specs(run);
-    if (!status && (job->verify || run->encoder.is_lossy))
+    if (status)
+        return mth_error_set(err, status, "no memory to plan");
+    status = number_specs(run, err);
+    if (status)
+        return status;
+    if (job->verify || run->encoder.is_lossy)
         status = prepare_verifying(run);
     if (status)
         return mth_error_set(err, status, "no memory to plan");

@@ -116,10 +116,11 @@ cp "$dir/back" "$dir/parts"
 judge golden_parts_of_tensors_decode_against_a_base restores_parts slices_against_a_base "$dir/parts"
 
 restores_rounded() {
-    "$mithril" decompress -q -f -o "$dir/back" "$golden/rounded_by_chance.mth" &&
-        python3 tests/decoder/decode.py "$golden/rounded_by_chance.mth" "$dir/python" && cmp "$dir/python" "$dir/back"
+    "$mithril" decompress -q -f -o "$dir/back" "$golden/$1.mth" &&
+        python3 tests/decoder/decode.py "$golden/$1.mth" "$dir/python" && cmp "$dir/python" "$dir/back"
 }
-judge what_chance_rounded_decodes restores_rounded
+judge what_chance_rounded_decodes restores_rounded chances
+judge what_chance_rounded_before_decodes restores_rounded rounded_by_chance
 judge copies_decode decodes balanced "$states-12.pt"
 
 # What is lossy restores to the same by both decoders. Of the table of wpe, and alone and against the step before.

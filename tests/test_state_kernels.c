@@ -36,6 +36,8 @@ static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_DIVIDED_V] = 0xa5c5daaf6198b3e2ULL,
     [MTH_PREDICT_BF16_ROUNDED] = 0xcdc446a319ddbe6dULL,
     [MTH_PREDICT_F16_ROUNDED] = 0x5950e68f3f5bbc13ULL,
+    [MTH_PREDICT_BF16_CHANCE] = 0x86f0e17dca916e27ULL,
+    [MTH_PREDICT_F16_CHANCE] = 0x72171d8e95fcbb7fULL,
 };
 
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
@@ -177,9 +179,66 @@ static void of_both_values_the_nearer_is_the_stand_in_and_the_other_one_up(void 
     }
 }
 
+static void of_both_values_the_one_towards_zero_is_the_stand_in_and_the_other_one_up(void **state)
+{
+    static const struct {
+        uint64_t predictor;
+        double (*value_of)(uint32_t bits);
+        uint32_t end;
+        unsigned lowest, n, mantissa_bits;
+    } cases[] = {{MTH_PREDICT_BF16_CHANCE, bf16_value, 0x7f7f, 1, 253, 7},
+                 {MTH_PREDICT_F16_CHANCE, f16_value, 0x7c00, 90, 53, 10}};
+    uint32_t random = 1;
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const struct mth_predictor *predictor = mth_predictor_at(cases[c].predictor);
+        for (uint32_t i = 0; i < 20000; i++) {
+            uint32_t x = value_of_any_size(&random, i, cases[c].lowest, cases[c].n), sign = x >> 31 << 15,
+                     exponent;
+            double share, size = (double)mth_float_of(x & 0x7fffffff);
+            uint32_t cut = cut_by_search(cases[c].value_of, cases[c].end, size, &share);
+            assert_int_equal(steps_from_stand_in(predictor, x, sign | cut, &exponent), 0);
+            assert_int_equal(steps_from_stand_in(predictor, x, sign | (cut + 1), &exponent), 1);
+            uint32_t class = (exponent >> cases[c].mantissa_bits) - 2;
+            assert_int_equal(exponent & ((1u << cases[c].mantissa_bits) - 1), 0);
+            if (share == 0) {
+                assert_int_equal(exponent >> cases[c].mantissa_bits, 1);
+                continue;
+            }
+            /* Of 14 classes; of what is cut off 2^-16 counts. */
+            assert_true(class <= 13);
+            assert_true(share * 14 >= class && share * 14 < class + 1.001);
+        }
+    }
+}
+
+static void what_is_no_number_or_too_large_is_exact(void **state)
+{
+    static const struct {
+        uint64_t predictor;
+        uint32_t x, elem;
+        unsigned mantissa_bits;
+    } cases[] = {
+        {MTH_PREDICT_BF16_CHANCE, 0x7f800000, 0x7f80, 7}, {MTH_PREDICT_BF16_CHANCE, 0xff800000, 0xff80, 7},
+        {MTH_PREDICT_BF16_CHANCE, 0x7fc12345, 0x7fc1, 7}, {MTH_PREDICT_BF16_CHANCE, 0x7f800001, 0x7f80, 7},
+        {MTH_PREDICT_BF16_CHANCE, 0x80000000, 0x8000, 7}, {MTH_PREDICT_F16_CHANCE, 0x80000000, 0x8000, 10},
+        {MTH_PREDICT_F16_CHANCE, 0x47800000, 0x7c00, 10}, {MTH_PREDICT_F16_CHANCE, 0xc7812345, 0xfc00, 10},
+        {MTH_PREDICT_F16_CHANCE, 0x7fc12345, 0x7c00, 10}, {MTH_PREDICT_F16_CHANCE, 0xff800001, 0xfc00, 10},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint32_t exponent;
+        assert_int_equal(
+            steps_from_stand_in(mth_predictor_at(cases[i].predictor), cases[i].x, cases[i].elem, &exponent),
+            0);
+        assert_int_equal(exponent, 1u << cases[i].mantissa_bits);
+    }
+}
+
 static void every_pattern_comes_back_from_its_steps(void **state)
 {
-    static const uint64_t numbers[] = {MTH_PREDICT_BF16_ROUNDED, MTH_PREDICT_F16_ROUNDED};
+    static const uint64_t numbers[] = {MTH_PREDICT_BF16_ROUNDED, MTH_PREDICT_F16_ROUNDED,
+                                       MTH_PREDICT_BF16_CHANCE, MTH_PREDICT_F16_CHANCE};
     static uint8_t steps[2 * N];
     (void)state;
     for (size_t c = 0; c < sizeof numbers / sizeof numbers[0]; c++) {
@@ -562,6 +621,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_both_values_the_nearer_is_the_stand_in_and_the_other_one_up),
+        cmocka_unit_test(of_both_values_the_one_towards_zero_is_the_stand_in_and_the_other_one_up),
+        cmocka_unit_test(what_is_no_number_or_too_large_is_exact),
         cmocka_unit_test(every_pattern_comes_back_from_its_steps),
         cmocka_unit_test(predictions_are_the_same_bits_everywhere),
         cmocka_unit_test(a_multiply_add_without_the_instruction_rounds_once),

@@ -85,7 +85,7 @@ uint64_t mth_rans_wide_cost(const struct mth_rans_wide_table *table, const uint3
  * x / 2^(31 + k) < 2^-k <= 1 / freq for x < 2^31: its floor is the quotient.
  * Source    T. Granlund, P. Montgomery, "Division by invariant integers using multiplication", 1994, theorem 4.2
  */
-static struct mth_rans_wide_coder make_coder(uint32_t freq, uint32_t start)
+struct mth_rans_wide_coder mth_rans_wide_coder_of(uint32_t freq, uint32_t start)
 {
     unsigned shift = 0;
     while ((1u << shift) < freq)
@@ -100,7 +100,7 @@ void mth_rans_wide_prepare_encoder(struct mth_rans_wide_table *table)
     uint32_t start = 0;
     for (size_t v = 0; v < 256; v++) {
         if (table->freq[v])
-            table->coders[v] = make_coder(table->freq[v], start);
+            table->coders[v] = mth_rans_wide_coder_of(table->freq[v], start);
         start += table->freq[v];
     }
     for (size_t v = 0; v < 256; v++) {

@@ -44,6 +44,9 @@ struct mth_rans_wide_table {
     struct mth_rans_wide_coder coders[256]; /* for encoders, the escape's where a value has no symbol */
 };
 
+/* Of a symbol with the slots start .. start + freq - 1; freq: 1 .. 4095. */
+struct mth_rans_wide_coder mth_rans_wide_coder_of(uint32_t freq, uint32_t start);
+
 /*
  * A table for counts. Values too rare to be worth a slot are escaped.
  *

@@ -298,16 +298,45 @@ def rounded_by_chance(narrow):
     return lambda settings, x: stand_in(neighbours(x, narrow)[2], narrow)
 
 
+def towards_zero(x, narrow):
+    """The value of 16 bits towards zero, and of what lies up to the next, in parts of 65536, how much was cut off; -1: nothing."""
+    magnitude, sign = x & 0x7fffffff, x >> 31 << 15
+    if narrow is bf16:
+        return x >> 16, (x & 0xffff if magnitude <= 0x7f800000 else 0) or -1
+    if magnitude >= 0x47800000:
+        return sign | 0x7c00, -1
+    exponent = magnitude >> 23
+    value = Fraction(magnitude & 0x7fffff | (0x800000 if exponent else 0)) * Fraction(2) ** (max(exponent, 1) - 150)
+    # In units of the last place of fp16: of 2^(e - 25), e the field of its exponent, or 2^-24.
+    place = max(exponent - 112, 1)
+    units = value / Fraction(2) ** (place - 25)
+    cut = math.floor(units)
+    return sign | (place - 1 << 10) + cut, math.floor((units - cut) * 65536) if units > cut else -1
+
+
+def stand_in_of_chance(rest, narrow):
+    return (1 if rest < 0 else 2 + (rest * 14 >> 16)) << (7 if narrow is bf16 else 10)
+
+
+def chance(narrow):
+    return lambda settings, x: stand_in_of_chance(towards_zero(x, narrow)[1], narrow)
+
+
 # number -> how the elements are rounded that are coded as steps from a stand-in
 ROUNDED = {18: bf16, 19: f16}
+CHANCES = {20: bf16, 21: f16}
 
 
 def restore(number, inputs, coded):
     """The elements of a predicted chunk from what was coded."""
-    if number not in ROUNDED:
+    if number not in ROUNDED and number not in CHANCES:
         return coded
     out = b""
     for x, i in zip(words(inputs[0]), range(0, len(coded), 2)):
+        if number in CHANCES:
+            cut, rest = towards_zero(x, CHANCES[number])
+            out += (cut + le(coded[i:i + 2]) - stand_in_of_chance(rest, CHANCES[number]) & 0xffff).to_bytes(2, "little")
+            continue
         nearest, up, near = neighbours(x, ROUNDED[number])
         step = le(coded[i:i + 2]) - stand_in(near, ROUNDED[number])
         out += (nearest + (-step if up else step) & 0xffff).to_bytes(2, "little")
@@ -335,6 +364,8 @@ PREDICTORS = {
     17: (7, 4, 4, 4, divided_v),
     18: (0, 1, 2, 4, rounded_by_chance(bf16)),
     19: (0, 1, 2, 4, rounded_by_chance(f16)),
+    20: (0, 1, 2, 4, chance(bf16)),
+    21: (0, 1, 2, 4, chance(f16)),
 }
 
 

@@ -5,6 +5,7 @@ import ctypes.util
 import lzma
 import zlib
 
+import chance_rans
 import rans
 import tiers
 import ulp_rans
@@ -22,6 +23,11 @@ class Stream:
 def references_of(reference):
     """The base of a stream, and an older one; None where there is none."""
     return reference[:2] if isinstance(reference, list) else (reference, None)
+
+
+def halves_of(elements):
+    """Bits of the exponent of floats of 16 bits, and below it; None for anything else."""
+    return (elements.exponent_bits, elements.mantissa_bits) if elements and elements.bits == 16 and elements.exponent_bits else None
 
 
 def libzstd():
@@ -52,6 +58,7 @@ CODECS = {
     "xz": lambda stream: lzma.decompress(stream.coded, lzma.FORMAT_XZ),
     "rans": lambda stream: rans.decode(stream.coded, stream.n, stream.model),
     "tiers": lambda stream: tiers.decode(stream.coded, stream.n),
+    "chance-rans": lambda stream: chance_rans.decode(stream.coded, stream.n, halves_of(stream.elements), references_of(stream.reference)[0]),
     "ulp-rans": lambda stream: ulp_rans.decode(stream.coded, stream.n, stream.elements, *references_of(stream.reference)),
 }
 

@@ -48,6 +48,10 @@ static const struct mth_predictor predictors[MTH_N_PREDICTORS] = {
                                   mth_steps_bf16_rounded, mth_restore_bf16_rounded},
     [MTH_PREDICT_F16_ROUNDED] = {"f16-rounded", 1, 0, 2, 4, mth_predict_f16_rounded, mth_steps_f16_rounded,
                                  mth_restore_f16_rounded},
+    [MTH_PREDICT_BF16_CHANCE] = {"bf16-chance", 1, 0, 2, 4, mth_predict_bf16_chance, mth_steps_bf16_chance,
+                                 mth_restore_bf16_chance},
+    [MTH_PREDICT_F16_CHANCE] = {"f16-chance", 1, 0, 2, 4, mth_predict_f16_chance, mth_steps_f16_chance,
+                                mth_restore_f16_chance},
 };
 
 const struct mth_predictor *mth_predictor_at(uint64_t number)
