@@ -397,7 +397,11 @@ int mth_cmd_compress(int argc, char **argv)
             ", and directories into directories; an index of\n"
             "shards (*.index.json) brings its shards. What is made is restored and compared, bit for bit, "
             "before it is\n"
-            "written. - reads standard input, -o - writes standard output.",
+            "written. A directory of which an optimizer keeps in one file what it has for weights in another "
+            "(a trainer's,\n"
+            "DeepSpeed's, Megatron's) becomes one container, " MTH_WHOLE_NAME MTH_CONTAINER_SUFFIX
+            " in the directory that is written. - reads standard input,\n"
+            "-o - writes standard output.",
         .notes =
             "The default pipeline is balanced. Against a base (-b), the same base is needed to "
             "decompress; it may be\n"
@@ -409,7 +413,7 @@ int mth_cmd_compress(int argc, char **argv)
             "base is all of\n"
             "them; in a directory the base of each file is looked for at the same place: the checkpoint of "
             "several files that\n"
-            "lies there, or the file of the same name.",
+            "lies there, or the file of the same name; a second directory is that of older ones.",
         .takes = MTH_TAKES_PIPELINE | MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT |
                  MTH_TAKES_FORCE | MTH_TAKES_DTYPE | MTH_TAKES_CHUNK | MTH_TAKES_MEMORY | MTH_TAKES_ESTIMATE |
                  MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,

@@ -303,6 +303,8 @@ int mth_cmd_decompress(int argc, char **argv)
         .usage = "decompress FILE" MTH_CONTAINER_SUFFIX "|DIRECTORY... [OPTION...]",
         .summary = "Restores what compress made, bit for bit, with its mode and time; directories into "
                    "directories.\n"
+                   "One file of a directory that is one container is named as if it lay beside that: "
+                   "DIRECTORY/model.safetensors.\n"
                    "- reads standard input, -o - writes standard output.",
         .notes = "What was compressed against a base (-b) needs that base, or one with the same tensors; "
                  "another one\n"

@@ -307,7 +307,8 @@ int mth_cmd_info(int argc, char **argv)
             "it restores, and what each takes; nothing but the header is decoded, and the base is seldom "
             "needed.\n"
             "An index of shards (*.index.json), a directory of shards or of torch.distributed.checkpoint is "
-            "one checkpoint.",
+            "one checkpoint.\n"
+            "Of a directory that is one container, the files that it restores to.",
         .takes = MTH_TAKES_CHAIN | MTH_TAKES_NAME | MTH_TAKES_DTYPE | MTH_TAKES_JSON,
         .min_operands = 1,
         .max_operands = 1,

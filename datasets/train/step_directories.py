@@ -12,7 +12,8 @@ The GPT of step_matrix.py goes on for eleven steps with gradients of either kind
     megatron   as its distributed optimizer does: bf16 weights in one file, in another one flat buffer of masters and two of moments, in
                which parameters stand in reverse, those that decay among those that do not
 
-Each pair goes to a chain, whose second step is what is told; it is restored and compared.
+Each pair goes to a chain, whose second step is what is told; it is restored and compared. The second table is of the directories, compressed against
+the earlier ones.
 """
 
 import argparse
@@ -119,6 +120,20 @@ def ratio(mithril, base, path):
         return last["raw_bytes"] / last["stored_bytes"]
 
 
+def raw_bytes(path):
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+
+
+def directory_ratio(mithril, base, path):
+    with tempfile.TemporaryDirectory() as folder:
+        packed, back = os.path.join(folder, "packed"), os.path.join(folder, "back")
+        for command in (["compress", path, "-o", packed], ["decompress", packed, "-o", back]):
+            subprocess.run([mithril, *command, "-q", "-t", "1", "-b", base], check=True, stderr=subprocess.DEVNULL)
+        if not same(path, back):
+            sys.exit(f"{path}: did not come back")
+        return raw_bytes(path) / raw_bytes(packed)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mithril", default="build/mithril")
@@ -144,16 +159,18 @@ def main():
                 step(model, optimizer, corpus, WARM_STEPS + number, gradients, True, 1)
                 if number in KEPT_STEPS:
                     write_all(os.path.join(root, gradients), model, optimizer, WARM_STEPS + number)
-    print("| gradients | steps apart | one .pt | trainer | deepspeed | megatron |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for gradients in ("bf16", "fp32"):
-        for first in (10, 1):
-            cells = []
-            for layout, name in (("torch", "step-%d.pt"), ("trainer", "checkpoint-%d"), ("deepspeed", "global_step%d"),
-                                 ("megatron", "iter_%07d")):
-                paths = [os.path.join(root, gradients, layout, name % (WARM_STEPS + n)) for n in (first, LAST)]
-                cells.append(f"{ratio(chosen.mithril, *paths):.3f}x")
-            print(f"| {gradients} | {LAST - first} | {' | '.join(cells)} |", flush=True)
+    layouts = (("torch", "step-%d.pt"), ("trainer", "checkpoint-%d"), ("deepspeed", "global_step%d"), ("megatron", "iter_%07d"))
+    for measure, first_layout in ((ratio, 0), (directory_ratio, 1)):
+        print(f"| gradients | steps apart | {' | '.join(layout for layout, _ in layouts[first_layout:])} |")
+        print(f"|---|---:|{'---:|' * len(layouts[first_layout:])}")
+        for gradients in ("bf16", "fp32"):
+            for first in (10, 1):
+                cells = []
+                for layout, name in layouts[first_layout:]:
+                    paths = [os.path.join(root, gradients, layout, name % (WARM_STEPS + n)) for n in (first, LAST)]
+                    cells.append(f"{measure(chosen.mithril, *paths):.3f}x")
+                print(f"| {gradients} | {LAST - first} | {' | '.join(cells)} |", flush=True)
+        print()
     if not chosen.keep:
         shutil.rmtree(root)
 
