@@ -21,19 +21,20 @@
 #define MARGIN 0.95
 
 static const struct mth_command_line command = {
-    .usage = "explore FILE|DATASET [--base FILE] [--budget TIME]",
+    .usage = "explore FILE|DATASET [--base FILE [--base OLDER]] [--budget TIME]",
     .summary = "Search transforms, codecs and their options for the Pareto front of ratio against both "
                "speeds, for each\n"
                "class of tensors: on samples first, the survivors in full. Prints the front with what each "
                "point costs,\n"
                "every one restored and compared, and writes the winner as a spec that --pipeline takes.",
     .notes =
+        "A second --base is an older checkpoint that the base became out of.\n"
         "--prefer ratio, speed or balanced, or weights: ratio:4,compress:1,decompress:1. The winner goes to\n"
         "standard output, behind the table (alone with -q), or to the file of -o. --memory is what one spec "
         "may\n"
         "take while it is tried (default 512MiB). --json writes the rows of bench and one of kind explore.\n"
         "docs/explore.md tells how it is done.",
-    .takes = MTH_TAKES_BASE | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
+    .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
              MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_MANIFEST | MTH_TAKES_MEMORY |
              MTH_TAKES_EXPLORE | MTH_TAKES_QUIET,
     .min_operands = 1,
@@ -54,7 +55,7 @@ struct run {
     struct mth_bench bench;
     struct mth_exploration exploration;
     struct mth_progress progress;
-    struct mth_loaded input, base;
+    struct mth_loaded input, base, older;
     struct mth_memory *memory;
     struct mth_explore_source source;
     struct mth_explore_sample samples[MTH_MAX_COST_SETS][MTH_EXPLORE_LEVELS];
@@ -103,9 +104,6 @@ static int plan(struct run *run, struct mth_error *err)
         status =
             mth_error_set(err, MTH_ERR_USAGE, "%.80s stands for %zu checkpoints; name one, such as %.80s",
                           options.operands.items[0], run->bench.n_cases, run->bench.cases[1].id);
-    if (!status && run->bench.cases[0].older_path)
-        status = mth_error_set(err, MTH_ERR_USAGE, "%.80s has an older base; explore looks at one base alone",
-                               options.operands.items[0]);
     return status;
 }
 
@@ -118,7 +116,10 @@ static int load(struct run *run, struct mth_error *err)
         status = mth_loaded_open(at->path, at->raw_dtype, run->memory, &run->input, err);
     if (!status && at->base_path)
         status = mth_loaded_open(at->base_path, at->raw_dtype, run->memory, &run->base, err);
-    if (!status && mth_explore_source_open(&run->source, &run->input, at->base_path ? &run->base : NULL))
+    if (!status && at->older_path)
+        status = mth_loaded_open(at->older_path, at->raw_dtype, run->memory, &run->older, err);
+    if (!status && mth_explore_source_open(&run->source, &run->input, at->base_path ? &run->base : NULL,
+                                           at->older_path ? &run->older : NULL))
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
     if (!status)
         mth_explore_classes(&run->source, run->exploration.classes, &run->exploration.n_classes);
@@ -137,9 +138,11 @@ static void unload(struct run *run)
     mth_explore_source_close(&run->source);
     if (run->base.memory)
         mth_loaded_close(&run->base);
+    if (run->older.memory)
+        mth_loaded_close(&run->older);
     if (run->input.memory)
         mth_loaded_close(&run->input);
-    run->base = run->input = (struct mth_loaded){0};
+    run->base = run->older = run->input = (struct mth_loaded){0};
     mth_memory_destroy(run->memory);
     run->memory = NULL;
 }
@@ -168,7 +171,8 @@ static void time_memory(double *touch_ns, double *sweep_ns)
 static void estimate_full(struct run *run, double load_s)
 {
     const double bound_ns = 3, n_buffers = 4;
-    double raw = (double)run->input.bytes.n_bytes + (double)run->base.bytes.n_bytes;
+    double raw =
+        (double)run->input.bytes.n_bytes + (double)run->base.bytes.n_bytes + (double)run->older.bytes.n_bytes;
     double llc = (double)run->bench.config.llc_bytes;
     double slots = raw > 4 * llc ? raw : 4 * llc + raw;
     double touch_ns, sweep_ns;
@@ -398,12 +402,13 @@ static int conclude(struct run *run, struct mth_error *err)
 
 static int check_outputs(const struct run *run, struct mth_error *err)
 {
-    const char *const inputs[] = {run->options.operands.items[0], run->options.base};
+    const char *const older = run->options.bases.n_items > 1 ? run->options.bases.items[1] : NULL;
+    const char *const inputs[] = {run->options.operands.items[0], run->options.base, older};
     const char *const outputs[] = {run->options.output, run->options.json};
     int status = MTH_OK;
     for (size_t i = 0; !status && i < 2; i++) {
         if (outputs[i])
-            status = mth_output_check(outputs[i], i == 1 || run->options.force, inputs, 2, err);
+            status = mth_output_check(outputs[i], i == 1 || run->options.force, inputs, 3, err);
     }
     return status;
 }

@@ -66,7 +66,10 @@ void mth_explore_print(const struct mth_exploration *exploration, const struct m
 {
     const struct mth_bench_case *at = &bench->cases[0];
     fprintf(out, "\n%.80s (%s): %.2f MB in %zu classes%s\n", at->id, at->class_name,
-            (double)at->raw_bytes / 1e6, exploration->n_classes, at->base_path ? ", against a base" : "");
+            (double)at->raw_bytes / 1e6, exploration->n_classes,
+            at->older_path  ? ", against a base and an older one"
+            : at->base_path ? ", against a base"
+                            : "");
     for (size_t c = 0; c < exploration->n_classes; c++) {
         const struct mth_explore_class *class_ = &exploration->classes[c];
         fprintf(out,
@@ -141,6 +144,7 @@ int mth_explore_write_row(const struct mth_exploration *exploration, const struc
     mth_json_string(&w, "dataset", at->id);
     mth_json_string(&w, "class", at->class_name);
     mth_json_string(&w, "base", at->base_path);
+    mth_json_string(&w, "older", at->older_path);
     mth_json_string(&w, "dataset_xxh3", at->hash[0] ? at->hash : NULL);
     mth_json_string(&w, "base_xxh3", at->base_hash[0] ? at->base_hash : NULL);
     mth_json_uint(&w, "threads", bench->config.n_threads);

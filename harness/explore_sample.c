@@ -50,9 +50,10 @@ static bool same_shape(const struct mth_region_map *map, const struct mth_tensor
             memcmp(mth_tensor_shape(map, a), mth_tensor_shape(other, b), a->n_dims * sizeof(uint64_t)) == 0);
 }
 
-static int find_counterparts(struct mth_explore_source *source)
+static int find_counterparts(struct mth_explore_source *source, const struct mth_region_map *base,
+                             uint32_t *counterparts)
 {
-    const struct mth_region_map *map = &source->input->map, *base = &source->base->map;
+    const struct mth_region_map *map = &source->input->map;
     struct named *names = mth_memory_calloc(source->memory, base->n_tensors + 1, sizeof *names);
     if (!names)
         return MTH_ERR_NO_MEMORY;
@@ -75,32 +76,39 @@ static int find_counterparts(struct mth_explore_source *source)
         if (low < base->n_tensors && strcmp(names[low].name, name) == 0 &&
             is_whole(base, &base->tensors[names[low].tensor]) &&
             same_shape(map, tensor, base, &base->tensors[names[low].tensor]))
-            source->counterparts[i] = names[low].tensor;
+            counterparts[i] = names[low].tensor;
     }
     mth_memory_free(source->memory, names);
     return MTH_OK;
 }
 
 int mth_explore_source_open(struct mth_explore_source *source, const struct mth_loaded *input,
-                            const struct mth_loaded *base)
+                            const struct mth_loaded *base, const struct mth_loaded *older)
 {
     const struct mth_region_map *map = &input->map;
-    *source = (struct mth_explore_source){.input = input, .base = base, .memory = mth_memory_create(0)};
+    *source = (struct mth_explore_source){
+        .input = input, .base = base, .older = older, .memory = mth_memory_create(0)};
     if (!source->memory)
         return MTH_ERR_NO_MEMORY;
     source->classes = mth_region_classes(map, source->memory);
     source->tensors = mth_memory_calloc(source->memory, map->n_regions + 1, sizeof *source->tensors);
     source->counterparts =
         mth_memory_calloc(source->memory, map->n_regions + 1, sizeof *source->counterparts);
-    int status = source->classes && source->tensors && source->counterparts ? MTH_OK : MTH_ERR_NO_MEMORY;
+    source->older_counterparts =
+        mth_memory_calloc(source->memory, map->n_regions + 1, sizeof *source->older_counterparts);
+    int status = source->classes && source->tensors && source->counterparts && source->older_counterparts
+                     ? MTH_OK
+                     : MTH_ERR_NO_MEMORY;
     for (size_t i = 0; !status && i < map->n_regions; i++)
-        source->tensors[i] = source->counterparts[i] = MTH_NO_TENSOR;
+        source->tensors[i] = source->counterparts[i] = source->older_counterparts[i] = MTH_NO_TENSOR;
     for (size_t i = map->n_tensors; !status && i-- > 0;) {
         if (is_whole(map, &map->tensors[i]))
             source->tensors[map->tensors[i].region] = (uint32_t)i;
     }
     if (!status && base)
-        status = find_counterparts(source);
+        status = find_counterparts(source, &base->map, source->counterparts);
+    if (!status && older)
+        status = find_counterparts(source, &older->map, source->older_counterparts);
     if (status)
         mth_explore_source_close(source);
     return status;
@@ -113,6 +121,7 @@ void mth_explore_source_close(struct mth_explore_source *source)
     mth_memory_free(source->memory, source->classes);
     mth_memory_free(source->memory, source->tensors);
     mth_memory_free(source->memory, source->counterparts);
+    mth_memory_free(source->memory, source->older_counterparts);
     mth_memory_destroy(source->memory);
     *source = (struct mth_explore_source){0};
 }
@@ -248,8 +257,16 @@ static int put_piece(struct sampler *s, size_t region, uint64_t at, uint64_t n_w
     const struct mth_region_map *base = &source->base->map;
     const struct mth_tensor *other = &base->tensors[source->counterparts[region]];
     s->sample->has_base = true;
-    return put_tensor(&s->sample->base_map, s->sample->base_data, &s->sample->n_base_bytes, name, other,
-                      from->dtype, row, source->base->bytes.data + base->regions[other->region].offset + at,
+    status = put_tensor(&s->sample->base_map, s->sample->base_data, &s->sample->n_base_bytes, name, other,
+                        from->dtype, row, source->base->bytes.data + base->regions[other->region].offset + at,
+                        (size_t)n);
+    if (status || source->older_counterparts[region] == MTH_NO_TENSOR)
+        return status;
+    const struct mth_region_map *older = &source->older->map;
+    other = &older->tensors[source->older_counterparts[region]];
+    s->sample->has_older = true;
+    return put_tensor(&s->sample->older_map, s->sample->older_data, &s->sample->n_older_bytes, name, other,
+                      from->dtype, row, source->older->bytes.data + older->regions[other->region].offset + at,
                       (size_t)n);
 }
 
@@ -299,6 +316,7 @@ int mth_explore_sample_make(struct mth_explore_sample *sample, const struct mth_
         return MTH_ERR_NO_MEMORY;
     mth_region_map_init(&sample->map, sample->memory, "sample", 0);
     mth_region_map_init(&sample->base_map, sample->memory, "sample", 0);
+    mth_region_map_init(&sample->older_map, sample->memory, "sample", 0);
     for (size_t i = 0; i < map->n_regions; i++) {
         if (class_ == MTH_N_CLASSES || (map->regions[i].dtype == dtype && source->classes[i] == class_))
             n_class += map->regions[i].n_bytes;
@@ -307,7 +325,8 @@ int mth_explore_sample_make(struct mth_explore_sample *sample, const struct mth_
     struct sampler s = {.sample = sample, .source = source, .capacity = (size_t)n_bytes + MIN_CLASS_BYTES};
     sample->data = malloc(s.capacity + 1);
     sample->base_data = malloc(s.capacity + 1);
-    int status = sample->data && sample->base_data ? MTH_OK : MTH_ERR_NO_MEMORY;
+    sample->older_data = malloc(s.capacity + 1);
+    int status = sample->data && sample->base_data && sample->older_data ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status)
         status = put_pieces(&s, dtype, class_, n_class, n_bytes, seed);
     if (status)
@@ -320,9 +339,11 @@ void mth_explore_sample_free(struct mth_explore_sample *sample)
     if (sample->memory) {
         mth_region_map_free(&sample->map);
         mth_region_map_free(&sample->base_map);
+        mth_region_map_free(&sample->older_map);
     }
     free(sample->data);
     free(sample->base_data);
+    free(sample->older_data);
     mth_memory_destroy(sample->memory);
     *sample = (struct mth_explore_sample){0};
 }
@@ -342,20 +363,23 @@ static int pass(struct trial *trial, const struct mth_explore_sample *sample, si
                 struct mth_cost *cost, struct mth_error *err)
 {
     const struct mth_checkpoint input = {sample->data, &sample->map},
-                                base = {sample->base_data, &sample->base_map};
-    const struct mth_bytes base_bytes = {sample->base_data, sample->n_base_bytes};
+                                bases[] = {{sample->base_data, &sample->base_map},
+                                           {sample->older_data, &sample->older_map}};
+    const struct mth_bytes base_bytes[] = {{sample->base_data, sample->n_base_bytes},
+                                           {sample->older_data, sample->n_older_bytes}};
+    size_t n_bases = sample->has_base ? (size_t)1 + sample->has_older : 0;
     struct mth_container_stats stats = {0};
     size_t n_bytes;
     uint64_t begin = mth_clock_ns();
-    int status = mth_coder_encode(trial->encoder, trial->pipeline, &input, &base, sample->has_base,
-                                  trial->frame, capacity, &n_bytes, &stats, err);
+    int status = mth_coder_encode(trial->encoder, trial->pipeline, &input, bases, n_bases, trial->frame,
+                                  capacity, &n_bytes, &stats, err);
     uint64_t middle = mth_clock_ns();
     if (status)
         return status;
     memset(trial->restored, POISON, sample->n_bytes);
     uint64_t again = mth_clock_ns();
-    status = mth_coder_decode(trial->decoder, (struct mth_bytes){trial->frame, n_bytes}, &base_bytes,
-                              sample->has_base, trial->restored, sample->n_bytes, err);
+    status = mth_coder_decode(trial->decoder, (struct mth_bytes){trial->frame, n_bytes}, base_bytes,
+                              stats.n_bases, trial->restored, sample->n_bytes, err);
     uint64_t end = mth_clock_ns();
     if (!status && memcmp(trial->restored, sample->data, sample->n_bytes) != 0)
         status = mth_error_set(err, MTH_ERR_CHECKSUM, "what was restored is not the sample");

@@ -5,16 +5,17 @@
 #include "harness/checkpoint_file.h"
 #include "harness/explore_search.h"
 
-/* A checkpoint and its base, and what is looked up in them; borrowed from both. */
+/* A checkpoint and its bases, and what is looked up in them; borrowed from all. */
 struct mth_explore_source {
-    const struct mth_loaded *input, *base; /* NULL: no base */
+    const struct mth_loaded *input, *base, *older; /* NULL: no base, no older one */
     struct mth_memory *memory;
-    uint8_t *classes;       /* of each region */
-    uint32_t *tensors;      /* the tensor that is a region, or MTH_NO_TENSOR */
-    uint32_t *counterparts; /* the tensor of the base of its name, dtype and shape, or MTH_NO_TENSOR */
+    uint8_t *classes;             /* of each region */
+    uint32_t *tensors;            /* the tensor that is a region, or MTH_NO_TENSOR */
+    uint32_t *counterparts;       /* the tensor of the base of its name, dtype and shape, or MTH_NO_TENSOR */
+    uint32_t *older_counterparts; /* that of the older base */
 };
 int mth_explore_source_open(struct mth_explore_source *source, const struct mth_loaded *input,
-                            const struct mth_loaded *base);
+                            const struct mth_loaded *base, const struct mth_loaded *older);
 void mth_explore_source_close(struct mth_explore_source *source);
 
 /* The classes of a checkpoint that are worth a search, the largest first: at least 4 KiB and a thousandth of all. */
@@ -23,14 +24,14 @@ void mth_explore_classes(const struct mth_explore_source *source,
 
 struct mth_explore_sample {
     struct mth_memory *memory;
-    struct mth_region_map map, base_map;
-    uint8_t *data, *base_data;
-    size_t n_bytes, n_base_bytes;
-    bool has_base; /* some piece has a counterpart */
+    struct mth_region_map map, base_map, older_map;
+    uint8_t *data, *base_data, *older_data;
+    size_t n_bytes, n_base_bytes, n_older_bytes;
+    bool has_base, has_older; /* some piece has a counterpart; and one that is older */
 };
 
 /*
- * Pieces of whole rows, where rows are short enough, at places drawn with the seed; and their counterparts in the base.
+ * Pieces of whole rows, where rows are short enough, at places drawn with the seed; and their counterparts in the bases.
  *
  * Shape     class_: of dtype; MTH_N_CLASSES for pieces of everything
  * Errors    MTH_ERR_NO_MEMORY, MTH_ERR_LIMIT

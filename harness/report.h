@@ -101,7 +101,7 @@ struct mth_report_chain {
 
 /* A search for pipelines. front: row ids of compressing cells; classes: see mth_report_explore_points. */
 struct mth_report_exploration {
-    const char *row_id, *env_id, *dataset, *base, *prefer, *winner, *winner_row;
+    const char *row_id, *env_id, *dataset, *base, *older, *prefer, *winner, *winner_row;
     int64_t threads, raw_bytes;
     double budget_s, took_s;
     struct mth_json_node front, classes;

@@ -76,7 +76,9 @@ static void put_name(struct mth_table *table, const struct mth_report_exploratio
 {
     char name[320];
     snprintf(name, sizeof name, "%.256s%s", exploration->dataset,
-             exploration->base ? ", against a base" : "");
+             exploration->older  ? ", against a base and an older one"
+             : exploration->base ? ", against a base"
+                                 : "");
     mth_table_text(table, name);
 }
 

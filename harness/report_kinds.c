@@ -437,7 +437,8 @@ static bool same_exploration(const void *left, const void *right)
 {
     const struct mth_report_exploration *a = left, *b = right;
     return mth_text_same(a->env_id, b->env_id) && mth_text_same(a->dataset, b->dataset) &&
-           mth_text_same(a->base, b->base) && a->threads == b->threads && mth_text_same(a->prefer, b->prefer);
+           mth_text_same(a->base, b->base) && mth_text_same(a->older, b->older) && a->threads == b->threads &&
+           mth_text_same(a->prefer, b->prefer);
 }
 
 static int read_exploration(struct mth_report *report, struct mth_row_reader *reader)
@@ -449,6 +450,7 @@ static int read_exploration(struct mth_report *report, struct mth_row_reader *re
         .env_id = mth_reader_text(reader, "env_id", MTH_JSON_OPTIONAL),
         .dataset = mth_reader_text(reader, "dataset", MTH_JSON_REQUIRED),
         .base = mth_reader_text(reader, "base", MTH_JSON_OPTIONAL),
+        .older = mth_reader_text(reader, "older", MTH_JSON_OPTIONAL),
         .prefer = mth_reader_text(reader, "prefer", MTH_JSON_OPTIONAL),
         .winner = mth_reader_text(reader, "winner", MTH_JSON_OPTIONAL),
         .winner_row = mth_reader_text(reader, "winner_row", MTH_JSON_OPTIONAL),

@@ -3,9 +3,11 @@
  * by --pipeline, and restores. No law depends on how fast anything is.
  */
 #include "harness/explore.h"
+#include "harness/explore_sample.h"
 #include "harness/json.h"
 #include "tests/support/made_checkpoint.h"
 #include "tests/support/program.h"
+#include "tests/support/run_steps.h"
 #include "tests/support/temp_dir.h"
 
 #include <setjmp.h>
@@ -103,6 +105,48 @@ static void what_is_measured_in_full_fits_the_time(void **state)
         assert_true(limit < 5000 || (n > 4 && preset));
     }
     mth_exploration_free(&exploration);
+}
+
+/* ---- samples ---- */
+
+/* What a spec takes on a sample of all of step 3 against step 2, and against step 1 too, if that is older. */
+static double bytes_of_sample(const struct mth_loaded steps[3], bool has_older, const char *spec)
+{
+    struct mth_explore_source source;
+    struct mth_explore_sample sample;
+    struct mth_cost cost;
+    struct mth_error err;
+    assert_int_equal(mth_explore_source_open(&source, &steps[2], &steps[1], has_older ? &steps[0] : NULL), 0);
+    assert_int_equal(mth_explore_sample_make(&sample, &source, MTH_DTYPE_OPAQUE, MTH_N_CLASSES, 1 << 20, 1),
+                     0);
+    assert_true(sample.has_base && sample.has_older == has_older);
+    assert_true(sample.n_older_bytes == (has_older ? sample.n_base_bytes : 0));
+    if (mth_explore_sample_measure(&sample, spec, 1, 256 << 20, &cost, &err))
+        fail_msg("%s: %s", spec, err.text);
+    mth_explore_sample_free(&sample);
+    mth_explore_source_close(&source);
+    return cost.of[MTH_COST_BYTES];
+}
+
+/* All that moved since the older one goes back: that it does is not stored. */
+static void samples_have_the_older_base_too(void **state)
+{
+    (void)state;
+    char *directory = temp_dir_create(), path[256];
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_loaded steps[3];
+    struct mth_error err;
+    run_steps_write(directory, RUN_LAYERS, 2);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/run/step-%d.safetensors", directory, i == 1 ? 2 : 1);
+        assert_int_equal(mth_loaded_open(path, MTH_N_DTYPES, memory, &steps[i], &err), 0);
+    }
+    assert_true(bytes_of_sample(steps, true, "ulp-rans") < bytes_of_sample(steps, false, "ulp-rans"));
+    assert_true(bytes_of_sample(steps, true, "seed") == bytes_of_sample(steps, false, "seed"));
+    for (size_t i = 0; i < 3; i++)
+        mth_loaded_close(&steps[i]);
+    mth_memory_destroy(memory);
+    temp_dir_destroy(directory);
 }
 
 /* ---- the command ---- */
@@ -255,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joined_specs_parse_add_up_and_restore),
         cmocka_unit_test(what_is_measured_in_full_fits_the_time),
+        cmocka_unit_test(samples_have_the_older_base_too),
         cmocka_unit_test(the_winner_is_a_spec_that_compresses),
         cmocka_unit_test(bad_input_is_one_line),
     };
