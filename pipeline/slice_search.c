@@ -255,13 +255,13 @@ static int compare(const struct slice_search *s, uint32_t whole, uint64_t first,
     return status;
 }
 
-/* Has a whole room for a slice: nothing there, or one of just as many? */
-static bool has_room(const struct slice_search *s, uint32_t whole, uint64_t first, uint64_t n)
+/* Has a whole room for a slice: nothing there, or another part of just as many? A part whose forms are the same comes once. */
+static bool has_room(const struct slice_search *s, uint32_t whole, uint64_t first, uint32_t part, uint64_t n)
 {
     for (size_t i = 0; i < s->n_slices; i++) {
         const struct mth_slice *other = &s->slices[i];
         if (other->whole == whole && first < other->first + other->n_elems && other->first < first + n &&
-            !(other->first == first && other->n_elems == n))
+            !(other->first == first && other->n_elems == n && other->part != part))
             return false;
     }
     return true;
@@ -275,7 +275,7 @@ static int try_slice(struct slice_search *s, uint32_t whole, uint64_t first, uin
     *found = false;
     if (s->n_slices == MTH_MAX_SLICES || whole == part || n >= n_whole || first > n_whole - n ||
         s->roles[whole] == ROLE_PART || s->roles[part] == ROLE_WHOLE || !fit_together(s, whole, part, form) ||
-        !has_room(s, whole, first, n))
+        !has_room(s, whole, first, part, n))
         return MTH_OK;
     int status = compare(s, whole, first, part, form, found);
     if (status || !*found)

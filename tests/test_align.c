@@ -202,7 +202,6 @@ static void a_counterpart_that_is_none_costs_nothing(void **state)
     made_free(input);
 }
 
-/* Whatever the front says of a converted reference, and bundles of their places in it: an error, or the original. */
 /* A header of n bytes that no codec makes smaller, of which the first are always the same, and a tensor. */
 static struct made *headed(const char *format, size_t n_bytes)
 {
@@ -214,6 +213,29 @@ static struct made *headed(const char *format, size_t n_bytes)
     pattern_fill(PATTERN_RANDOM, 7, made->data, n_bytes);
     memset(made->data + n_bytes, 0, tensor_bytes(made, 0));
     return made;
+}
+
+/* In front and behind: each is found in what is of its number. */
+static void all_that_is_no_tensor_is_found(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    struct made *both[2];
+    for (int i = 0; i < 2; i++) {
+        both[i] = made_begin();
+        made_add_tensor(both[i], "", MTH_DTYPE_OPAQUE, N);
+        add(both[i], "weight", MTH_DTYPE_BF16, ROWS, COLUMNS);
+        made_add_tensor(both[i], "", MTH_DTYPE_OPAQUE, N);
+        made_fill(both[i]);
+        memset(both[i]->data, 0, (size_t)both[i]->map.n_bytes);
+        pattern_fill(PATTERN_RANDOM, 7, both[i]->data, N);
+        pattern_fill(PATTERN_RANDOM, 8, both[i]->data + both[i]->map.n_bytes - N, N);
+        both[i]->data[200] ^= (uint8_t)i;
+    }
+    struct mth_paired paired;
+    assert_in_range(stored("balanced", both[1], both[0], &paired), 1, 600);
+    made_free(both[0]);
+    made_free(both[1]);
 }
 
 static void what_is_no_tensor_is_found_in_a_base_of_the_same_format(void **state)
@@ -249,6 +271,7 @@ static void what_is_no_tensor_is_found_in_a_base_of_the_same_format(void **state
     }
 }
 
+/* Whatever the front says of a converted reference, and bundles of their places in it: an error, or the original. */
 static void hostile_places_in_converted_references_do_no_harm(void **state)
 {
     (void)state;
@@ -335,6 +358,7 @@ int main(void)
         cmocka_unit_test(grown_and_shrunk_tensors_keep_their_rows),
         cmocka_unit_test(converted_tensors_are_rounded_or_widened),
         cmocka_unit_test(a_counterpart_that_is_none_costs_nothing),
+        cmocka_unit_test(all_that_is_no_tensor_is_found),
         cmocka_unit_test(what_is_no_tensor_is_found_in_a_base_of_the_same_format),
         cmocka_unit_test(hostile_places_in_converted_references_do_no_harm),
         cmocka_unit_test(conversions_are_exact_where_they_can_be),

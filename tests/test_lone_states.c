@@ -195,6 +195,150 @@ static void states_that_fit_nothing_come_back(void **state)
     }
 }
 
+/* ---- many layers of one shape ---- */
+
+/*
+ * A parameter that torch trained, many times over: an optimizer works element by element, so that any order of its elements makes
+ * tensors of their own, and their steps. Some of a layer's elements may be another one's.
+ */
+struct layers {
+    size_t n, n_weights;            /* the first have a state alone where there are fewer weights */
+    size_t (*number)(size_t layer); /* in its weights' name; NULL: its own */
+    size_t n_shared;                /* of eight elements each odd layer has from the one before */
+    bool two_shapes;                /* every other layer is as long in the other direction */
+};
+
+enum { ROWS = 32, COLUMNS = 16, LAYER_ELEMS = ROWS * COLUMNS };
+
+static void put_layer(const struct layers *layers, const struct made *from, const char *name, size_t layer,
+                      uint8_t *out)
+{
+    const struct mth_region_map *map = &from->map;
+    const uint8_t *elems = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        if (strcmp(mth_tensor_name(map, &map->tensors[i]), name) == 0) {
+            elems = from->data + map->regions[map->tensors[i].region].offset;
+            n = (size_t)map->tensors[i].n_elems;
+        }
+    }
+    assert_true(n > LAYER_ELEMS);
+    for (size_t i = 0; i < LAYER_ELEMS; i++) {
+        size_t of = layer % 2 && i % 8 < layers->n_shared ? layer - 1 : layer;
+        memcpy(out + 4 * i, elems + 4 * ((i + 41 * of) % n), 4);
+    }
+}
+
+/* told: the file says which weights a state is of. */
+static struct made *made_layers(const struct layers *layers, const struct made *from, float step, bool told)
+{
+    static const char *const parts[] = {"exp_avg", "exp_avg_sq", "step"};
+    enum { N_PARTS = sizeof parts / sizeof parts[0] };
+    struct made *made = made_begin();
+    struct mth_region_map *map = &made->map;
+    size_t n_without = layers->n - layers->n_weights, n_tensors = layers->n_weights + N_PARTS * layers->n;
+    char name[64];
+    for (size_t i = n_without; i < layers->n; i++) {
+        bool is_wide = layers->two_shapes && i % 2;
+        snprintf(name, sizeof name, "h.%zu.w", layers->number ? layers->number(i) : i);
+        made_add_shaped(made, name, MTH_DTYPE_F32,
+                        (const uint64_t[]){is_wide ? COLUMNS : ROWS, is_wide ? ROWS : COLUMNS}, 2);
+        map->tensors[map->n_tensors - 1].role = MTH_ROLE_WEIGHT;
+    }
+    for (size_t i = 0; i < layers->n; i++) {
+        bool is_wide = layers->two_shapes && i % 2;
+        for (size_t k = 0; k < N_PARTS; k++) {
+            snprintf(name, sizeof name, "state.%zu.%s", i, parts[k]);
+            made_add_shaped(made, name, MTH_DTYPE_F32,
+                            (const uint64_t[]){is_wide ? COLUMNS : ROWS, is_wide ? ROWS : COLUMNS},
+                            k < 2 ? 2 : 0);
+            map->tensors[map->n_tensors - 1].role = (uint8_t)(MTH_ROLE_ADAM_M + k);
+        }
+    }
+    made_fill(made);
+    map->groups = mth_memory_alloc(made->memory, from->map.n_groups * sizeof *map->groups);
+    map->group_of = mth_memory_alloc(made->memory, n_tensors * sizeof *map->group_of);
+    map->params = mth_memory_alloc(made->memory, n_tensors * sizeof *map->params);
+    assert_true(map->groups && map->group_of && map->params && map->n_tensors == n_tensors);
+    memcpy(map->groups, from->map.groups, from->map.n_groups * sizeof *map->groups);
+    map->n_groups = from->map.n_groups;
+    map->n_grouped = n_tensors;
+    map->n_params = told ? n_tensors : 0;
+    map->params_capacity = n_tensors;
+    for (size_t i = 0; i < n_tensors; i++) {
+        bool is_weight = i < layers->n_weights;
+        size_t layer = is_weight ? i + n_without : (i - layers->n_weights) / N_PARTS,
+               part = is_weight ? 0 : (i - layers->n_weights) % N_PARTS;
+        map->group_of[i] = is_weight ? UINT32_MAX : 0;
+        map->params[i] =
+            is_weight || layer < n_without ? (uint32_t)MTH_NO_TENSOR : (uint32_t)(layer - n_without);
+        snprintf(name, sizeof name, "optimizer.state.0.%s", parts[part]);
+        uint8_t *out = made->data + map->regions[map->tensors[i].region].offset;
+        if (part == 2)
+            memcpy(out, &step, sizeof step);
+        else
+            put_layer(layers, from, is_weight ? "masters.0.weight" : name, layer, out);
+        if ((!told || layer < n_without) && !is_weight && part == 0)
+            assert_int_equal(mth_region_map_add_lone_state(
+                                 map, (struct mth_lone_state){(uint32_t)i, (uint32_t)(i + N_PARTS)}),
+                             0);
+    }
+    assert_int_equal(mth_region_map_check(map), 0);
+    return made;
+}
+
+/* How many bytes a state and its weights take more where the file does not tell that they belong together. */
+static size_t n_lost(const struct layers *layers, unsigned later)
+{
+    struct made *from[2];
+    size_t n_bytes[2];
+    load_pair("adamw-bf16", later, from);
+    for (int told = 0; told < 2; told++) {
+        struct made *both[] = {made_layers(layers, from[0], 11, told),
+                               made_layers(layers, from[1], (float)later, told)};
+        n_bytes[told] = n_bytes_of(both);
+        free_pair(both);
+    }
+    free_pair(from);
+    return n_bytes[0] > n_bytes[1] ? n_bytes[0] - n_bytes[1] : 0;
+}
+
+static size_t moved_by_25(size_t layer)
+{
+    return (layer + 25) % 70;
+}
+
+static size_t swapped(size_t layer)
+{
+    return layer ^ 1;
+}
+
+static void weights_are_found_near_the_place_of_their_state(void **state)
+{
+    (void)state;
+    enum { LITTLE = 40, A_LAYER = 800 /* whose weights are not found, at least */ };
+    static const struct {
+        struct layers layers;
+        unsigned later;
+        size_t n_not_found;
+    } cases[] = {
+        /* More than are tried, in the order of their numbers, each shape on its own. */
+        {{.n = 120, .n_weights = 120}, 12, 0},
+        {{.n = 150, .n_weights = 150, .two_shapes = true}, 12, 0},
+        /* 32 away at most. */
+        {{.n = 70, .n_weights = 70, .number = moved_by_25}, 12, 25},
+        /* The first state has none: the last one's place is behind all weights. */
+        {{.n = 70, .n_weights = 69}, 12, 0},
+        /* Neighbours that moved alike in part, several steps on: the better one is taken. */
+        {{.n = 20, .n_weights = 20, .number = swapped, .n_shared = 6}, 21, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t n = n_lost(&cases[i].layers, cases[i].later), n_not_found = cases[i].n_not_found;
+        if (n < n_not_found * A_LAYER || n > n_not_found * 2 * A_LAYER + LITTLE)
+            fail_msg("case %zu: %zu bytes more than where the file tells", i, n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +346,7 @@ int main(void)
         cmocka_unit_test(moments_follow_without_weights),
         cmocka_unit_test(groups_may_say_the_step),
         cmocka_unit_test(groups_of_no_state_tell_of_several_steps),
+        cmocka_unit_test(weights_are_found_near_the_place_of_their_state),
         cmocka_unit_test(states_that_fit_nothing_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

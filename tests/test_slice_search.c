@@ -27,7 +27,7 @@ static uint64_t region_elems(const struct made *made, size_t region)
     return made->map.regions[region].n_bytes / mth_dtype_lane_bytes(made->map.regions[region].dtype);
 }
 
-/* Parts lie in their wholes and beside each other, or are the same place; nothing is both. */
+/* Parts lie in their wholes, once, and beside each other, or are the same place; nothing is both. */
 static size_t find(const struct made *made, struct mth_slice **slices)
 {
     struct mth_source source;
@@ -42,6 +42,7 @@ static size_t find(const struct made *made, struct mth_slice **slices)
         for (size_t k = 0; k < n; k++) {
             const struct mth_slice *b = &(*slices)[k];
             assert_int_not_equal(a->part, b->whole);
+            assert_true(i == k || a->part != b->part || a->whole != b->whole);
             if (a->whole != b->whole || (a->first == b->first && a->n_elems == b->n_elems))
                 continue;
             assert_true(a->first >= b->first + b->n_elems || b->first >= a->first + a->n_elems);
@@ -60,7 +61,13 @@ static size_t count(const struct made *made)
 
 /* Too small to be found but beside the one that is not. */
 static const size_t small[] = {256, 77, 300, 190};
-enum { N_SMALL = sizeof small / sizeof small[0], N_PARTS = N_SMALL + 1, LARGE = 9001, MAX_ALIGN = 512 };
+enum {
+    FIRST_PART = 1000,
+    N_SMALL = sizeof small / sizeof small[0],
+    N_PARTS = N_SMALL + 1,
+    LARGE = 9001,
+    MAX_ALIGN = 512
+};
 
 /* Parts of a flat tensor, padded; the large one is the position-th; in the file they lie in this order or the other way round. */
 static void what_stands_beside_a_part_is_found(void **state)
@@ -124,6 +131,56 @@ static void what_begins_where_a_whole_or_a_gap_does_is_found(void **state)
         mth_memory_free(made->memory, slices);
         made_free(made);
     }
+}
+
+/* The same of what is rounded: small copies of fp32 elements, and small fp32 tensors whose rounding is there. */
+static void heads_are_found_rounded_too(void **state)
+{
+    (void)state;
+    enum { HEAD = 200, BEHIND = 300, AT = FIRST_PART + LARGE };
+    for (size_t rounded = 0; rounded < 2; rounded++) { /* the whole or the parts */
+        struct made *made = made_begin();
+        enum mth_dtype of_whole = rounded ? MTH_DTYPE_F32 : MTH_DTYPE_BF16,
+                       of_parts = rounded ? MTH_DTYPE_BF16 : MTH_DTYPE_F32;
+        static const size_t n[] = {LARGE, 0, HEAD, 0, BEHIND}, first[] = {FIRST_PART, 0, 0, 0, AT};
+        made_add_tensor(made, "flat", of_whole, AT + BEHIND + 100);
+        made_add_tensor(made, "large", of_parts, LARGE);
+        made_add_tensor(made, "other.1", of_parts, 222);
+        made_add_tensor(made, "head", of_parts, HEAD);
+        made_add_tensor(made, "other.2", of_parts, 333);
+        made_add_tensor(made, "behind", of_parts, BEHIND);
+        made_fill(made);
+        uint8_t *flat = region_bytes(made, 0);
+        for (size_t i = 0; i < 5; i++) {
+            uint8_t *part = region_bytes(made, 1 + i), *wide = rounded ? flat + 4 * first[i] : part;
+            const uint8_t *inputs[] = {wide};
+            if (n[i])
+                mth_predictor_at(MTH_PREDICT_BF16_NEAREST)
+                    ->predict(NULL, inputs, n[i], rounded ? part : flat + 2 * first[i]);
+        }
+        struct mth_slice *slices;
+        assert_int_equal(find(made, &slices), 3);
+        assert_true(slices[0].part == 3 && slices[0].first == 0 && slices[1].part == 1 &&
+                    slices[1].first == FIRST_PART && slices[2].part == 5 && slices[2].first == AT);
+        mth_memory_free(made->memory, slices);
+        made_free(made);
+    }
+}
+
+/* Windows of zeros are not looked up: a part that begins with them where the whole does is found by what stands behind it. */
+static void a_part_in_front_is_found_by_the_one_behind_it(void **state)
+{
+    (void)state;
+    struct made *made = made_begin();
+    made_add_tensor(made, "flat", MTH_DTYPE_BF16, 300 + LARGE + 100);
+    made_add_tensor(made, "front", MTH_DTYPE_BF16, 300);
+    made_add_tensor(made, "large", MTH_DTYPE_BF16, LARGE);
+    made_fill(made);
+    memset(region_bytes(made, 0), 0, 64);
+    memcpy(region_bytes(made, 1), region_bytes(made, 0), (size_t)2 * 300);
+    memcpy(region_bytes(made, 2), region_bytes(made, 0) + (size_t)2 * 300, (size_t)2 * LARGE);
+    assert_int_equal(count(made), 2);
+    made_free(made);
 }
 
 /* Runs out of one tensor, at its ends and beyond, that overlap, hold each other and are as long as it: what is found fits (above). */
@@ -435,6 +492,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stands_beside_a_part_is_found),
         cmocka_unit_test(what_begins_where_a_whole_or_a_gap_does_is_found),
+        cmocka_unit_test(heads_are_found_rounded_too),
+        cmocka_unit_test(a_part_in_front_is_found_by_the_one_behind_it),
         cmocka_unit_test(what_is_found_fits_whatever_there_is),
         cmocka_unit_test(only_elements_of_one_dtype_are_the_same),
         cmocka_unit_test(what_is_rounded_is_of_its_own_dtype),
