@@ -211,6 +211,65 @@ static void an_older_base_is_used_where_it_helps_and_then_is_needed(void **state
     mth_memory_destroy(memory);
 }
 
+/* A tensor of which either base has but a part, or another dtype, is coded against one base alone. */
+static void an_older_base_that_has_no_such_tensor_is_not_looked_at(void **state)
+{
+    enum { N_ELEMS = 1 << 15, HALF = N_ELEMS / 2 };
+    (void)state;
+    static const struct {
+        size_t n_base, n_older;
+        enum mth_dtype of_older;
+        size_t n_bases;
+    } cases[] = {{N_ELEMS, N_ELEMS, MTH_DTYPE_BF16, 2},     {N_ELEMS, HALF, MTH_DTYPE_BF16, 1},
+                 {HALF, N_ELEMS, MTH_DTYPE_BF16, 1},        {HALF, HALF, MTH_DTYPE_BF16, 1},
+                 {N_ELEMS, 2 * N_ELEMS, MTH_DTYPE_BF16, 2}, {N_ELEMS, N_ELEMS, MTH_DTYPE_F32, 1}};
+    struct mth_memory *memory = mth_memory_create(0);
+    struct mth_coder *coder = made_coder(memory, 2, 0);
+    struct mth_pipeline *pipeline;
+    struct mth_error err = {0};
+    static uint8_t frame[1 << 18], dst[2 * N_ELEMS];
+    assert_int_equal(mth_pipeline_parse("balanced", true, &pipeline, &err), 0);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct made *made[3];
+        for (size_t k = 0; k < 3; k++) {
+            made[k] = made_begin();
+            made_add_tensor(made[k], "a", k < 2 ? MTH_DTYPE_BF16 : cases[c].of_older,
+                            k == 0   ? N_ELEMS
+                            : k == 1 ? cases[c].n_base
+                                     : cases[c].n_older);
+            made_fill(made[k]);
+        }
+        size_t width = cases[c].of_older == MTH_DTYPE_F32 ? 4 : 2;
+        for (size_t i = 0; i < N_ELEMS; i++) {
+            uint16_t value = mth_load16(made[0]->data + 2 * i);
+            int step = i % 3 ? 0 : made_random32() % 2 ? 1 : -1;
+            if (i < cases[c].n_base)
+                mth_store16(made[1]->data + 2 * i, (uint16_t)(value - step));
+            if (i < cases[c].n_older)
+                mth_store16(made[2]->data + width * i + width - 2, (uint16_t)(value - 2 * step));
+        }
+        const struct mth_checkpoint bases[2] = {made[1]->checkpoint, made[2]->checkpoint};
+        struct mth_bytes bytes[2] = {{made[1]->data, (size_t)made[1]->map.n_bytes},
+                                     {made[2]->data, (size_t)made[2]->map.n_bytes}};
+        struct mth_container_stats stats;
+        size_t n_frame;
+        assert_int_equal(mth_coder_encode(coder, pipeline, &made[0]->checkpoint, bases, 2, frame,
+                                          sizeof frame, &n_frame, &stats, &err),
+                         0);
+        if (stats.n_bases != cases[c].n_bases)
+            fail_msg("case %zu: %zu bases", c, stats.n_bases);
+        assert_int_equal(mth_coder_decode(coder, (struct mth_bytes){frame, n_frame}, bytes, stats.n_bases,
+                                          dst, sizeof dst, &err),
+                         0);
+        assert_memory_equal(dst, made[0]->data, sizeof dst);
+        for (size_t k = 0; k < 3; k++)
+            made_free(made[k]);
+    }
+    mth_pipeline_destroy(pipeline);
+    mth_coder_destroy(coder);
+    mth_memory_destroy(memory);
+}
+
 static void a_base_of_another_model_is_refused(void **state)
 {
     (void)state;
@@ -366,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_any_small_length_restores),
         cmocka_unit_test(a_base_makes_the_frame_smaller_and_small_tensors_share_chunks),
         cmocka_unit_test(another_base_is_refused),
+        cmocka_unit_test(an_older_base_that_has_no_such_tensor_is_not_looked_at),
         cmocka_unit_test(an_older_base_is_used_where_it_helps_and_then_is_needed),
         cmocka_unit_test(a_base_of_another_model_is_refused),
         cmocka_unit_test(a_destination_too_small_is_an_error_at_every_size),
