@@ -5,6 +5,9 @@
  * stride's places: where it is one, just one of these falls on one of those. The stride is the root of elements over tensors, or so,
  * which makes both about as many. Where a part ends that was found, what stands beside it in the file is tried, and what begins with the
  * elements that are there: so small tensors are found too.
+ *
+ * Reading elements here and there is what takes time. Where hardly any part is expected the search is coarse: strides are longer, and of
+ * the first one only round places are looked at.
  */
 #include "pipeline/slices.h"
 
@@ -20,6 +23,8 @@ enum {
     STRIDES_PER_PART = 8, /* of fewer only what stands beside another is found */
     WINDOW_BYTES = 16,    /* that are hashed */
     WINDOW_ELEMS = WINDOW_BYTES / 2,
+    COARSE_LOG2 = 2,                       /* a coarse search's strides are so many times longer, */
+    COARSE_PLACE = 256,                    /* and parts begin at a multiple of so many elements */
     N_FORMS = MTH_PREDICT_F16_NEAREST + 1, /* of fp32: itself, and what it is rounded to */
     PLACES_PER_PROBE = 4,
     MAX_BUCKET = 32,   /* windows that look alike */
@@ -41,6 +46,7 @@ struct slice_search {
     const struct mth_source *input;
     struct mth_memory *memory;
     struct mth_error *err;
+    bool is_coarse;
     unsigned stride_log2;
     uint64_t most_elems[2], least_part[2]; /* of tensors of 16 and of 32 bits */
     struct probe *probes;
@@ -165,9 +171,10 @@ static int add_probe(struct slice_search *s, uint32_t region, uint64_t elem, uin
     return status;
 }
 
+enum { AHEAD = 8 }; /* windows that are fetched */
+
 static int probe_whole(struct slice_search *s, uint32_t region)
 {
-    enum { AHEAD = 8 };
     uint8_t bytes[4 * WINDOW_ELEMS], rounded[WINDOW_BYTES];
     const uint8_t *inputs[1] = {bytes};
     size_t width = width_of(s, region);
@@ -333,6 +340,24 @@ static int try_part(struct slice_search *s, uint32_t part)
     return status;
 }
 
+/* The same of elements as they are, at round places. */
+static int try_part_coarsely(struct slice_search *s, uint32_t part)
+{
+    uint64_t stride = UINT64_C(1) << s->stride_log2, begin = s->map->regions[part].offset;
+    size_t n_compared = 0, width = width_of(s, part);
+    int status = MTH_OK;
+    for (uint64_t i = 0; !status && i < stride && s->roles[part] != ROLE_WHOLE; i += COARSE_PLACE) {
+        uint8_t window[4 * WINDOW_ELEMS];
+        uint64_t hash;
+        if (i + AHEAD * COARSE_PLACE < stride)
+            mth_source_expect(s->input, begin + (i + AHEAD * COARSE_PLACE) * width, WINDOW_ELEMS * width);
+        status = mth_source_read(s->input, begin + i * width, window, WINDOW_ELEMS * width, s->err);
+        if (!status && hash_window(window, &hash))
+            status = try_window(s, part, MTH_PREDICT_NOTHING, i, hash, &n_compared);
+    }
+    return status;
+}
+
 /* ---- what stands beside those ---- */
 
 /* The next region, forwards or back, that is of a dtype; MTH_NO_REGION: none. */
@@ -458,7 +483,7 @@ static int compare_candidates(const void *left, const void *right)
 
 static size_t list_parts(struct slice_search *s, struct candidate *parts)
 {
-    uint64_t least = (uint64_t)STRIDES_PER_PART << s->stride_log2;
+    uint64_t least = (uint64_t)STRIDES_PER_PART << (s->stride_log2 - (s->is_coarse ? COARSE_LOG2 : 0));
     size_t n = 0;
     s->least_part[0] = s->least_part[1] = UINT64_MAX;
     for (uint32_t i = 0; i < s->map->n_regions; i++) {
@@ -507,25 +532,28 @@ static int search(struct slice_search *s, struct candidate *parts)
     if (status || s->n_probes == 0)
         return status;
     status = sort_probes(s);
-    s->bytes = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 4);
-    s->rounded = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 2);
-    if (!s->bytes || !s->rounded)
-        status = MTH_ERR_NO_MEMORY;
+    if (!s->is_coarse) {
+        s->bytes = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 4);
+        s->rounded = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 2);
+        if (!s->bytes || !s->rounded)
+            status = MTH_ERR_NO_MEMORY;
+    }
     for (size_t i = 0; !status && i < n_parts; i++) {
         if (parts[i].n_elems < s->most_elems[0] || parts[i].n_elems < s->most_elems[1])
-            status = try_part(s, parts[i].region);
+            status = s->is_coarse ? try_part_coarsely(s, parts[i].region) : try_part(s, parts[i].region);
     }
     return status ? status : follow_all(s);
 }
 
-int mth_slices_find(const struct mth_region_map *map, const struct mth_source *input,
+int mth_slices_find(const struct mth_region_map *map, const struct mth_source *input, bool is_coarse,
                     struct mth_memory *memory, struct mth_slice **slices, size_t *n_slices,
                     struct mth_error *err)
 {
     uint64_t n_elems;
     size_t n_regions;
-    struct slice_search s = {.map = map, .input = input, .memory = memory, .err = err};
-    s.stride_log2 = find_stride(map, &n_elems, &n_regions);
+    struct slice_search s = {
+        .map = map, .input = input, .memory = memory, .err = err, .is_coarse = is_coarse};
+    s.stride_log2 = find_stride(map, &n_elems, &n_regions) + (is_coarse ? COARSE_LOG2 : 0);
     int status = MTH_OK;
     struct candidate *parts = NULL;
     if (n_regions > 1) {

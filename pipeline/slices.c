@@ -79,13 +79,35 @@ static int follow_parameters(struct mth_memory *memory, const struct mth_region_
     return status;
 }
 
+/*
+ * Weights of one width, all of which the base has by name: what is twice there is little more than what is there once, so that parts are
+ * not worth much time. Where widths differ, as in a training state, they are.
+ */
+static bool are_in_base(const struct mth_region_map *map, const struct mth_base_match *match)
+{
+    enum mth_dtype first = MTH_DTYPE_OPAQUE;
+    if (!match->references || match->paired.n_same == 0 ||
+        mth_paired_of(&match->paired) + match->paired.n_new != match->paired.n_same)
+        return false;
+    for (size_t i = 0; i < map->n_regions; i++) {
+        enum mth_dtype dtype = map->regions[i].dtype;
+        if (dtype == MTH_DTYPE_OPAQUE)
+            continue;
+        if (mth_dtype_lane_bytes(dtype) != 2 || (first != MTH_DTYPE_OPAQUE && dtype != first))
+            return false;
+        first = dtype;
+    }
+    return true;
+}
+
 static int find_cuts(const struct mth_region_map *map, const struct mth_source *input,
-                     struct mth_memory *memory, struct cuts *cuts, struct mth_error *err)
+                     const struct mth_base_match *match, struct mth_memory *memory, struct cuts *cuts,
+                     struct mth_error *err)
 {
     struct mth_slice *slices = NULL;
     size_t n_slices = 0;
     bool *used = NULL;
-    int status = mth_slices_find(map, input, memory, &slices, &n_slices, err);
+    int status = mth_slices_find(map, input, are_in_base(map, match), memory, &slices, &n_slices, err);
     if (!status && n_slices) {
         used = mth_memory_calloc(memory, map->n_regions, sizeof *used);
         status = used ? MTH_OK : MTH_ERR_NO_MEMORY;
@@ -147,7 +169,7 @@ int mth_slices_cut(struct mth_bundle_planner *planner, const struct mth_source *
     struct cuts cuts = {0};
     struct mth_error inner = {0};
     uint32_t *first = NULL;
-    int status = find_cuts(map, input, memory, &cuts, &inner);
+    int status = find_cuts(map, input, match, memory, &cuts, &inner);
     if (!status && cuts.n) {
         first = mth_memory_alloc(memory, (map->n_regions + 1) * sizeof *first);
         status = first ? mth_region_split(map, cuts.of, cuts.n, &slices->split, first) : MTH_ERR_NO_MEMORY;

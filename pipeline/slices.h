@@ -39,10 +39,11 @@ struct mth_slice {
  * Slices of a map, sorted by the whole, then by the first; those of one whole do not overlap, and no part is itself a whole. By samples: a
  * wrong one costs a cut.
  *
- * Shape     slices: to be freed
+ * Shape     is_coarse: of tensors that are large only those are found that begin at a multiple of 256 elements, and none that is rounded
+ *           elsewhere, in a quarter of the time; slices: to be freed
  * Errors    those of reading; MTH_ERR_NO_MEMORY
  */
-int mth_slices_find(const struct mth_region_map *map, const struct mth_source *input,
+int mth_slices_find(const struct mth_region_map *map, const struct mth_source *input, bool is_coarse,
                     struct mth_memory *memory, struct mth_slice **slices, size_t *n_slices,
                     struct mth_error *err);
 

@@ -34,7 +34,7 @@ static size_t find(const struct made *made, struct mth_slice **slices)
     struct mth_error err = {0};
     size_t n;
     mth_source_memory("made", (struct mth_bytes){made->data, (size_t)made->map.n_bytes}, &source);
-    assert_int_equal(mth_slices_find(&made->map, &source, made->memory, slices, &n, &err), 0);
+    assert_int_equal(mth_slices_find(&made->map, &source, false, made->memory, slices, &n, &err), 0);
     for (size_t i = 0; i < n; i++) {
         const struct mth_slice *a = &(*slices)[i];
         assert_true(a->n_elems == region_elems(made, a->part) && a->n_elems < region_elems(made, a->whole) &&
@@ -463,7 +463,7 @@ static void there_is_a_limit_of_parts(void **state)
     struct mth_error err = {0};
     size_t n;
     mth_source_memory("made", (struct mth_bytes){made->data, (size_t)made->map.n_bytes}, &source);
-    assert_int_equal(mth_slices_find(&made->map, &source, made->memory, &slices, &n, &err), 0);
+    assert_int_equal(mth_slices_find(&made->map, &source, false, made->memory, &slices, &n, &err), 0);
     assert_int_equal(n, MTH_MAX_SLICES);
     mth_memory_free(made->memory, slices);
     made_free(made);

@@ -38,14 +38,19 @@ static size_t assert_comes_back(const struct made *input, const struct made *bas
     return made_assert_comes_back(CHUNK_BYTES, input, base, spec);
 }
 
-static size_t find(const struct made *made, struct mth_slice **slices)
+static size_t search(const struct made *made, bool is_coarse, struct mth_slice **slices)
 {
     struct mth_source source;
     struct mth_error err = {0};
     size_t n;
     mth_source_memory("made", (struct mth_bytes){made->data, (size_t)made->map.n_bytes}, &source);
-    assert_int_equal(mth_slices_find(&made->map, &source, made->memory, slices, &n, &err), 0);
+    assert_int_equal(mth_slices_find(&made->map, &source, is_coarse, made->memory, slices, &n, &err), 0);
     return n;
+}
+
+static size_t find(const struct made *made, struct mth_slice **slices)
+{
+    return search(made, false, slices);
 }
 
 /* ---- what is found ---- */
@@ -75,6 +80,59 @@ static struct made *with_parts(enum mth_dtype dtype, bool has_parts)
         memcpy(bytes_of(made, "some"), bytes_of(made, "rows") + FIRST_ROW * width, N_SOME * width);
     }
     return made;
+}
+
+/* A part of a table, and what stands beside it in the file and is too small to be looked for. */
+static void a_coarse_search_finds_parts_at_round_places(void **state)
+{
+    (void)state;
+    enum { N_TABLE = 200000, N_PART = 40000, N_BESIDE = 700 };
+    static const size_t firsts[] = {0, 256, 1280, 256 * 620};
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        for (size_t off = 0; off < 2; off++) {
+            size_t first = firsts[i] + 3 * off;
+            struct mth_slice *slices;
+            struct made *made = made_begin();
+            made_add_tensor(made, "table", MTH_DTYPE_BF16, N_TABLE);
+            made_add_tensor(made, "part", MTH_DTYPE_BF16, N_PART);
+            made_add_tensor(made, "beside", MTH_DTYPE_BF16, N_BESIDE);
+            made_fill(made);
+            memcpy(bytes_of(made, "part"), bytes_of(made, "table") + 2 * first, 2 * (size_t)N_PART);
+            memcpy(bytes_of(made, "beside"), bytes_of(made, "table") + 2 * (first + N_PART),
+                   2 * (size_t)N_BESIDE);
+            assert_int_equal(search(made, true, &slices), off ? 0 : 2);
+            for (size_t k = 0; k < 2 && !off; k++)
+                assert_true(slices[k].whole == 0 && slices[k].part == 1 + k &&
+                            slices[k].first == first + k * N_PART);
+            mth_memory_free(made->memory, slices);
+            assert_int_equal(find(made, &slices), 2);
+            mth_memory_free(made->memory, slices);
+            made_free(made);
+        }
+    }
+}
+
+/* Weights that the base has all of are searched coarsely: a part that changed as its whole did is still a copy. */
+static void parts_are_found_where_the_base_has_all(void **state)
+{
+    (void)state;
+    enum { N_TABLE = 200000, N_PART = 100000, FIRST = 25600 };
+    struct made *base = made_begin(), *made = made_begin();
+    struct made *both[] = {base, made};
+    for (size_t i = 0; i < 2; i++) {
+        made_add_tensor(both[i], "table", MTH_DTYPE_BF16, N_TABLE);
+        made_add_tensor(both[i], "part", MTH_DTYPE_BF16, N_PART);
+        made_fill(both[i]);
+    }
+    memcpy(bytes_of(made, "part"), bytes_of(made, "table") + 2 * FIRST, 2 * (size_t)N_PART);
+    memcpy(bytes_of(base, "part"), bytes_of(base, "table") + 2 * FIRST, 2 * (size_t)N_PART);
+    size_t n_found = assert_comes_back(made, base, "balanced");
+    bytes_of(made, "part")[3000] ^= 1;
+    for (size_t i = 0; i < N_PART; i++)
+        bytes_of(made, "part")[2 * i] ^= (uint8_t)(i * 31 >> 3 & 7);
+    assert_true(n_found + N_PART / 2 < assert_comes_back(made, base, "balanced"));
+    made_free(base);
+    made_free(made);
 }
 
 static void parts_cost_next_to_nothing(void **state)
@@ -378,6 +436,8 @@ static void a_map_that_is_cut_tells_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_coarse_search_finds_parts_at_round_places),
+        cmocka_unit_test(parts_are_found_where_the_base_has_all),
         cmocka_unit_test(parts_cost_next_to_nothing),
         cmocka_unit_test(flat_buffers_are_the_tensors_behind_one_another),
         cmocka_unit_test(parts_are_found_within_a_limit_of_memory),

@@ -98,6 +98,38 @@ static void define_steps(const struct mth_ulp_format *format, const uint8_t *src
     }
 }
 
+/* All at once is what one by one is, of as many groups as there are pairs of, for a float of 16 bits whose exponent fills a byte at most. */
+static void check_view(const struct mth_ulp_kernels *with, const struct mth_ulp_format *format,
+                       const uint8_t *src, const uint8_t *base, size_t n_groups, const struct steps *wanted)
+{
+    enum { TOP = 21 };
+    bool is_known = format->lane_bits == 16 && format->exponent_bits > 0 && format->exponent_bits <= 8;
+    size_t lane_bytes = format->lane_bits / 8, n = is_known ? n_groups / 2 * 2 : 0, n_active = 0;
+    size_t n_elems = n * MTH_ULP_GROUP, n_room = n_elems + MTH_ULP_SLACK_BYTES;
+    uint8_t *contexts = guard_alloc(n_elems), *all = guard_alloc(n_elems), *changed = guard_alloc(n_room),
+            *collected = guard_alloc(n_room), *steps = guard_alloc(wanted->n_bytes);
+    static uint32_t masks[MAX_GROUPS];
+    struct mth_ulp_view view = {.masks = masks, .steps = steps, .contexts = contexts, .changed = changed};
+    assert_int_equal(with->view(format, TOP, src, base, n_groups, &view), n);
+    kernels[0]->contexts(format, base, n, TOP, all);
+    size_t n_changed = kernels[0]->collect(&shuffles, all, n, wanted->masks, collected);
+    for (size_t g = 0; g < n; g++)
+        n_active += wanted->masks[g] != 0;
+    if (n) {
+        assert_int_equal(view.n_changed, n_changed);
+        assert_int_equal(view.n_active, n_active);
+        assert_memory_equal(masks, wanted->masks, n * sizeof *masks);
+        assert_memory_equal(contexts, all, n_elems);
+        assert_memory_equal(changed, collected, n_changed);
+        assert_memory_equal(steps, wanted->bytes, n_changed * lane_bytes);
+    }
+    guard_free(contexts, n_elems);
+    guard_free(all, n_elems);
+    guard_free(changed, n_room);
+    guard_free(collected, n_room);
+    guard_free(steps, wanted->n_bytes);
+}
+
 static void check_elements(const struct mth_ulp_format *format, const uint8_t *src, const uint8_t *base,
                            size_t n_groups)
 {
@@ -115,6 +147,8 @@ static void check_elements(const struct mth_ulp_format *format, const uint8_t *s
             kernels[k]->merge(format, &shuffles, base, n_groups, wanted.masks, wanted.bytes, dst), wanted.n);
         if (memcmp(dst, src, n_bytes) != 0)
             fail_msg("%s, %u bits: others come back", kernels[k]->name, format->lane_bits);
+        if (kernels[k]->view)
+            check_view(kernels[k], format, src, base, n_groups, &wanted);
     }
     guard_free(steps, wanted.n_bytes);
     guard_free(dst, n_bytes);
@@ -565,8 +599,17 @@ static void every_kernel_counts_each_context_and_symbol(void **state)
             for (size_t k = 0; k < n_kernels; k++) {
                 uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS] = {{0}};
                 counts[3][1] = 5;
+                uint32_t of_contexts[MTH_ULP_CONTEXTS] = {0};
                 kernels[k]->count(contexts, symbols, n, counts);
                 assert_memory_equal(counts, wanted, sizeof wanted);
+                of_contexts[3] = 5;
+                kernels[k]->count_contexts(contexts, n, of_contexts);
+                for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
+                    uint32_t sum = 0;
+                    for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++)
+                        sum += wanted[c][s];
+                    assert_int_equal(of_contexts[c], sum);
+                }
             }
             guard_free(contexts, n);
             guard_free(symbols, n);

@@ -387,6 +387,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .split32 = mth_ulp_long_split_avx2,
     .join32 = mth_ulp_long_join_avx2,
     .count = mth_ulp_portable_count,
+    .count_contexts = mth_ulp_portable_count_contexts,
     .turns = &mth_ulp_turn_portable,
 };
 

@@ -14,14 +14,16 @@
 #ifndef RANS_EMULATED
 #define ULP_NAME mth_ulp_avx512
 /* What does not come in whole vectors. */
-#define ULP_REST       mth_ulp_avx2
-#define ULP_LONG_SPLIT mth_ulp_long_split_avx512
-#define ULP_LONG_JOIN  mth_ulp_long_join_avx512
-#define ULP_SPLIT16    mth_ulp_avx512_split16
-#define ULP_JOIN16     mth_ulp_avx512_join16
-#define ULP_DIRECTIONS mth_ulp_avx512_directions
-#define ULP_TURNS      mth_ulp_turn_avx512
-#define ULP_COUNT      mth_ulp_avx512_count
+#define ULP_REST           mth_ulp_avx2
+#define ULP_LONG_SPLIT     mth_ulp_long_split_avx512
+#define ULP_LONG_JOIN      mth_ulp_long_join_avx512
+#define ULP_SPLIT16        mth_ulp_avx512_split16
+#define ULP_JOIN16         mth_ulp_avx512_join16
+#define ULP_DIRECTIONS     mth_ulp_avx512_directions
+#define ULP_TURNS          mth_ulp_turn_avx512
+#define ULP_COUNT          mth_ulp_avx512_count
+#define ULP_VIEW           mth_ulp_avx512_view
+#define ULP_COUNT_CONTEXTS mth_ulp_avx512_count_contexts
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
@@ -517,6 +519,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .analyze = analyze,
     .merge = merge,
     .collect = collect,
+    .view = ULP_VIEW,
     .decode_flags = decode_flags,
     .encode_flags = encode_flags,
     .decode_symbols = decode_symbols,
@@ -526,6 +529,7 @@ const struct mth_ulp_kernels ULP_NAME = {
     .split32 = ULP_LONG_SPLIT,
     .join32 = ULP_LONG_JOIN,
     .count = ULP_COUNT,
+    .count_contexts = ULP_COUNT_CONTEXTS,
     .turns = &ULP_TURNS,
 };
 

@@ -38,6 +38,26 @@ void mth_ulp_portable_count(const uint8_t *contexts, const uint8_t *symbols, siz
     add_sums(&sums, counts);
 }
 
+/* Of two neighbours at once: half as many counters to go through. */
+void mth_ulp_portable_count_contexts(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS])
+{
+    enum { PAIRS = AT_ONCE / 2 };
+    uint32_t pairs[PAIRS][MTH_ULP_PLACES] = {{0}};
+    size_t i = 0;
+    for (; n - i >= AT_ONCE; i += AT_ONCE) {
+        uint64_t word = mth_lane_load64(contexts + i), both = word | word >> 4;
+        for (size_t k = 0; k < PAIRS; k++)
+            pairs[k][both >> (16 * k) & 0xff]++;
+    }
+    for (; i < n; i++)
+        counts[contexts[i]]++;
+    for (size_t p = 0; p < MTH_ULP_PLACES; p++) {
+        uint32_t n_here = pairs[0][p] + pairs[1][p] + pairs[2][p] + pairs[3][p];
+        counts[p % MTH_ULP_CONTEXTS] += n_here;
+        counts[p / MTH_ULP_CONTEXTS] += n_here;
+    }
+}
+
 void mth_ulp_count_places(const uint8_t *places, size_t n, uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS])
 {
     struct sums sums = {{{0}}};

@@ -13,6 +13,9 @@ void mth_ulp_portable_count(const uint8_t *contexts, const uint8_t *symbols, siz
 void mth_ulp_avx512_count(const uint8_t *contexts, const uint8_t *symbols, size_t n,
                           uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);
 
+void mth_ulp_portable_count_contexts(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS]);
+void mth_ulp_avx512_count_contexts(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS]);
+
 /* Adds n bytes, a context above each symbol. */
 void mth_ulp_count_places(const uint8_t *places, size_t n,
                           uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);

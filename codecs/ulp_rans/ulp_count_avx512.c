@@ -18,7 +18,8 @@
 #define COUNT_TARGET                                                                            \
     __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi," \
                           "avx512vbmi2,avx512vpopcntdq")))
-#define ULP_COUNT mth_ulp_avx512_count
+#define ULP_COUNT          mth_ulp_avx512_count
+#define ULP_COUNT_CONTEXTS mth_ulp_avx512_count_contexts
 #endif
 
 #define ULP_INLINE static inline __attribute__((always_inline)) COUNT_TARGET
@@ -41,14 +42,19 @@ struct planes {
     uint64_t symbol[FREQUENT][N_WORDS];
 };
 
+ULP_INLINE void set_planes(vec context, uint64_t planes[CONTEXT_BITS][N_WORDS], size_t i)
+{
+    for (unsigned k = 0; k < CONTEXT_BITS; k++)
+        planes[k][i] = _mm512_test_epi8_mask(context, _mm512_set1_epi8((char)(1 << k)));
+}
+
 /* Returns where the places of other symbols end. */
 ULP_INLINE uint8_t *make_planes(const uint8_t *contexts, const uint8_t *symbols, struct planes *planes,
                                 uint8_t *rest)
 {
     for (size_t i = 0; i < N_WORDS; i++, contexts += VEC_BYTES, symbols += VEC_BYTES) {
         vec context = mth_rans_512_load(contexts), symbol = mth_rans_512_load(symbols);
-        for (unsigned k = 0; k < CONTEXT_BITS; k++)
-            planes->context[k][i] = _mm512_test_epi8_mask(context, _mm512_set1_epi8((char)(1 << k)));
+        set_planes(context, planes->context, i);
         for (unsigned s = 0; s < FREQUENT; s++)
             planes->symbol[s][i] = _mm512_cmpeq_epi8_mask(symbol, _mm512_set1_epi8((char)s));
         __mmask64 other = _mm512_cmpge_epu8_mask(symbol, _mm512_set1_epi8(FREQUENT));
@@ -58,6 +64,15 @@ ULP_INLINE uint8_t *make_planes(const uint8_t *contexts, const uint8_t *symbols,
         rest += __builtin_popcountll((uint64_t)other);
     }
     return rest;
+}
+
+ULP_INLINE uint32_t sum_of(vec counts)
+{
+    uint64_t words[N_WORDS], sum = 0;
+    _mm512_storeu_si512((void *)words, counts);
+    for (size_t i = 0; i < N_WORDS; i++)
+        sum += words[i];
+    return (uint32_t)sum;
 }
 
 /* Where two bits of a context, `low` the lower one, are what two bits of k say. */
@@ -108,13 +123,31 @@ COUNT_TARGET void ULP_COUNT(const uint8_t *contexts, const uint8_t *symbols, siz
         count_planes(&planes[turn ^ 1], sums);
     mth_ulp_count_places(rest, (size_t)(at - rest), counts);
     for (size_t s = 0; s < FREQUENT; s++)
-        for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
-            uint64_t words[N_WORDS];
-            _mm512_storeu_si512((void *)words, sums[s][c]);
-            for (size_t i = 0; i < N_WORDS; i++)
-                counts[c][s] += (uint32_t)words[i];
-        }
+        for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+            counts[c][s] += sum_of(sums[s][c]);
     mth_ulp_portable_count(contexts + done, symbols + done, n - done, counts);
+}
+
+COUNT_TARGET void ULP_COUNT_CONTEXTS(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS])
+{
+    vec sums[MTH_ULP_CONTEXTS];
+    size_t done = 0;
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        sums[c] = _mm512_setzero_si512();
+    for (; n - done >= BATCH_ELEMS; done += BATCH_ELEMS) {
+        uint64_t planes[CONTEXT_BITS][N_WORDS];
+        vec low[4], high[4];
+        for (size_t i = 0; i < N_WORDS; i++)
+            set_planes(mth_rans_512_load(contexts + done + i * VEC_BYTES), planes, i);
+        pair_up(mth_rans_512_load(planes[0]), mth_rans_512_load(planes[1]), low);
+        pair_up(mth_rans_512_load(planes[2]), mth_rans_512_load(planes[3]), high);
+        for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+            sums[c] =
+                _mm512_add_epi64(sums[c], _mm512_popcnt_epi64(_mm512_and_si512(low[c % 4], high[c / 4])));
+    }
+    for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
+        counts[c] += sum_of(sums[c]);
+    mth_ulp_portable_count_contexts(contexts + done, n - done, counts);
 }
 
 #else

@@ -114,13 +114,41 @@ static uint16_t choose_top(const struct mth_ulp_block *block)
     return (uint16_t)largest.exponents[largest.n - 1];
 }
 
-/* Contexts, masks and steps of all groups, contexts of the steps, and how many groups have any. */
+/* Masks and steps of n groups, contexts of all elements and of those that changed, behind those of the block before. */
+static void view(struct mth_ulp_block *block, const uint8_t *src, const uint8_t *base, size_t first, size_t n)
+{
+    struct mth_ulp_state *state = block->state;
+    const struct mth_ulp_kernels *kernels = state->kernels;
+    const struct mth_ulp_format *format = block->format;
+    size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes;
+    struct mth_ulp_view out = {.masks = state->masks + first,
+                               .steps = state->steps + block->n_changed * lane_bytes,
+                               .contexts = state->of_base + first * MTH_ULP_GROUP,
+                               .changed = state->contexts + block->n_changed};
+    size_t done = kernels->view ? kernels->view(format, state->table.top, src, base, n, &out) : 0;
+    block->n_changed += out.n_changed;
+    block->n_active += out.n_active;
+    if (done == n)
+        return;
+    const uint32_t *masks = out.masks + done;
+    uint8_t *contexts = out.contexts + done * MTH_ULP_GROUP;
+    n -= done;
+    size_t n_steps =
+        kernels->analyze(format, &state->shuffles, src + done * group_bytes, base + done * group_bytes, n,
+                         out.masks + done, state->steps + block->n_changed * lane_bytes);
+    kernels->contexts(format, base + done * group_bytes, n, state->table.top, contexts);
+    if (n_steps)
+        kernels->collect(&state->shuffles, contexts, n, masks, state->contexts + block->n_changed);
+    block->n_changed += n_steps;
+    for (size_t i = 0; i < n; i++)
+        block->n_active += masks[i] != 0;
+}
+
+/* All groups. The first n_digested were hashed before. */
 static void analyze(struct mth_ulp_block *block, size_t n_digested)
 {
     struct mth_ulp_state *state = block->state;
-    const struct mth_ulp_format *format = block->format;
-    size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes;
-    size_t n_piece = PIECE_BYTES / group_bytes;
+    size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8), n_piece = PIECE_BYTES / group_bytes;
     block->n_changed = 0;
     block->n_active = 0;
     for (size_t g = 0; g < block->n_groups;) {
@@ -133,19 +161,7 @@ static void analyze(struct mth_ulp_block *block, size_t n_digested)
             digest_blocks(block->digests, src, base, 1);
         else if (!is_last && g >= n_digested)
             digest(block->digests, src, base, n * group_bytes);
-        size_t n_steps = state->kernels->analyze(format, &state->shuffles, src, base, n, &state->masks[g],
-                                                 state->steps + block->n_changed * lane_bytes);
-        uint8_t *contexts = state->of_base + g * MTH_ULP_GROUP;
-        state->kernels->contexts(format, base, n, state->table.top, contexts);
-        if (n_steps)
-            state->kernels->collect(&state->shuffles, contexts, n, &state->masks[g],
-                                    state->contexts + block->n_changed);
-        block->n_changed += n_steps;
-        const uint32_t *masks = state->masks + g;
-        uint32_t n_active = 0;
-        for (size_t i = 0; i < n; i++)
-            n_active += masks[i] != 0;
-        block->n_active += n_active;
+        view(block, src, base, g, n);
         g += n;
     }
 }

@@ -41,6 +41,16 @@ void mth_ulp_shuffles_fill(struct mth_ulp_shuffles *shuffles);
 
 struct mth_ulp_turn_kernels;
 
+/* What an encoder wants to know of groups of elements: where all of it goes, with room behind steps and what changed. */
+struct mth_ulp_view {
+    uint32_t *masks;
+    uint8_t *steps;    /* of changed elements */
+    uint8_t *contexts; /* of all */
+    uint8_t *changed;  /* contexts of changed elements */
+    size_t n_changed;  /* of those, */
+    size_t n_active;   /* and in so many groups */
+};
+
 struct mth_ulp_kernels {
     const char *name;
     unsigned needs; /* enum mth_cpu_feature */
@@ -71,6 +81,14 @@ struct mth_ulp_kernels {
     /* The contexts of changed elements, in order; out: room behind them. Returns how many. */
     size_t (*collect)(const struct mth_ulp_shuffles *shuffles, const uint8_t *contexts, size_t n_groups,
                       const uint32_t *masks, uint8_t *out);
+    /*
+     * analyze, contexts and collect at once, for the formats that it knows; NULL: there is no such kernel. top: below
+     * 2^exponent_bits.
+     *
+     * Returns   how many groups were done
+     */
+    size_t (*view)(const struct mth_ulp_format *format, unsigned top, const uint8_t *src, const uint8_t *base,
+                   size_t n_groups, struct mth_ulp_view *out);
     /*
      * Flags of n groups, the first of which is group number `first` of its stream; decoders go forward, encoders backward.
      * Each does as many groups as it can without looking for the end of its bytes at every one, and returns how many;
@@ -113,6 +131,8 @@ struct mth_ulp_kernels {
      */
     void (*count)(const uint8_t *contexts, const uint8_t *symbols, size_t n,
                   uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);
+    /* Adds how many elements have each context. Shape: contexts[n]: below 16 */
+    void (*count_contexts)(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS]);
     const struct mth_ulp_turn_kernels *turns; /* see ulp_turn_kernels.h */
 };
 
@@ -141,6 +161,8 @@ extern const struct mth_ulp_turn_kernels mth_ulp_turn_portable;
 extern const struct mth_ulp_kernels mth_ulp_avx2;
 extern const struct mth_ulp_kernels mth_ulp_avx512;
 extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx512;
+size_t mth_ulp_avx512_view(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
+                           const uint8_t *base, size_t n_groups, struct mth_ulp_view *out);
 void mth_ulp_avx512_directions(const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
                                size_t n_groups, uint8_t *out);
 #endif

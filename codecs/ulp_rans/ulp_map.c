@@ -17,26 +17,15 @@ enum {
 void mth_ulp_count_elements(const struct mth_ulp_block *block, const uint32_t *numbers, size_t n_groups,
                             uint64_t elements[MTH_ULP_CONTEXTS])
 {
-    /* Of two neighbours at once: half as many counters to go through. */
-    enum { WORD = 8, PAIRS_OF_WORD = WORD / 2 };
     size_t every = n_groups / COUNT_GROUPS + 1, n_sampled = 0;
-    uint32_t pairs[PAIRS_OF_WORD][MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS] = {{0}};
-    uint64_t counts[MTH_ULP_CONTEXTS] = {0};
-    for (size_t g = 0; g < n_groups; g += every, n_sampled++) {
-        const uint8_t *contexts = block->state->of_base + (numbers ? numbers[g] : g) * MTH_ULP_GROUP;
-        for (size_t i = 0; i < MTH_ULP_GROUP; i += WORD) {
-            uint64_t word = mth_lane_load64(contexts + i), both = word | word >> 4;
-            for (size_t k = 0; k < PAIRS_OF_WORD; k++)
-                pairs[k][both >> (16 * k) & 0xff]++;
-        }
-    }
-    for (size_t p = 0; p < (size_t)MTH_ULP_CONTEXTS * MTH_ULP_CONTEXTS; p++) {
-        uint32_t n = pairs[0][p] + pairs[1][p] + pairs[2][p] + pairs[3][p];
-        counts[p % MTH_ULP_CONTEXTS] += n;
-        counts[p / MTH_ULP_CONTEXTS] += n;
-    }
+    uint8_t sample[COUNT_GROUPS * MTH_ULP_GROUP] = {0};
+    uint32_t counts[MTH_ULP_CONTEXTS] = {0};
+    for (size_t g = 0; g < n_groups; g += every, n_sampled++)
+        memcpy(sample + n_sampled * MTH_ULP_GROUP,
+               block->state->of_base + (numbers ? numbers[g] : g) * MTH_ULP_GROUP, MTH_ULP_GROUP);
+    block->state->kernels->count_contexts(sample, n_sampled * MTH_ULP_GROUP, counts);
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++)
-        elements[c] = n_sampled ? counts[c] * n_groups / n_sampled : 0;
+        elements[c] = n_sampled ? (uint64_t)counts[c] * n_groups / n_sampled : 0;
 }
 
 /* What flags cost with these counts, in units of 2^-MTH_RANS_LOG2_BITS bits. */

@@ -237,5 +237,6 @@ const struct mth_ulp_kernels mth_ulp_portable = {
     .split32 = mth_ulp_long_split_portable,
     .join32 = mth_ulp_long_join_portable,
     .count = mth_ulp_portable_count,
+    .count_contexts = mth_ulp_portable_count_contexts,
     .turns = &mth_ulp_turn_portable,
 };

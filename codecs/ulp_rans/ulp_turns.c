@@ -146,22 +146,25 @@ bool mth_ulp_turns_promise(const struct mth_ulp_state *state, const struct mth_u
      * Of n coins with a heads a code saves 0.72 (2a - n)^2 / n bits, and 0.72 by chance. What bins save together is to be a fortieth of
      * all, and more than chance.
      */
-    enum { SAMPLE = 512, SHARE = 40, LISTED = 1024 };
+    enum { SAMPLE = 512, SHARE = 40, RUNS = 16, LISTED = 1024 };
     uint32_t places[LISTED], evidence = 0, noise = 0, sum = 0;
     struct sides sides = {{0}, {0}};
-    size_t every = n_changed / SAMPLE + 1, n = 0, lane_bytes = format->lane_bits / 8;
+    size_t n = 0, lane_bytes = format->lane_bits / 8;
     if (!base || !format->exponent_bits)
         return false;
-    for (size_t g = 0; g < n_groups; g += every) {
-        if (n > LISTED - MTH_ULP_GROUP) {
-            count_sides(format, state->table.top, src, base, places, n, &sides);
-            n = 0;
+    /* Runs of groups: what lies side by side comes sooner from where it is by now, behind the nearer caches. */
+    size_t n_run = n_groups / (n_changed / SAMPLE + 1) / RUNS + 1;
+    for (size_t run = 0; run < RUNS; run++) {
+        size_t g = n_groups * run / RUNS, end = mth_size_min(g + n_run, n_groups * (run + 1) / RUNS);
+        for (; g < end; g++) {
+            if (n > LISTED - MTH_ULP_GROUP) {
+                count_sides(format, state->table.top, src, base, places, n, &sides);
+                n = 0;
+            }
+            n += list_changed(state->masks[g], g, places + n);
+            __builtin_prefetch(base + g * MTH_ULP_GROUP * lane_bytes);
+            __builtin_prefetch(src + g * MTH_ULP_GROUP * lane_bytes);
         }
-        size_t n_more = list_changed(state->masks[g], g, places + n);
-        /* They lie far from one another, and are no longer in the nearest cache. */
-        __builtin_prefetch(base + places[n] * lane_bytes);
-        __builtin_prefetch(src + places[n] * lane_bytes);
-        n += n_more;
     }
     count_sides(format, state->table.top, src, base, places, n, &sides);
     for (size_t i = 0; i < N_BINS; i++) {

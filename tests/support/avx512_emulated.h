@@ -179,6 +179,7 @@ EMULATED_BYTES(_mm512_add_epi8, a + b)
 EMULATED_BYTES(_mm512_sub_epi8, a - b)
 EMULATED_BYTES(_mm512_min_epu8, a < b ? a : b)
 EMULATED_BYTES(_mm512_max_epu8, a > b ? a : b)
+EMULATED_BYTES(_mm512_subs_epu8, a > b ? a - b : 0)
 EMULATED_BYTES(_mm512_min_epi8, (int8_t)a < (int8_t)b ? a : b)
 EMULATED_BYTES(_mm512_and_si512, a &b)
 EMULATED_BYTES(_mm512_andnot_si512, ~a &b)
@@ -402,6 +403,28 @@ EMULATED __m512i _mm512_packs_epi32(__m512i a, __m512i b)
             emulated_set_word(&r, 8 * lane + 4 + i,
                               emulated_saturate_double((int32_t)emulated_double(&b, 4 * lane + i)));
         }
+    }
+    return r;
+}
+
+/* Of each 64 bits of a, the byte from each of eight bits on. */
+EMULATED __m512i _mm512_multishift_epi64_epi8(__m512i at, __m512i a)
+{
+    for (int i = 0; i < 64; i++) {
+        uint64_t word;
+        unsigned n = at.b[i] & 63;
+        memcpy(&word, a.b + i / 8 * 8, 8);
+        at.b[i] = (uint8_t)(n ? word >> n | word << (64 - n) : word);
+    }
+    return at;
+}
+
+EMULATED __m512i _mm512_permutex2var_epi32(__m512i a, __m512i i, __m512i b)
+{
+    __m512i r;
+    for (int k = 0; k < 16; k++) {
+        uint32_t at = emulated_double(&i, k);
+        emulated_set_double(&r, k, emulated_double(at & 16 ? &b : &a, (int)(at & 15)));
     }
     return r;
 }

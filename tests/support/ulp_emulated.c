@@ -5,15 +5,17 @@
 #include "tests/support/ulp_rig.h"
 
 #define RANS_EMULATED
-#define ULP_NAME       ulp_emulated
-#define ULP_REST       mth_ulp_portable
-#define ULP_DIRECTIONS emulated_directions
-#define ULP_TURNS      mth_ulp_turn_portable
-#define ULP_SPLIT16    mth_ulp_emulated_split16
-#define ULP_JOIN16     mth_ulp_emulated_join16
-#define ULP_COUNT      ulp_emulated_count
-#define ULP_LONG_SPLIT ulp_emulated_split
-#define ULP_LONG_JOIN  ulp_emulated_join
+#define ULP_NAME           ulp_emulated
+#define ULP_REST           mth_ulp_portable
+#define ULP_DIRECTIONS     emulated_directions
+#define ULP_TURNS          mth_ulp_turn_portable
+#define ULP_SPLIT16        mth_ulp_emulated_split16
+#define ULP_JOIN16         mth_ulp_emulated_join16
+#define ULP_COUNT          ulp_emulated_count
+#define ULP_COUNT_CONTEXTS ulp_emulated_count_contexts
+#define ULP_VIEW           ulp_emulated_view
+#define ULP_LONG_SPLIT     ulp_emulated_split
+#define ULP_LONG_JOIN      ulp_emulated_join
 
 MTH_ULP_DECLARE_STEPS(emulated)
 
