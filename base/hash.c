@@ -74,13 +74,10 @@ void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, s
     if (is_at_block && n_blocks && features & MTH_CPU_AVX2) {
         const uint8_t *bytes = data, *secret = state->extSecret ? state->extSecret : state->customSecret;
         size_t n_bytes = n_blocks * MTH_HASH64_BLOCK_BYTES;
-        uint64_t accumulators[8];
-        memcpy(accumulators, state->acc, sizeof accumulators);
         if (features & MTH_CPU_AVX512)
-            mth_hash64_blocks_avx512(accumulators, secret, bytes, n_blocks);
+            mth_hash64_blocks_avx512(state->acc, secret, bytes, n_blocks);
         else
-            mth_hash64_blocks_avx2(accumulators, secret, bytes, n_blocks);
-        memcpy(state->acc, accumulators, sizeof accumulators);
+            mth_hash64_blocks_avx2(state->acc, secret, bytes, n_blocks);
         state->totalLen += n_bytes;
         /* Where few bytes follow, a last stripe begins in front of them. */
         memcpy(state->buffer + sizeof state->buffer - XXH_STRIPE_LEN, bytes + n_bytes - XXH_STRIPE_LEN,

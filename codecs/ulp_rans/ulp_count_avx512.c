@@ -31,7 +31,7 @@ enum {
     N_WORDS = 8,
     BATCH_ELEMS = N_WORDS * VEC_BYTES,
     CONTEXT_BITS = 4,
-    FREQUENT = 2, /* symbols, from 0 on, that are counted by planes */
+    FREQUENT = 3, /* symbols, from 0 on, that are counted by planes */
     REST_BYTES = 4096
 };
 _Static_assert(MTH_ULP_CONTEXTS == 1 << CONTEXT_BITS, "a plane for each bit of a context");
