@@ -109,31 +109,49 @@ ULP_INLINE vec symbols_of(vec v, __mmask32 is_long)
     return _mm512_mask_blend_epi16(is_long, v, bucket);
 }
 
+/* The bits of n long steps, as magnitudes less one; room for a vector behind them. False: the writer is too near its end. */
+ULP_INLINE bool put_long(struct mth_ulp_bit_writer *writer, const uint16_t *magnitudes, size_t n)
+{
+    for (size_t i = 0; i < n; i += MTH_ULP_GROUP) {
+        __mmask32 here = n - i < MTH_ULP_GROUP ? (1u << (n - i)) - 1 : UINT32_MAX;
+        vec v = load((const uint8_t *)(magnitudes + i)), symbol = symbols_of(v, here);
+        struct fields fields;
+        if (writer->end - writer->at < MTH_ULP_FIELDS_ROOM)
+            return false;
+        find_fields(symbol, here, &fields);
+        store((uint8_t *)fields.lanes,
+              _mm512_maskz_compress_epi16(here, _mm512_sub_epi16(v, first_of(symbol))));
+        put_fields(writer, &fields);
+    }
+    return true;
+}
+
+/* Whether a group has any long steps is as good as random: they are set apart without asking, and their bits made 32 at a time. */
 RANS_TARGET_AVX512 size_t ULP_SPLIT16(const uint8_t *steps, size_t n_groups, uint8_t *symbols, uint8_t *signs,
                                       struct mth_ulp_bit_writer *extra)
 {
+    enum { BATCH = 64 };
+    uint16_t apart[(BATCH + 1) * MTH_ULP_GROUP];
     struct mth_ulp_bit_writer writer = *extra;
     vec one = _mm512_set1_epi16(1), longer = _mm512_set1_epi16(MTH_ULP_DIRECT);
-    size_t g = 0;
-    for (; g < n_groups; g++, steps += VEC_BYTES, symbols += MTH_ULP_GROUP, signs += sizeof(uint32_t)) {
-        vec step = load(steps), v = _mm512_sub_epi16(_mm512_abs_epi16(step), one);
-        uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
-        __mmask32 is_long = _mm512_cmpge_epu16_mask(v, longer);
-        if (is_long) {
-            struct fields fields;
-            vec symbol = symbols_of(v, is_long);
-            if (writer.end - writer.at < MTH_ULP_FIELDS_ROOM)
-                break;
-            find_fields(symbol, is_long, &fields);
-            store((uint8_t *)fields.lanes,
-                  _mm512_maskz_compress_epi16(is_long, _mm512_sub_epi16(v, first_of(symbol))));
-            put_fields(&writer, &fields);
-            v = symbol;
+    size_t g = 0, n;
+    for (; g < n_groups; g += n) {
+        size_t n_apart = 0;
+        n = n_groups - g < BATCH ? n_groups - g : BATCH;
+        for (size_t i = g; i < g + n; i++) {
+            vec step = load(steps + i * VEC_BYTES), v = _mm512_sub_epi16(_mm512_abs_epi16(step), one);
+            uint32_t down = (uint32_t)_mm512_movepi16_mask(step);
+            __mmask32 is_long = _mm512_cmpge_epu16_mask(v, longer);
+            store((uint8_t *)(apart + n_apart), _mm512_maskz_compress_epi16(is_long, v));
+            n_apart += (size_t)__builtin_popcount((uint32_t)is_long);
+            memcpy(signs + i * sizeof down, &down, sizeof down);
+            _mm256_storeu_si256((void *)(symbols + i * MTH_ULP_GROUP),
+                                _mm512_cvtepi16_epi8(symbols_of(v, is_long)));
         }
-        memcpy(signs, &down, sizeof down);
-        _mm256_storeu_si256((void *)symbols, _mm512_cvtepi16_epi8(v));
+        if (!put_long(&writer, apart, n_apart))
+            break;
+        *extra = writer;
     }
-    *extra = writer;
     return g;
 }
 
