@@ -212,6 +212,7 @@ ULP_INLINE size_t merge16(const struct mth_ulp_shuffles *shuffles, bool is_float
 {
     const uint8_t *in = steps;
     for (size_t g = 0; g < n_groups; g++, base += 2 * VEC_BYTES, dst += 2 * VEC_BYTES) {
+        __builtin_prefetch(base + MTH_ULP_NEAR_BYTES, 0, 3);
         vec a = load(base), b = load(base + VEC_BYTES);
         vec first = scatter16(shuffles, &in, masks[g] & 0xffff);
         vec second = scatter16(shuffles, &in, masks[g] >> 16);
@@ -285,14 +286,16 @@ ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mt
 {
     vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
     const uint8_t *in = reader->in, *end = reader->end;
-    size_t g = 0;
+    const uint8_t *ahead = reader->ahead ? reader->ahead : from;
+    size_t g = 0, next = reader->ahead ? MTH_ULP_AHEAD_BYTES : 0;
     for (size_t v = 0; v < n_vecs; v++) {
         size_t lane = (first + v) % n_vecs * VEC_BYTES;
         high[v] = load(reader->lanes.high + lane);
         low[v] = load(reader->lanes.low + lane);
     }
     while (n_groups - g >= n_vecs && (size_t)(end - in) >= n_vecs * VEC_BYTES) {
-        for (size_t v = 0; v < n_vecs; v++, g++) {
+        for (size_t v = 0; v < n_vecs; v++, g++, ahead += next) {
+            __builtin_prefetch(ahead, 0, 2);
             vec changed = look_up(table->changed, load(from + g * MTH_ULP_GROUP)), slot = low[v];
             vec same = _mm256_cmpeq_epi8(_mm256_max_epu8(slot, changed), slot);
             vec freq = negate_where(changed, same);

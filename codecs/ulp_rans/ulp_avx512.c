@@ -33,8 +33,6 @@ typedef __m512i vec;
 enum {
     VEC_BYTES = 64,
     VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP,
-    AHEAD_BYTES = 64,  /* of what is read later, for each group */
-    NEAR_BYTES = 1024, /* from the second-level cache, while so much lies in between */
     MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES
 };
 
@@ -196,7 +194,7 @@ ULP_INLINE size_t merge16(bool is_float, const uint8_t *base, size_t n_groups, c
 {
     const uint8_t *in = steps;
     for (size_t g = 0; g < n_groups; g++, base += VEC_BYTES, dst += VEC_BYTES) {
-        __builtin_prefetch(base + NEAR_BYTES, 0, 3);
+        __builtin_prefetch(base + MTH_ULP_NEAR_BYTES, 0, 3);
         vec step = _mm512_maskz_expand_epi16((__mmask32)masks[g], load(in));
         store(dst, unorder16(_mm512_add_epi16(order16(load(base), is_float), step), is_float));
         in += 2 * __builtin_popcount(masks[g]);
@@ -291,11 +289,10 @@ ULP_INLINE vec one_table(const uint8_t table[MTH_ULP_CONTEXTS])
 ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                     const uint8_t *from, size_t n_groups, uint32_t *masks, size_t n_vecs)
 {
-    vec high[MOST_VECS], low[MOST_VECS], zero = _mm512_setzero_si512();
-    vec changed_of = one_table(table->changed);
+    vec high[MOST_VECS], low[MOST_VECS], changed_of = one_table(table->changed);
     const uint8_t *in = reader->in, *end = reader->end;
     const uint8_t *ahead = reader->ahead ? reader->ahead : from;
-    size_t g = 0, next = reader->ahead ? VEC_GROUPS * AHEAD_BYTES : 0;
+    size_t g = 0, next = reader->ahead ? VEC_GROUPS * MTH_ULP_AHEAD_BYTES : 0;
     for (size_t v = 0; v < n_vecs; v++) {
         high[v] = load(reader->lanes.high + v * VEC_BYTES);
         low[v] = load(reader->lanes.low + v * VEC_BYTES);
@@ -303,11 +300,11 @@ ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mt
     while (n_groups - g >= n_vecs * VEC_GROUPS && (size_t)(end - in) >= n_vecs * VEC_BYTES) {
         for (size_t v = 0; v < n_vecs; v++, g += VEC_GROUPS, ahead += next) {
             __builtin_prefetch(ahead, 0, 2);
-            __builtin_prefetch(ahead + AHEAD_BYTES, 0, 2);
+            __builtin_prefetch(ahead + MTH_ULP_AHEAD_BYTES, 0, 2);
             vec changed = _mm512_permutexvar_epi8(load(from + g * MTH_ULP_GROUP), changed_of), slot = low[v];
+            vec behind = _mm512_sub_epi8(slot, changed), rank = _mm512_min_epu8(slot, behind);
+            vec freq = _mm512_sub_epi8(rank, _mm512_max_epu8(slot, behind));
             __mmask64 flags = _mm512_cmplt_epu8_mask(slot, changed);
-            vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
-            vec rank = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(slot, changed), slot);
             store_masks(masks + g, (uint64_t)flags);
             in = decode_lanes(freq, rank, _mm512_testn_epi8_mask(changed, changed), &high[v], &low[v], in);
         }

@@ -34,6 +34,12 @@ struct mth_ulp_shuffles {
 /* "Room behind" is this much: what vectors may read there, and overwrite. */
 enum { MTH_ULP_SLACK_BYTES = 64 };
 
+/*
+ * What decoders ask for on their way: of mth_rans_reader's `ahead` a line for each group whose flags they decode, from memory to the
+ * second-level cache; of the base that they merge, what lies so far in front, from there to the first.
+ */
+enum { MTH_ULP_AHEAD_BYTES = 64, MTH_ULP_NEAR_BYTES = 1024 };
+
 /* A direction: how far the base lies from the older element, and whether below it. */
 enum { MTH_ULP_DISTANCE = 3, MTH_ULP_DOWN = 0x80 };
 

@@ -83,6 +83,29 @@ ULP_INLINE bool get_fields(struct mth_ulp_bit_reader *reader, struct fields *fie
     return true;
 }
 
+/* The bits of a word, of which `at` lie behind `in`, and 8 bytes more are there. */
+ULP_INLINE uint64_t get_word(const uint8_t *in, uint64_t *at, uint64_t used)
+{
+    enum { AT_ONCE = 57 };
+    uint64_t n = (uint64_t)__builtin_popcountll(used), word;
+    unsigned shift = *at % 8;
+    memcpy(&word, in + *at / 8, sizeof word);
+    word >>= shift;
+    if (n > AT_ONCE)
+        word |= (uint64_t)in[*at / 8 + sizeof word] << 1 << (63 - shift);
+    *at += n;
+    return _pdep_u64(word, used);
+}
+
+/* The same of all, without a look at the end of the bits; most have two words at most, and how many changes by chance. */
+ULP_INLINE void get_fields_within(const uint8_t *in, uint64_t *at, struct fields *fields)
+{
+    fields->lanes[0] = get_word(in, at, fields->used[0]);
+    fields->lanes[1] = get_word(in, at, fields->used[1]);
+    for (size_t i = 2; i < fields->n_words; i++)
+        fields->lanes[i] = get_word(in, at, fields->used[i]);
+}
+
 /*
  * Symbols of magnitudes less one. Buckets double, and the first one that has several lengths begins at 8: so it is the bits of v - 6
  * that tell the bucket, at least two; without the lowest one they are looked up.
@@ -189,9 +212,16 @@ RANS_TARGET_AVX512 size_t ULP_JOIN16(const uint8_t *symbols, const uint8_t *sign
     for (; g < n_groups; g += n) {
         bool good = true;
         n = n_groups - g < MTH_ULP_FIELDS_BATCH ? n_groups - g : MTH_ULP_FIELDS_BATCH;
+        bool is_within = reader.end - reader.at >= MTH_ULP_FIELDS_BATCH * MTH_ULP_FIELDS_ROOM;
+        uint64_t at = reader.n_used;
         for (size_t i = 0; i < n; i++) {
             vec symbol = load_symbols(symbols + (g + i) * MTH_ULP_GROUP);
             __mmask32 is_long = long_of(symbol);
+            if (is_within) {
+                find_fields(symbol, is_long, &fields[i]);
+                get_fields_within(reader.at, &at, &fields[i]);
+                continue;
+            }
             if (!is_long)
                 continue;
             find_fields(symbol, is_long, &fields[i]);
@@ -199,6 +229,10 @@ RANS_TARGET_AVX512 size_t ULP_JOIN16(const uint8_t *symbols, const uint8_t *sign
         }
         if (!good)
             break;
+        if (is_within) {
+            reader.at += at / 8;
+            reader.n_used = at % 8;
+        }
         for (size_t i = 0; i < n; i++)
             join_group(symbols + (g + i) * MTH_ULP_GROUP, signs + (g + i) * sizeof(uint32_t), &fields[i],
                        steps + (g + i) * VEC_BYTES);
