@@ -11,7 +11,8 @@
 enum {
     HEAD_BYTES = 1,
     NEARLY_CONSTANT = 16,  /* from one other value in this many on, exceptions are counted */
-    WIDE_GAIN = 64,        /* narrow is faster: wide has to save one byte in this many, where speed counts */
+    WIDE_GAIN = 64,        /* narrow is faster: wide has to save one byte in this many, where speed counts, */
+    WIDE_GAIN_SHORT = 32,  /* and more where it has too few lanes for vectors, and takes ten times as long */
     LEAST_TABLE_BYTES = 8, /* no useful table takes fewer */
     NARROW_LANE_BYTES = 512, /* bytes that make one more lane worth its state */
     WIDE_LANE_BYTES = 1024
@@ -72,6 +73,23 @@ static uint64_t wide_price(const struct mth_rans_wide_table *table, const struct
     return saturating_add(bytes, HEAD_BYTES + 4 * mth_rans_wide_lanes(n));
 }
 
+/* What wide takes at least beside what an ideal coder would: its states, and of each symbol a class and some bits. */
+static uint64_t wide_overhead(const struct mth_rans_counts *counts, size_t n)
+{
+    size_t n_values = 0;
+    for (size_t v = 0; v < 256; v++)
+        n_values += counts->n[v] != 0;
+    return HEAD_BYTES + 4 * mth_rans_wide_lanes(n) + n_values / 4;
+}
+
+/* What narrow and wide must differ by, of what narrow takes. */
+static uint64_t wide_gain(uint64_t price, size_t n, bool for_size)
+{
+    if (for_size)
+        return 0;
+    return price / (mth_rans_wide_lanes(n) < MTH_RANS_WIDE_KERNEL_LANES ? WIDE_GAIN_SHORT : WIDE_GAIN);
+}
+
 /* What an ideal coder with the sample's own statistics would take. */
 static uint64_t ideal_price(const struct mth_rans_counts *counts, size_t n)
 {
@@ -103,8 +121,8 @@ void mth_rans_choose_table(const struct mth_rans_counts *counts, size_t n, bool 
         }
     }
     /* The ideal price says whether looking further can pay. */
-    uint64_t wide_limit = *estimate - (for_size ? 0 : *estimate / WIDE_GAIN);
-    if (ideal_price(counts, n) < wide_limit &&
+    uint64_t wide_limit = *estimate - wide_gain(*estimate, n, for_size);
+    if (saturating_add(ideal_price(counts, n), wide_overhead(counts, n)) < wide_limit &&
         mth_rans_wide_build(counts->n, counts->exact, slot_bits_for(n), &out->wide)) {
         uint64_t price = wide_price(&out->wide, counts, n) + mth_rans_wide_write(&out->wide, wire);
         if (price < wide_limit) {

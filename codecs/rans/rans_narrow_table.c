@@ -24,35 +24,25 @@ struct entry {
     uint32_t count;
 };
 
-/* Sorts by descending rank, equal ones by ascending value. */
-static void sort_entries(struct entry *entries, size_t n, uint32_t (*rank)(const struct entry *))
+enum sort_rank { BY_FREQ, BY_COUNT, BY_VALUE };
+
+/* Sorts by descending frequency or count, equal ones by ascending value: by numbers that tell all of it and where an entry was. */
+static void sort_entries(struct entry *entries, size_t n, enum sort_rank by)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct entry entry = entries[i];
+    enum { VALUE_SHIFT = 8, RANK_SHIFT = 16 };
+    struct entry before[MTH_RANS_NARROW_SYMBOLS];
+    uint64_t keys[MTH_RANS_NARROW_SYMBOLS];
+    for (size_t i = 0; i < n; i++) {
+        uint64_t rank = by == BY_FREQ ? entries[i].freq : by == BY_COUNT ? entries[i].count : 0;
+        uint64_t key = rank << RANK_SHIFT | (uint64_t)(255u - entries[i].value) << VALUE_SHIFT | i;
         size_t k = i;
-        for (; k > 0; k--) {
-            uint32_t before = rank(&entries[k - 1]), mine = rank(&entry);
-            if (before > mine || (before == mine && entries[k - 1].value < entry.value))
-                break;
-            entries[k] = entries[k - 1];
-        }
-        entries[k] = entry;
+        for (; k > 0 && keys[k - 1] < key; k--)
+            keys[k] = keys[k - 1];
+        keys[k] = key;
+        before[i] = entries[i];
     }
-}
-
-static uint32_t by_freq(const struct entry *entry)
-{
-    return entry->freq;
-}
-
-static uint32_t by_count(const struct entry *entry)
-{
-    return entry->count;
-}
-
-static uint32_t by_low_value(const struct entry *entry)
-{
-    return 255u - entry->value;
+    for (size_t i = 0; i < n; i++)
+        entries[i] = before[keys[i] & ((1u << VALUE_SHIFT) - 1)];
 }
 
 /* ---- from frequencies to what kernels look up ---- */
@@ -61,7 +51,7 @@ static uint32_t by_low_value(const struct entry *entry)
 static void put_in_slot_order(struct entry *entries, size_t n)
 {
     struct entry sorted[MTH_RANS_NARROW_SYMBOLS];
-    sort_entries(entries, n, by_freq);
+    sort_entries(entries, n, BY_FREQ);
     memcpy(sorted, entries, n * sizeof *entries);
     size_t front = 0, back = n;
     for (size_t i = 0; i < n; i++)
@@ -87,7 +77,7 @@ static void fill_cells(struct mth_rans_narrow_table *table)
 /* Sets base and the far value for the direct values, if one window and one value hold them. */
 static bool place_window(struct mth_rans_narrow_table *table, struct entry *direct, size_t n)
 {
-    sort_entries(direct, n, by_low_value);
+    sort_entries(direct, n, BY_VALUE);
     size_t first = 0, last = n - 1;
     if (direct[last].value - direct[first].value >= MAX_WINDOW) {
         if (direct[last].value - direct[first + 1].value < MAX_WINDOW)
@@ -198,7 +188,7 @@ static size_t find_candidates(const uint32_t counts[256], struct entry candidate
     }
     if (far.count)
         candidates[n++] = far;
-    sort_entries(candidates, n, by_count);
+    sort_entries(candidates, n, BY_COUNT);
     return n;
 }
 
@@ -209,28 +199,66 @@ struct choice {
     uint64_t cost;
 };
 
+/* The counts of the first n_direct candidates and, behind them, of the escape; how many there are. */
+static size_t count_choice(const struct entry *candidates, size_t n_direct, uint64_t total, bool exact,
+                           struct choice *out, uint32_t counts[MTH_RANS_NARROW_SYMBOLS], uint64_t *n_escaped)
+{
+    *n_escaped = total;
+    for (size_t i = 0; i < n_direct; i++) {
+        counts[i] = candidates[i].count;
+        *n_escaped -= counts[i];
+    }
+    out->n_direct = n_direct;
+    out->escapes = *n_escaped > 0 || !exact;
+    counts[n_direct] = (uint32_t)*n_escaped + !exact; /* what a sample has not seen may still come */
+    return n_direct + out->escapes;
+}
+
+static void price_choice(const uint32_t *counts, size_t n, uint64_t n_escaped, struct choice *out)
+{
+    out->cost = n_escaped * ((uint64_t)RAW_BITS << MTH_RANS_LOG2_BITS);
+    for (size_t i = 0; i < n; i++)
+        out->cost +=
+            counts[i] * (((uint64_t)SLOT_BITS << MTH_RANS_LOG2_BITS) - (uint64_t)mth_rans_log2(out->freq[i]));
+}
+
 /* The price of the first n_direct candidates as symbols, all else escaped. */
 static void try_choice(const struct entry *candidates, size_t n_direct, uint64_t total, bool exact,
                        struct choice *out)
 {
     uint32_t counts[MTH_RANS_NARROW_SYMBOLS];
-    uint64_t n_escaped = total;
-    for (size_t i = 0; i < n_direct; i++) {
-        counts[i] = candidates[i].count;
-        n_escaped -= counts[i];
-    }
-    out->n_direct = n_direct;
-    out->escapes = n_escaped > 0 || !exact;
+    uint64_t n_escaped;
+    size_t n = count_choice(candidates, n_direct, total, exact, out, counts, &n_escaped);
     out->cost = UINT64_MAX;
-    counts[n_direct] = (uint32_t)n_escaped + !exact; /* what a sample has not seen may still come */
-    size_t n = n_direct + out->escapes;
     if (n < 2)
         return;
     mth_rans_quantise(counts, n, MTH_RANS_SLOTS, out->freq);
-    out->cost = n_escaped * ((uint64_t)RAW_BITS << MTH_RANS_LOG2_BITS);
-    for (size_t i = 0; i < n; i++)
-        out->cost +=
-            counts[i] * (((uint64_t)SLOT_BITS << MTH_RANS_LOG2_BITS) - (uint64_t)mth_rans_log2(out->freq[i]));
+    price_choice(counts, n, n_escaped, out);
+}
+
+/* The same with one candidate more or less than another choice, from whose frequencies few differ then. */
+static void try_next(const struct entry *candidates, size_t n_direct, uint64_t total, bool exact,
+                     const struct choice *from, struct choice *out)
+{
+    uint32_t counts[MTH_RANS_NARROW_SYMBOLS], escape_freq = from->escapes ? from->freq[from->n_direct] : 0;
+    uint64_t n_escaped;
+    size_t n = count_choice(candidates, n_direct, total, exact, out, counts, &n_escaped);
+    out->cost = UINT64_MAX;
+    if (n < 2 || from->cost == UINT64_MAX)
+        return;
+    memcpy(out->freq, from->freq, sizeof out->freq);
+    if (n_direct < from->n_direct) {
+        out->freq[n_direct] += escape_freq;
+    } else {
+        /* Its first slot is one of the largest symbol's, which has several. */
+        out->freq[n_direct] = escape_freq;
+        out->freq[from->n_direct] = 1;
+        out->freq[0]--;
+        if (!out->escapes)
+            out->freq[from->n_direct] += escape_freq;
+    }
+    mth_rans_quantise_from(counts, n, out->freq);
+    price_choice(counts, n, n_escaped, out);
 }
 
 /*
@@ -246,7 +274,11 @@ static void choose(const struct entry *candidates, size_t n, uint64_t total, boo
     for (int step = -1; step <= 1; step += 2) {
         struct choice next;
         for (size_t k = start + (size_t)step; k >= 1 && k <= n; k += (size_t)step) {
-            try_choice(candidates, k, total, exact, &next);
+            bool is_near = best->cost != UINT64_MAX && best->n_direct + 1 - k <= 2 && best->freq[0] > 1;
+            if (is_near)
+                try_next(candidates, k, total, exact, best, &next);
+            else
+                try_choice(candidates, k, total, exact, &next);
             if (next.cost >= best->cost)
                 break;
             *best = next;

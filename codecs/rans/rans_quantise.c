@@ -55,21 +55,16 @@ uint32_t mth_rans_log2(uint32_t x)
     return (uint32_t)(fine_log2(x) >> FINE_BITS);
 }
 
-/* What one slot more saves, and what one slot less costs. */
-static uint64_t gain(uint32_t count, uint32_t freq)
-{
-    return count * (fine_log2(freq + 1) - fine_log2(freq));
-}
-
 struct margins {
-    uint64_t more[MTH_RANS_MAX_QUANTISED]; /* saved by one more */
-    uint64_t less[MTH_RANS_MAX_QUANTISED]; /* lost with one less; UINT64_MAX for the last one */
+    uint64_t more[MTH_RANS_MAX_QUANTISED]; /* saved by one slot more */
+    uint64_t less[MTH_RANS_MAX_QUANTISED]; /* lost with one slot less; UINT64_MAX for the last one */
 };
 
 static void find_margins(const uint32_t *counts, const uint32_t *freq, size_t i, struct margins *margins)
 {
-    margins->more[i] = gain(counts[i], freq[i]);
-    margins->less[i] = freq[i] > 1 ? gain(counts[i], freq[i] - 1) : UINT64_MAX;
+    uint64_t now = fine_log2(freq[i]);
+    margins->more[i] = counts[i] * (fine_log2(freq[i] + 1) - now);
+    margins->less[i] = freq[i] > 1 ? counts[i] * (now - fine_log2(freq[i] - 1)) : UINT64_MAX;
 }
 
 /* The first of the largest, and the last of the smallest, so that ties settle in one way. */
@@ -87,6 +82,20 @@ static size_t least_lost(const struct margins *margins, size_t n)
     for (size_t i = 1; i < n; i++)
         best = margins->less[i] <= margins->less[best] ? i : best;
     return best;
+}
+
+/* Moves slots from where they are missed least to where they are of most use, as long as that pays. */
+static void improve(const uint32_t *counts, size_t n, uint32_t *freq, struct margins *margins)
+{
+    for (;;) {
+        size_t to = most_saved(margins, n), from = least_lost(margins, n);
+        if (margins->more[to] <= margins->less[from])
+            return;
+        freq[to]++;
+        freq[from]--;
+        find_margins(counts, freq, to, margins);
+        find_margins(counts, freq, from, margins);
+    }
 }
 
 void mth_rans_quantise(const uint32_t *counts, size_t n, uint32_t total, uint32_t *freq)
@@ -108,13 +117,14 @@ void mth_rans_quantise(const uint32_t *counts, size_t n, uint32_t total, uint32_
         sum = sum < total ? sum + 1 : sum - 1;
         find_margins(counts, freq, i, &margins);
     }
-    for (;;) {
-        size_t to = most_saved(&margins, n), from = least_lost(&margins, n);
-        if (margins.more[to] <= margins.less[from])
-            return;
-        freq[to]++;
-        freq[from]--;
-        find_margins(counts, freq, to, &margins);
-        find_margins(counts, freq, from, &margins);
-    }
+    improve(counts, n, freq, &margins);
+}
+
+void mth_rans_quantise_from(const uint32_t *counts, size_t n, uint32_t *freq)
+{
+    struct margins margins;
+    assert(n > 0);
+    for (size_t i = 0; i < n; i++)
+        find_margins(counts, freq, i, &margins);
+    improve(counts, n, freq, &margins);
 }

@@ -26,4 +26,11 @@ uint32_t mth_rans_log2(uint32_t x);
  */
 void mth_rans_quantise(const uint32_t *counts, size_t n, uint32_t total, uint32_t *freq);
 
+/*
+ * The same from frequencies that are near: of equal prices those stay that are there.
+ *
+ * Requires  freq[i] >= 1; their sum is the total
+ */
+void mth_rans_quantise_from(const uint32_t *counts, size_t n, uint32_t *freq);
+
 #endif
