@@ -122,10 +122,33 @@ ULP_INLINE vec direction16(vec base, vec older, bool is_float)
     return _mm256_or_si256(distance, down);
 }
 
+ULP_INLINE vec direction32(vec base, vec older, bool is_float)
+{
+    vec step = _mm256_sub_epi32(order32(base, is_float), order32(older, is_float));
+    vec distance = _mm256_min_epu32(_mm256_abs_epi32(step), _mm256_set1_epi32(MTH_ULP_DISTANCE));
+    vec down = _mm256_and_si256(_mm256_srai_epi32(step, 31), _mm256_set1_epi32(MTH_ULP_DOWN));
+    return _mm256_or_si256(distance, down);
+}
+
+ULP_INLINE void directions32(const uint8_t *base, const uint8_t *older, size_t n_groups, bool is_float,
+                             uint8_t *out)
+{
+    for (size_t g = 0; g < n_groups; g++, out += VEC_BYTES) {
+        vec four[4];
+        for (size_t k = 0; k < 4; k++, base += VEC_BYTES, older += VEC_BYTES)
+            four[k] = direction32(load(base), load(older), is_float);
+        store(out, pack_doubles(four[0], four[1], four[2], four[3]));
+    }
+}
+
 RANS_TARGET_AVX2 static void directions(const struct mth_ulp_format *format, const uint8_t *base,
                                         const uint8_t *older, size_t n_groups, uint8_t *out)
 {
     bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 32) {
+        directions32(base, older, n_groups, is_float, out);
+        return;
+    }
     if (format->lane_bits != 16) {
         mth_ulp_portable.directions(format, base, older, n_groups, out);
         return;

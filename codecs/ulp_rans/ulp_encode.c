@@ -172,9 +172,11 @@ static void choose_shifts(const struct mth_ulp_block *block)
     struct mth_ulp_state *state = block->state;
     uint32_t n[MTH_ULP_CONTEXTS] = {0}, bits[MTH_ULP_CONTEXTS] = {0};
     size_t every = block->n_changed / SHIFT_STEPS + 1;
+    bool is_32 = block->format->lane_bits == 32;
     for (size_t i = 0; i < block->n_changed; i += every) {
         n[state->contexts[i]]++;
-        bits[state->contexts[i]] += mth_ulp_step_bits(block->format->lane_bits, state->steps, i);
+        bits[state->contexts[i]] += is_32 ? mth_ulp_step_bits32(state->steps, i)
+                                          : mth_ulp_step_bits(block->format->lane_bits, state->steps, i);
     }
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
         uint32_t average = n[c] ? (bits[c] + n[c] / 2) / n[c] : 0;

@@ -19,6 +19,12 @@ struct mth_ulp_parts {
 
 /* The bits of v, 0 for v = 0: for the choice of a shift. */
 unsigned mth_ulp_step_bits(unsigned lane_bits, const uint8_t *steps, size_t i);
+/* The same where lanes have 32 bits. */
+static inline unsigned mth_ulp_step_bits32(const uint8_t *steps, size_t i)
+{
+    uint32_t step = mth_lane_load32(steps + 4 * i), down = 0 - (step >> 31), v = ((step ^ down) - down) - 1;
+    return v ? 32u - (unsigned)__builtin_clz(v) : 0;
+}
 
 /* Errors: false when there is no room for extra bits. */
 bool mth_ulp_split(const struct mth_ulp_kernels *kernels, unsigned lane_bits,

@@ -46,10 +46,36 @@ ULP_INLINE __m512i direction16(__m512i base, __m512i older, bool is_float)
                            _mm512_and_si512(_mm512_srai_epi16(step, 15), _mm512_set1_epi16(MTH_ULP_DOWN)));
 }
 
+ULP_INLINE __m512i direction32(__m512i base, __m512i older, bool is_float)
+{
+    __m512i top = _mm512_set1_epi32((int)0x80000000);
+    if (is_float) {
+        base = _mm512_xor_si512(base, _mm512_or_si512(_mm512_srai_epi32(base, 31), top));
+        older = _mm512_xor_si512(older, _mm512_or_si512(_mm512_srai_epi32(older, 31), top));
+    }
+    __m512i step = _mm512_sub_epi32(base, older);
+    __m512i distance = _mm512_min_epu32(_mm512_abs_epi32(step), _mm512_set1_epi32(MTH_ULP_DISTANCE));
+    return _mm512_or_si512(distance,
+                           _mm512_and_si512(_mm512_srai_epi32(step, 31), _mm512_set1_epi32(MTH_ULP_DOWN)));
+}
+
+ULP_INLINE void directions32(const uint8_t *base, const uint8_t *older, size_t n_groups, bool is_float,
+                             uint8_t *out)
+{
+    enum { VEC_ELEMS = VEC_BYTES / 4 };
+    for (size_t i = 0; i < n_groups * WORD; i += VEC_ELEMS)
+        _mm_storeu_si128((void *)(out + i), _mm512_cvtepi32_epi8(direction32(load(base + 4 * i),
+                                                                             load(older + 4 * i), is_float)));
+}
+
 RANS_TARGET_AVX512 void mth_ulp_avx512_directions(const struct mth_ulp_format *format, const uint8_t *base,
                                                   const uint8_t *older, size_t n_groups, uint8_t *out)
 {
     bool is_float = format->exponent_bits > 0;
+    if (format->lane_bits == 32) {
+        directions32(base, older, n_groups, is_float, out);
+        return;
+    }
     if (format->lane_bits != 16) {
         mth_ulp_avx2.directions(format, base, older, n_groups, out);
         return;
