@@ -71,9 +71,9 @@ static uint32_t divided_fits(const struct mth_replay_parameter *p, size_t i, con
     return fits & (mth_bits_of(mth_divided_squares(rule, v0, added)) == p->after[MTH_KEPT_V][i]);
 }
 
-/* How many elements of the sample come out of gradients of so many bits, scaled. */
+/* How many elements of the sample come out of gradients of so many bits, scaled; fewer where more than may_miss do not. */
 static size_t count_exact(const struct mth_replay_parameter *p, const struct mth_way *way, float scale,
-                          enum mth_gradients gradients)
+                          enum mth_gradients gradients, size_t may_miss)
 {
     const uint32_t bits = mth_bits_of(scale);
     const struct mth_adam_rule rule = mth_adam_rule_of(mth_bits_of(way->weight), bits);
@@ -83,7 +83,7 @@ static size_t count_exact(const struct mth_replay_parameter *p, const struct mth
     size_t n = 0;
     mth_way_numbers(way, bits, numbers);
     const struct mth_divided_rule divided = mth_divided_rule_of(numbers);
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = 0; i < p->n && i - n <= may_miss; i++) {
         uint32_t m1 = p->after[way->of][i], fits;
         float m0 = before_of(p, way->of, i), gradient = mth_adam_gradient(&rule, m0, mth_float_of(m1));
         if (way->divides)
@@ -141,17 +141,20 @@ static size_t best_known(const struct mth_replay_parameter *p, const struct mth_
  * last of 52 bits. Some sums have more. */
 struct witnesses {
     double gradients[N_WITNESSES];
-    uint64_t off[N_WITNESSES];
+    double off[N_WITNESSES];
     double steps_a_unit[N_WITNESSES]; /* of the scale, that raise it by a unit; not more */
-    unsigned n_mantissa, n_misses;
+    unsigned n_mantissa;
 };
 
-/* How far a normal value lies above one whose mantissa has so few bits. */
-static uint64_t above_grid(double value, unsigned n_mantissa)
+/* How far a normal value lies above one whose mantissa has so few bits that all of the mask are zero, in units of its last place: exact, by way of 2^52. */
+static double above_grid(double value, uint64_t mask)
 {
     uint64_t bits;
+    double above;
     memcpy(&bits, &value, sizeof bits);
-    return bits & (((uint64_t)1 << (52 - n_mantissa)) - 1);
+    bits = (bits & mask) | (uint64_t)(1023 + 52) << 52;
+    memcpy(&above, &bits, sizeof above);
+    return above - 0x1p52;
 }
 
 static double inverse_at(uint32_t step)
@@ -170,31 +173,73 @@ static double smaller(double a, double b)
 }
 
 /*
- * 0 where the witnesses agree to a step, else how many steps on they may: each that misses has so far to go until it is near a value of few bits
- * again, and no more may miss than n_misses. Nothing branches on who does, which is a coin.
+ * How many steps each witness that misses has to go until it is near a value of few bits again; 0 or less where it is. All are whole numbers, so that what
+ * lies above by one more than it may be off is far.
+ */
+static void steps_of_each(const struct witnesses *witnesses, uint32_t step, double ahead[N_WITNESSES])
+{
+    const uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
+    const double inverse = inverse_at(step), to_next = (double)(int64_t)grid;
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        double above = above_grid(witnesses->gradients[i] * inverse, grid - 1), off = witnesses->off[i];
+        ahead[i] = smaller(to_next - above - off, (above - off) * 0x1p53) * witnesses->steps_a_unit[i];
+    }
+}
+
+/* The largest but MAX_MISSES of them; 0 where there are no more above. */
+static double largest_but_some(const double ahead[N_WITNESSES])
+{
+    double farthest[MAX_MISSES + 1] = {0};
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        double next = ahead[i];
+        for (size_t k = 0; k <= MAX_MISSES; k++) {
+            double rest = smaller(farthest[k], next);
+            farthest[k] = larger(farthest[k], next);
+            next = rest;
+        }
+    }
+    return farthest[MAX_MISSES];
+}
+
+/* Not more than that, and mostly not much less: of the largest of four parts the third, as no more than two miss. */
+static double third_of_parts(const double ahead[N_WITNESSES])
+{
+    enum { N_PARTS = 4 };
+    double most[N_PARTS];
+    for (size_t k = 0; k < N_PARTS; k++)
+        most[k] = ahead[k];
+    for (size_t i = N_PARTS; i < N_WITNESSES; i += N_PARTS) {
+        for (size_t k = 0; k < N_PARTS; k++)
+            most[k] = larger(most[k], ahead[i + k]);
+    }
+    return smaller(larger(smaller(most[0], most[1]), smaller(most[2], most[3])),
+                   smaller(larger(most[0], most[1]), larger(most[2], most[3])));
+}
+
+/*
+ * 0 where the witnesses agree to a step, but MAX_MISSES at most, else how many steps on they may, at least. Nothing branches on who does, which is a
+ * coin.
  */
 static uint32_t steps_to_go(const struct witnesses *witnesses, uint32_t step)
 {
-    double inverse = inverse_at(step), farthest[MAX_MISSES + 1] = {0};
-    uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        uint64_t off = witnesses->off[i],
-                 above = above_grid(witnesses->gradients[i] * inverse, witnesses->n_mantissa);
-        uint64_t below = grid - above, is_off = above > off && below > off;
-        double ahead = (double)(int64_t)((below - off) & (0 - is_off)) * witnesses->steps_a_unit[i];
-        for (size_t k = 0; k <= MAX_MISSES; k++) {
-            double rest = smaller(farthest[k], ahead);
-            farthest[k] = larger(farthest[k], ahead);
-            ahead = rest;
-        }
-    }
-    double n = farthest[witnesses->n_misses];
+    double ahead[N_WITNESSES], n;
+    steps_of_each(witnesses, step, ahead);
+    n = third_of_parts(ahead);
+    n = n > 0 ? n : largest_but_some(ahead);
     return n > 1 ? (uint32_t)n : n > 0;
 }
 
+/* Do all of them? The first that does not ends it. */
 static bool agree(const struct witnesses *witnesses, uint32_t step)
 {
-    return steps_to_go(witnesses, step) == 0;
+    const uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
+    const double inverse = inverse_at(step), to_next = (double)(int64_t)grid;
+    for (size_t i = 0; i < N_WITNESSES; i++) {
+        double above = above_grid(witnesses->gradients[i] * inverse, grid - 1);
+        if (smaller(above, to_next - above) > witnesses->off[i])
+            return false;
+    }
+    return true;
 }
 
 /* Scales that were tried. */
@@ -213,7 +258,8 @@ static void try_scale(struct trials *trials, uint32_t step)
     uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
     trials->n_tried++;
     for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
-        size_t exact = count_exact(trials->p, trials->way, mth_float_of(bits), trials->gradients);
+        size_t exact = count_exact(trials->p, trials->way, mth_float_of(bits), trials->gradients,
+                                   trials->p->n - trials->most);
         if (exact > trials->most) {
             trials->most = exact;
             trials->scale = mth_float_of(bits);
@@ -233,7 +279,7 @@ static bool find_witnesses(const struct mth_replay_parameter *p, const struct mt
         /* A significand is below 2. */
         double off = (errors[i] + 0x1p-21) * 0x1p53;
         witnesses->gradients[i] = fabs(gradient_of(p, best[i], way));
-        witnesses->off[i] = off < 0x1p52 ? (uint64_t)off : (uint64_t)1 << 52;
+        witnesses->off[i] = floor(smaller(off, 0x1p52));
         /* A step is 2^-21 of the gradient, a unit 2^-52 of its power of two; once past the next power, a unit is two of these. */
         int exponent;
         witnesses->steps_a_unit[i] = 0x1p-32 / frexp(witnesses->gradients[i], &exponent);
@@ -286,8 +332,9 @@ static size_t enough(const struct mth_replay_parameter *p)
     return p->n - p->n / 16;
 }
 
+/* is_far: no scale was near. */
 static bool find_scale(const struct mth_replay_parameter *p, const struct mth_way *way,
-                       enum mth_gradients gradients, float *scale)
+                       enum mth_gradients gradients, float *scale, bool *is_far)
 {
     struct trials trials = {.p = p, .way = way, .gradients = gradients};
     struct witnesses witnesses = {.n_mantissa = 7};
@@ -298,26 +345,51 @@ static bool find_scale(const struct mth_replay_parameter *p, const struct mth_wa
         search_places(&trials, &witnesses, error);
     } else {
         witnesses.n_mantissa = 15;
-        witnesses.n_misses = MAX_MISSES;
         search_all(&trials, &witnesses);
     }
     *scale = trials.scale;
+    *is_far = trials.n_tried == 0;
     return trials.most >= enough(p);
+}
+
+/* What fitting a parameter to its ways knows of those before. */
+struct searches {
+    const struct mth_way *far; /* of sums, which no scale was near to; NULL: none */
+    size_t n_before;           /* in the way at hand, of other parameters */
+};
+
+/*
+ * Is a way that of another, but for the order of its sum? Then their gradients differ by what rounding its parts makes, which is less than
+ * witnesses may be off: what no scale was near to is not looked for again.
+ */
+static bool is_alike(const struct mth_way *a, const struct mth_way *b)
+{
+    return !a->divides && !b->divides && a->of == b->of && a->weight == b->weight && a->decay == b->decay;
+}
+
+/* Looking at every step takes long: it is done once. */
+static bool may_search(const struct searches *searches, const struct mth_way *way,
+                       enum mth_gradients gradients)
+{
+    if (gradients == MTH_GRADIENTS_16)
+        return searches->n_before < MAX_SEARCHES;
+    return searches->n_before < 1 && !(searches->far && is_alike(searches->far, way));
 }
 
 /* Gradients of few bits, summed in a way: with the scale that is known, or one that is looked for. */
 static bool fits_way(const struct mth_replay_parameter *p, const struct mth_way *way,
-                     struct mth_replay_scale *scale, size_t n_searches, enum mth_gradients *gradients)
+                     struct mth_replay_scale *scale, struct searches *searches, enum mth_gradients *gradients)
 {
     for (*gradients = MTH_GRADIENTS_16; *gradients <= MTH_GRADIENTS_24; ++*gradients) {
-        /* Looking at every step takes long: it is done once. */
-        bool searches = n_searches < (*gradients == MTH_GRADIENTS_16 ? MAX_SEARCHES : 1);
+        bool is_far = false;
         float found = scale->bits ? mth_float_of(scale->bits) : 1;
-        if (count_exact(p, way, found, *gradients) >= enough(p) ||
-            (searches && find_scale(p, way, *gradients, &found))) {
+        if (count_exact(p, way, found, *gradients, p->n - enough(p)) >= enough(p) ||
+            (may_search(searches, way, *gradients) && find_scale(p, way, *gradients, &found, &is_far))) {
             scale->bits = mth_bits_of(found);
             return true;
         }
+        if (*gradients == MTH_GRADIENTS_24 && is_far)
+            searches->far = way;
     }
     return false;
 }
@@ -326,6 +398,7 @@ enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, co
                                         size_t n_ways, struct mth_replay_scale *scale)
 {
     bool is_known = scale && scale->bits != 0;
+    struct searches searches = {.far = NULL};
     if (!scale)
         return MTH_GRADIENTS_32;
     /* Parameters of another group may have come otherwise of gradients of the same scale. */
@@ -333,7 +406,8 @@ enum mth_gradients mth_replay_fit_scale(const struct mth_replay_parameter *p, co
     for (size_t k = 0; k < n_ways; k++) {
         size_t i = k == 0 ? first : k - (k <= first);
         enum mth_gradients gradients;
-        if (fits_way(p, &ways[i], scale, is_known ? MAX_SEARCHES : scale->n_searches[i]++, &gradients)) {
+        searches.n_before = is_known ? MAX_SEARCHES : scale->n_searches[i]++;
+        if (fits_way(p, &ways[i], scale, &searches, &gradients)) {
             scale->way = i;
             if (is_plain(&ways[i]))
                 return gradients;
