@@ -12,14 +12,16 @@ enum {
     N_RUNS = 8,              /* that they are in, spread over the sample */
     FEW_RUNS = 2,            /* of a window each */
     WINDOW_ELEMS = 256,      /* near one another */
-    SLOTS = 1024,            /* of a table of a window's values */
+    HASH_BITS = 14,          /* of a window's values, of which one in 64 at most meets another then */
+    TURNS = 2,               /* of tables */
     /* Two numbers are alike when they differ by less than one part in this many of the larger. */
     COLLISION_PARTS = 6,
     DISTINCT_PARTS = 16
 };
 
 struct counting {
-    uint16_t planes[MTH_SKETCH_PLANES][256];
+    uint16_t planes[TURNS][MTH_SKETCH_PLANES]
+                   [256]; /* they take turns: equal neighbours do not wait for each other */
     size_t n_elems, n_distinct;
 };
 
@@ -27,8 +29,9 @@ struct counting {
 MTH_ALWAYS_INLINE void count_window(const uint8_t *src, const uint8_t *reference, size_t n, size_t width,
                                     struct counting *counting)
 {
-    uint64_t values[SLOTS], of_element = width == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * width) - 1;
-    uint8_t used[SLOTS] = {0};
+    enum { WORD_BITS = 64 };
+    uint64_t seen[(1 << HASH_BITS) / WORD_BITS] = {0},
+                                     of_element = width == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * width) - 1;
     size_t n_zeros = 0, n_bytes = n * width, per_word = 8 / width * width;
     for (size_t done = 0; done < n_bytes; done += per_word) {
         size_t n_word = mth_size_min(n_bytes - done, per_word);
@@ -46,18 +49,15 @@ MTH_ALWAYS_INLINE void count_window(const uint8_t *src, const uint8_t *reference
                 continue;
             }
             for (size_t b = 0; b < width; b++)
-                counting->planes[b][value >> 8 * b & 255]++;
+                counting->planes[i / width % TURNS][b][value >> 8 * b & 255]++;
             /* A hash by multiplication, as Knuth has it. */
-            size_t at = (size_t)(value * 0x9e3779b97f4a7c15u >> 54);
-            while (used[at] && values[at] != value)
-                at = (at + 1) % SLOTS;
-            counting->n_distinct += !used[at];
-            used[at] = 1;
-            values[at] = value;
+            size_t hash = (size_t)(value * 0x9e3779b97f4a7c15u >> (64 - HASH_BITS));
+            counting->n_distinct += !(seen[hash / WORD_BITS] >> hash % WORD_BITS & 1);
+            seen[hash / WORD_BITS] |= (uint64_t)1 << hash % WORD_BITS;
         }
     }
     for (size_t b = 0; b < width; b++)
-        counting->planes[b][0] = (uint16_t)(counting->planes[b][0] + n_zeros);
+        counting->planes[0][b][0] = (uint16_t)(counting->planes[0][b][0] + n_zeros);
     counting->n_distinct += n_zeros > 0;
     counting->n_elems += n;
 }
@@ -79,14 +79,14 @@ static void count_window16(const uint8_t *src, const uint8_t *reference, size_t 
         }
         for (size_t k = 0; k < n_word; k++, word >>= 16) {
             size_t value = word & UINT16_MAX;
-            counting->planes[0][value & 255]++;
-            counting->planes[1][value >> 8]++;
+            counting->planes[k % TURNS][0][value & 255]++;
+            counting->planes[k % TURNS][1][value >> 8]++;
             n_distinct += !(seen[value / WORD_BITS] >> value % WORD_BITS & 1);
             seen[value / WORD_BITS] |= (uint64_t)1 << value % WORD_BITS;
         }
     }
     for (size_t b = 0; b < 2; b++)
-        counting->planes[b][0] = (uint16_t)(counting->planes[b][0] + n_zeros);
+        counting->planes[0][b][0] = (uint16_t)(counting->planes[0][b][0] + n_zeros);
     counting->n_distinct += n_distinct + (n_zeros > 0 && !(seen[0] & 1));
     counting->n_elems += n;
 }
@@ -129,8 +129,10 @@ void mth_plan_sketch(struct mth_bytes src, struct mth_bytes reference, size_t wi
     uint64_t n_pairs = (uint64_t)counting.n_elems * counting.n_elems;
     for (size_t b = 0; b < width; b++) {
         uint64_t squares = 0;
-        for (size_t v = 0; v < 256; v++)
-            squares += (uint64_t)counting.planes[b][v] * counting.planes[b][v];
+        for (size_t v = 0; v < 256; v++) {
+            uint64_t n = (uint64_t)counting.planes[0][b][v] + counting.planes[1][b][v];
+            squares += n * n;
+        }
         out->collisions[b] = (uint32_t)((squares << 24) / n_pairs);
     }
     out->distinct = (uint32_t)(((uint64_t)counting.n_distinct << 16) / counting.n_elems);
