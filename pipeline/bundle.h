@@ -84,6 +84,8 @@ struct mth_bundle_chunk {
     uint32_t n_segments;
     size_t n_bytes;
     uint64_t reference_digest;
+    const uint8_t
+        *view; /* while encoding: its bytes, where they are not read into its bundle's; NULL: they are */
     struct mth_bytes payload;
     struct mth_bytes entry;
 };
@@ -301,7 +303,7 @@ void mth_bundle_worker_free(struct mth_memory *memory, struct mth_bundle_worker 
 int mth_bundle_bound(const struct mth_bundle_encoder *encoder, const struct mth_bundle *bundle,
                      size_t *n_bytes);
 /* Make the body behind out[0 .. MTH_BLOCK_HEAD_BYTES), which is left for its head; out->n_bytes counts both.
- * bytes: those of the bundle. Sets the bundle's leaf. */
+ * bytes: those of the bundle; NULL where its chunks have views. Sets the bundle's leaf. */
 int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_index, const uint8_t *bytes,
                       struct mth_buffer *out, struct mth_error *err);
 
@@ -345,6 +347,13 @@ int mth_stream_build_models(const struct mth_bundle_encoder *encoder, struct mth
 int mth_stream_view(const struct mth_source *source, const struct mth_layout *layout, uint64_t place,
                     size_t n_bytes, struct mth_memory *memory, uint8_t **scratch, size_t *capacity,
                     struct mth_bytes *out, struct mth_error *err);
+
+/*
+ * Lets every chunk of a bundle be read where it lies in a source in memory, instead of out of its bundle's bytes. False where some chunk does not lie
+ * there whole, or the chunks do not stand in their bundle one behind the other: then none is.
+ */
+bool mth_stream_view_chunks(const struct mth_source *source, const struct mth_layout *layout,
+                            struct mth_bundle *bundle);
 
 /* What decoding bundles needs beside them. */
 struct mth_bundle_decoder {

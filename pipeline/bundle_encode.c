@@ -581,17 +581,24 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     out->n_bytes = MTH_BLOCK_HEAD_BYTES;
     /* What is one chunk, in its order, gets its digest on the way. */
     const struct mth_bundle_chunk *first = &bundle->chunks[0];
-    bundle->has_leaf =
-        !first->has_reference || first->n_bytes != bundle->n_bytes || !mth_bundle_is_flat(bundle, first);
-    if (bundle->has_leaf)
+    bundle->has_leaf = !bytes || !first->has_reference || first->n_bytes != bundle->n_bytes ||
+                       !mth_bundle_is_flat(bundle, first);
+    if (bytes && bundle->has_leaf)
         bundle->leaf = mth_hash64(bytes, bundle->n_bytes, 0);
+    struct mth_hash64_pieces viewed;
+    mth_hash64_begin(&viewed);
     /* Chunks that are cut are more than there were. */
     for (size_t i = 0; i < bundle->n_chunks; i++) {
         int status = encode_chunk(encoder, worker_index, bundle, i, bytes, out, err);
         if (status)
             return status;
         put_chunk(&plan, encoder, bundle, &bundle->chunks[i], &encoder->coder->workers[worker_index].entry);
+        /* As bases are: once it was worked on. */
+        if (!bytes)
+            mth_hash64_add(&viewed, bundle->chunks[i].view, bundle->chunks[i].n_bytes);
     }
+    if (!bytes)
+        bundle->leaf = mth_hash64_end(&viewed);
     uint8_t count[MTH_VARINT_MAX_BYTES];
     size_t n_count = mth_varint_put(count, bundle->n_chunks), n_plan = n_count + worker->plan.n_bytes;
     if (!plan.status && out->capacity_bytes - out->n_bytes < n_plan + sizeof tail)

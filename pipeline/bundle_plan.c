@@ -241,6 +241,10 @@ int mth_bundle_gather(const struct mth_bundle *bundle, const struct mth_bundle_c
                       const uint8_t *bytes, uint8_t **scratch, size_t *capacity, struct mth_bytes *out)
 {
     const struct mth_bundle_segment *segments = bundle->segments;
+    if (chunk->view) {
+        *out = (struct mth_bytes){chunk->view, chunk->n_bytes};
+        return MTH_OK;
+    }
     if (mth_bundle_is_flat(bundle, chunk)) {
         *out = (struct mth_bytes){bytes + segments[chunk->first].at, chunk->n_bytes};
         return MTH_OK;

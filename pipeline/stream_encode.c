@@ -75,10 +75,12 @@ static int code(struct encode_run *run, size_t worker_index, size_t n_bound, str
     struct mth_coder *coder = run->encoder.coder;
     struct mth_bundle_lane *lane = &coder->bundle_workers[worker_index].lanes[0];
     struct mth_buffer *block = &coded->block, *memory = run->writer.sink->memory;
-    struct mth_bytes bytes;
-    int status =
-        mth_stream_view(run->job->input, run->encoder.layout, lane->bundle.offset, lane->bundle.n_bytes,
-                        coder->memory, &lane->bytes, &lane->bytes_capacity, &bytes, err);
+    struct mth_bytes bytes = {0};
+    int status = MTH_OK;
+    if (run->encoder.is_lossy || !mth_stream_view_chunks(run->job->input, run->encoder.layout, &lane->bundle))
+        status =
+            mth_stream_view(run->job->input, run->encoder.layout, lane->bundle.offset, lane->bundle.n_bytes,
+                            coder->memory, &lane->bytes, &lane->bytes_capacity, &bytes, err);
     if (is_in_place(run, n_bound))
         *block = (struct mth_buffer){.data = memory->data + memory->n_bytes, .capacity_bytes = n_bound};
     if (!status)

@@ -41,6 +41,37 @@ int mth_stream_view(const struct mth_source *source, const struct mth_layout *la
     return status;
 }
 
+/* The bytes of a chunk that stands at a place of its bundle, if a source in memory has them side by side; else NULL. */
+static const uint8_t *view_chunk(const struct mth_source *source, const struct mth_layout *layout,
+                                 const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                                 size_t at)
+{
+    uint64_t n_run, offset = mth_layout_to_file(layout, bundle->offset + at, &n_run);
+    bool is_whole = !chunk->may_split && bundle->segments[chunk->first].at == at &&
+                    mth_bundle_is_flat(bundle, chunk) && chunk->n_bytes <= n_run;
+    return is_whole && offset <= source->n_bytes && chunk->n_bytes <= source->n_bytes - offset
+               ? source->memory + offset
+               : NULL;
+}
+
+bool mth_stream_view_chunks(const struct mth_source *source, const struct mth_layout *layout,
+                            struct mth_bundle *bundle)
+{
+    size_t at = 0, n = 0;
+    if (!source->memory || !layout)
+        return false;
+    for (; n < bundle->n_chunks; at += bundle->chunks[n++].n_bytes) {
+        bundle->chunks[n].view = view_chunk(source, layout, bundle, &bundle->chunks[n], at);
+        if (!bundle->chunks[n].view)
+            break;
+    }
+    if (n == bundle->n_chunks && at == bundle->n_bytes)
+        return true;
+    for (size_t i = 0; i < n; i++)
+        bundle->chunks[i].view = NULL;
+    return false;
+}
+
 static void free_samples(struct mth_memory *memory, struct samples *samples)
 {
     for (size_t i = 0; i < samples->n; i++) {
