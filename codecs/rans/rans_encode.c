@@ -10,10 +10,11 @@
 
 enum {
     HEAD_BYTES = 1,
-    NEARLY_CONSTANT = 16,  /* from one other value in this many on, exceptions are counted */
-    WIDE_GAIN = 64,        /* narrow is faster: wide has to save one byte in this many, where speed counts, */
-    WIDE_GAIN_SHORT = 32,  /* and more where it has too few lanes for vectors, and takes ten times as long */
-    LEAST_TABLE_BYTES = 8, /* no useful table takes fewer */
+    NEARLY_CONSTANT = 16, /* from one other value in this many on, exceptions are counted */
+    WIDE_GAIN = 64,       /* narrow is faster: wide has to save one byte in this many, where speed counts, */
+    WIDE_GAIN_SLOW = 32,  /* and more where it has too few lanes for vectors, and takes ten times as long, */
+    LEAST_SLOW_BYTES = 2048, /* which is nothing to speak of below */
+    LEAST_TABLE_BYTES = 8,   /* no useful table takes fewer */
     NARROW_LANE_BYTES = 512, /* bytes that make one more lane worth its state */
     WIDE_LANE_BYTES = 1024
 };
@@ -87,7 +88,8 @@ static uint64_t wide_gain(uint64_t price, size_t n, bool for_size)
 {
     if (for_size)
         return 0;
-    return price / (mth_rans_wide_lanes(n) < MTH_RANS_WIDE_KERNEL_LANES ? WIDE_GAIN_SHORT : WIDE_GAIN);
+    bool is_slow = mth_rans_wide_lanes(n) < MTH_RANS_WIDE_KERNEL_LANES && n >= LEAST_SLOW_BYTES;
+    return price / (is_slow ? WIDE_GAIN_SLOW : WIDE_GAIN);
 }
 
 /* What an ideal coder with the sample's own statistics would take. */
