@@ -52,15 +52,14 @@ static inline uint16_t mth_f16_nearest(uint32_t x)
 }
 
 /*
- * a * b + c, rounded once, without the instruction for it. In double the product is exact. The sum is rounded to odd: where
- * something was lost, its last bit is set, so that no tie is seen where there is none when it is rounded to fp32, which
- * has less than half the bits.
+ * product + term, rounded to odd: where something was lost, the last bit is set, so that no tie is seen where there is none when it is rounded to fp32,
+ * which has less than half the bits.
  *
  * Source  S. Boldo and G. Melquiond, Emulation of a FMA and Correctly Rounded Sums, IEEE Transactions on Computers 57(4), 2008
  */
-MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
+static inline double mth_odd_sum(double product, double term)
 {
-    double product = (double)a * (double)b, term = (double)c, sum = product + term;
+    double sum = product + term;
     double kept = sum - product, lost = (product - (sum - kept)) + (term - kept);
     uint64_t bits, lost_bits;
     memcpy(&bits, &sum, sizeof bits);
@@ -69,6 +68,24 @@ MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
     uint64_t even = (uint64_t)((lost > 0) | (lost < 0)) & ~bits & 1, inward = (bits ^ lost_bits) >> 63;
     bits += (even ^ (0 - inward)) + inward;
     memcpy(&sum, &bits, sizeof bits);
+    return sum;
+}
+
+/*
+ * a * b + c, rounded once, without the instruction for it. In double the product is exact. What the sum loses there matters only where it comes to lie half
+ * way between two fp32 values, of which those below 2^-126 are further apart than the sum's exponent says: one element in 2^29, and what is next to
+ * nothing.
+ */
+MTH_ALWAYS_INLINE float mth_fma(float a, float b, float c)
+{
+    enum { CUT = 29, EXPONENT_AT = 52, LEAST_NORMAL = 1023 - 126 };
+    double product = (double)a * (double)b, term = (double)c, sum = product + term;
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    uint64_t cut = bits & (((uint64_t)1 << CUT) - 1), half = (uint64_t)1 << (CUT - 1);
+    uint64_t small = bits << 1 >> (EXPONENT_AT + 1) < LEAST_NORMAL && bits << 1 != 0;
+    if ((cut == half) | small)
+        sum = mth_odd_sum(product, term);
     return (float)sum;
 }
 
