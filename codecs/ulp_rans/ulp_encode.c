@@ -77,6 +77,17 @@ static unsigned largest16(const struct mth_ulp_format *format, const uint8_t *gr
     return most >> format->mantissa_bits;
 }
 
+/* The same of 32-bit ones. */
+static unsigned largest32(const struct mth_ulp_format *format, const uint8_t *group)
+{
+    uint32_t mask = ((1u << format->exponent_bits) - 1) << format->mantissa_bits, most = 0;
+    for (size_t i = 0; i < MTH_ULP_GROUP; i++) {
+        uint32_t x = mth_lane_load32(group + 4 * i) & mask;
+        most = x > most ? x : most;
+    }
+    return most >> format->mantissa_bits;
+}
+
 /* Groups that are looked at for the highest exponent, and which share of all. */
 static size_t top_step(const struct mth_ulp_block *block)
 {
@@ -105,8 +116,9 @@ static uint16_t choose_top(const struct mth_ulp_block *block)
     for (size_t g = 0; g < block->n_groups; g += top_step(block)) {
         const uint8_t *group = block->base + g * group_bytes;
         size_t n_here = mth_size_min(MTH_ULP_GROUP, block->n_elems - g * MTH_ULP_GROUP);
-        if (lane_bytes == 2 && n_here == MTH_ULP_GROUP &&
-            largest16(format, group) <= largest.exponents[largest.n - 1])
+        unsigned least = largest.exponents[largest.n - 1];
+        if (n_here == MTH_ULP_GROUP && ((lane_bytes == 2 && largest16(format, group) <= least) ||
+                                        (lane_bytes == 4 && largest32(format, group) <= least)))
             continue;
         for (size_t i = 0; i < n_here; i++)
             note_exponent(&largest, exponent_at(format, group + i * lane_bytes));
