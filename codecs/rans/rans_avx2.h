@@ -62,8 +62,8 @@ RANS_AVX2 const uint8_t *mth_rans_refill(__m256i *high, __m256i *low, const uint
     __m128i back = _mm_shuffle_epi8(mth_rans_join(in2, in3),
                                     mth_rans_join(&s->first[bits >> 16 & 0xff], &s->second[bits >> 24]));
     __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(front), back, 1);
-    *high = _mm256_blendv_epi8(*high, *low, empty);
-    *low = _mm256_blendv_epi8(*low, bytes, empty);
+    *high = _mm256_or_si256(*high, _mm256_and_si256(*low, empty));
+    *low = _mm256_or_si256(_mm256_andnot_si256(empty, *low), bytes);
     return in + __builtin_popcount(bits);
 }
 

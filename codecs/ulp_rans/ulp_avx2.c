@@ -320,9 +320,9 @@ ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mt
         for (size_t v = 0; v < n_vecs; v++, g++, ahead += next) {
             __builtin_prefetch(ahead, 0, 2);
             vec changed = look_up(table->changed, load(from + g * MTH_ULP_GROUP)), slot = low[v];
-            vec same = _mm256_cmpeq_epi8(_mm256_max_epu8(slot, changed), slot);
-            vec freq = negate_where(changed, same);
-            vec rank = _mm256_sub_epi8(slot, _mm256_and_si256(same, changed));
+            vec behind = _mm256_sub_epi8(slot, changed), rank = _mm256_min_epu8(slot, behind);
+            vec freq = _mm256_sub_epi8(rank, _mm256_max_epu8(slot, behind));
+            vec same = _mm256_cmpeq_epi8(rank, behind);
             masks[g] = ~(uint32_t)_mm256_movemask_epi8(same);
             in = decode_lanes(freq, rank, _mm256_cmpeq_epi8(changed, zero), &high[v], &low[v], in);
         }
@@ -414,7 +414,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .join32 = mth_ulp_long_join_avx2,
     .count = mth_ulp_portable_count,
     .count_contexts = mth_ulp_portable_count_contexts,
-    .turns = &mth_ulp_turn_portable,
+    .turns = &mth_ulp_turn_avx2,
 };
 
 #else

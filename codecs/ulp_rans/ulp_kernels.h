@@ -166,6 +166,7 @@ extern const struct mth_ulp_turn_kernels mth_ulp_turn_portable;
 #ifdef MTH_RANS_HAVE_X86
 extern const struct mth_ulp_kernels mth_ulp_avx2;
 extern const struct mth_ulp_kernels mth_ulp_avx512;
+extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx2;
 extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx512;
 size_t mth_ulp_avx512_view(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
                            const uint8_t *base, size_t n_groups, struct mth_ulp_view *out);

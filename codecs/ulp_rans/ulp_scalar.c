@@ -192,6 +192,8 @@ size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth
     while (n_groups - g >= AHEAD && (size_t)(reader->end - in) >= (size_t)AHEAD * MTH_ULP_GROUP) {
         uint16_t changed[AHEAD][MTH_ULP_GROUP], numbers[MTH_ULP_GROUP / 2];
         for (size_t i = 0; i < AHEAD; i++) {
+            if (reader->ahead)
+                __builtin_prefetch(reader->ahead + (g + i) * MTH_ULP_AHEAD_BYTES, 0, 2);
             pair_places(contexts + (g + i) * MTH_ULP_GROUP, 0, numbers);
             look_up(&slots, numbers, changed[i]);
         }
@@ -416,7 +418,18 @@ static bool encode_symbol(const struct mth_ulp_table *table, struct mth_rans_wri
     return freq == 0 || emit(writer, lane, freq, table->start[symbol][context]);
 }
 
-void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp_symbol_slots *slots)
+/*
+ * By context and slot, the lowest byte first: the symbol, where the slot lies among that symbol's, and how many these are, 1 .. 256, in
+ * two bytes. Of contexts that are not used, nothing.
+ */
+struct symbol_slots {
+    uint32_t of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
+};
+
+/* Fewer symbols than this are not worth such a table. */
+enum { WORTH_SLOTS = 2 * MTH_ULP_CONTEXTS * MTH_ULP_SLOTS };
+
+static void fill_symbol_slots(const struct mth_ulp_table *table, struct symbol_slots *slots)
 {
     enum { FLIP = 0x80 };
     for (size_t c = 0; c < MTH_ULP_CONTEXTS; c++) {
@@ -452,11 +465,11 @@ size_t mth_ulp_scalar_decode_symbols(const struct mth_ulp_table *table, struct m
     enum { MOST_GROUPS = MTH_RANS_MAX_LANES / MTH_ULP_GROUP };
     size_t n_lanes = reader->lanes.n_lanes, n_vecs = n_lanes / MTH_ULP_GROUP, done = 0;
     const uint8_t *in = reader->in;
-    struct mth_ulp_symbol_slots slots;
+    struct symbol_slots slots;
     struct states states;
-    if (n_steps * n_lanes < MTH_ULP_WORTH_SLOTS)
+    if (n_steps * n_lanes < WORTH_SLOTS)
         return 0;
-    mth_ulp_fill_symbol_slots(table, &slots);
+    fill_symbol_slots(table, &slots);
     load_states(&reader->lanes, &states);
     for (; done < n_steps && (size_t)(reader->end - in) >= n_lanes; done++) {
         uint16_t freq[MOST_GROUPS][MTH_ULP_GROUP], ranked[MOST_GROUPS][MTH_ULP_GROUP];

@@ -21,19 +21,6 @@ static inline uint64_t mth_ulp_flags_of(uint64_t bits)
     return ((bits * ones & bit_of_byte) + all) >> 7 & ones;
 }
 
-/*
- * By context and slot, the lowest byte first: the symbol, where the slot lies among that symbol's, and how many these are, 1 .. 256, in
- * two bytes. Of contexts that are not used, nothing.
- */
-struct mth_ulp_symbol_slots {
-    uint32_t of[MTH_ULP_CONTEXTS][MTH_ULP_SLOTS];
-};
-
-/* Fewer symbols than this are not worth such a table. */
-enum { MTH_ULP_WORTH_SLOTS = 2 * MTH_ULP_CONTEXTS * MTH_ULP_SLOTS };
-
-void mth_ulp_fill_symbol_slots(const struct mth_ulp_table *table, struct mth_ulp_symbol_slots *slots);
-
 size_t mth_ulp_scalar_decode_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
                                    const uint8_t *contexts, size_t first, size_t n_groups, uint32_t *masks);
 size_t mth_ulp_scalar_encode_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,

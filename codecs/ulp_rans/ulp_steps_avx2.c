@@ -213,15 +213,29 @@ ULP_INLINE void join_group(const uint8_t *symbols, const uint8_t *signs, const s
     store(steps + VEC_BYTES, join_half(b, _mm256_extracti128_si256(down, 1), fields, 4));
 }
 
-ULP_INLINE bool read_fields(const uint8_t *symbols, struct mth_ulp_bit_reader *reader,
-                            struct mth_ulp_fields *fields)
+ULP_INLINE void find_widths(const uint8_t *symbols, struct mth_ulp_fields *fields)
 {
     vec symbol = load(symbols);
     struct widths of_a = widths_of(bits_of(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(symbol))));
     struct widths of_b = widths_of(bits_of(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(symbol, 1))));
     store((uint8_t *)&fields->n[0], of_a.all);
     store((uint8_t *)&fields->n[4], of_b.all);
-    return mth_ulp_get_fields(reader, fields);
+}
+
+/* Fields that begin `at` bits behind `in`, where 8 bytes more than they have are there. */
+ULP_INLINE void get_fields_within(const uint8_t *in, uint64_t *at, struct mth_ulp_fields *fields)
+{
+    enum { AT_ONCE = 57 };
+    for (size_t i = 0; i < MTH_ULP_N_FIELDS; i++) {
+        uint64_t n = fields->n[i], word;
+        unsigned shift = *at % 8;
+        memcpy(&word, in + *at / 8, sizeof word);
+        word >>= shift;
+        if (n > AT_ONCE)
+            word |= (uint64_t)in[*at / 8 + sizeof word] << 1 << (63 - shift);
+        fields->bits[i] = _bzhi_u64(word, (unsigned)n);
+        *at += n;
+    }
 }
 
 RANS_TARGET_AVX2 size_t mth_ulp_avx2_join16(const uint8_t *symbols, const uint8_t *signs, size_t n_groups,
@@ -234,7 +248,17 @@ RANS_TARGET_AVX2 size_t mth_ulp_avx2_join16(const uint8_t *symbols, const uint8_
         bool good = true;
         n = n_groups - g < MTH_ULP_FIELDS_BATCH ? n_groups - g : MTH_ULP_FIELDS_BATCH;
         for (size_t i = 0; i < n; i++)
-            good &= read_fields(symbols + (g + i) * VEC_BYTES, &reader, &fields[i]);
+            find_widths(symbols + (g + i) * VEC_BYTES, &fields[i]);
+        if (reader.end - reader.at >= MTH_ULP_FIELDS_BATCH * MTH_ULP_FIELDS_ROOM) {
+            uint64_t at = reader.n_used;
+            for (size_t i = 0; i < n; i++)
+                get_fields_within(reader.at, &at, &fields[i]);
+            reader.at += at / 8;
+            reader.n_used = at % 8;
+        } else {
+            for (size_t i = 0; i < n; i++)
+                good &= mth_ulp_get_fields(&reader, &fields[i]);
+        }
         if (!good)
             break;
         for (size_t i = 0; i < n; i++)

@@ -5,7 +5,7 @@
 
 #include "codecs/ulp_rans/ulp_avx2.h"
 
-/* Symbols below this are found by comparing, those of a vector that has others are looked up one by one. */
+/* An encoder's: symbols below this are found by comparing, those of a vector that has others are looked up one by one. */
 enum { SHORT = 3 };
 
 /* What is to be known of 32 symbols, in planes of bytes; and of one, in the bytes of a word. */
@@ -39,7 +39,7 @@ ULP_INLINE struct planes gather_planes(const void *words, vec first, vec second,
 /*
  * The symbol of a slot is how many bounds it lies behind. With d the distance modulo 256 from the first slot of a symbol to this
  * one, the symbol that it belongs to has the least, and the one behind it, which the slot has not reached, the greatest: the least
- * is the slot's rank, and both are as far apart as the symbol has slots. Few steps are long, so most vectors need few bounds.
+ * is the slot's rank, and both are as far apart as the symbol has slots. No branch asks whether all steps are short: one of 32 mostly is not.
  */
 ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec context, vec *symbol, vec *rank,
                              vec *freq)
@@ -54,31 +54,10 @@ ULP_INLINE void find_symbols(const struct mth_ulp_table *table, vec slot, vec co
         least = _mm256_min_epu8(least, d);
         greatest = _mm256_max_epu8(greatest, d);
         n = _mm256_sub_epi8(n, behind);
-        if (_mm256_testz_si256(behind, behind))
-            break;
     }
     *symbol = n;
     *rank = least;
     *freq = _mm256_sub_epi8(least, greatest);
-}
-
-/* The same by a look-up for each. */
-ULP_INLINE struct planes gather_symbols(const struct mth_ulp_symbol_slots *slots, vec slot, vec context)
-{
-    vec low = _mm256_unpacklo_epi8(slot, context), high = _mm256_unpackhi_epi8(slot, context);
-    vec front = _mm256_permute2x128_si256(low, high, 0x20), back = _mm256_permute2x128_si256(low, high, 0x31);
-    return gather_planes(slots->of, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(front)),
-                         _mm256_cvtepu16_epi32(_mm256_extracti128_si256(front, 1)),
-                         _mm256_cvtepu16_epi32(_mm256_castsi256_si128(back)),
-                         _mm256_cvtepu16_epi32(_mm256_extracti128_si256(back, 1)));
-}
-
-/* Whether some lane's symbol is SHORT or above. */
-ULP_INLINE bool any_long(const struct mth_ulp_table *table, vec slot, vec context)
-{
-    vec ordered = _mm256_xor_si256(slot, _mm256_set1_epi8((char)0x80));
-    vec behind = _mm256_cmpgt_epi8(ordered, look_up(table->bound[SHORT], context));
-    return !_mm256_testz_si256(behind, behind);
 }
 
 ULP_INLINE size_t decode_some_symbols(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
@@ -86,11 +65,7 @@ ULP_INLINE size_t decode_some_symbols(const struct mth_ulp_table *table, struct 
 {
     vec high[MOST_VECS], low[MOST_VECS], zero = _mm256_setzero_si256();
     const uint8_t *in = reader->in, *end = reader->end;
-    struct mth_ulp_symbol_slots slots;
     size_t done = 0;
-    bool has_slots = n_steps * n_vecs * VEC_BYTES >= MTH_ULP_WORTH_SLOTS && table->n_symbols > SHORT;
-    if (has_slots)
-        mth_ulp_fill_symbol_slots(table, &slots);
     for (size_t v = 0; v < n_vecs; v++) {
         high[v] = load(reader->lanes.high + v * VEC_BYTES);
         low[v] = load(reader->lanes.low + v * VEC_BYTES);
@@ -98,14 +73,7 @@ ULP_INLINE size_t decode_some_symbols(const struct mth_ulp_table *table, struct 
     for (; done < n_steps && (size_t)(end - in) >= n_vecs * VEC_BYTES; done++) {
         for (size_t v = 0; v < n_vecs; v++, from += VEC_BYTES, symbols += VEC_BYTES) {
             vec symbol, rank, freq, context = load(from);
-            if (has_slots && any_long(table, low[v], context)) {
-                struct planes found = gather_symbols(&slots, low[v], context);
-                symbol = found.byte[0];
-                rank = found.byte[1];
-                freq = found.byte[2];
-            } else {
-                find_symbols(table, low[v], context, &symbol, &rank, &freq);
-            }
+            find_symbols(table, low[v], context, &symbol, &rank, &freq);
             store(symbols, symbol);
             in = decode_lanes(freq, rank, _mm256_cmpeq_epi8(freq, zero), &high[v], &low[v], in);
         }
