@@ -329,6 +329,49 @@ static void containers_of_states_decode_for_good(void **state)
 }
 
 /* Whatever is predicted, and even where nothing can be decoded of what it is predicted from. */
+static int read_made(void *state, uint64_t offset, void *dst, size_t n_bytes, struct mth_error *err)
+{
+    const struct made *made = state;
+    (void)err;
+    memcpy(dst, made->data + offset, n_bytes);
+    return 0;
+}
+
+/* Chunks that are looked at where they lie, or copied to their bundle first, by one thread or two, restored at once or not. */
+static void what_is_read_and_what_lies_in_memory_are_coded_alike(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 1 << 18 };
+    struct mth_memory *memory = mth_memory_create(0);
+    struct made *before = load("fp32-11"), *after = load("fp32-12");
+    struct mth_source read = {
+        .name = "read", .n_bytes = after->map.n_bytes, .fd = -1, .read = read_made, .state = after};
+    struct made_base_source base;
+    struct mth_pipeline *pipeline;
+    struct mth_error err = {0};
+    made_base_source(before, &base);
+    assert_int_equal(mth_pipeline_parse("balanced", true, &pipeline, &err), 0);
+    for (size_t i = 0; i < 4; i++) {
+        struct mth_stream_config config = made_config(memory, 1 + i % 2, 16384);
+        struct mth_bytes made = made_compress(memory, 1 + i % 2, 16384, "balanced", after, before, NULL);
+        struct mth_buffer out = {.data = malloc(CAPACITY), .capacity_bytes = CAPACITY};
+        struct mth_sink sink;
+        config.verify = i > 1;
+        mth_sink_memory(&out, &sink);
+        if (mth_compress(pipeline, &read, &after->map, &base.base, NULL, &sink, &config, NULL, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(out.n_bytes, made.n_bytes);
+        assert_memory_equal(out.data, made.data, made.n_bytes);
+        made_container_free(made);
+        free(out.data);
+    }
+    mth_pipeline_destroy(pipeline);
+    made_free(before);
+    made_free(after);
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+}
+
 static void a_wrong_base_of_a_state_is_refused(void **state)
 {
     (void)state;
@@ -406,6 +449,7 @@ int main(void)
         cmocka_unit_test(the_rate_may_be_the_base_s),
         cmocka_unit_test(numbers_that_no_file_tells_are_found),
         cmocka_unit_test(containers_of_states_decode_for_good),
+        cmocka_unit_test(what_is_read_and_what_lies_in_memory_are_coded_alike),
         cmocka_unit_test(a_wrong_base_of_a_state_is_refused),
         cmocka_unit_test(damaged_states_are_refused_or_harmless),
     };
