@@ -239,6 +239,11 @@ static void a_numbered_state_finds_its_parameters_where_counts_and_shapes_allow(
     BELONGS("}(" MODEL OPTIMIZER(STATES, GROUP("K\0") GROUP("K\1")) "u", "o.state.0.exp_avg", "m.v");
     /* Groups that are not in the order of the model. */
     BELONGS("}(" MODEL OPTIMIZER(SWAPPED, GROUP("K\0") GROUP("K\1")) "u", "o.state.0.exp_avg", "m.w");
+#define SIX GROUP("") GROUP("") GROUP("") GROUP("") GROUP("") GROUP("")
+    BELONGS("}(" MODEL OPTIMIZER(SWAPPED, GROUP("K\0") SIX GROUP("K\1")) "u", "o.state.0.exp_avg", "m.w");
+    /* Of more than eight nobody looks for an order. */
+    BELONGS("}(" MODEL OPTIMIZER(SWAPPED, GROUP("K\0") SIX GROUP("") GROUP("K\1")) "u", "o.state.0.exp_avg",
+            "none");
     BELONGS("}(" MODEL OPTIMIZER(SWAPPED, GROUP("K\0K\1")) "u", "o.state.0.exp_avg", "none");
     BELONGS("}(" MODEL OPTIMIZER(STATES, GROUP("K\0K\1K\2")) "u", "o.state.0.exp_avg", "none");
     BELONGS("}(" MODEL OPTIMIZER(STATES, GROUP("K\0")) "u", "o.state.0.exp_avg", "none");
@@ -297,6 +302,15 @@ static void steps_that_are_no_tensors_are_read(void **state)
     assert_int_equal(mapped.map.n_groups, 3);
     for (size_t i = 0; i < 3; i++)
         assert_true(mapped.map.groups[i].step == wanted[i]);
+    unmap(&mapped);
+    /* Each optimizer's are its own. */
+    static const char two[] =
+        "}(" OPTIMIZER("K\0" STEPPED("K\x09"), GROUP("K\0")) "\x8c\1q}(\x8c\5state}(K\0" STEPPED(
+            "K\4") "u\x8c\x0cparam_groups](" GROUP("K\0") "euu.";
+    torch_map_pickle(&mapped, two, sizeof two);
+    assert_int_equal(mapped.status, MTH_OK);
+    assert_int_equal(mapped.map.n_groups, 2);
+    assert_true(mapped.map.groups[0].step == 9 && mapped.map.groups[1].step == 4);
     unmap(&mapped);
 }
 
