@@ -3,9 +3,11 @@
  * comes back all the same, and the order in which a container holds them is one-to-one with the file's.
  */
 #include "pipeline/bundle.h"
+#include "tests/support/golden_inputs.h"
 #include "tests/support/made_container.h"
 
 #include "base/checked.h"
+#include "base/file.h"
 #include "transforms/predictors/float_bits.h"
 
 #include <math.h>
@@ -352,34 +354,66 @@ static void what_copies_take_is_known_before(void **state)
     made_free(made);
 }
 
+/* A container with bits turned or bytes set, and checksums that are right again: it is refused, or the same n_bytes come out. */
+static void assert_damage_is_refused_or_harmless(struct mth_memory *memory, struct mth_bytes bytes,
+                                                 const uint8_t *restored, size_t n_bytes)
+{
+    size_t n_refused = 0, n_tries = 4000;
+    uint8_t *damaged = malloc(bytes.n_bytes), *dst = malloc(n_bytes);
+    assert_true(damaged && dst);
+    for (size_t i = 0; i < n_tries; i++) {
+        struct mth_error err = {0};
+        memcpy(damaged, bytes.data, bytes.n_bytes);
+        /* Front and plans are at the ends of blocks; the first bytes hold the layout. */
+        size_t at = i % 2 ? MTH_HEAD_BYTES + made_random32() % 400 : made_random32() % bytes.n_bytes;
+        damaged[at] = i % 5 ? (uint8_t)(damaged[at] ^ (1u << made_random32() % 8))
+                            : (uint8_t)(made_random32() % 2 ? 0xff : made_random32());
+        made_repair(damaged, bytes.n_bytes);
+        struct mth_bytes hostile = {damaged, bytes.n_bytes};
+        int status = made_decompress(memory, 1, hostile, NULL, i % 3 == 0, dst, n_bytes, &err);
+        n_refused += status != 0;
+        if (status == 0)
+            assert_memory_equal(dst, restored, n_bytes);
+    }
+    assert_true(n_refused > n_tries / 2);
+    free(damaged);
+    free(dst);
+}
+
 static void hostile_families_are_refused_or_harmless(void **state)
 {
     (void)state;
     struct mth_memory *memory = mth_memory_create(0);
     struct made *made = with_copies(1500);
     struct mth_bytes bytes = made_compress(memory, 1, CHUNK_BYTES, "balanced", made, NULL, NULL);
-    size_t n_bytes = (size_t)made->map.n_bytes, n_refused = 0, n_tries = 4000;
-    uint8_t *damaged = malloc(bytes.n_bytes), *dst = malloc(n_bytes);
-    for (size_t i = 0; i < n_tries; i++) {
-        struct mth_error err = {0};
-        memcpy(damaged, bytes.data, bytes.n_bytes);
-        /* Front and plans are at the ends of blocks; the first bytes hold the layout. */
-        size_t at = i % 2 ? MTH_HEAD_BYTES + made_random32() % 400 : made_random32() % bytes.n_bytes;
-        damaged[at] ^= (uint8_t)(1u << made_random32() % 8);
-        made_repair(damaged, bytes.n_bytes);
-        struct mth_bytes hostile = {damaged, bytes.n_bytes};
-        int status = made_decompress(memory, 1, hostile, NULL, i % 3 == 0, dst, n_bytes, &err);
-        n_refused += status != 0;
-        if (status == 0)
-            assert_memory_equal(dst, made->data, n_bytes);
-    }
-    assert_true(n_refused > n_tries / 2);
-    free(damaged);
-    free(dst);
+    assert_damage_is_refused_or_harmless(memory, bytes, made->data, (size_t)made->map.n_bytes);
     made_container_free(bytes);
     made_free(made);
     assert_int_equal(mth_memory_current(memory), 0);
     mth_memory_destroy(memory);
+}
+
+/* Masters and what chance rounded of them, as programs of before wrote it and as this one does. */
+static void hostile_roundings_are_refused_or_harmless(void **state)
+{
+    static const char *const paths[] = {"tests/golden/containers/rounded_by_chance.mth",
+                                        "tests/golden/containers/chances.mth"};
+    struct made *made = golden_input(GOLDEN_ROUNDED);
+    size_t n_bytes = (size_t)made->map.n_bytes;
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct mth_memory *memory = mth_memory_create(0);
+        struct mth_buffer file;
+        struct mth_error err = {0};
+        if (mth_file_read_all(paths[i], memory, &file, &err))
+            fail_msg("%s", err.text);
+        assert_damage_is_refused_or_harmless(memory, (struct mth_bytes){file.data, file.n_bytes}, made->data,
+                                             n_bytes);
+        mth_memory_free(memory, file.data);
+        assert_int_equal(mth_memory_current(memory), 0);
+        mth_memory_destroy(memory);
+    }
+    made_free(made);
 }
 
 /* ---- arithmetic ---- */
@@ -424,6 +458,7 @@ int main(void)
         cmocka_unit_test(any_range_of_related_tensors_reads_as_the_original),
         cmocka_unit_test(what_copies_take_is_known_before),
         cmocka_unit_test(hostile_families_are_refused_or_harmless),
+        cmocka_unit_test(hostile_roundings_are_refused_or_harmless),
         cmocka_unit_test(a_fused_multiply_add_is_rounded_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

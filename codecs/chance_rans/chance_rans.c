@@ -11,6 +11,7 @@
 #include "codecs/byte_histogram.h"
 #include "codecs/chance_rans/chance_kernels.h"
 #include "codecs/codec.h"
+#include "codecs/rans/rans_quantise.h"
 
 #include "base/checked.h"
 #include "base/cpu.h"
@@ -31,7 +32,6 @@ enum {
     MANY_ELEMS = 1 << 15,   /* that are worth all lanes, whose states take 128 bytes */
     ELEMS_A_LANE = 1 << 11, /* of fewer */
     MAX_FEW_LANES_LOG2 = 3, /* which have no vector kernels anyway */
-    LEAST_CHANCE = 1,       /* of MTH_CHANCE_SLOTS; a class that is not named in a stream has it */
     MAX_TABLE_BYTES = 2 + 2 * MTH_CHANCE_CLASSES
 };
 
@@ -39,9 +39,8 @@ struct state {
     struct mth_memory *memory;
     const struct mth_chance_kernels *kernels;
     const struct mth_rans_wide_kernels *wide_kernels;
-    struct mth_rans_wide_table table; /* for encoding: of symbols, see symbols_of */
+    struct mth_rans_wide_table *table; /* of an encoder: of symbols, see symbols_of */
     uint8_t classes[PIECE_ELEMS], symbols[PIECE_ELEMS];
-    uint8_t zeros[ELEM_BYTES * PIECE_ELEMS]; /* what there is where a stream has no reference */
 };
 
 /* Raw is the worst case. */
@@ -54,21 +53,29 @@ static size_t bound(const int64_t *values, size_t src_bytes)
 static void destroy(void *opaque)
 {
     struct state *state = opaque;
-    if (state)
-        mth_memory_free(state->memory, state);
+    if (!state)
+        return;
+    mth_memory_free(state->memory, state->table);
+    mth_memory_free(state->memory, state);
 }
 
 static int create(const int64_t *values, unsigned sides, struct mth_memory *memory, void **out)
 {
     (void)values;
-    (void)sides;
     struct state *state = mth_memory_calloc(memory, 1, sizeof *state);
     if (!state)
         return MTH_ERR_NO_MEMORY;
     state->memory = memory;
     state->kernels = mth_chance_kernels_for(mth_cpu_features());
     state->wide_kernels = mth_rans_wide_kernels_for(mth_cpu_features());
-    state->table.slot_bits = MTH_CHANCE_SLOT_BITS;
+    if (sides & MTH_SIDE_ENCODE) {
+        state->table = mth_memory_calloc(memory, 1, sizeof *state->table);
+        if (!state->table) {
+            destroy(state);
+            return MTH_ERR_NO_MEMORY;
+        }
+        state->table->slot_bits = MTH_CHANCE_SLOT_BITS;
+    }
     *out = state;
     return MTH_OK;
 }
@@ -76,9 +83,8 @@ static int create(const int64_t *values, unsigned sides, struct mth_memory *memo
 static size_t state_bytes(const int64_t *values, unsigned side, size_t stream_bytes)
 {
     (void)values;
-    (void)side;
     (void)stream_bytes;
-    return sizeof(struct state);
+    return sizeof(struct state) + (side & MTH_SIDE_ENCODE ? sizeof(struct mth_rans_wide_table) : 0);
 }
 
 /* ---- elements ---- */
@@ -108,9 +114,18 @@ static struct known known_of(const struct mth_symbol_type *type, const struct mt
     return known;
 }
 
-static const uint8_t *reference_at(const struct state *state, const struct known *known, size_t elem)
+/* Of a piece, or what there is where a stream has none. */
+static const uint8_t *reference_at(const struct known *known, size_t elem)
 {
-    return known->reference ? known->reference + ELEM_BYTES * elem : state->zeros;
+    static const uint8_t zeros[ELEM_BYTES * PIECE_ELEMS];
+    return known->reference ? known->reference + ELEM_BYTES * elem : zeros;
+}
+
+/* The chance of a class that a stream does not name: classes 2 to 15 are ways from one side to the other, in equal parts, and the others stay. */
+static uint32_t chance_by_distance(uint32_t class)
+{
+    enum { FIRST = 2, N = MTH_CHANCE_CLASSES - FIRST };
+    return class < FIRST ? 1 : ((2 * (class - FIRST) + 1) * MTH_CHANCE_SLOTS + N) / (2 * N);
 }
 
 MTH_ALWAYS_INLINE uint16_t class_of(uint16_t elem, unsigned shift, uint16_t mask)
@@ -173,8 +188,8 @@ struct coding {
 /* The symbols of n elements from a place on. */
 static void take_symbols(const struct coding *coding, size_t at, size_t n)
 {
-    symbols_of(&coding->known, coding->src + ELEM_BYTES * at, reference_at(coding->state, &coding->known, at),
-               n, coding->state->symbols);
+    symbols_of(&coding->known, coding->src + ELEM_BYTES * at, reference_at(&coding->known, at), n,
+               coding->state->symbols);
 }
 
 static unsigned lanes_log2_of(size_t n_elems)
@@ -185,6 +200,26 @@ static unsigned lanes_log2_of(size_t n_elems)
     while (log2 < MAX_FEW_LANES_LOG2 && (size_t)ELEMS_A_LANE << log2 < n_elems)
         log2++;
     return log2;
+}
+
+/* What a class takes with a chance, in bits times 2^MTH_RANS_LOG2_BITS. */
+static uint64_t price_of(uint32_t chance, uint64_t n_up, uint64_t n_stay)
+{
+    uint64_t whole = (uint64_t)MTH_CHANCE_SLOT_BITS << MTH_RANS_LOG2_BITS;
+    return n_up * (whole - mth_rans_log2(chance)) +
+           n_stay * (whole - mth_rans_log2(MTH_CHANCE_SLOTS - chance));
+}
+
+/* How likely a class goes up, by what was counted of it: one of 1 / share elements. What is known without is taken as long as that is no worse than to say another. */
+static uint32_t chance_of(uint32_t by_distance, uint64_t n_up, uint64_t n_stay, size_t share)
+{
+    enum { NAMED_BITS = 16 };
+    uint64_t n = n_up + n_stay;
+    /* Half a count more of each side: not all were looked at. */
+    uint64_t counted = ((2 * n_up + 1) * MTH_CHANCE_SLOTS + n + 1) / (2 * n + 2);
+    uint32_t chance = counted < 1 ? 1 : (uint32_t)mth_u64_min(counted, MTH_CHANCE_SLOTS - 1);
+    uint64_t taken = price_of(chance, n_up, n_stay) + ((uint64_t)NAMED_BITS << MTH_RANS_LOG2_BITS) / share;
+    return taken < price_of(by_distance, n_up, n_stay) ? chance : by_distance;
 }
 
 /* Of the pieces of a stream, some: how likely each class goes up. */
@@ -201,33 +236,25 @@ static void choose_chances(const struct coding *coding, uint32_t chances[MTH_CHA
         for (size_t s = 0; s < 2 * MTH_CHANCE_CLASSES; s++)
             counts[s] += of_piece[s];
     }
-    for (size_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
-        uint64_t n_up = counts[c + MTH_CHANCE_CLASSES], n = counts[c] + n_up;
-        /* Half a count more of each side: not all were looked at. */
-        uint64_t chance = n ? ((2 * n_up + 1) * MTH_CHANCE_SLOTS + n + 1) / (2 * n + 2) : LEAST_CHANCE;
-        chances[c] = (uint32_t)(chance < LEAST_CHANCE                      ? LEAST_CHANCE
-                                : chance > MTH_CHANCE_SLOTS - LEAST_CHANCE ? MTH_CHANCE_SLOTS - LEAST_CHANCE
-                                                                           : chance);
-    }
+    for (uint32_t c = 0; c < MTH_CHANCE_CLASSES; c++)
+        chances[c] = chance_of(chance_by_distance(c), counts[c + MTH_CHANCE_CLASSES], counts[c], every);
 }
 
 static void put_table(struct coding *coding, const uint32_t chances[MTH_CHANCE_CLASSES])
 {
-    uint8_t *used = coding->at;
+    uint8_t *at = coding->at;
     uint32_t named = 0;
     coding->at += 2;
-    for (size_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
-        if (chances[c] == LEAST_CHANCE)
+    for (uint32_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
+        coding->state->table->coders[c] = mth_rans_wide_coder_of(MTH_CHANCE_SLOTS - chances[c], chances[c]);
+        coding->state->table->coders[c + MTH_CHANCE_CLASSES] = mth_rans_wide_coder_of(chances[c], 0);
+        if (chances[c] == chance_by_distance(c))
             continue;
         named |= 1u << c;
         mth_lane_store16(coding->at, (uint16_t)chances[c]);
         coding->at += 2;
     }
-    mth_lane_store16(used, (uint16_t)named);
-    for (size_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
-        coding->state->table.coders[c] = mth_rans_wide_coder_of(MTH_CHANCE_SLOTS - chances[c], chances[c]);
-        coding->state->table.coders[c + MTH_CHANCE_CLASSES] = mth_rans_wide_coder_of(chances[c], 0);
-    }
+    mth_lane_store16(at, (uint16_t)named);
 }
 
 static bool put_number(struct coding *coding, uint64_t value)
@@ -244,8 +271,7 @@ static bool put_exceptions(struct coding *coding)
     size_t next = 0;
     for (size_t at = 0; at < coding->n_elems; at += PIECE_ELEMS) {
         size_t n = mth_size_min(PIECE_ELEMS, coding->n_elems - at);
-        const uint8_t *src = coding->src + ELEM_BYTES * at,
-                      *reference = reference_at(coding->state, &coding->known, at);
+        const uint8_t *src = coding->src + ELEM_BYTES * at, *reference = reference_at(&coding->known, at);
         for (size_t i = all_are_neighbours(src, reference, n) ? n : 0; i < n; i++) {
             uint16_t step = (uint16_t)(mth_lane_load16(src + ELEM_BYTES * i) -
                                        mth_lane_load16(reference + ELEM_BYTES * i));
@@ -274,7 +300,7 @@ static bool put_flags(struct coding *coding, size_t n_lanes)
         size_t n = (left - 1) % PIECE_ELEMS + 1;
         left -= n;
         take_symbols(coding, left, n);
-        if (!mth_rans_wide_encode(state->wide_kernels, &state->table, &writer, state->symbols, n))
+        if (!mth_rans_wide_encode(state->wide_kernels, state->table, &writer, state->symbols, n))
             return false;
     }
     for (size_t i = 0; i < n_lanes; i++, coding->at += LANE_BYTES)
@@ -348,11 +374,11 @@ static bool read_table(struct mth_reader *reader, uint32_t chances[MTH_CHANCE_CL
     uint16_t named, chance;
     if (!take16(reader, &named))
         return false;
-    for (size_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
-        chances[c] = LEAST_CHANCE;
+    for (uint32_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
+        chances[c] = chance_by_distance(c);
         if (!(named >> c & 1))
             continue;
-        if (!take16(reader, &chance) || chance <= LEAST_CHANCE || chance > MTH_CHANCE_SLOTS - LEAST_CHANCE)
+        if (!take16(reader, &chance) || chance == 0 || chance >= MTH_CHANCE_SLOTS)
             return false;
         chances[c] = chance;
     }
@@ -417,7 +443,7 @@ static bool decode_coded(struct state *state, const struct mth_decode_job *job)
         return false;
     for (size_t at = 0; at < n_elems; at += PIECE_ELEMS) {
         size_t n = mth_size_min(PIECE_ELEMS, n_elems - at);
-        const uint8_t *reference = reference_at(state, &known, at);
+        const uint8_t *reference = reference_at(&known, at);
         classes_of(&known, reference, n, state->classes);
         if (!mth_chance_decode(state->kernels, chances, &flags, state->classes, state->symbols, n))
             return false;

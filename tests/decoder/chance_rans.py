@@ -36,8 +36,8 @@ def decode(coded, n, exponent, reference):
     cursor = Cursor(coded[1:len(coded) - n % 2])
     named, slots = cursor.fixed(2), []
     for c in range(16):
-        chance = cursor.fixed(2) if named >> c & 1 else 1
-        require(chance < SLOTS and (chance > 1 or not named >> c & 1), "a chance out of its range")
+        chance = cursor.fixed(2) if named >> c & 1 else ((2 * c - 3) * SLOTS + 14) // 28 if c > 1 else 1
+        require(0 < chance < SLOTS, "a chance out of its range")
         slots.append(sides(chance))
     exceptions = read_exceptions(cursor, n_elems)
     lanes = Lanes(cursor, 1 << (head >> 4), True, LOG2_SLOTS)
