@@ -335,15 +335,17 @@ static void what_breaks_a_rule_of_the_page_is_refused(void **state)
         STREAM(0x10, 1, 2, 3, 4),
         STREAM(0x00, 1, 2, 3, 4, 5),
         /* Chances of 0, 4096 and more. */
-        STREAM(0x02, 2, 0, 0, 0, 2, 0x22, 5, 1, 0),
+        STREAM(0x02, 2, 0, 0, 0, 2, 0x22, 0x85, 0, 0),
         STREAM(0x02, 2, 0, 0, 0x10, 2, 0x22, 5, 1, 0),
         STREAM(0x02, 2, 0, 0xff, 0xff, 2, 0x22, 5, 1, 0),
         /* All classes named, and not so many chances. */
         STREAM(0x02, 0xff, 0xff, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8),
-        /* Gaps that lead behind the end, the largest, one longer than it need be, one without end, steps of 0 and 1. */
+        /* Gaps that lead behind the end, the largest, one and another that comes back to the end, one longer than it need be, one without end, steps of 0 and 1. */
         STREAM(0x02, 2, 0, 0, 8, 3, 0x22, 5, 1, 0),
         STREAM(0x02, 2, 0, 0, 8, 1, 2, 0, 1, 0x22, 5, 1, 0),
         STREAM(0x02, 2, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1, 0),
+        STREAM(0x02, 2, 0, 0, 8, 5, 2, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1,
+               0),
         STREAM(0x02, 2, 0, 0, 8, 0x82, 0, 0x22, 5, 1, 0),
         STREAM(0x02, 2, 0, 0, 8, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82),
         STREAM(0x02, 2, 0, 0, 8, 0, 0, 0, 1, 0x22, 5, 1, 0),
