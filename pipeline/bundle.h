@@ -136,7 +136,8 @@ struct mth_bundle_planner {
     const uint8_t *
         fallbacks; /* for each region what its chunks may be better coded with, or MTH_NO_FALLBACK; NULL: none */
     size_t chunk_bytes;
-    size_t moments_bytes; /* the most of a bundle of a family with moments of any gradients */
+    size_t
+        moments_bytes; /* the most of a bundle of a family with moments of any gradients, or copies rounded by chance */
     size_t
         alone_bytes; /* the most of a bundle that has no reference: as large as chunks are without a base */
     const struct mth_relations *relations; /* NULL: the file's own order */

@@ -13,7 +13,7 @@ struct mth_need_encode_job {
     bool verify;
     bool slices; /* parts of tensors are looked for, and predicted where they are found */
     size_t chunk_bytes;
-    size_t moments_bytes; /* of bundles of moments, where there may be any */
+    size_t moments_bytes; /* of bundles of moments, and of copies rounded by chance, where there may be any */
     size_t n_threads;
 };
 
