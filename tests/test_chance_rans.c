@@ -299,14 +299,12 @@ static void the_page_s_example_decodes(void **state)
         size_t n;
         uint8_t elements[5];
     } cases[] = {
-        {STREAM(0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0), 4, {0x81, 0, 0, 1}},
+        {STREAM(0x01, 2, 0, 0, 8, 2, 0x22, 5, 1, 0), 4, {0x81, 0, 0, 1}},
         /* A tail, an exception at either end, one of each. */
-        {STREAM(0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0, 0x77), 5, {0x81, 0, 0, 1, 0x77}},
-        {STREAM(0x02, 2, 0, 0, 8, 0, 2, 0, 1, 0x22, 5, 1, 0), 4, {0x82, 0, 0, 1}},
-        {STREAM(0x02, 2, 0, 0, 8, 1, 0xff, 0xff, 0, 0x22, 5, 1, 0), 4, {0x81, 0, 0xff, 0}},
-        {STREAM(0x02, 2, 0, 0, 8, 0, 2, 0, 0, 0, 0xff, 0, 0x22, 5, 1, 0), 4, {0x82, 0, 0, 0}},
-        /* As it was written before: class 2 has one slot, as it is not named. */
-        {STREAM(0x01, 2, 0, 0, 8, 2, 9, 0, 1, 0), 4, {0x81, 0, 0, 1}},
+        {STREAM(0x01, 2, 0, 0, 8, 2, 0x22, 5, 1, 0, 0x77), 5, {0x81, 0, 0, 1, 0x77}},
+        {STREAM(0x01, 2, 0, 0, 8, 0, 2, 0, 1, 0x22, 5, 1, 0), 4, {0x82, 0, 0, 1}},
+        {STREAM(0x01, 2, 0, 0, 8, 1, 0xff, 0xff, 0, 0x22, 5, 1, 0), 4, {0x81, 0, 0xff, 0}},
+        {STREAM(0x01, 2, 0, 0, 8, 0, 2, 0, 0, 0, 0xff, 0, 0x22, 5, 1, 0), 4, {0x82, 0, 0, 0}},
         {STREAM(0x00, 1, 2, 3, 4), 4, {1, 2, 3, 4}},
     };
     struct rig rig;
@@ -328,35 +326,35 @@ static void what_breaks_a_rule_of_the_page_is_refused(void **state)
 {
     static const struct stream streams[] = {
         /* Heads: bit 3, other modes, 64 lanes, bit 7, a raw one with lanes or another length. */
-        STREAM(0x0a, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
-        STREAM(0x03, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
-        STREAM(0x62, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
-        STREAM(0x82, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
+        STREAM(0x09, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
+        STREAM(0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
+        STREAM(0x61, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
+        STREAM(0x81, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
         STREAM(0x10, 1, 2, 3, 4),
         STREAM(0x00, 1, 2, 3, 4, 5),
         /* Chances of 0, 4096 and more. */
-        STREAM(0x02, 2, 0, 0, 0, 2, 0x22, 0x85, 0, 0),
-        STREAM(0x02, 2, 0, 0, 0x10, 2, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0xff, 0xff, 2, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 0, 2, 0x22, 0x85, 0, 0),
+        STREAM(0x01, 2, 0, 0, 0x10, 2, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0xff, 0xff, 2, 0x22, 5, 1, 0),
         /* All classes named, and not so many chances. */
-        STREAM(0x02, 0xff, 0xff, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8),
+        STREAM(0x01, 0xff, 0xff, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8),
         /* Gaps that lead behind the end, the largest, one and another that comes back to the end, one longer than it need be, one without end, steps of 0 and 1. */
-        STREAM(0x02, 2, 0, 0, 8, 3, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 1, 2, 0, 1, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 5, 2, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1,
+        STREAM(0x01, 2, 0, 0, 8, 3, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 1, 2, 0, 1, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 5, 2, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1,
                0),
-        STREAM(0x02, 2, 0, 0, 8, 0x82, 0, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82),
-        STREAM(0x02, 2, 0, 0, 8, 0, 0, 0, 1, 0x22, 5, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 0, 1, 0, 1, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 0x82, 0, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82),
+        STREAM(0x01, 2, 0, 0, 8, 0, 0, 0, 1, 0x22, 5, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 0, 1, 0, 1, 0x22, 5, 1, 0),
         /* States too small, too large, that end elsewhere; a word that is left. */
-        STREAM(0x02, 2, 0, 0, 8, 2, 0xff, 0x7f, 0, 0),
-        STREAM(0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0x80),
-        STREAM(0x02, 2, 0, 0, 8, 2, 10, 0, 1, 0),
-        STREAM(0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0, 0, 0),
+        STREAM(0x01, 2, 0, 0, 8, 2, 0xff, 0x7f, 0, 0),
+        STREAM(0x01, 2, 0, 0, 8, 2, 0x22, 5, 1, 0x80),
+        STREAM(0x01, 2, 0, 0, 8, 2, 10, 0, 1, 0),
+        STREAM(0x01, 2, 0, 0, 8, 2, 0x22, 5, 1, 0, 0, 0),
         /* 32 lanes, and the state of one. */
-        STREAM(0x52, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
+        STREAM(0x51, 2, 0, 0, 8, 2, 0x22, 5, 1, 0),
     };
     struct rig rig;
     uint8_t out[5];
@@ -366,7 +364,7 @@ static void what_breaks_a_rule_of_the_page_is_refused(void **state)
     for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
         assert_int_equal(decode(&rig, streams[i].bytes, streams[i].n, 4, out), MTH_ERR_CORRUPT);
     /* The example without the elements it is of, with more of them, and without what it was coded against. */
-    static const uint8_t example[] = {0x02, 2, 0, 0, 8, 2, 0x22, 5, 1, 0};
+    static const uint8_t example[] = {0x01, 2, 0, 0, 8, 2, 0x22, 5, 1, 0};
     assert_int_equal(decode(&rig, example, sizeof example, 0, out), MTH_ERR_CORRUPT);
     assert_int_equal(decode(&rig, example, sizeof example, 2, out), MTH_ERR_CORRUPT);
     assert_int_equal(decode(&rig, example, sizeof example, 5, out), MTH_ERR_CORRUPT);

@@ -119,8 +119,7 @@ restores_rounded() {
     "$mithril" decompress -q -f -o "$dir/back" "$golden/$1.mth" &&
         python3 tests/decoder/decode.py "$golden/$1.mth" "$dir/python" && cmp "$dir/python" "$dir/back"
 }
-judge what_chance_rounded_decodes restores_rounded chances_by_distance
-judge what_chance_rounded_named_decodes restores_rounded chances
+judge what_chance_rounded_decodes restores_rounded chances
 judge what_chance_rounded_before_decodes restores_rounded rounded_by_chance
 judge copies_decode decodes balanced "$states-12.pt"
 

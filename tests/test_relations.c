@@ -397,8 +397,7 @@ static void hostile_families_are_refused_or_harmless(void **state)
 static void hostile_roundings_are_refused_or_harmless(void **state)
 {
     static const char *const paths[] = {"tests/golden/containers/rounded_by_chance.mth",
-                                        "tests/golden/containers/chances.mth",
-                                        "tests/golden/containers/chances_by_distance.mth"};
+                                        "tests/golden/containers/chances.mth"};
     struct made *made = golden_input(GOLDEN_ROUNDED);
     size_t n_bytes = (size_t)made->map.n_bytes;
     (void)state;

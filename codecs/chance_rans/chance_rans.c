@@ -22,8 +22,7 @@
 
 enum {
     MODE_RAW = 0,
-    MODE_NAMED = 1, /* a class that is not named hardly ever goes up: read, and not written any more */
-    MODE_BY_DISTANCE = 2,
+    MODE_CODED = 1,
     LANES_SHIFT = 4,
     MAX_LANES_LOG2 = 5,
     LANE_BYTES = 4,         /* of a state */
@@ -326,7 +325,7 @@ static bool encode_coded(struct state *state, struct mth_encode_job *job)
     coding.end = job->dst + mth_size_min(job->dst_capacity, n_bytes) - n_tail;
     uint32_t chances[MTH_CHANCE_CLASSES];
     unsigned lanes_log2 = lanes_log2_of(coding.n_elems);
-    *coding.at++ = (uint8_t)(MODE_BY_DISTANCE | lanes_log2 << LANES_SHIFT);
+    *coding.at++ = (uint8_t)(MODE_CODED | lanes_log2 << LANES_SHIFT);
     choose_chances(&coding, chances);
     put_table(&coding, chances);
     if (coding.at > coding.end || !put_exceptions(&coding) || !put_flags(&coding, (size_t)1 << lanes_log2))
@@ -370,13 +369,13 @@ static bool take16(struct mth_reader *reader, uint16_t *value)
     return true;
 }
 
-static bool read_table(struct mth_reader *reader, unsigned mode, uint32_t chances[MTH_CHANCE_CLASSES])
+static bool read_table(struct mth_reader *reader, uint32_t chances[MTH_CHANCE_CLASSES])
 {
     uint16_t named, chance;
     if (!take16(reader, &named))
         return false;
     for (uint32_t c = 0; c < MTH_CHANCE_CLASSES; c++) {
-        chances[c] = mode == MODE_NAMED ? 1 : chance_by_distance(c);
+        chances[c] = chance_by_distance(c);
         if (!(named >> c & 1))
             continue;
         if (!take16(reader, &chance) || chance == 0 || chance >= MTH_CHANCE_SLOTS)
@@ -427,18 +426,17 @@ static bool read_states(struct mth_reader *reader, size_t n_lanes, struct mth_ra
 static bool decode_coded(struct state *state, const struct mth_decode_job *job)
 {
     size_t n_elems = job->dst_bytes / ELEM_BYTES, n_tail = job->dst_bytes % ELEM_BYTES;
-    unsigned head = job->src.data[0], lanes_log2 = head >> LANES_SHIFT,
-             mode = head & ((1u << LANES_SHIFT) - 1);
+    unsigned head = job->src.data[0], lanes_log2 = head >> LANES_SHIFT;
     uint16_t step = 0;
     uint32_t chances[MTH_CHANCE_CLASSES];
     struct mth_reader reader = {job->src.data + 1, job->src.data + job->src.n_bytes};
     struct mth_rans_wide_reader flags;
     const struct known known = known_of(&job->type, &job->context, job->dst_bytes);
-    if ((mode != MODE_NAMED && mode != MODE_BY_DISTANCE) || lanes_log2 > MAX_LANES_LOG2 ||
+    if ((head & ((1u << LANES_SHIFT) - 1)) != MODE_CODED || lanes_log2 > MAX_LANES_LOG2 ||
         bytes_left(&reader) < n_tail)
         return false;
     reader.end -= n_tail;
-    if (!read_table(&reader, mode, chances))
+    if (!read_table(&reader, chances))
         return false;
     struct mth_reader exceptions = reader;
     if (!skip_exceptions(&reader, n_elems) || !read_states(&reader, (size_t)1 << lanes_log2, &flags))

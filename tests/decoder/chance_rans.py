@@ -31,12 +31,12 @@ def decode(coded, n, exponent, reference):
     if head == 0:
         require(len(coded) == n + 1, "raw bytes of another length")
         return coded[1:]
-    require(head & 15 in (1, 2) and head >> 4 <= 5, "a head that is unknown here")
+    require(head & 15 == 1 and head >> 4 <= 5, "a head that is unknown here")
     tail = coded[len(coded) - n % 2:]
     cursor = Cursor(coded[1:len(coded) - n % 2])
     named, slots = cursor.fixed(2), []
     for c in range(16):
-        chance = cursor.fixed(2) if named >> c & 1 else ((2 * c - 3) * SLOTS + 14) // 28 if c > 1 and head & 15 == 2 else 1
+        chance = cursor.fixed(2) if named >> c & 1 else ((2 * c - 3) * SLOTS + 14) // 28 if c > 1 else 1
         require(0 < chance < SLOTS, "a chance out of its range")
         slots.append(sides(chance))
     exceptions = read_exceptions(cursor, n_elems)
