@@ -295,6 +295,10 @@ results-pairs: all
 	@scripts/install_deps.sh report
 	MITHRIL=$(BUILD)/mithril scripts/pairs_results.sh $(PAIRS_RESULTS)
 
+# How fast some of them go on one thread, cold, by each set of instructions; some five minutes with nothing beside.
+results-speeds: all
+	MITHRIL=$(BUILD)/mithril scripts/pair_speeds.sh $(PAIRS_RESULTS)
+
 # The bound in the rows of PAIRS_RESULTS against numpy's, which shares no line with it: 0.1 %. PYTHON needs numpy.
 PYTHON ?= python3
 check-bounds:
@@ -458,6 +462,7 @@ help:
 #| make status           STATUS.md and README's table from the rows of the reference run
 #| make results          a new reference run, its tables, figures, page and status
 #| make results-pairs    every preset on every pair that is here: rows, table, figures of ratio over change and steps (PAIRS_RESULTS=...)
+#| make results-speeds   at what speed pairs go by AVX-512, AVX2 and in plain C: rows, table
 #| make check-bounds     the bounds of those rows against numpy's, within 0.1 % (PYTHON=... with numpy); check-frozen: what frozen
 #|                       tensors cost beside the trained ones alone
 #| make results-chain    what the policies of chains cost on RUN="DIRECTORY...": rows, table, figure (CHAIN_EVERY=..., CHAIN_ARGS="-p fast");
@@ -481,7 +486,7 @@ help:
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: all everything always deps bench bench-peers peer-ratios check-presets test test-large test-arm asan coverage fuzz fuzz-replay run-tests run-large-tests run-fuzz run-fuzz-replay fuzz-seeds \
-	status results results-pairs check-bounds check-frozen results-chain results-states results-steps results-optimizers results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
+	status results results-pairs results-speeds check-bounds check-frozen results-chain results-states results-steps results-optimizers results-chain-reference golden golden-containers compare compare-trials bench-kernels hyperfine format format-check check-dependencies lint tidy install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 endif
