@@ -1,4 +1,4 @@
-/* The kernels in plain C: elements to steps and back; see ulp_kernels.h. Flags and symbols are in ulp_scalar.c. */
+/* The kernels in plain C: elements to steps and back; see ulp_kernels.h. Flags and symbols are in ulp_scalar_decode.c and ulp_scalar_encode.c. */
 #include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_long.h"
 #include "codecs/ulp_rans/ulp_places.h"
