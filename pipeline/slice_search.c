@@ -9,10 +9,9 @@
  * Reading elements here and there is what takes time. Where hardly any part is expected the search is coarse: strides are longer, and of
  * the first one only round places are looked at.
  */
-#include "pipeline/slices.h"
+#include "pipeline/slice_windows.h"
 
 #include "base/checked.h"
-#include "transforms/predictors/predictor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,47 +19,14 @@
 enum {
     MIN_STRIDE_LOG2 = 6,
     MAX_STRIDE_LOG2 = 17,
-    STRIDES_PER_PART = 8, /* of fewer only what stands beside another is found */
-    WINDOW_BYTES = 16,    /* that are hashed */
-    WINDOW_ELEMS = WINDOW_BYTES / 2,
+    STRIDES_PER_PART = 8,                  /* of fewer only what stands beside another is found */
     COARSE_LOG2 = 2,                       /* a coarse search's strides are so many times longer, */
     COARSE_PLACE = 256,                    /* and parts begin at a multiple of so many elements */
     N_FORMS = MTH_PREDICT_F16_NEAREST + 1, /* of fp32: itself, and what it is rounded to */
-    PLACES_PER_PROBE = 4,
-    MAX_BUCKET = 32,   /* windows that look alike */
-    MAX_COMPARED = 64, /* of a part */
-    N_SPOTS = 4,       /* that are compared, of so many elements */
+    MAX_BUCKET = 32,                       /* windows that look alike */
+    MAX_COMPARED = 64,                     /* of a part */
+    N_SPOTS = 4,                           /* that are compared, of so many elements */
     SPOT_ELEMS = 16
-};
-
-/* A window of a tensor, or of what it would be rounded to. */
-struct probe {
-    uint64_t hash;
-    uint64_t elem;
-    uint32_t region;
-    uint8_t predictor; /* MTH_PREDICT_NOTHING: as it is */
-};
-
-struct slice_search {
-    const struct mth_region_map *map;
-    const struct mth_source *input;
-    struct mth_memory *memory;
-    struct mth_error *err;
-    bool is_coarse;
-    unsigned stride_log2;
-    uint64_t most_elems[2], least_part[2]; /* of tensors of 16 and of 32 bits */
-    struct probe *probes;
-    size_t n_probes, probes_capacity;
-    uint32_t *buckets; /* of probes, by the upper bits of their hashes: where each begins */
-    unsigned shift;
-    uint8_t *bytes, *rounded; /* of a part's first stride */
-    struct mth_slice *slices;
-    size_t n_slices, slices_capacity;
-    struct form {
-        uint8_t of_whole, of_part;
-    } * forms; /* of each slice: what makes one the other */
-    size_t forms_capacity;
-    uint8_t *roles; /* of each region */
 };
 
 /* Regions that may be parts, the largest first. */
@@ -69,33 +35,13 @@ struct candidate {
     uint32_t region;
 };
 
-enum role { ROLE_NONE, ROLE_WHOLE, ROLE_PART };
-
-static size_t width_of(const struct slice_search *s, uint32_t region)
-{
-    return mth_dtype_lane_bytes(s->map->regions[region].dtype);
-}
-
-static uint64_t elems_of(const struct slice_search *s, uint32_t region)
-{
-    return s->map->regions[region].n_bytes / width_of(s, region);
-}
-
-static bool is_eligible(const struct mth_region_map *map, size_t region)
-{
-    const struct mth_region *of = &map->regions[region];
-    size_t width = mth_dtype_lane_bytes(of->dtype);
-    return of->dtype != MTH_DTYPE_OPAQUE && of->flags == 0 && (width == 2 || width == 4) &&
-           of->n_bytes % width == 0 && of->n_bytes / width >= MTH_MIN_RELATED_ELEMS;
-}
-
 /* Elements at every one of which a whole is looked at. */
 static unsigned find_stride(const struct mth_region_map *map, uint64_t *n_elems, size_t *n_regions)
 {
     unsigned log2 = MIN_STRIDE_LOG2;
     *n_elems = *n_regions = 0;
     for (size_t i = 0; i < map->n_regions; i++) {
-        if (!is_eligible(map, i))
+        if (!mth_slice_is_eligible(map, i))
             continue;
         *n_elems += map->regions[i].n_bytes / mth_dtype_lane_bytes(map->regions[i].dtype);
         ++*n_regions;
@@ -112,115 +58,8 @@ uint64_t mth_slices_need(const struct mth_region_map *map)
     unsigned log2 = find_stride(map, &n_elems, &n_regions);
     uint64_t n_probes = N_FORMS * ((n_elems >> log2) + n_regions);
     /* An array that grows is there twice for a while. */
-    return n_probes * (3 * sizeof(struct probe) + 2 * PLACES_PER_PROBE * sizeof(uint32_t)) +
+    return n_probes * (3 * sizeof(struct mth_slice_probe) + 2 * PLACES_PER_PROBE * sizeof(uint32_t)) +
            ((uint64_t)6 << log2) + n_regions * sizeof(struct candidate) + map->n_regions;
-}
-
-/* ---- windows ---- */
-
-/* False for what says little about its place: halves that are the same. */
-static inline bool hash_window(const uint8_t *window, uint64_t *hash)
-{
-    uint64_t a = mth_load64(window), b = mth_load64(window + 8);
-    uint64_t x = a * UINT64_C(0x9e3779b97f4a7c15) + b;
-    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    *hash = (x ^ x >> 29) * UINT64_C(0xff51afd7ed558ccd);
-    return a != b;
-}
-
-/* Elements as they are or rounded; room holds n of them. */
-static int read_elems(const struct slice_search *s, uint32_t region, uint64_t elem, size_t n,
-                      uint8_t predictor, uint8_t *bytes, uint8_t *rounded, const uint8_t **out)
-{
-    size_t width = width_of(s, region);
-    const uint8_t *inputs[1] = {bytes};
-    int status =
-        mth_source_read(s->input, s->map->regions[region].offset + elem * width, bytes, n * width, s->err);
-    *out = bytes;
-    if (!status && predictor != MTH_PREDICT_NOTHING) {
-        mth_predictor_at(predictor)->predict(NULL, inputs, n, rounded);
-        *out = rounded;
-    }
-    return status;
-}
-
-/* Which forms of a tensor are looked at: what is rounded only where there is something it may be. */
-static uint8_t last_form(const struct slice_search *s, uint32_t region, bool is_whole)
-{
-    bool rounds =
-        s->map->regions[region].dtype == MTH_DTYPE_F32 &&
-        (is_whole ? s->least_part[0] < elems_of(s, region) : s->most_elems[0] > elems_of(s, region));
-    return rounds ? MTH_PREDICT_F16_NEAREST : MTH_PREDICT_NOTHING;
-}
-
-static bool is_form(uint8_t form)
-{
-    return form == MTH_PREDICT_NOTHING || form >= MTH_PREDICT_BF16_NEAREST;
-}
-
-static int add_probe(struct slice_search *s, uint32_t region, uint64_t elem, uint8_t predictor,
-                     const uint8_t *window)
-{
-    struct probe probe = {.elem = elem, .region = region, .predictor = predictor};
-    if (!hash_window(window, &probe.hash))
-        return MTH_OK;
-    int status =
-        mth_array_reserve(s->memory, &s->probes, &s->probes_capacity, s->n_probes + 1, sizeof *s->probes);
-    if (!status)
-        s->probes[s->n_probes++] = probe;
-    return status;
-}
-
-enum { AHEAD = 8 }; /* windows that are fetched */
-
-static int probe_whole(struct slice_search *s, uint32_t region)
-{
-    uint8_t bytes[4 * WINDOW_ELEMS], rounded[WINDOW_BYTES];
-    const uint8_t *inputs[1] = {bytes};
-    size_t width = width_of(s, region);
-    uint64_t n = elems_of(s, region), begin = s->map->regions[region].offset;
-    uint8_t last = last_form(s, region, true);
-    int status = MTH_OK;
-    for (uint64_t elem = 0; !status && elem + WINDOW_ELEMS <= n; elem += UINT64_C(1) << s->stride_log2) {
-        uint64_t next = elem + ((uint64_t)AHEAD << s->stride_log2);
-        if (next + WINDOW_ELEMS <= n)
-            mth_source_expect(s->input, begin + next * width, WINDOW_ELEMS * width);
-        status = mth_source_read(s->input, begin + elem * width, bytes, WINDOW_ELEMS * width, s->err);
-        if (!status)
-            status = add_probe(s, region, elem, MTH_PREDICT_NOTHING, bytes);
-        for (uint8_t form = MTH_PREDICT_BF16_NEAREST; !status && form <= last; form++) {
-            mth_predictor_at(form)->predict(NULL, inputs, WINDOW_ELEMS, rounded);
-            status = add_probe(s, region, elem, form, rounded);
-        }
-    }
-    return status;
-}
-
-/* Puts probes into their buckets. */
-static int sort_probes(struct slice_search *s)
-{
-    unsigned bits = 1;
-    while (bits < 30 && ((size_t)1 << bits) < s->n_probes * PLACES_PER_PROBE)
-        bits++;
-    size_t n_buckets = (size_t)1 << bits;
-    struct probe *sorted = mth_memory_alloc(s->memory, (s->n_probes + 1) * sizeof *sorted);
-    s->buckets = mth_memory_calloc(s->memory, n_buckets + 2, sizeof *s->buckets);
-    s->shift = 64 - bits;
-    if (!sorted || !s->buckets) {
-        mth_memory_free(s->memory, sorted);
-        return MTH_ERR_NO_MEMORY;
-    }
-    /* The end of a bucket grows from its beginning, which is the end of the one before. */
-    for (size_t i = 0; i < s->n_probes; i++)
-        s->buckets[(s->probes[i].hash >> s->shift) + 2]++;
-    for (size_t i = 2; i < n_buckets + 2; i++)
-        s->buckets[i] += s->buckets[i - 1];
-    for (size_t i = 0; i < s->n_probes; i++)
-        sorted[s->buckets[(s->probes[i].hash >> s->shift) + 1]++] = s->probes[i];
-    mth_memory_free(s->memory, s->probes);
-    s->probes = sorted;
-    s->probes_capacity = s->n_probes;
-    return MTH_OK;
 }
 
 /* ---- slices ---- */
@@ -234,7 +73,8 @@ static bool makes(enum mth_dtype from, uint8_t predictor, enum mth_dtype to)
            to == (predictor == MTH_PREDICT_F16_NEAREST ? MTH_DTYPE_F16 : MTH_DTYPE_BF16);
 }
 
-static bool fit_together(const struct slice_search *s, uint32_t whole, uint32_t part, struct form form)
+static bool fit_together(const struct mth_slice_search *s, uint32_t whole, uint32_t part,
+                         struct mth_slice_form form)
 {
     enum mth_dtype of_whole = s->map->regions[whole].dtype, of_part = s->map->regions[part].dtype;
     return form.of_part == MTH_PREDICT_NOTHING
@@ -243,27 +83,29 @@ static bool fit_together(const struct slice_search *s, uint32_t whole, uint32_t 
 }
 
 /* Are elements in front, at the end and between the same? */
-static int compare(const struct slice_search *s, uint32_t whole, uint64_t first, uint32_t part,
-                   struct form form, bool *same)
+static int compare(const struct mth_slice_search *s, uint32_t whole, uint64_t first, uint32_t part,
+                   struct mth_slice_form form, bool *same)
 {
-    uint64_t step = (elems_of(s, part) - SPOT_ELEMS) / (N_SPOTS - 1);
-    size_t width = mth_size_min(width_of(s, whole), width_of(s, part));
+    uint64_t step = (mth_slice_elems_of(s, part) - SPOT_ELEMS) / (N_SPOTS - 1);
+    size_t width = mth_size_min(mth_slice_width_of(s, whole), mth_slice_width_of(s, part));
     int status = MTH_OK;
     *same = true;
     for (uint64_t i = 0; !status && *same && i < N_SPOTS; i++) {
         uint8_t bytes[2][4 * SPOT_ELEMS], rounded[2][2 * SPOT_ELEMS];
         const uint8_t *of_whole, *of_part;
-        status = read_elems(s, whole, first + step * i, SPOT_ELEMS, form.of_whole, bytes[0], rounded[0],
-                            &of_whole);
+        status = mth_slice_read_elems(s, whole, first + step * i, SPOT_ELEMS, form.of_whole, bytes[0],
+                                      rounded[0], &of_whole);
         if (!status)
-            status = read_elems(s, part, step * i, SPOT_ELEMS, form.of_part, bytes[1], rounded[1], &of_part);
+            status = mth_slice_read_elems(s, part, step * i, SPOT_ELEMS, form.of_part, bytes[1], rounded[1],
+                                          &of_part);
         *same = !status && memcmp(of_whole, of_part, SPOT_ELEMS * width) == 0;
     }
     return status;
 }
 
 /* Has a whole room for a slice: nothing there, or another part of just as many? A part whose forms are the same comes once. */
-static bool has_room(const struct slice_search *s, uint32_t whole, uint64_t first, uint32_t part, uint64_t n)
+static bool has_room(const struct mth_slice_search *s, uint32_t whole, uint64_t first, uint32_t part,
+                     uint64_t n)
 {
     for (size_t i = 0; i < s->n_slices; i++) {
         const struct mth_slice *other = &s->slices[i];
@@ -275,10 +117,10 @@ static bool has_room(const struct slice_search *s, uint32_t whole, uint64_t firs
 }
 
 /* Notes a slice, if it is one. */
-static int try_slice(struct slice_search *s, uint32_t whole, uint64_t first, uint32_t part, struct form form,
-                     bool *found)
+static int try_slice(struct mth_slice_search *s, uint32_t whole, uint64_t first, uint32_t part,
+                     struct mth_slice_form form, bool *found)
 {
-    uint64_t n = elems_of(s, part), n_whole = elems_of(s, whole);
+    uint64_t n = mth_slice_elems_of(s, part), n_whole = mth_slice_elems_of(s, whole);
     *found = false;
     if (s->n_slices == MTH_MAX_SLICES || whole == part || n >= n_whole || first > n_whole - n ||
         s->roles[whole] == ROLE_PART || s->roles[part] == ROLE_WHOLE || !fit_together(s, whole, part, form) ||
@@ -302,37 +144,37 @@ static int try_slice(struct slice_search *s, uint32_t whole, uint64_t first, uin
 }
 
 /* A window of a part, against those of wholes that look alike. */
-static int try_window(struct slice_search *s, uint32_t part, uint8_t form, uint64_t elem, uint64_t hash,
+static int try_window(struct mth_slice_search *s, uint32_t part, uint8_t form, uint64_t elem, uint64_t hash,
                       size_t *n_compared)
 {
     uint32_t end = s->buckets[(hash >> s->shift) + 1], i = s->buckets[hash >> s->shift];
     int status = MTH_OK;
     for (size_t n = 0; !status && i < end && n < MAX_BUCKET && *n_compared < MAX_COMPARED; i++, n++) {
-        const struct probe *probe = &s->probes[i];
+        const struct mth_slice_probe *probe = &s->probes[i];
         bool found;
         if (probe->hash != hash || probe->elem < elem || probe->region == part)
             continue;
         ++*n_compared;
-        status = try_slice(s, probe->region, probe->elem - elem, part, (struct form){probe->predictor, form},
-                           &found);
+        status = try_slice(s, probe->region, probe->elem - elem, part,
+                           (struct mth_slice_form){probe->predictor, form}, &found);
     }
     return status;
 }
 
-static int try_part(struct slice_search *s, uint32_t part)
+static int try_part(struct mth_slice_search *s, uint32_t part)
 {
     size_t stride = (size_t)1 << s->stride_log2, n_compared = 0;
-    uint8_t last = last_form(s, part, false);
+    uint8_t last = mth_slice_last_form(s, part, false);
     int status = MTH_OK;
     for (uint8_t form = MTH_PREDICT_NOTHING; !status && form <= last; form++) {
         const uint8_t *elems;
-        if (!is_form(form))
+        if (!mth_slice_is_form(form))
             continue;
-        status = read_elems(s, part, 0, stride + WINDOW_ELEMS, form, s->bytes, s->rounded, &elems);
-        size_t width = form == MTH_PREDICT_NOTHING ? width_of(s, part) : 2;
+        status = mth_slice_read_elems(s, part, 0, stride + WINDOW_ELEMS, form, s->bytes, s->rounded, &elems);
+        size_t width = form == MTH_PREDICT_NOTHING ? mth_slice_width_of(s, part) : 2;
         for (size_t i = 0; !status && i < stride && s->roles[part] != ROLE_WHOLE; i++) {
             uint64_t hash;
-            if (hash_window(elems + i * width, &hash) &&
+            if (mth_slice_hash_window(elems + i * width, &hash) &&
                 s->buckets[hash >> s->shift] < s->buckets[(hash >> s->shift) + 1])
                 status = try_window(s, part, form, i, hash, &n_compared);
         }
@@ -341,10 +183,10 @@ static int try_part(struct slice_search *s, uint32_t part)
 }
 
 /* The same of elements as they are, at round places. */
-static int try_part_coarsely(struct slice_search *s, uint32_t part)
+static int try_part_coarsely(struct mth_slice_search *s, uint32_t part)
 {
     uint64_t stride = UINT64_C(1) << s->stride_log2, begin = s->map->regions[part].offset;
-    size_t n_compared = 0, width = width_of(s, part);
+    size_t n_compared = 0, width = mth_slice_width_of(s, part);
     int status = MTH_OK;
     for (uint64_t i = 0; !status && i < stride && s->roles[part] != ROLE_WHOLE; i += COARSE_PLACE) {
         uint8_t window[4 * WINDOW_ELEMS];
@@ -352,7 +194,7 @@ static int try_part_coarsely(struct slice_search *s, uint32_t part)
         if (i + AHEAD * COARSE_PLACE < stride)
             mth_source_expect(s->input, begin + (i + AHEAD * COARSE_PLACE) * width, WINDOW_ELEMS * width);
         status = mth_source_read(s->input, begin + i * width, window, WINDOW_ELEMS * width, s->err);
-        if (!status && hash_window(window, &hash))
+        if (!status && mth_slice_hash_window(window, &hash))
             status = try_window(s, part, MTH_PREDICT_NOTHING, i, hash, &n_compared);
     }
     return status;
@@ -361,23 +203,23 @@ static int try_part_coarsely(struct slice_search *s, uint32_t part)
 /* ---- what stands beside those ---- */
 
 /* The next region, forwards or back, that is of a dtype; MTH_NO_REGION: none. */
-static uint32_t neighbour(const struct slice_search *s, uint32_t region, bool forwards)
+static uint32_t neighbour(const struct mth_slice_search *s, uint32_t region, bool forwards)
 {
     enum mth_dtype dtype = s->map->regions[region].dtype;
     for (;;) {
         if (forwards ? ++region == s->map->n_regions : region-- == 0)
             return MTH_NO_REGION;
-        if (s->map->regions[region].dtype == dtype && is_eligible(s->map, region))
+        if (s->map->regions[region].dtype == dtype && mth_slice_is_eligible(s->map, region))
             return region;
     }
 }
 
 /* Tensors as they lie in the file, forwards or back, behind or in front of a slice; their places may be aligned. */
-static int follow(struct slice_search *s, size_t from, bool forwards, bool behind)
+static int follow(struct mth_slice_search *s, size_t from, bool forwards, bool behind)
 {
     static const uint64_t alignments[] = {1, 4, 8, 16, 32, 64, 128, 256, 512};
     struct mth_slice at = s->slices[from];
-    struct form form = s->forms[from];
+    struct mth_slice_form form = s->forms[from];
     bool found = true;
     int status = MTH_OK;
     while (!status && found) {
@@ -386,7 +228,7 @@ static int follow(struct slice_search *s, size_t from, bool forwards, bool behin
         found = false;
         if (part == MTH_NO_REGION || s->roles[part] != ROLE_NONE)
             break;
-        uint64_t n = elems_of(s, part);
+        uint64_t n = mth_slice_elems_of(s, part);
         if (!behind && n > at.first)
             break;
         for (size_t i = 0; !status && !found && i < sizeof alignments / sizeof alignments[0]; i++) {
@@ -402,61 +244,37 @@ static int follow(struct slice_search *s, size_t from, bool forwards, bool behin
     return status;
 }
 
-/* The first windows of what is in no slice yet, in place of those of wholes. */
-static int probe_heads(struct slice_search *s)
-{
-    int status = MTH_OK;
-    mth_memory_free(s->memory, s->buckets);
-    s->buckets = NULL;
-    s->n_probes = 0;
-    for (uint32_t i = 0; !status && i < s->map->n_regions; i++) {
-        uint8_t bytes[4 * WINDOW_ELEMS], rounded[WINDOW_BYTES], last;
-        if (!is_eligible(s->map, i) || s->roles[i] != ROLE_NONE)
-            continue;
-        last = last_form(s, i, false);
-        for (uint8_t form = MTH_PREDICT_NOTHING; !status && form <= last; form++) {
-            const uint8_t *window;
-            if (!is_form(form))
-                continue;
-            status = read_elems(s, i, 0, WINDOW_ELEMS, form, bytes, rounded, &window);
-            if (!status)
-                status = add_probe(s, i, 0, form, window);
-        }
-    }
-    return status ? status : sort_probes(s);
-}
-
 /* What begins at an element of a whole. */
-static int try_heads(struct slice_search *s, uint32_t whole, uint64_t elem)
+static int try_heads(struct mth_slice_search *s, uint32_t whole, uint64_t elem)
 {
-    uint8_t bytes[4 * WINDOW_ELEMS], rounded[WINDOW_BYTES], last = last_form(s, whole, true);
+    uint8_t bytes[4 * WINDOW_ELEMS], rounded[WINDOW_BYTES], last = mth_slice_last_form(s, whole, true);
     bool found = false;
     int status = MTH_OK;
-    if (elem > elems_of(s, whole) - WINDOW_ELEMS)
+    if (elem > mth_slice_elems_of(s, whole) - WINDOW_ELEMS)
         return MTH_OK;
     for (uint8_t form = MTH_PREDICT_NOTHING; !status && !found && form <= last; form++) {
         const uint8_t *window;
         uint64_t hash;
-        if (!is_form(form))
+        if (!mth_slice_is_form(form))
             continue;
-        status = read_elems(s, whole, elem, WINDOW_ELEMS, form, bytes, rounded, &window);
-        if (status || !hash_window(window, &hash))
+        status = mth_slice_read_elems(s, whole, elem, WINDOW_ELEMS, form, bytes, rounded, &window);
+        if (status || !mth_slice_hash_window(window, &hash))
             continue;
         uint32_t begin = s->buckets[hash >> s->shift], end = s->buckets[(hash >> s->shift) + 1];
         for (uint32_t i = begin; !status && !found && i < end && i - begin < MAX_BUCKET; i++) {
-            const struct probe *probe = &s->probes[i];
+            const struct mth_slice_probe *probe = &s->probes[i];
             if (probe->hash == hash && s->roles[probe->region] == ROLE_NONE)
-                status =
-                    try_slice(s, whole, elem, probe->region, (struct form){form, probe->predictor}, &found);
+                status = try_slice(s, whole, elem, probe->region,
+                                   (struct mth_slice_form){form, probe->predictor}, &found);
         }
     }
     return status;
 }
 
-static int follow_all(struct slice_search *s)
+static int follow_all(struct mth_slice_search *s)
 {
     static const uint64_t alignments[] = {1, 8, 64, 512};
-    int status = s->n_slices ? probe_heads(s) : MTH_OK;
+    int status = s->n_slices ? mth_slice_probe_heads(s) : MTH_OK;
     /* What is found here is followed in its turn. */
     for (size_t i = 0; !status && i < s->n_slices; i++) {
         struct mth_slice at = s->slices[i];
@@ -481,16 +299,16 @@ static int compare_candidates(const void *left, const void *right)
     return (a->region > b->region) - (a->region < b->region);
 }
 
-static size_t list_parts(struct slice_search *s, struct candidate *parts)
+static size_t list_parts(struct mth_slice_search *s, struct candidate *parts)
 {
     uint64_t least = (uint64_t)STRIDES_PER_PART << (s->stride_log2 - (s->is_coarse ? COARSE_LOG2 : 0));
     size_t n = 0;
     s->least_part[0] = s->least_part[1] = UINT64_MAX;
     for (uint32_t i = 0; i < s->map->n_regions; i++) {
-        if (!is_eligible(s->map, i))
+        if (!mth_slice_is_eligible(s->map, i))
             continue;
-        uint64_t n_elems = elems_of(s, i), *most = &s->most_elems[width_of(s, i) / 4],
-                 *least_part = &s->least_part[width_of(s, i) / 4];
+        uint64_t n_elems = mth_slice_elems_of(s, i), *most = &s->most_elems[mth_slice_width_of(s, i) / 4],
+                 *least_part = &s->least_part[mth_slice_width_of(s, i) / 4];
         *most = n_elems > *most ? n_elems : *most;
         if (n_elems < least)
             continue;
@@ -502,11 +320,11 @@ static size_t list_parts(struct slice_search *s, struct candidate *parts)
 }
 
 /* Is there anything of other width or of its own that a tensor is larger than, or smaller? */
-static bool may_be_whole(const struct slice_search *s, uint32_t region)
+static bool may_be_whole(const struct mth_slice_search *s, uint32_t region)
 {
-    uint64_t n = elems_of(s, region);
-    return n > s->least_part[width_of(s, region) / 4] ||
-           (width_of(s, region) == 2
+    uint64_t n = mth_slice_elems_of(s, region);
+    return n > s->least_part[mth_slice_width_of(s, region) / 4] ||
+           (mth_slice_width_of(s, region) == 2
                 ? n > s->least_part[1]
                 : s->map->regions[region].dtype == MTH_DTYPE_F32 && n > s->least_part[0]);
 }
@@ -521,17 +339,17 @@ static int compare_slices(const void *left, const void *right)
     return (a->part > b->part) - (a->part < b->part);
 }
 
-static int search(struct slice_search *s, struct candidate *parts)
+static int search(struct mth_slice_search *s, struct candidate *parts)
 {
     size_t stride = (size_t)1 << s->stride_log2, n_parts = list_parts(s, parts);
     int status = MTH_OK;
     for (uint32_t i = 0; !status && i < s->map->n_regions; i++) {
-        if (is_eligible(s->map, i) && may_be_whole(s, i))
-            status = probe_whole(s, i);
+        if (mth_slice_is_eligible(s->map, i) && may_be_whole(s, i))
+            status = mth_slice_probe_whole(s, i);
     }
     if (status || s->n_probes == 0)
         return status;
-    status = sort_probes(s);
+    status = mth_slice_sort_probes(s);
     if (!s->is_coarse) {
         s->bytes = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 4);
         s->rounded = mth_memory_alloc(s->memory, (stride + WINDOW_ELEMS) * 2);
@@ -551,7 +369,7 @@ int mth_slices_find(const struct mth_region_map *map, const struct mth_source *i
 {
     uint64_t n_elems;
     size_t n_regions;
-    struct slice_search s = {
+    struct mth_slice_search s = {
         .map = map, .input = input, .memory = memory, .err = err, .is_coarse = is_coarse};
     s.stride_log2 = find_stride(map, &n_elems, &n_regions) + (is_coarse ? COARSE_LOG2 : 0);
     int status = MTH_OK;
