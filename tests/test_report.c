@@ -23,6 +23,17 @@ static void read_rows(struct mth_report *report, const char *const *paths, size_
         fail_msg("%s", err.text);
 }
 
+/* The same of rows that are no file yet. */
+static void read_written(struct mth_report *report, const void *rows, size_t n_bytes)
+{
+    char *directory = temp_dir_create(), path[4096];
+    temp_dir_write(directory, "rows.jsonl", rows, n_bytes);
+    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
+    const char *paths[] = {path};
+    read_rows(report, paths, 1);
+    temp_dir_destroy(directory);
+}
+
 /* What a maker writes, as a text. */
 static char *made(const struct mth_report *report, void (*make)(const struct mth_report *report, FILE *out))
 {
@@ -100,7 +111,7 @@ static void rows_with_an_older_base_stand_apart_from_those_with_one(void **state
         "\"kind\":\"latency\",\"phase\":\"compress\",\"up_to_bytes\":1024",
     };
     static const char *const older[] = {"null", "\"old\"", "\"older\"", "null"};
-    char *directory = temp_dir_create(), path[4096], *text;
+    char *text;
     size_t n_text;
     FILE *out = open_memstream(&text, &n_text);
     assert_non_null(out);
@@ -113,12 +124,9 @@ static void rows_with_an_older_base_stand_apart_from_those_with_one(void **state
                     k, i, older[k], members[i]);
     }
     assert_int_equal(fclose(out), 0);
-    temp_dir_write(directory, "rows.jsonl", text, n_text);
-    free(text);
-    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
-    const char *paths[] = {path};
     struct mth_report report;
-    read_rows(&report, paths, 1);
+    read_written(&report, text, n_text);
+    free(text);
     /* The last one is the first again. */
     assert_int_equal(report.n_cells, 3);
     assert_int_equal(report.n_groups, 3);
@@ -133,7 +141,6 @@ static void rows_with_an_older_base_stand_apart_from_those_with_one(void **state
         count(text, "### d (toy-trained), against the base 1 step before and an older one, 1 thread"), 2);
     free(text);
     mth_report_free(&report);
-    temp_dir_destroy(directory);
 }
 
 static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_one_replaces_it(void **state)
@@ -147,12 +154,8 @@ static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_on
         "\"median_ns\":5e8,\"gib_s\":2.5,\"pct_memory\":71,\"pct_memory_lo\":69.5,\"pct_memory_hi\":80}\n"
         "{\"schema\":1,\"kind\":\"e2e\",\"row_id\":\"other\",\"env_id\":\"a\",\"tool\":\"mithril\",\"phase\":"
         "\"decompress\",\"dataset\":\"d\",\"base\":null,\"spec\":\"seed\",\"threads\":4,\"gib_s\":3}\n";
-    char *directory = temp_dir_create(), path[4096];
-    temp_dir_write(directory, "rows.jsonl", rows, sizeof rows - 1);
-    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
-    const char *paths[] = {path};
     struct mth_report report;
-    read_rows(&report, paths, 1);
+    read_written(&report, rows, sizeof rows - 1);
     assert_int_equal(report.n_e2e, 2);
     assert_string_equal(report.e2e[0].row_id, "new");
     char *text = made(&report, mth_report_markdown);
@@ -160,7 +163,6 @@ static void a_cell_file_to_file_stands_beside_its_speed_in_memory_and_a_later_on
                "| d | - | `mithril` | `seed` | 2 | decompress | 1.500 | 0.5000 | 2.500 | 71 [70, 80] |");
     free(text);
     mth_report_free(&report);
-    temp_dir_destroy(directory);
 }
 
 static void markdown_has_a_line_for_every_pipeline(void **state)
@@ -250,7 +252,6 @@ static void rows_that_break_the_schema_are_named(void **state)
 /* The status made of the fixture with one text replaced by another of the same length. */
 static bool complete_with(const char *old, const char *new, char **text)
 {
-    char *directory = temp_dir_create(), path[4096];
     struct mth_memory *memory = mth_memory_create(0);
     struct mth_buffer bytes;
     struct mth_error err = {0};
@@ -264,14 +265,11 @@ static bool complete_with(const char *old, const char *new, char **text)
         }
     }
     assert_true(n_old == 0 || n_replaced == 1);
-    temp_dir_write(directory, "rows.jsonl", bytes.data, bytes.n_bytes);
+    struct mth_report report;
+    read_written(&report, bytes.data, bytes.n_bytes);
     mth_memory_free(memory, bytes.data);
     mth_memory_destroy(memory);
 
-    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
-    const char *paths[] = {path};
-    struct mth_report report;
-    read_rows(&report, paths, 1);
     size_t n_text;
     FILE *out = open_memstream(text, &n_text);
     assert_non_null(out);
@@ -282,7 +280,6 @@ static bool complete_with(const char *old, const char *new, char **text)
                       out, &complete);
     assert_int_equal(fclose(out), 0);
     mth_report_free(&report);
-    temp_dir_destroy(directory);
     return complete;
 }
 
@@ -394,12 +391,9 @@ static void hyperfine_times_become_rows_that_reports_read(void **state)
     assert_non_null(out);
     assert_int_equal(mth_report_hyperfine(path, out, &err), 0);
     assert_int_equal(fclose(out), 0);
-    temp_dir_write(directory, "rows.jsonl", text, n_text);
-    free(text);
-    snprintf(path, sizeof path, "%s/rows.jsonl", directory);
-    const char *paths[] = {path};
     struct mth_report report;
-    read_rows(&report, paths, 1);
+    read_written(&report, text, n_text);
+    free(text);
     assert_int_equal(report.n_e2e, 2);
     assert_string_equal(report.e2e[0].tool, "zstd -3");
     assert_null(report.e2e[0].base);

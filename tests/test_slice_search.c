@@ -106,29 +106,44 @@ static void what_stands_beside_a_part_is_found(void **state)
     }
 }
 
-/* Small ones that are not beside it in the file: where the whole begins, and behind a part, padded. */
+enum { HEAD = 200, BEHIND = 300 };
+
+/* A whole, a part of it, and two that are small and not beside that one in the file. */
+static struct made *made_with_small_parts(enum mth_dtype of_whole, size_t n_whole, enum mth_dtype of_parts)
+{
+    struct made *made = made_begin();
+    made_add_tensor(made, "flat", of_whole, n_whole);
+    made_add_tensor(made, "large", of_parts, LARGE);
+    made_add_tensor(made, "other.1", of_parts, 222);
+    made_add_tensor(made, "head", of_parts, HEAD);
+    made_add_tensor(made, "other.2", of_parts, 333);
+    made_add_tensor(made, "behind", of_parts, BEHIND);
+    made_fill(made);
+    return made;
+}
+
+/* The large one begins at `first`, the small ones where the whole does and at `behind`. */
+static void assert_small_parts_are_found(const struct made *made, size_t first, size_t behind)
+{
+    struct mth_slice *slices;
+    assert_int_equal(find(made, &slices), 3);
+    assert_true(slices[0].part == 3 && slices[0].first == 0 && slices[1].part == 1 &&
+                slices[1].first == first && slices[2].part == 5 && slices[2].first == behind);
+    mth_memory_free(made->memory, slices);
+}
+
+/* Where the whole begins, and behind a part, padded. */
 static void what_begins_where_a_whole_or_a_gap_does_is_found(void **state)
 {
     (void)state;
     static const size_t alignments[] = {1, 8, 64, 512};
     for (size_t a = 0; a < sizeof alignments / sizeof alignments[0]; a++) {
-        struct made *made = made_begin();
-        size_t first = 1000, behind = (first + LARGE + alignments[a] - 1) / alignments[a] * alignments[a];
-        made_add_tensor(made, "flat", MTH_DTYPE_BF16, behind + 400);
-        made_add_tensor(made, "large", MTH_DTYPE_BF16, LARGE);
-        made_add_tensor(made, "other.1", MTH_DTYPE_BF16, 222);
-        made_add_tensor(made, "head", MTH_DTYPE_BF16, 200);
-        made_add_tensor(made, "other.2", MTH_DTYPE_BF16, 333);
-        made_add_tensor(made, "behind", MTH_DTYPE_BF16, 300);
-        made_fill(made);
-        memcpy(region_bytes(made, 1), region_bytes(made, 0) + 2 * first, 2 * LARGE);
-        memcpy(region_bytes(made, 3), region_bytes(made, 0), 2 * 200);
-        memcpy(region_bytes(made, 5), region_bytes(made, 0) + 2 * behind, 2 * 300);
-        struct mth_slice *slices;
-        assert_int_equal(find(made, &slices), 3);
-        assert_true(slices[0].part == 3 && slices[0].first == 0 && slices[1].part == 1 &&
-                    slices[1].first == first && slices[2].part == 5 && slices[2].first == behind);
-        mth_memory_free(made->memory, slices);
+        size_t end = FIRST_PART + LARGE, behind = (end + alignments[a] - 1) / alignments[a] * alignments[a];
+        struct made *made = made_with_small_parts(MTH_DTYPE_BF16, behind + 400, MTH_DTYPE_BF16);
+        memcpy(region_bytes(made, 1), region_bytes(made, 0) + (size_t)2 * FIRST_PART, (size_t)2 * LARGE);
+        memcpy(region_bytes(made, 3), region_bytes(made, 0), (size_t)2 * HEAD);
+        memcpy(region_bytes(made, 5), region_bytes(made, 0) + 2 * behind, (size_t)2 * BEHIND);
+        assert_small_parts_are_found(made, FIRST_PART, behind);
         made_free(made);
     }
 }
@@ -137,19 +152,11 @@ static void what_begins_where_a_whole_or_a_gap_does_is_found(void **state)
 static void heads_are_found_rounded_too(void **state)
 {
     (void)state;
-    enum { HEAD = 200, BEHIND = 300, AT = FIRST_PART + LARGE };
+    enum { AT = FIRST_PART + LARGE };
     for (size_t rounded = 0; rounded < 2; rounded++) { /* the whole or the parts */
-        struct made *made = made_begin();
-        enum mth_dtype of_whole = rounded ? MTH_DTYPE_F32 : MTH_DTYPE_BF16,
-                       of_parts = rounded ? MTH_DTYPE_BF16 : MTH_DTYPE_F32;
+        struct made *made = made_with_small_parts(rounded ? MTH_DTYPE_F32 : MTH_DTYPE_BF16, AT + BEHIND + 100,
+                                                  rounded ? MTH_DTYPE_BF16 : MTH_DTYPE_F32);
         static const size_t n[] = {LARGE, 0, HEAD, 0, BEHIND}, first[] = {FIRST_PART, 0, 0, 0, AT};
-        made_add_tensor(made, "flat", of_whole, AT + BEHIND + 100);
-        made_add_tensor(made, "large", of_parts, LARGE);
-        made_add_tensor(made, "other.1", of_parts, 222);
-        made_add_tensor(made, "head", of_parts, HEAD);
-        made_add_tensor(made, "other.2", of_parts, 333);
-        made_add_tensor(made, "behind", of_parts, BEHIND);
-        made_fill(made);
         uint8_t *flat = region_bytes(made, 0);
         for (size_t i = 0; i < 5; i++) {
             uint8_t *part = region_bytes(made, 1 + i), *wide = rounded ? flat + 4 * first[i] : part;
@@ -158,11 +165,7 @@ static void heads_are_found_rounded_too(void **state)
                 mth_predictor_at(MTH_PREDICT_BF16_NEAREST)
                     ->predict(NULL, inputs, n[i], rounded ? part : flat + 2 * first[i]);
         }
-        struct mth_slice *slices;
-        assert_int_equal(find(made, &slices), 3);
-        assert_true(slices[0].part == 3 && slices[0].first == 0 && slices[1].part == 1 &&
-                    slices[1].first == FIRST_PART && slices[2].part == 5 && slices[2].first == AT);
-        mth_memory_free(made->memory, slices);
+        assert_small_parts_are_found(made, FIRST_PART, AT);
         made_free(made);
     }
 }
@@ -403,11 +406,25 @@ static void no_window_reaches_beyond_a_tensor(void **state)
 
 /* ---- limits ---- */
 
+enum { N_FIRST = 2000, N_EACH = 64 };
+
+/* A part that is large enough to be found, and n small ones behind it. */
+static void add_parts(struct made *made, size_t n)
+{
+    made_add_tensor(made, "first", MTH_DTYPE_BF16, N_FIRST);
+    for (size_t i = 0; i < n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%zu", i);
+        made_add_tensor(made, name, MTH_DTYPE_BF16, N_EACH);
+    }
+    made_fill(made);
+}
+
 /* A flat parameter of many layers, and four states that are cut as it is. */
 static void there_is_a_limit_of_cuts(void **state)
 {
     (void)state;
-    enum { N_FIRST = 2000, N_EACH = 64, N_STATES = 4 };
+    enum { N_STATES = 4 };
     size_t n_flat = N_FIRST + (size_t)N_EACH * MTH_MAX_SLICES;
     struct made *made = made_begin();
     made_add_tensor(made, "flat", MTH_DTYPE_BF16, n_flat);
@@ -415,13 +432,7 @@ static void there_is_a_limit_of_cuts(void **state)
         char name[] = {'s', (char)('0' + i), '\0'};
         made_add_tensor(made, name, MTH_DTYPE_BF16, n_flat);
     }
-    made_add_tensor(made, "first", MTH_DTYPE_BF16, N_FIRST);
-    for (size_t i = 1; i < MTH_MAX_SLICES; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "t%zu", i);
-        made_add_tensor(made, name, MTH_DTYPE_BF16, N_EACH);
-    }
-    made_fill(made);
+    add_parts(made, MTH_MAX_SLICES - 1);
     struct mth_region_map *map = &made->map;
     memcpy(region_bytes(made, 1 + N_STATES), region_bytes(made, 0),
            2 * (N_FIRST + (size_t)N_EACH * (MTH_MAX_SLICES - 1)));
@@ -447,16 +458,10 @@ static void there_is_a_limit_of_cuts(void **state)
 static void there_is_a_limit_of_parts(void **state)
 {
     (void)state;
-    enum { N_FIRST = 2000, N_EACH = 64, N_MORE = MTH_MAX_SLICES + 50 };
+    enum { N_MORE = MTH_MAX_SLICES + 50 };
     struct made *made = made_begin();
     made_add_tensor(made, "flat", MTH_DTYPE_BF16, N_FIRST + N_EACH * N_MORE);
-    made_add_tensor(made, "first", MTH_DTYPE_BF16, N_FIRST);
-    for (size_t i = 0; i < N_MORE; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "t%zu", i);
-        made_add_tensor(made, name, MTH_DTYPE_BF16, N_EACH);
-    }
-    made_fill(made);
+    add_parts(made, N_MORE);
     memcpy(region_bytes(made, 1), region_bytes(made, 0), (size_t)2 * (N_FIRST + N_EACH * N_MORE));
     struct mth_slice *slices;
     struct mth_source source;
