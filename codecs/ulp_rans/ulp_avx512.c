@@ -1,20 +1,18 @@
-/* The kernels in AVX-512 with VBMI2: two groups of 32 elements a vector of bytes; see ulp_kernels.h. */
+/* The kernels in AVX-512 with VBMI2, but symbols: two groups of 32 elements a vector of bytes; see ulp_kernels.h. */
 #include "codecs/ulp_rans/ulp_long.h"
 
 /* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
 
 #include "base/cpu.h"
-#include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_avx512.h"
 #include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
 #include <string.h>
 
 #ifndef RANS_EMULATED
-#define ULP_NAME mth_ulp_avx512
-/* What does not come in whole vectors. */
-#define ULP_REST           mth_ulp_avx2
+#define ULP_NAME           mth_ulp_avx512
 #define ULP_LONG_SPLIT     mth_ulp_long_split_avx512
 #define ULP_LONG_JOIN      mth_ulp_long_join_avx512
 #define ULP_SPLIT16        mth_ulp_avx512_split16
@@ -26,25 +24,7 @@
 #define ULP_COUNT_CONTEXTS mth_ulp_avx512_count_contexts
 #endif
 
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-typedef __m512i vec;
-
-enum {
-    VEC_BYTES = 64,
-    VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP,
-    MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES
-};
-
-ULP_INLINE vec load(const uint8_t *p)
-{
-    return mth_rans_512_load(p);
-}
-
-ULP_INLINE void store(uint8_t *p, vec v)
-{
-    _mm512_storeu_si512((void *)p, v);
-}
+enum { VEC_GROUPS = VEC_BYTES / MTH_ULP_GROUP, MOST_VECS = MTH_ULP_MAX_FLAG_LANES / VEC_BYTES };
 
 /* The masks of two groups. */
 ULP_INLINE uint64_t load_masks(const uint32_t *masks)
@@ -247,43 +227,7 @@ RANS_TARGET_AVX512 static size_t collect(const struct mth_ulp_shuffles *shuffles
     return (size_t)(at - out);
 }
 
-/* ---- states ---- */
-
-/* A symbol of freq slots is taken out of each lane but those in `keep`; rank is the slot less the symbol's first. */
-ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, __mmask64 keep, vec *high, vec *low,
-                                       const uint8_t *in)
-{
-    vec kept = *high;
-    mth_rans_512_multiply_add(freq, *high, rank, high, low);
-    *high = _mm512_mask_blend_epi8(keep, *high, kept);
-    return mth_rans_512_refill(high, low, in);
-}
-
-ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec *high,
-                                 vec *low, uint8_t *at)
-{
-    vec rest, quotient;
-    __mmask64 moves = _mm512_test_epi8_mask(freq, freq);
-    at = mth_rans_512_emit(_mm512_mask_cmpge_epu8_mask(moves, *high, freq), high, low, at);
-    mth_rans_512_divide(*high, *low, freq, reciprocal_low, reciprocal_high, &quotient, &rest);
-    *high = _mm512_mask_blend_epi8(moves, *high, quotient);
-    *low = _mm512_mask_blend_epi8(moves, *low, _mm512_add_epi8(start, rest));
-    return at;
-}
-
 /* ---- flags ---- */
-
-/* 16 bytes in front, 16 behind, and whatever above: a look-up by context, or by context and 16 more. */
-ULP_INLINE vec two_tables(const uint8_t first[MTH_ULP_CONTEXTS], const uint8_t second[MTH_ULP_CONTEXTS])
-{
-    return _mm512_inserti32x4(_mm512_castsi128_si512(_mm_loadu_si128((const void *)first)),
-                              _mm_loadu_si128((const void *)second), 1);
-}
-
-ULP_INLINE vec one_table(const uint8_t table[MTH_ULP_CONTEXTS])
-{
-    return two_tables(table, table);
-}
 
 /* One vector, or two in turns: while one waits for its table, the other computes. */
 ULP_INLINE size_t decode_some_flags(const struct mth_ulp_table *table, struct mth_rans_reader *reader,
@@ -374,140 +318,6 @@ RANS_TARGET_AVX512 static size_t encode_flags(const struct mth_ulp_table *table,
                                 : encode_some_flags(table, writer, from, n_groups, masks, MOST_VECS);
 }
 
-/* ---- symbols ---- */
-
-/* Bounds by quarter and context: those of symbols 4 q + i, and of the one behind the quarter. */
-enum { QUARTER = MTH_ULP_SYMBOLS / 4 };
-struct quarters {
-    vec first_of[QUARTER - 1]; /* of quarters but the first, in all places */
-    vec bound[QUARTER + 1];
-};
-
-ULP_INLINE vec four_tables(const uint8_t *first, const uint8_t *second, const uint8_t *third,
-                           const uint8_t *fourth)
-{
-    vec v = two_tables(first, second);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)third), 2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)fourth), 3);
-}
-
-ULP_INLINE struct quarters load_quarters(const struct mth_ulp_table *table)
-{
-    static const uint8_t behind_all[MTH_ULP_CONTEXTS] = {127, 127, 127, 127, 127, 127, 127, 127,
-                                                         127, 127, 127, 127, 127, 127, 127, 127};
-    struct quarters quarters;
-    for (size_t i = 0; i < QUARTER; i++)
-        quarters.bound[i] = four_tables(table->bound[i], table->bound[QUARTER + i],
-                                        table->bound[2 * QUARTER + i], table->bound[3 * QUARTER + i]);
-    quarters.bound[QUARTER] =
-        four_tables(table->bound[QUARTER], table->bound[2 * QUARTER], table->bound[3 * QUARTER], behind_all);
-    for (size_t q = 1; q < QUARTER; q++)
-        quarters.first_of[q - 1] = one_table(table->bound[q * QUARTER]);
-    return quarters;
-}
-
-/*
- * The symbol of a slot is how many bounds it lies behind: first of those where quarters begin, then of those within one. With d the
- * distance modulo 256 from the first slot of a symbol to this one, the symbol that it belongs to has the least, and the one behind it,
- * which the slot has not reached, the greatest: the least is the slot's rank, and both are as far apart as the symbol has slots.
- * No branch asks whether steps are short: one of 64 hardly ever is not long.
- */
-ULP_INLINE void find_symbols(const struct quarters *quarters, vec slot, vec context, vec *symbol, vec *rank,
-                             vec *freq)
-{
-    vec ordered = _mm512_xor_si512(slot, _mm512_set1_epi8((char)0x80));
-    vec before =
-        _mm512_sub_epi8(ordered, _mm512_set1_epi8(1)); /* bounds are the last slot of the symbol before */
-    vec place = context, n = _mm512_setzero_si512(), bound[QUARTER + 1], d[QUARTER + 1];
-    for (size_t q = 1; q < QUARTER; q++) {
-        __mmask64 behind =
-            _mm512_cmpgt_epi8_mask(ordered, _mm512_permutexvar_epi8(context, quarters->first_of[q - 1]));
-        place = _mm512_mask_add_epi8(place, behind, place, _mm512_set1_epi8(MTH_ULP_CONTEXTS));
-    }
-    for (size_t i = 0; i <= QUARTER; i++) {
-        bound[i] = _mm512_permutexvar_epi8(place, quarters->bound[i]);
-        d[i] = _mm512_sub_epi8(before, bound[i]);
-    }
-    for (size_t i = 1; i < QUARTER; i++)
-        n = _mm512_mask_add_epi8(n, _mm512_cmpgt_epi8_mask(ordered, bound[i]), n, _mm512_set1_epi8(1));
-    vec quarter = _mm512_and_si512(_mm512_srli_epi16(place, 2), _mm512_set1_epi8(3 * QUARTER));
-    *symbol = _mm512_add_epi8(n, quarter);
-    *rank = _mm512_min_epu8(_mm512_min_epu8(d[0], d[1]), _mm512_min_epu8(d[2], d[3]));
-    *freq = _mm512_sub_epi8(*rank, _mm512_max_epu8(_mm512_max_epu8(d[1], d[2]), _mm512_max_epu8(d[3], d[4])));
-}
-
-RANS_TARGET_AVX512 static size_t decode_symbols(const struct mth_ulp_table *table,
-                                                struct mth_rans_reader *reader, const uint8_t *from,
-                                                size_t n_steps, uint8_t *symbols)
-{
-    if (reader->lanes.n_lanes != VEC_BYTES)
-        return ULP_REST.decode_symbols(table, reader, from, n_steps, symbols);
-    struct quarters quarters = load_quarters(table);
-    vec high = load(reader->lanes.high), low = load(reader->lanes.low);
-    const uint8_t *in = reader->in, *end = reader->end;
-    size_t done = 0;
-    for (; done < n_steps && end - in >= VEC_BYTES; done++, from += VEC_BYTES, symbols += VEC_BYTES) {
-        vec symbol, rank, freq;
-        find_symbols(&quarters, low, load(from), &symbol, &rank, &freq);
-        store(symbols, symbol);
-        in = decode_lanes(freq, rank, _mm512_testn_epi8_mask(freq, freq), &high, &low, in);
-    }
-    store(reader->lanes.high, high);
-    store(reader->lanes.low, low);
-    reader->in = in;
-    return done;
-}
-
-/* All of a table by symbol and context; its first half alone, where that is enough. */
-struct wide_table {
-    vec part[4];
-};
-
-ULP_INLINE struct wide_table load_wide(const uint8_t table[MTH_ULP_SYMBOLS][MTH_ULP_CONTEXTS])
-{
-    const uint8_t *p = table[0];
-    return (struct wide_table){
-        {load(p), load(p + VEC_BYTES), load(p + 2 * VEC_BYTES), load(p + 3 * VEC_BYTES)}};
-}
-
-/* A permutation of two vectors looks at seven bits of a place; `above` has those whose eighth is set. */
-ULP_INLINE vec look_up_wide(const struct wide_table *table, vec place, __mmask64 above)
-{
-    vec found = _mm512_permutex2var_epi8(table->part[0], place, table->part[1]);
-    if (above)
-        found = _mm512_mask_blend_epi8(above, found,
-                                       _mm512_permutex2var_epi8(table->part[2], place, table->part[3]));
-    return found;
-}
-
-RANS_TARGET_AVX512 static size_t encode_symbols(const struct mth_ulp_table *table,
-                                                struct mth_rans_writer *writer, const uint8_t *from_end,
-                                                const uint8_t *symbols_end, size_t n_steps)
-{
-    if (writer->lanes.n_lanes != VEC_BYTES)
-        return ULP_REST.encode_symbols(table, writer, from_end, symbols_end, n_steps);
-    vec high = load(writer->lanes.high), low = load(writer->lanes.low);
-    struct wide_table freqs = load_wide(table->freq), starts = load_wide(table->start),
-                      lows = load_wide(table->symbol_reciprocal[0]),
-                      highs = load_wide(table->symbol_reciprocal[1]);
-    uint8_t *at = writer->at;
-    size_t done = 0;
-    for (; done < n_steps && at - writer->begin >= VEC_BYTES; done++) {
-        from_end -= VEC_BYTES;
-        symbols_end -= VEC_BYTES;
-        /* Symbols are below 16: nothing leaves a byte. */
-        vec place = _mm512_or_si512(load(from_end), _mm512_slli_epi16(load(symbols_end), 4));
-        __mmask64 above = _mm512_movepi8_mask(place);
-        at = encode_lanes(look_up_wide(&freqs, place, above), look_up_wide(&starts, place, above),
-                          look_up_wide(&lows, place, above), look_up_wide(&highs, place, above), &high, &low,
-                          at);
-    }
-    store(writer->lanes.high, high);
-    store(writer->lanes.low, low);
-    writer->at = at;
-    return done;
-}
-
 const struct mth_ulp_kernels ULP_NAME = {
     .name = "avx512",
     .needs = MTH_CPU_AVX512 | MTH_CPU_VBMI,
@@ -519,8 +329,8 @@ const struct mth_ulp_kernels ULP_NAME = {
     .view = ULP_VIEW,
     .decode_flags = decode_flags,
     .encode_flags = encode_flags,
-    .decode_symbols = decode_symbols,
-    .encode_symbols = encode_symbols,
+    .decode_symbols = ULP_DECODE_SYMBOLS,
+    .encode_symbols = ULP_ENCODE_SYMBOLS,
     .split16 = ULP_SPLIT16,
     .join16 = ULP_JOIN16,
     .split32 = ULP_LONG_SPLIT,

@@ -7,6 +7,8 @@
 #define RANS_EMULATED
 #define ULP_NAME           ulp_emulated
 #define ULP_REST           mth_ulp_portable
+#define ULP_DECODE_SYMBOLS ulp_emulated_decode_symbols
+#define ULP_ENCODE_SYMBOLS ulp_emulated_encode_symbols
 #define ULP_DIRECTIONS     emulated_directions
 #define ULP_TURNS          mth_ulp_turn_portable
 #define ULP_SPLIT16        mth_ulp_emulated_split16
