@@ -262,7 +262,7 @@ int mth_bundle_check_inputs(const struct mth_base_reader *base, const struct mth
                             const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
                             struct mth_error *err);
 
-/* ---- coding: bundle_encode.c, bundle_decode.c ---- */
+/* ---- coding: bundle_encode.c, bundle_parse.c, bundle_decode.c ---- */
 
 /* What encoding a bundle needs beside it. */
 struct mth_bundle_encoder {
