@@ -332,6 +332,142 @@ static void files_that_do_not_need_each_other_are_coded_one_by_one(void **state)
     assert_false(is_there("x"));
 }
 
+/* ---- lists that lie of where their files belong ---- */
+
+/* A folder as one file, of one list; all else in it is as it should be. */
+static size_t make_folder(const char *lines, size_t n_entries, size_t n_content, char *out)
+{
+    int n = 0;
+    for (int before = -1; before != n;) {
+        before = n;
+        n = snprintf(out, 256, "mithril-folder 1 %zu %zu\n", (size_t)n + strlen(lines), n_entries);
+    }
+    memcpy(out + n, lines, strlen(lines));
+    size_t n_all = (size_t)n + strlen(lines) + n_content + 16 * n_entries;
+    memset(out + (size_t)n + strlen(lines), 'x', n_content);
+    memset(out + n_all - 16 * n_entries, 0, 16 * n_entries);
+    for (size_t i = 0; i < n_entries; i++) /* setuid, and all that a mode can grant */
+        memcpy(out + n_all - 16 * (i + 1), "\377\017\0", 4);
+    return n_all;
+}
+
+/* packed/checkpoint.mth, which restores to that folder. */
+static void pack_folder(const char *lines, size_t n_entries, size_t n_content)
+{
+    char bytes[8192];
+    size_t n = make_folder(lines, n_entries, n_content, bytes);
+    temp_dir_write(directory, "list", bytes, n);
+    assert_ends_well(RUN("compress", "-q", "-f", "list", "-o", "list.mth"));
+    temp_dir_write(directory, "packed/checkpoint.mth", "", 0);
+    assert_int_equal(rename(path_of("list.mth"), path_of("packed/checkpoint.mth")), 0);
+    assert_int_equal(unlink(path_of("list")), 0);
+}
+
+/* One line says why, and no file is anywhere that was not there. */
+static void assert_writes_nothing(struct program_result result, size_t n_files)
+{
+    if ((result.exit_code != 2 && result.exit_code != 6) || program_lines(result.err) != 1)
+        fail_msg("exit code %d, errors '%s'", result.exit_code, result.err);
+    program_result_free(&result);
+    assert_int_equal(temp_dir_count(directory, "."), n_files);
+    assert_int_equal(temp_dir_count(directory, "in/out"), 0);
+    assert_false(is_there("in/file"));
+}
+
+static void a_list_writes_nothing_outside_its_directory(void **state)
+{
+    (void)state;
+    char absolute[4096], absolute_in_it[4096];
+    snprintf(absolute, sizeof absolute, "3 %s/victim\n", directory);
+    snprintf(absolute_in_it, sizeof absolute_in_it, "0 a/\n3 a/%s/victim\n", directory);
+    /* The last ones may be read, but do not fit into a file system. */
+    const struct {
+        const char *lines;
+        size_t n_entries;
+        bool is_refused;
+    } lies[] = {
+        {"3 ../victim\n", 1, true},
+        {"3 ../../victim\n", 1, true},
+        {"0 a/\n3 a/../../victim\n", 2, true},
+        {"3 a/../../../victim\n", 1, true},
+        {"0 ../\n3 ../victim\n", 2, true},
+        {"0 ../../\n3 b\n", 2, true},
+        {"3 ./victim\n", 1, true},
+        {"3 %2e%2e/victim\n", 1, true},
+        {"3 ..%2fvictim\n", 1, true},
+        {"3 ..\n", 1, true},
+        {"3 .\n", 1, true},
+        {"0 /\n3 /victim\n", 2, true},
+        {absolute, 1, true},
+        {absolute_in_it, 2, true},
+        {"1 victim\n2 victim\n", 2, true},
+        {"1 victim\n2 victim/b\n", 2, false},
+        {"3 victim\n0 victim/\n", 2, false},
+        {"3 none/victim\n", 1, false},
+    };
+    temp_dir_write(directory, "victim", "mine", 4);
+    temp_dir_write(directory, "in/victim", "mine", 4);
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        pack_folder(lies[i].lines, lies[i].n_entries, 3);
+        size_t n_files = temp_dir_count(directory, ".");
+        assert_writes_nothing(RUN("decompress", "-q", "packed/checkpoint.mth", "-o", "in/out"), n_files);
+        assert_false(is_there("in/out"));
+        assert_writes_nothing(RUN("decompress", "-q", "-f", "packed/checkpoint.mth", "-o", "in/out"),
+                              n_files);
+        assert_writes_nothing(RUN("decompress", "-q", "-f", "packed", "-o", "in/out"), n_files);
+        assert_int_equal(rmdir(path_of("in/out")), 0);
+        /* Nor does one file come out of it, whatever its name. */
+        if (lies[i].is_refused)
+            assert_writes_nothing(RUN("decompress", "-q", "-f", "packed/victim", "-o", "in/file"), n_files);
+        for (size_t k = 0; k < 2; k++) {
+            size_t n;
+            char *mine = temp_dir_read(directory, k ? "in/victim" : "victim", &n);
+            assert_string_equal(mine, "mine");
+            free(mine);
+        }
+    }
+}
+
+/* The same list without a lie is taken: so the lies are what is refused. */
+static void a_list_grants_no_rights_but_the_usual(void **state)
+{
+    (void)state;
+    struct stat st;
+    pack_folder("0 a/\n3 a/b\n", 2, 3);
+    program_assert_ends(RUN("decompress", "-q", "packed/checkpoint.mth", "-o", "out"), 0, NULL);
+    assert_int_equal(size_of("out/a/b"), 3);
+    assert_int_equal(stat(path_of("out/a/b"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0777);
+    assert_int_equal(stat(path_of("out/a"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0777);
+}
+
+/* What a link leads to stays as it is. */
+static void a_link_in_the_place_of_the_output_is_not_followed(void **state)
+{
+    (void)state;
+    pack_folder("3 b\n", 1, 3);
+    temp_dir_write(directory, "victim", "mine", 4);
+    assert_int_equal(symlink("victim", path_of("to_file")), 0);
+    assert_int_equal(symlink("nothing", path_of("to_nothing")), 0);
+    size_t n_files = temp_dir_count(directory, ".");
+    static const char *const links[] = {"to_file", "to_nothing"};
+    for (size_t i = 0; i < 2; i++) {
+        struct program_result result = RUN("decompress", "-q", "-f", "packed/checkpoint.mth", "-o", links[i]);
+        assert_int_not_equal(result.exit_code, 0);
+        assert_int_equal(program_lines(result.err), 1);
+        program_result_free(&result);
+        assert_false(is_there("nothing"));
+        assert_int_equal(temp_dir_count(directory, "."), n_files);
+        assert_int_equal(size_of("victim"), 4);
+    }
+    /* One file of it takes the place of the link itself. */
+    program_assert_ends(RUN("decompress", "-q", "packed/b", "-o", "to_file"), 1, "is there already");
+    program_assert_ends(RUN("decompress", "-q", "-f", "packed/b", "-o", "to_file"), 0, NULL);
+    assert_int_equal(size_of("to_file"), 3);
+    assert_int_equal(size_of("victim"), 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -345,6 +481,9 @@ int main(void)
         TEST(one_file_comes_out_of_a_packed_directory),
         TEST(what_does_not_restore_leaves_nothing),
         TEST(files_that_do_not_need_each_other_are_coded_one_by_one),
+        TEST(a_list_writes_nothing_outside_its_directory),
+        TEST(a_list_grants_no_rights_but_the_usual),
+        TEST(a_link_in_the_place_of_the_output_is_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
