@@ -1,0 +1,421 @@
+/*
+ * Laws of containers that were coded against two bases: what is written of both is what they are, each is found by names or by its size, another one
+ * is refused, only what is looked at is listed, and fronts that lie are refused or harmless.
+ */
+#include "base/checked.h"
+#include "base/lane.h"
+#include "pipeline/container_read.h"
+#include "tests/support/made_container.h"
+#include "tests/support/made_states.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SPEC "balanced"
+enum { CHUNK_BYTES = 1 << 14 };
+
+/* ---- three states of one model ---- */
+
+struct part {
+    const char *name;
+    enum mth_dtype dtype;
+    uint64_t n_elems;
+};
+
+/* Opaque bytes in front and between, as files have them. */
+static const struct part parts[] = {{NULL, MTH_DTYPE_OPAQUE, 5000}, {"a", MTH_DTYPE_BF16, 20000},
+                                    {"b", MTH_DTYPE_BF16, 9000},    {NULL, MTH_DTYPE_OPAQUE, 700},
+                                    {"c", MTH_DTYPE_F16, 12000},    {"d", MTH_DTYPE_BF16, 1500}};
+enum { N_PARTS = sizeof parts / sizeof parts[0] };
+
+struct states {
+    struct made *older, *base, *input;
+};
+
+/* The parts, the last ones first if asked for; n_behind: opaque bytes at the end. */
+static struct made *begin_state(bool is_reversed, size_t n_behind)
+{
+    struct made *made = made_begin();
+    for (size_t i = 0; i < N_PARTS; i++) {
+        const struct part *part = &parts[is_reversed ? N_PARTS - 1 - i : i];
+        made_add_tensor(made, part->name, part->dtype, part->n_elems);
+    }
+    if (n_behind)
+        made_add_tensor(made, NULL, MTH_DTYPE_OPAQUE, n_behind);
+    made_fill(made);
+    return made;
+}
+
+/* The bytes of part i in a state that is laid out in whatever order. */
+static uint8_t *part_of(const struct made *made, bool is_reversed, size_t i)
+{
+    size_t k = is_reversed ? N_PARTS - 1 - i : i;
+    return made->data + made->map.regions[k].offset;
+}
+
+static size_t bytes_of(size_t i)
+{
+    return parts[i].n_elems * mth_dtype_info(parts[i].dtype)->bits / 8;
+}
+
+/* Each element goes on the way that it went. */
+static struct states make_states(bool is_reversed, size_t n_behind)
+{
+    struct states states = {begin_state(is_reversed, n_behind), begin_state(false, 0), begin_state(false, 0)};
+    for (size_t i = 0; i < N_PARTS; i++) {
+        uint8_t *older = part_of(states.older, is_reversed, i), *base = part_of(states.base, false, i),
+                *input = part_of(states.input, false, i);
+        memcpy(base, older, bytes_of(i));
+        memcpy(input, older, bytes_of(i));
+        if (parts[i].dtype == MTH_DTYPE_OPAQUE)
+            continue;
+        for (size_t e = 0; e < parts[i].n_elems; e++) {
+            uint16_t step = (uint16_t)(made_random32() % 3 - 1), before = mth_load16(older + 2 * e);
+            uint16_t next = made_random32() % 8 ? step : 0;
+            mth_store16(base + 2 * e, (uint16_t)(before + step));
+            mth_store16(input + 2 * e, (uint16_t)(before + step + next));
+        }
+    }
+    return states;
+}
+
+static void free_states(struct states *states)
+{
+    made_free(states->older);
+    made_free(states->base);
+    made_free(states->input);
+}
+
+/* ---- coding ---- */
+
+struct against {
+    struct made_base_source base, older;
+};
+
+static const struct mth_stream_base *against(const struct made *base, const struct made *older,
+                                             struct against *out)
+{
+    made_base_source(base, &out->base);
+    if (older) {
+        made_base_source(older, &out->older);
+        out->base.base.older = &out->older.base;
+    }
+    return &out->base.base;
+}
+
+static struct mth_bytes compress(struct mth_memory *memory, const struct made *input,
+                                 const struct mth_stream_base *base)
+{
+    struct mth_stream_config config = made_config(memory, 1, CHUNK_BYTES);
+    struct mth_buffer out = {.capacity_bytes = 2 * input->map.n_bytes + (1 << 20)};
+    struct mth_pipeline *pipeline;
+    struct mth_source source;
+    struct mth_sink sink;
+    struct mth_error err = {0};
+    out.data = malloc(out.capacity_bytes);
+    assert_non_null(out.data);
+    mth_sink_memory(&out, &sink);
+    mth_source_memory("made", (struct mth_bytes){input->data, input->map.n_bytes}, &source);
+    if (mth_pipeline_parse(SPEC, true, &pipeline, &err) ||
+        mth_compress(pipeline, &source, &input->map, base, NULL, &sink, &config, NULL, &err))
+        fail_msg("%s", err.text);
+    mth_pipeline_destroy(pipeline);
+    return (struct mth_bytes){out.data, out.n_bytes};
+}
+
+/* The status of restoring; where it is 0, what came back is the input. */
+static int restore(struct mth_memory *memory, struct mth_bytes container, const struct mth_stream_base *base,
+                   const struct made *input)
+{
+    struct mth_stream_config config = made_config(memory, 1, 0);
+    size_t n_bytes = (size_t)input->map.n_bytes;
+    struct mth_buffer out = {.data = malloc(n_bytes), .capacity_bytes = n_bytes};
+    struct mth_source source;
+    struct mth_input in;
+    struct mth_sink sink;
+    struct mth_error err = {0};
+    assert_non_null(out.data);
+    mth_source_memory("container", container, &source);
+    mth_input_source(&source, &in);
+    mth_sink_memory(&out, &sink);
+    int status = mth_decompress(&in, base, &sink, &config, NULL, &err);
+    if (!status) {
+        assert_int_equal(out.n_bytes, n_bytes);
+        assert_memory_equal(out.data, input->data, n_bytes);
+    }
+    free(out.data);
+    return status;
+}
+
+/* ---- what is written ---- */
+
+static struct mth_container_info describe(struct mth_memory *memory, struct mth_bytes bytes)
+{
+    struct mth_stream_config config = made_config(memory, 1, 0);
+    struct mth_container_info info;
+    struct mth_container *container;
+    struct mth_source source;
+    struct mth_error err = {0};
+    mth_source_memory("container", bytes, &source);
+    if (mth_container_open(&source, &config, &container, &err))
+        fail_msg("%s", err.text);
+    mth_container_describe(container, &info);
+    mth_container_close(container);
+    return info;
+}
+
+static struct mth_memory *memory;
+
+static int begin(void **state)
+{
+    (void)state;
+    memory = mth_memory_create(0);
+    return memory ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    assert_int_equal(mth_memory_current(memory), 0);
+    mth_memory_destroy(memory);
+    return 0;
+}
+
+static void each_base_is_noted_as_what_it_is(void **state)
+{
+    (void)state;
+    struct states states = make_states(false, 40);
+    /* Of containers: none, one, the other, both. */
+    for (unsigned digests = 0; digests < 4; digests++) {
+        struct against bases;
+        against(states.base, states.older, &bases);
+        bases.base.base.has_digest = digests & 1;
+        bases.older.base.has_digest = digests & 2;
+        memset(bases.base.base.digest, digests & 1 ? 0x17 : 0, 16);
+        memset(bases.older.base.digest, digests & 2 ? 0x29 : 0, 16);
+        struct mth_bytes bytes = compress(memory, states.input, &bases.base.base);
+        struct mth_container_info info = describe(memory, bytes);
+        assert_int_equal(info.version, MTH_CONTAINER_VERSION_OLDER);
+        assert_true(info.has_base && info.has_older);
+        assert_int_equal(info.base_bytes, states.base->map.n_bytes);
+        assert_int_equal(info.older_bytes, states.base->map.n_bytes + 40);
+        assert_int_equal(info.base_has_digest, digests & 1);
+        assert_int_equal(info.older_has_digest, digests >> 1);
+        assert_memory_equal(info.base_digest, bases.base.base.digest, 16);
+        assert_memory_equal(info.older_digest, bases.older.base.digest, 16);
+        assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+        made_container_free(bytes);
+    }
+    free_states(&states);
+}
+
+/* The bodies of a front's blocks of one type; how many there are. */
+static size_t list_blocks(struct mth_bytes container, enum mth_block_type type, struct mth_bytes found[4])
+{
+    size_t n = 0;
+    for (size_t at = MTH_HEAD_BYTES; at + MTH_TRAILER_BYTES < container.n_bytes;) {
+        size_t n_body = mth_load32(container.data + at + 4);
+        if (container.data[at] == type && n < 4)
+            found[n++] = (struct mth_bytes){container.data + at + MTH_BLOCK_HEAD_BYTES, n_body};
+        at += MTH_BLOCK_HEAD_BYTES + n_body;
+    }
+    return n;
+}
+
+/* What is no tensor stays in the list of the older base, too, though nothing looks there. */
+static void lists_that_are_the_same_are_written_once(void **state)
+{
+    (void)state;
+    struct mth_bytes blocks[4];
+    for (size_t behind = 0; behind < 2; behind++) {
+        struct states states = make_states(false, behind * 40);
+        struct against bases;
+        struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
+        /* One base's, and that the other's is the same: 1, how many, no bytes, 2. */
+        assert_int_equal(list_blocks(bytes, MTH_BLOCK_REFERENCES, blocks), 2);
+        assert_int_equal(blocks[1].n_bytes, 4);
+        assert_int_equal(blocks[1].data[0], 1);
+        assert_int_equal(blocks[1].data[1], N_PARTS);
+        assert_int_equal(blocks[1].data[3], 2);
+        assert_int_equal(describe(memory, bytes).n_references, 2 * N_PARTS);
+        made_container_free(bytes);
+        free_states(&states);
+    }
+    /* At other places they are others, where that alone tells them apart. */
+    struct states states = make_states(true, 0);
+    struct against bases;
+    struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
+    assert_int_equal(list_blocks(bytes, MTH_BLOCK_REFERENCES, blocks), 2);
+    assert_true(blocks[1].n_bytes > 8);
+    bases.base.base.map = bases.older.base.map = NULL;
+    assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+    made_container_free(bytes);
+    free_states(&states);
+}
+
+/* ---- what restores it ---- */
+
+static void an_older_base_is_found_by_names_or_by_its_size(void **state)
+{
+    (void)state;
+    struct states states = make_states(false, 40), wider = {0};
+    struct against bases;
+    struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
+    for (unsigned maps = 0; maps < 4; maps++) {
+        bases.base.base.map = maps & 1 ? &states.base->map : NULL;
+        bases.older.base.map = maps & 2 ? &states.older->map : NULL;
+        assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+    }
+    /* Its tensors in another order, in a file of another size: names find them, offsets alone do not. */
+    wider.older = begin_state(false, 1000);
+    memcpy(wider.older->data, states.older->data, (size_t)states.base->map.n_bytes);
+    against(states.base, wider.older, &bases);
+    assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+    bases.older.base.map = NULL;
+    assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), MTH_ERR_BASE);
+    made_free(wider.older);
+    made_container_free(bytes);
+    free_states(&states);
+}
+
+static void an_older_base_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    struct states states = make_states(false, 0), others = make_states(false, 0);
+    struct against bases;
+    struct mth_bytes two = compress(memory, states.input, against(states.base, states.older, &bases)),
+                     one = compress(memory, states.input, against(states.base, NULL, &bases));
+    assert_true(two.n_bytes < one.n_bytes);
+    assert_int_equal(describe(memory, one).version, MTH_CONTAINER_VERSION);
+    assert_false(describe(memory, one).has_older);
+    assert_int_equal(restore(memory, one, against(states.base, NULL, &bases), states.input), 0);
+    assert_int_equal(restore(memory, one, against(states.base, states.older, &bases), states.input),
+                     MTH_ERR_BASE);
+    assert_int_equal(restore(memory, two, against(states.base, NULL, &bases), states.input), MTH_ERR_BASE);
+    assert_int_equal(restore(memory, two, against(states.older, states.base, &bases), states.input),
+                     MTH_ERR_BASE);
+    assert_int_equal(restore(memory, two, against(states.base, others.older, &bases), states.input),
+                     MTH_ERR_BASE);
+    assert_int_equal(restore(memory, two, against(states.base, states.base, &bases), states.input),
+                     MTH_ERR_BASE);
+    assert_int_equal(restore(memory, two, against(others.base, states.older, &bases), states.input),
+                     MTH_ERR_BASE);
+    /* One bit of it is enough, in any tensor that is looked at. */
+    for (size_t i = 0; i < N_PARTS; i++) {
+        uint8_t *data = part_of(states.older, false, i);
+        data[bytes_of(i) / 2] ^= 1;
+        int status = restore(memory, two, against(states.base, states.older, &bases), states.input);
+        assert_int_equal(status, parts[i].dtype == MTH_DTYPE_OPAQUE ? MTH_OK : MTH_ERR_BASE);
+        data[bytes_of(i) / 2] ^= 1;
+    }
+    made_container_free(one);
+    made_container_free(two);
+    free_states(&states);
+    free_states(&others);
+}
+
+/* ---- what is predicted ---- */
+
+static void what_is_predicted_has_no_use_for_an_older_base(void **state)
+{
+    (void)state;
+    struct made *input = made_states_load("adamw-bf16-12"), *base = made_states_load("adamw-bf16-11"),
+                *older = made_states_load("adamw-bf16-21");
+    struct against bases;
+    struct mth_bytes bytes = compress(memory, input, against(base, older, &bases));
+    struct mth_coder *coder = made_coder(memory, 1, 0);
+    struct mth_container_reader reader = {.memory = memory};
+    struct mth_source source;
+    struct mth_input in;
+    struct mth_error err = {0};
+    mth_source_memory("container", bytes, &source);
+    mth_input_source(&source, &in);
+    if (mth_container_reader_open(&reader, coder, &in, &err))
+        fail_msg("%s", err.text);
+    const struct mth_container_front *front = &reader.front;
+    size_t n_predicted = 0;
+    for (size_t i = 0; i < front->n_references; i++) {
+        const struct mth_reference *reference = &front->references[i];
+        const char *name = (const char *)front->text.data + reference->name;
+        const struct mth_tensor *tensor = mth_region_map_find(&input->map, name);
+        for (size_t m = 0; tensor && tensor->region != MTH_NO_REGION && m < front->layout.n_members; m++)
+            if (front->layout.members[m].offset == input->map.regions[tensor->region].offset) {
+                n_predicted++;
+                if (i >= front->n_of_base)
+                    fail_msg("the older base is kept for '%s', which is predicted", name);
+            }
+    }
+    assert_true(n_predicted > 0);
+    assert_int_equal(restore(memory, bytes, against(base, front->has_older ? older : NULL, &bases), input),
+                     0);
+    mth_container_reader_free(&reader);
+    mth_coder_destroy(coder);
+    made_container_free(bytes);
+    made_free(input);
+    made_free(base);
+    made_free(older);
+}
+
+/* ---- what lies ---- */
+
+/* Changes one byte where the front says something of bases and their tensors, with its checksums made right again. */
+static void fronts_that_lie_are_refused_or_harmless(void **state)
+{
+    (void)state;
+    size_t n_tries = 0, n_refused = 0;
+    for (size_t turn = 0; turn < 2; turn++) {
+        struct states states = make_states(turn, 0);
+        struct against bases;
+        const struct mth_stream_base *base = against(states.base, states.older, &bases);
+        struct mth_bytes bytes = compress(memory, states.input, base);
+        uint8_t *copy = malloc(bytes.n_bytes);
+        assert_non_null(copy);
+        for (unsigned type = MTH_BLOCK_BASE; type <= MTH_BLOCK_REFERENCES; type++) {
+            struct mth_bytes blocks[4];
+            size_t n = list_blocks(bytes, (enum mth_block_type)type, blocks);
+            assert_int_equal(n, 2);
+            for (size_t i = 0; i < 2 * blocks[0].n_bytes + 4 * blocks[1].n_bytes; i++) {
+                size_t which = i >= 2 * blocks[0].n_bytes;
+                size_t at = (size_t)(blocks[which].data - bytes.data) + i % blocks[which].n_bytes;
+                memcpy(copy, bytes.data, bytes.n_bytes);
+                copy[at] = (uint8_t)(i % 2 ? copy[at] ^ 1u << made_random32() % 8 : made_random32());
+                made_repair(copy, bytes.n_bytes);
+                bases.base.base.map = made_random32() % 2 ? &states.base->map : NULL;
+                bases.older.base.map = made_random32() % 2 ? &states.older->map : NULL;
+                n_tries++;
+                n_refused +=
+                    restore(memory, (struct mth_bytes){copy, bytes.n_bytes}, base, states.input) != 0;
+            }
+        }
+        /* And of the version that has one base. */
+        memcpy(copy, bytes.data, bytes.n_bytes);
+        assert_int_equal(copy[4], MTH_CONTAINER_VERSION_OLDER);
+        copy[4] = MTH_CONTAINER_VERSION;
+        made_repair(copy, bytes.n_bytes);
+        assert_int_not_equal(restore(memory, (struct mth_bytes){copy, bytes.n_bytes}, base, states.input), 0);
+        free(copy);
+        made_container_free(bytes);
+        free_states(&states);
+    }
+    assert_true(n_refused * 4 > n_tries);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_base_is_noted_as_what_it_is),
+        TEST(lists_that_are_the_same_are_written_once),
+        TEST(an_older_base_is_found_by_names_or_by_its_size),
+        TEST(an_older_base_that_is_none_is_refused),
+        TEST(what_is_predicted_has_no_use_for_an_older_base),
+        TEST(fronts_that_lie_are_refused_or_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
