@@ -581,8 +581,8 @@ static void every_kernel_counts_each_context_and_symbol(void **state)
 {
     (void)state;
     static const size_t sizes[] = {0, 1, 7, 8, 9, 511, 512, 513, 1023, 1024, 5000, 40000};
-    /* By how many bits symbols are drawn: mostly the first ones, or all alike. */
-    for (unsigned draw = 0; draw < 4; draw++)
+    /* By how many bits symbols are drawn: mostly the first ones, or all alike; or hardly any of those that are frequent. */
+    for (unsigned draw = 0; draw < 5; draw++)
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             size_t n = sizes[i];
             uint8_t *contexts = guard_alloc(n), *symbols = guard_alloc(n);
@@ -594,6 +594,8 @@ static void every_kernel_counts_each_context_and_symbol(void **state)
                 uint64_t r = pattern_random(&random);
                 contexts[e] = (uint8_t)(draw == 3 ? 9 : r % MTH_ULP_CONTEXTS);
                 symbols[e] = (uint8_t)((r >> 8) % MTH_ULP_SYMBOLS >> (r >> 16) % (draw + 2));
+                if (draw == 4 && (r >> 24) % 16)
+                    symbols[e] |= 4;
                 wanted[contexts[e]][symbols[e]]++;
             }
             for (size_t k = 0; k < n_kernels; k++) {
