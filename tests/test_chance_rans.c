@@ -373,6 +373,35 @@ static void what_breaks_a_rule_of_the_page_is_refused(void **state)
     close_rig(&rig);
 }
 
+/* All else in these is right: they end as 2^15, and no word is left. Only where the state begins no encoder's does. */
+static void states_out_of_their_bounds_are_refused(void **state)
+{
+    static const struct {
+        struct stream stream;
+        size_t n;
+    } cases[] = {
+        /* 0 and 800 leave 0, and the word 8000 comes in. */
+        {STREAM(0x01, 2, 0, 0, 8, 1, 0, 0, 0, 0, 0, 0x80), 2},
+        {STREAM(0x01, 2, 0, 0, 8, 1, 0, 8, 0, 0, 0, 0x80), 2},
+        /* 80000000, 80000, 80 and a word, 800 and a word, 8000, with one slot for "up". */
+        {STREAM(0x01, 2, 0, 1, 0, 4, 0, 0, 0, 0x80, 0, 0, 0, 0), 8},
+    };
+    struct rig rig;
+    uint8_t out[8];
+    (void)state;
+    open_rig(&rig);
+    for (size_t i = 0; i < sizeof out / 2; i++)
+        mth_lane_store16(stand_ins + 2 * i, 0x0080);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(decode(&rig, cases[i].stream.bytes, cases[i].stream.n, cases[i].n, out),
+                         MTH_ERR_CORRUPT);
+    /* One within them: 10000 leaves 8000. */
+    static const uint8_t least[] = {0x01, 2, 0, 0, 8, 1, 0, 0, 1, 0};
+    assert_int_equal(decode(&rig, least, sizeof least, 2, out), MTH_OK);
+    assert_int_equal(mth_lane_load16(out), 0x0081);
+    close_rig(&rig);
+}
+
 /* Streams with a bit turned, and with words cut off, end; one byte too many does not pass. */
 static void damage_ends(void **state)
 {
@@ -407,6 +436,7 @@ int main(void)
         cmocka_unit_test(kernels_read_what_any_of_rans_wrote),
         cmocka_unit_test(the_page_s_example_decodes),
         cmocka_unit_test(what_breaks_a_rule_of_the_page_is_refused),
+        cmocka_unit_test(states_out_of_their_bounds_are_refused),
         cmocka_unit_test(damage_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
