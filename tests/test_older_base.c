@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#define SPEC "balanced"
 enum { CHUNK_BYTES = 1 << 14 };
 
 /* ---- three states of one model ---- */
@@ -30,20 +29,26 @@ struct part {
 /* Opaque bytes in front and between, as files have them. */
 static const struct part parts[] = {{NULL, MTH_DTYPE_OPAQUE, 5000}, {"a", MTH_DTYPE_BF16, 20000},
                                     {"b", MTH_DTYPE_BF16, 9000},    {NULL, MTH_DTYPE_OPAQUE, 700},
-                                    {"c", MTH_DTYPE_F16, 12000},    {"d", MTH_DTYPE_BF16, 1500}};
+                                    {"c", MTH_DTYPE_F16, 12000},    {"d", MTH_DTYPE_BF16, 12000}};
 enum { N_PARTS = sizeof parts / sizeof parts[0] };
+
+/* Which part stands at each place. */
+enum order { PLAIN, SWAPPED, TENSOR_FIRST, N_ORDERS };
+static const uint8_t orders[N_ORDERS][N_PARTS] = {{0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 5, 4}, {2, 0, 5, 1, 3, 4}};
 
 struct states {
     struct made *older, *base, *input;
 };
 
-/* The parts, the last ones first if asked for; n_behind: opaque bytes at the end. */
-static struct made *begin_state(bool is_reversed, size_t n_behind)
+/* The parts in this order, without one of them or with that in another dtype; n_behind: opaque bytes at the end. */
+static struct made *begin_changed(enum order order, size_t changed, enum mth_dtype dtype, size_t n_behind)
 {
     struct made *made = made_begin();
-    for (size_t i = 0; i < N_PARTS; i++) {
-        const struct part *part = &parts[is_reversed ? N_PARTS - 1 - i : i];
-        made_add_tensor(made, part->name, part->dtype, part->n_elems);
+    for (size_t k = 0; k < N_PARTS; k++) {
+        const struct part *part = &parts[orders[order][k]];
+        bool is_changed = orders[order][k] == changed;
+        if (!is_changed || dtype != MTH_DTYPE_OPAQUE)
+            made_add_tensor(made, part->name, is_changed ? dtype : part->dtype, part->n_elems);
     }
     if (n_behind)
         made_add_tensor(made, NULL, MTH_DTYPE_OPAQUE, n_behind);
@@ -51,10 +56,17 @@ static struct made *begin_state(bool is_reversed, size_t n_behind)
     return made;
 }
 
-/* The bytes of part i in a state that is laid out in whatever order. */
-static uint8_t *part_of(const struct made *made, bool is_reversed, size_t i)
+static struct made *begin_state(enum order order, size_t n_behind)
 {
-    size_t k = is_reversed ? N_PARTS - 1 - i : i;
+    return begin_changed(order, N_PARTS, MTH_DTYPE_OPAQUE, n_behind);
+}
+
+/* The bytes of part i. */
+static uint8_t *part_of(const struct made *made, enum order order, size_t i)
+{
+    size_t k = 0;
+    while (orders[order][k] != i)
+        k++;
     return made->data + made->map.regions[k].offset;
 }
 
@@ -64,12 +76,12 @@ static size_t bytes_of(size_t i)
 }
 
 /* Each element goes on the way that it went. */
-static struct states make_states(bool is_reversed, size_t n_behind)
+static struct states make_states(enum order of_older, enum order order, size_t n_behind)
 {
-    struct states states = {begin_state(is_reversed, n_behind), begin_state(false, 0), begin_state(false, 0)};
+    struct states states = {begin_state(of_older, n_behind), begin_state(order, 0), begin_state(order, 0)};
     for (size_t i = 0; i < N_PARTS; i++) {
-        uint8_t *older = part_of(states.older, is_reversed, i), *base = part_of(states.base, false, i),
-                *input = part_of(states.input, false, i);
+        uint8_t *older = part_of(states.older, of_older, i), *base = part_of(states.base, order, i),
+                *input = part_of(states.input, order, i);
         memcpy(base, older, bytes_of(i));
         memcpy(input, older, bytes_of(i));
         if (parts[i].dtype == MTH_DTYPE_OPAQUE)
@@ -108,8 +120,8 @@ static const struct mth_stream_base *against(const struct made *base, const stru
     return &out->base.base;
 }
 
-static struct mth_bytes compress(struct mth_memory *memory, const struct made *input,
-                                 const struct mth_stream_base *base)
+static struct mth_bytes compress_as(const char *spec, struct mth_memory *memory, const struct made *input,
+                                    const struct mth_stream_base *base)
 {
     struct mth_stream_config config = made_config(memory, 1, CHUNK_BYTES);
     struct mth_buffer out = {.capacity_bytes = 2 * input->map.n_bytes + (1 << 20)};
@@ -121,11 +133,17 @@ static struct mth_bytes compress(struct mth_memory *memory, const struct made *i
     assert_non_null(out.data);
     mth_sink_memory(&out, &sink);
     mth_source_memory("made", (struct mth_bytes){input->data, input->map.n_bytes}, &source);
-    if (mth_pipeline_parse(SPEC, true, &pipeline, &err) ||
+    if (mth_pipeline_parse(spec, true, &pipeline, &err) ||
         mth_compress(pipeline, &source, &input->map, base, NULL, &sink, &config, NULL, &err))
         fail_msg("%s", err.text);
     mth_pipeline_destroy(pipeline);
     return (struct mth_bytes){out.data, out.n_bytes};
+}
+
+static struct mth_bytes compress(struct mth_memory *memory, const struct made *input,
+                                 const struct mth_stream_base *base)
+{
+    return compress_as("balanced", memory, input, base);
 }
 
 /* The status of restoring; where it is 0, what came back is the input. */
@@ -189,7 +207,7 @@ static int end(void **state)
 static void each_base_is_noted_as_what_it_is(void **state)
 {
     (void)state;
-    struct states states = make_states(false, 40);
+    struct states states = make_states(PLAIN, PLAIN, 40);
     /* Of containers: none, one, the other, both. */
     for (unsigned digests = 0; digests < 4; digests++) {
         struct against bases;
@@ -233,7 +251,7 @@ static void lists_that_are_the_same_are_written_once(void **state)
     (void)state;
     struct mth_bytes blocks[4];
     for (size_t behind = 0; behind < 2; behind++) {
-        struct states states = make_states(false, behind * 40);
+        struct states states = make_states(PLAIN, PLAIN, behind * 40);
         struct against bases;
         struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
         /* One base's, and that the other's is the same: 1, how many, no bytes, 2. */
@@ -247,7 +265,7 @@ static void lists_that_are_the_same_are_written_once(void **state)
         free_states(&states);
     }
     /* At other places they are others, where that alone tells them apart. */
-    struct states states = make_states(true, 0);
+    struct states states = make_states(SWAPPED, PLAIN, 0);
     struct against bases;
     struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
     assert_int_equal(list_blocks(bytes, MTH_BLOCK_REFERENCES, blocks), 2);
@@ -258,12 +276,79 @@ static void lists_that_are_the_same_are_written_once(void **state)
     free_states(&states);
 }
 
+/* Nothing but opaque bytes would have an older counterpart here, and nothing looks there for them. */
+static void codecs_that_take_no_older_base_need_none(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"zstd:prefix=yes", "delta-xor+byte-group+zstd"};
+    struct states states = make_states(PLAIN, PLAIN, 0);
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        struct against bases;
+        struct mth_bytes bytes =
+            compress_as(specs[i], memory, states.input, against(states.base, states.older, &bases));
+        assert_int_equal(describe(memory, bytes).version, MTH_CONTAINER_VERSION);
+        assert_false(describe(memory, bytes).has_older);
+        assert_true(describe(memory, bytes).n_references > 0);
+        assert_int_equal(restore(memory, bytes, against(states.base, NULL, &bases), states.input), 0);
+        made_container_free(bytes);
+    }
+    free_states(&states);
+}
+
+/* A tensor that it lacks, or has in another dtype. */
+static void what_the_older_base_lacks_is_coded_without_it(void **state)
+{
+    (void)state;
+    struct states states = make_states(PLAIN, PLAIN, 0);
+    for (size_t i = 0; i < N_PARTS; i++)
+        for (unsigned is_there = 0; parts[i].name && is_there < 2; is_there++) {
+            struct against bases;
+            struct made *older =
+                begin_changed(PLAIN, i, is_there ? MTH_DTYPE_F32 : MTH_DTYPE_OPAQUE, is_there ? 0 : 5);
+            for (size_t k = 0; k < older->map.n_tensors; k++) {
+                const struct mth_tensor *tensor = &older->map.tensors[k];
+                for (size_t p = 0; p < N_PARTS; p++)
+                    if (p != i && parts[p].name &&
+                        !strcmp(parts[p].name, mth_tensor_name(&older->map, tensor)))
+                        memcpy(older->data + older->map.regions[tensor->region].offset,
+                               part_of(states.older, PLAIN, p), bytes_of(p));
+            }
+            struct mth_bytes bytes = compress(memory, states.input, against(states.base, older, &bases));
+            struct mth_container_info info = describe(memory, bytes);
+            assert_true(info.has_older);
+            assert_true(info.n_references < 2 * N_PARTS);
+            assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+            made_container_free(bytes);
+            made_free(older);
+        }
+    free_states(&states);
+}
+
 /* ---- what restores it ---- */
+
+/* The first reference of the older base is one that is looked at here. */
+static void orders_of_either_do_not_matter(void **state)
+{
+    (void)state;
+    for (enum order order = PLAIN; order < N_ORDERS; order++)
+        for (enum order of_older = PLAIN; of_older < N_ORDERS; of_older++) {
+            struct states states = make_states(of_older, order, 0);
+            struct against bases;
+            struct mth_bytes bytes =
+                compress(memory, states.input, against(states.base, states.older, &bases));
+            assert_true(describe(memory, bytes).has_older);
+            assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+            bases.base.base.map = bases.older.base.map = NULL;
+            assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
+            made_container_free(bytes);
+            free_states(&states);
+        }
+}
 
 static void an_older_base_is_found_by_names_or_by_its_size(void **state)
 {
     (void)state;
-    struct states states = make_states(false, 40), wider = {0};
+    struct states states = make_states(PLAIN, PLAIN, 40), wider = {0};
     struct against bases;
     struct mth_bytes bytes = compress(memory, states.input, against(states.base, states.older, &bases));
     for (unsigned maps = 0; maps < 4; maps++) {
@@ -272,7 +357,7 @@ static void an_older_base_is_found_by_names_or_by_its_size(void **state)
         assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
     }
     /* Its tensors in another order, in a file of another size: names find them, offsets alone do not. */
-    wider.older = begin_state(false, 1000);
+    wider.older = begin_state(PLAIN, 1000);
     memcpy(wider.older->data, states.older->data, (size_t)states.base->map.n_bytes);
     against(states.base, wider.older, &bases);
     assert_int_equal(restore(memory, bytes, &bases.base.base, states.input), 0);
@@ -286,7 +371,7 @@ static void an_older_base_is_found_by_names_or_by_its_size(void **state)
 static void an_older_base_that_is_none_is_refused(void **state)
 {
     (void)state;
-    struct states states = make_states(false, 0), others = make_states(false, 0);
+    struct states states = make_states(PLAIN, PLAIN, 0), others = make_states(PLAIN, PLAIN, 0);
     struct against bases;
     struct mth_bytes two = compress(memory, states.input, against(states.base, states.older, &bases)),
                      one = compress(memory, states.input, against(states.base, NULL, &bases));
@@ -307,7 +392,7 @@ static void an_older_base_that_is_none_is_refused(void **state)
                      MTH_ERR_BASE);
     /* One bit of it is enough, in any tensor that is looked at. */
     for (size_t i = 0; i < N_PARTS; i++) {
-        uint8_t *data = part_of(states.older, false, i);
+        uint8_t *data = part_of(states.older, PLAIN, i);
         data[bytes_of(i) / 2] ^= 1;
         int status = restore(memory, two, against(states.base, states.older, &bases), states.input);
         assert_int_equal(status, parts[i].dtype == MTH_DTYPE_OPAQUE ? MTH_OK : MTH_ERR_BASE);
@@ -369,7 +454,7 @@ static void fronts_that_lie_are_refused_or_harmless(void **state)
     (void)state;
     size_t n_tries = 0, n_refused = 0;
     for (size_t turn = 0; turn < 2; turn++) {
-        struct states states = make_states(turn, 0);
+        struct states states = make_states(turn ? SWAPPED : PLAIN, PLAIN, 0);
         struct against bases;
         const struct mth_stream_base *base = against(states.base, states.older, &bases);
         struct mth_bytes bytes = compress(memory, states.input, base);
@@ -410,11 +495,10 @@ static void fronts_that_lie_are_refused_or_harmless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(each_base_is_noted_as_what_it_is),
-        TEST(lists_that_are_the_same_are_written_once),
-        TEST(an_older_base_is_found_by_names_or_by_its_size),
-        TEST(an_older_base_that_is_none_is_refused),
-        TEST(what_is_predicted_has_no_use_for_an_older_base),
+        TEST(each_base_is_noted_as_what_it_is),         TEST(lists_that_are_the_same_are_written_once),
+        TEST(codecs_that_take_no_older_base_need_none), TEST(what_the_older_base_lacks_is_coded_without_it),
+        TEST(orders_of_either_do_not_matter),           TEST(an_older_base_is_found_by_names_or_by_its_size),
+        TEST(an_older_base_that_is_none_is_refused),    TEST(what_is_predicted_has_no_use_for_an_older_base),
         TEST(fronts_that_lie_are_refused_or_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
