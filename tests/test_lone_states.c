@@ -204,7 +204,8 @@ static void states_that_fit_nothing_come_back(void **state)
 struct layers {
     size_t n, n_weights;            /* the first have a state alone where there are fewer weights */
     size_t (*number)(size_t layer); /* in its weights' name; NULL: its own */
-    size_t n_shared;                /* of eight elements each odd layer has from the one before */
+    size_t n_shared;                /* of each group of elements each odd layer has from the one before */
+    size_t group_elems;             /* 0: 8 */
     bool two_shapes;                /* every other layer is as long in the other direction */
 };
 
@@ -223,8 +224,9 @@ static void put_layer(const struct layers *layers, const struct made *from, cons
         }
     }
     assert_true(n > LAYER_ELEMS);
+    size_t n_group = layers->group_elems ? layers->group_elems : 8;
     for (size_t i = 0; i < LAYER_ELEMS; i++) {
-        size_t of = layer % 2 && i % 8 < layers->n_shared ? layer - 1 : layer;
+        size_t of = layer % 2 && i % n_group < layers->n_shared ? layer - 1 : layer;
         memcpy(out + 4 * i, elems + 4 * ((i + 41 * of) % n), 4);
     }
 }
@@ -313,6 +315,18 @@ static size_t swapped(size_t layer)
     return layer ^ 1;
 }
 
+/* Of four the second's stand last and the fourth's second: on their way to them states pass what is taken. */
+static size_t crossed(size_t layer)
+{
+    return layer % 2 ? layer ^ 2 : layer;
+}
+
+/* Every other one is far away. */
+static size_t half_moved(size_t layer)
+{
+    return layer % 2 ? layer : (layer + 24) % 70;
+}
+
 static void weights_are_found_near_the_place_of_their_state(void **state)
 {
     (void)state;
@@ -331,6 +345,10 @@ static void weights_are_found_near_the_place_of_their_state(void **state)
         {{.n = 70, .n_weights = 69}, 12, 0},
         /* Neighbours that moved alike in part, several steps on: the better one is taken. */
         {{.n = 20, .n_weights = 20, .number = swapped, .n_shared = 6}, 21, 0},
+        /* What fits in part is taken by its own state: nobody takes it again. */
+        {{.n = 20, .n_weights = 20, .number = crossed, .n_shared = 6}, 12, 0},
+        /* One that fits a little, and is near, is not certain enough to look no further. */
+        {{.n = 70, .n_weights = 70, .number = half_moved, .n_shared = 1, .group_elems = 16}, 21, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t n = n_lost(&cases[i].layers, cases[i].later), n_not_found = cases[i].n_not_found;
