@@ -41,6 +41,9 @@ static int find_entry(const struct mth_opened *opened, const struct mth_folder *
     for (size_t i = 0; i < folder->n_entries; i++) {
         const char *other = mth_folder_name(folder, i);
         size_t n_other = strlen(other);
+        /* "notes/.mth" is no file, though "notes/" is in the list. */
+        if (mth_folder_is_directory(folder, i))
+            continue;
         if ((n_other == n_name || (n_other == n_plain && found == folder->n_entries)) &&
             memcmp(other, name, n_other) == 0)
             found = i;

@@ -442,6 +442,31 @@ static void a_list_grants_no_rights_but_the_usual(void **state)
     assert_int_equal(st.st_mode & 07777, 0777);
 }
 
+/* A file by its whole name before one by a name without the container's suffix; what is none is not taken for one. */
+static void a_file_is_named_as_it_is_called(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        size_t n_bytes; /* 0: there is none */
+    } cases[] = {{"packed/a", 1},      {"packed/a.mth", 2},   {"packed/a.mth.mth", 2},
+                 {"packed/d/b", 3},    {"packed/d/b.mth", 3}, {"packed/d", 0},
+                 {"packed/d/.mth", 0}, {"packed/d/c", 0},     {"packed/.mth", 0},
+                 {"packed/a.mt", 0},   {"packed/A", 0},       {"packed/a.mth.mth.mth", 0},
+                 {"packed/d/b/a", 0},  {"packed/e/d/b", 0}};
+    pack_folder("1 a\n2 a.mth\n0 d/\n3 d/b\n", 4, 6);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct program_result result = RUN("decompress", "-q", cases[i].path, "-o", "one");
+        if (result.exit_code != (cases[i].n_bytes ? 0 : 6) || is_there("one") != (cases[i].n_bytes > 0))
+            fail_msg("%s: exit code %d, errors '%s'", cases[i].path, result.exit_code, result.err);
+        program_result_free(&result);
+        if (!cases[i].n_bytes)
+            continue;
+        assert_int_equal(size_of("one"), cases[i].n_bytes);
+        assert_int_equal(unlink(path_of("one")), 0);
+    }
+}
+
 /* What a link leads to stays as it is. */
 static void a_link_in_the_place_of_the_output_is_not_followed(void **state)
 {
@@ -483,6 +508,7 @@ int main(void)
         TEST(files_that_do_not_need_each_other_are_coded_one_by_one),
         TEST(a_list_writes_nothing_outside_its_directory),
         TEST(a_list_grants_no_rights_but_the_usual),
+        TEST(a_file_is_named_as_it_is_called),
         TEST(a_link_in_the_place_of_the_output_is_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
