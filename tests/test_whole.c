@@ -247,6 +247,12 @@ static void one_file_comes_out_of_a_packed_directory(void **state)
     program_assert_ends(RUN("decompress", "-q", "packed/optimizer.pt.mth", "-b", "run/checkpoint-11"), 0,
                         NULL);
     assert_true(temp_dir_same(directory, "packed/optimizer.pt", "run/checkpoint-12/optimizer.pt"));
+    /* From inside of it. */
+    program_assert_ends(
+        program_run(path_of("packed"), (const char *const[]){"decompress", "-q", "-f", names[2], "-b",
+                                                             "../run/checkpoint-11", "-o", "../one", NULL}),
+        0, NULL);
+    assert_true(temp_dir_same(directory, "one", "run/checkpoint-12/notes/a.txt"));
     program_assert_ends(RUN("decompress", "-q", "packed/nothing.pt", "-o", "x", "-b", "run/checkpoint-11"), 6,
                         "packed/checkpoint.mth: has no file 'nothing.pt'");
     program_assert_ends(RUN("decompress", "-q", "packed/notes", "-o", "x", "-b", "run/checkpoint-11"), 6,
@@ -319,6 +325,15 @@ static void files_that_do_not_need_each_other_are_coded_one_by_one(void **state)
     assert_true(temp_dir_same(directory, "back/model.safetensors", "weights/model.safetensors"));
     program_assert_ends(RUN("decompress", "-q", "w/checkpoint.mth", "-o", "file"), 0, NULL);
     assert_true(temp_dir_same(directory, "file", "weights/checkpoint"));
+    /* An optimizer beside no weights, and one file that has both. */
+    copy_fixture("trainer-12", "optimizer.pt", "states");
+    temp_dir_write(directory, "states/a.txt", "a", 1);
+    assert_ends_well(RUN("compress", "-q", "states", "-o", "s"));
+    assert_int_equal(temp_dir_count(directory, "s"), 2);
+    copy_fixture(".", "adamw-bf16-12.pt", "one_file");
+    temp_dir_write(directory, "one_file/a.txt", "a", 1);
+    assert_ends_well(RUN("compress", "-q", "one_file", "-o", "o"));
+    assert_int_equal(temp_dir_count(directory, "o"), 2);
     /* But for one that would be taken for it. */
     static const char hostile[50] = "mithril-folder 1 29 1\n5 ../x\nabcde";
     temp_dir_write(directory, "hostile/checkpoint", hostile, sizeof hostile);
