@@ -1,6 +1,6 @@
 /*
  * Laws of what a step of Adam was made with where no file tells: of a step that was made with known numbers, those are found, rounded or
- * not, and with the largest squares; what others had is tried first; of what was no step nothing is said for long.
+ * not, and with the largest squares; what others had is tried first; of what was no step nothing is said for long. And of the scale of gradients that are sums.
  */
 #include "pipeline/replay.h"
 
@@ -226,6 +226,27 @@ static void what_is_no_step_is_not_tried_for_long(void **state)
     assert_true(mth_replay_guess(&p, &guesses));
 }
 
+/* Of 16 significant bits each, as sums of a few bf16 values are, wherever their scale lies between 1/2 and 1. */
+static void scales_of_sums_are_found(void **state)
+{
+    (void)state;
+    static const double scales[] = {0.5078125, 0.5733191, 0.6180340, 0.7071068, 0.8414710, 0.9876543};
+    static struct mth_replay_parameter p;
+    const struct mth_way way = {.of = MTH_KEPT_M, .weight = 0.1F};
+    for (size_t k = 0; k < sizeof scales / sizeof scales[0]; k++) {
+        struct mth_replay_scale scale = {.bits = 0};
+        p = (struct mth_replay_parameter){.n_elems = N, .n = N};
+        for (size_t i = 0; i < N; i++) {
+            uint32_t sum = mth_cut_bits(bits(USUAL_GRADIENTS * uniform()), 8);
+            float m0 = (float)(USUAL_GRADIENTS * uniform() / 64), g = mth_float_of(sum) * (float)scales[k];
+            p.before[MTH_KEPT_M][i] = mth_bits_of(m0);
+            p.after[MTH_KEPT_M][i] = mth_bits_of(fmaf(way.weight, g - m0, m0));
+        }
+        assert_int_equal(mth_replay_fit_scale(&p, &way, 1, &scale), MTH_GRADIENTS_24);
+        assert_true(is_near((double)mth_float_of(scale.bits), scales[k], 0x1p-20));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_step_that_no_file_numbers_is_found),
         cmocka_unit_test(what_others_had_is_tried_first),
         cmocka_unit_test(what_is_no_step_is_not_tried_for_long),
+        cmocka_unit_test(scales_of_sums_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
