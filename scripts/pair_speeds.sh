@@ -4,7 +4,7 @@
 #
 #   scripts/pair_speeds.sh FOLDER [PAIR...]
 #
-# Writes speed.jsonl and speed.md to FOLDER. Times mean nothing while the machine does something else.
+# Writes speed.jsonl, the rows that the table shows, and speed.md to FOLDER. Times mean nothing while the machine does something else.
 #   MITHRIL  the program (default build/mithril)     ROUNDS  samples of each cell (default 9)     TURNS  (default 3)
 set -eu
 
@@ -29,40 +29,39 @@ while [ "$turn" -lt "$turns" ]; do
         for disabled in none avx512 avx512,avx2; do
             MTH_DISABLE_CPU=$(echo "$disabled" | sed 's/none//') "$mithril" bench -q "$pair" -p balanced -t 1 --rounds "$rounds" \
                 --seconds 3 --json "$scratch/rows.jsonl" >/dev/null
-            # Which setting a row is of stands in its environment alone: told to the table in a line before.
-            printf '{"kind":"setting","disabled":"%s","turn":%d}\n' "$disabled" "$turn" >>"$scratch/told.jsonl"
-            cat "$scratch/rows.jsonl" >>"$scratch/told.jsonl"
             cat "$scratch/rows.jsonl" >>"$scratch/all.jsonl"
         done
     done
 done
-grep -E '"kind":"(env|run|cell)"' "$scratch/all.jsonl" >"$out/speed.jsonl"
 
 # Of the turns the middle one, by its share of memcpy.
-awk '
+awk -v rows="$out/speed.jsonl" '
 function text(name) { return match($0, "\"" name "\":\"[^\"]*\"") ? substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5) : "" }
 function number(name) { return match($0, "\"" name "\":[-0-9.e+]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) + 0 : 0 }
-/"kind":"setting"/ { disabled = text("disabled"); next }
+/"kind":"env"/ && !(text("env_id") in disabled) { disabled[text("env_id")] = text("cpu_disabled"); print >rows }
 /"kind":"cell"/ && /"verified":true/ && /"spec":"balanced"/ {
-    id = text("dataset"); key = id SUBSEP disabled SUBSEP text("phase")
+    id = text("dataset"); key = id SUBSEP disabled[text("env_id")] SUBSEP text("phase")
     if (!(id in changed)) { ids[++n] = id; changed[id] = number("fraction_changed"); ratio[id] = number("ratio") }
     # In the order of their shares.
     for (at = ++n_turns[key]; at > 1 && share[key, at - 1] > number("pct_memcpy"); at--) {
-        share[key, at] = share[key, at - 1]; speed[key, at] = speed[key, at - 1]
+        share[key, at] = share[key, at - 1]; speed[key, at] = speed[key, at - 1]; row[key, at] = row[key, at - 1]
     }
-    share[key, at] = number("pct_memcpy"); speed[key, at] = number("gib_s")
+    share[key, at] = number("pct_memcpy"); speed[key, at] = number("gib_s"); row[key, at] = $0
 }
 function cell(id, disabled, phase,    key, middle) {
     key = id SUBSEP disabled SUBSEP phase
+    if (!(key in n_turns))
+        return "-"
     middle = int((n_turns[key] + 1) / 2)
-    return key in n_turns ? sprintf("%.2f (%.0f)", speed[key, middle], share[key, middle]) : "-"
+    print row[key, middle] >rows
+    return sprintf("%.2f (%.0f)", speed[key, middle], share[key, middle])
 }
 END {
     print "| pair | changed | ratio | AVX-512 | | AVX2 | | plain C | |"
     print "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     for (i = 1; i <= n; i++)
         printf("| `%s` | %.1f %% | %.2f | %s | %s | %s | %s | %s | %s |\n", ids[i], 100 * changed[ids[i]], ratio[ids[i]],
-            cell(ids[i], "none", "compress"), cell(ids[i], "none", "decompress"), cell(ids[i], "avx512", "compress"),
+            cell(ids[i], "", "compress"), cell(ids[i], "", "decompress"), cell(ids[i], "avx512", "compress"),
             cell(ids[i], "avx512", "decompress"), cell(ids[i], "avx512,avx2", "compress"), cell(ids[i], "avx512,avx2", "decompress"))
-}' "$scratch/told.jsonl" >"$out/speed.md"
+}' "$scratch/all.jsonl" >"$out/speed.md"
 cat "$out/speed.md"
