@@ -103,6 +103,38 @@ static int grow(struct mth_folder *folder, size_t n_name)
     return MTH_OK;
 }
 
+/* Whether the first n_name bytes of name are an entry; their order is that of strcmp. */
+static bool has_entry(const struct mth_folder *folder, const char *name, size_t n_name)
+{
+    size_t begin = 0, end = folder->n_entries;
+    while (begin < end) {
+        size_t middle = begin + (end - begin) / 2;
+        const char *entry = mth_folder_name(folder, middle);
+        int order = strncmp(entry, name, n_name);
+        if (order == 0 && entry[n_name] == '\0')
+            return true;
+        if (order < 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return false;
+}
+
+/* The directory that it is in is there, and no file has the name of a directory. */
+static bool has_place(const struct mth_folder *folder, const char *name)
+{
+    size_t n_name = strlen(name);
+    if (name[n_name - 1] == '/') {
+        n_name--;
+        if (has_entry(folder, name, n_name))
+            return false;
+    }
+    while (n_name > 0 && name[n_name - 1] != '/')
+        n_name--;
+    return n_name == 0 || has_entry(folder, name, n_name);
+}
+
 int mth_folder_add(struct mth_folder *folder, const char *name, uint64_t n_bytes)
 {
     size_t n_name = strlen(name);
@@ -110,6 +142,8 @@ int mth_folder_add(struct mth_folder *folder, const char *name, uint64_t n_bytes
     if (!is_path(name) || (name[n_name - 1] == '/' && n_bytes))
         return MTH_ERR_FORMAT;
     if (folder->n_entries && strcmp(mth_folder_name(folder, folder->n_entries - 1), name) >= 0)
+        return MTH_ERR_FORMAT;
+    if (!has_place(folder, name))
         return MTH_ERR_FORMAT;
     /* Until the head is there, files begin at 0. */
     if (n_bytes > max_file_bytes || !mth_u64_add(folder->n_content, n_bytes, &end) || end > max_file_bytes)

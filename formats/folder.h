@@ -67,8 +67,8 @@ void mth_folder_free(struct mth_folder *folder);
 
 /*
  * Making one: entries in order, then the head, which settles where everything lies.
- * Errors: MTH_ERR_FORMAT for a name that can not be one, or is not behind the one before it; MTH_ERR_OVERFLOW;
- * MTH_ERR_NO_MEMORY.
+ * Errors: MTH_ERR_FORMAT for a name that can not be one, or is not behind the one before it, whose directory is no entry, or which is a
+ * directory's and a file's; MTH_ERR_OVERFLOW; MTH_ERR_NO_MEMORY. Cost: a search among the names.
  */
 void mth_folder_init(struct mth_folder *folder, struct mth_memory *memory);
 int mth_folder_add(struct mth_folder *folder, const char *name, uint64_t n_bytes);

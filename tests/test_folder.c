@@ -107,7 +107,7 @@ static void a_list_comes_back(void **state)
 /* The text of a list with the numbers of its first line filled in, in front of n_behind bytes. */
 static int read_lines(const char *lines, size_t n_lines, size_t n_entries, size_t n_behind)
 {
-    char text[8192] = "";
+    static char text[1 << 17];
     struct mth_folder folder;
     struct mth_source source;
     int n = 0;
@@ -125,18 +125,21 @@ static int read_lines(const char *lines, size_t n_lines, size_t n_entries, size_
 static void a_list_that_lies_is_refused(void **state)
 {
     (void)state;
-    char longest[5000] = "0 ";
+    char longest[300] = "0 ";
     assert_int_equal(read_lines("0 a\n0 b\n", 8, 2, 32), 0);
     static const struct {
         const char *lines;
         size_t n_entries, n_behind;
     } lies[] = {
         {"0 ../a\n", 1, 16},
-        {"0 a/../b\n", 1, 16},
+        {"0 a/\n0 a/../b\n", 2, 32},
+        {"0 a/\n0 a/../\n0 a/../b\n", 3, 48},
         {"0 /a\n", 1, 16},
-        {"0 a//b\n", 1, 16},
+        {"0 /\n0 /a\n", 2, 32},
+        {"0 a/\n0 a//b\n", 2, 32},
+        {"0 a/\n0 a//\n0 a//b\n", 3, 48},
         {"0 .\n", 1, 16},
-        {"0 a/.\n", 1, 16},
+        {"0 a/\n0 a/.\n", 2, 32},
         {"0 ..\n", 1, 16},
         {"0 ../\n", 1, 16},
         {"0 /\n", 1, 16},
@@ -158,7 +161,16 @@ static void a_list_that_lies_is_refused(void **state)
         {"0 a\n0 b\n", 1, 16},
         {"0 a", 1, 16},
         {" 0 a\n", 1, 16},
-        {"0 %2e%2e/a\n", 1, 16},
+        {"0 %2e%2e/\n0 %2e%2e/a\n", 2, 32},
+        /* Directories that are not there, or come later, or are files, among names that look like them. */
+        {"0 a/b\n", 1, 16},
+        {"0 a\n0 a/b\n", 2, 32},
+        {"0 a\n0 a/\n", 2, 32},
+        {"0 a\n0 a-\n0 a/\n0 a/b\n", 4, 64},
+        {"0 aa/\n0 aa/b\n0 ab/\n0 b/\n0 ba/a\n", 5, 80},
+        {"0 a/\n0 a/b/c\n", 2, 32},
+        {"0 a/\n0 a/b/c/\n", 2, 32},
+        {"0 a/\n0 a/b\n0 a/b/c\n", 3, 48},
         {"72057594037927937 a\n", 1, 16},
         {"18446744073709551615 a\n2 b\n", 2, 33},
         {"18446744073709551616 a\n", 1, 16},
@@ -173,12 +185,32 @@ static void a_list_that_lies_is_refused(void **state)
     assert_int_equal(read_lines(longest + 1, 0, 0, 0), 0);
     memmove(longest + 3, longest + 4, 256);
     assert_int_equal(read_lines(longest, 258, 1, 16), 0);
-    for (size_t i = 0; i < 4096; i++)
-        longest[2 + i] = i % 200 ? 'a' : i ? '/' : 'b';
-    strcpy(longest + 2 + 4096, "\n");
-    assert_int_not_equal(read_lines(longest, 4099, 1, 16), 0);
-    strcpy(longest + 2 + 4095, "\n");
-    assert_int_equal(read_lines(longest, 4098, 1, 16), 0);
+    assert_int_equal(read_lines("0 a-\n0 a/\n0 a/b/\n0 a/b/c\n0 a/bb\n0 aa/\n0 aa/b\n", 45, 7, 112), 0);
+}
+
+/* A path of so many bytes, in directories that are all listed. */
+static int read_path_of(size_t n_bytes)
+{
+    static char lines[65536];
+    char path[5000] = "";
+    size_t n = 0, n_entries = 1;
+    assert_true(n_bytes < sizeof path);
+    for (size_t i = 0; i < n_bytes; i++)
+        path[i] = i % 200 ? 'a' : i ? '/' : 'b';
+    for (size_t i = 0; i + 1 < n_bytes; i++)
+        if (path[i] == '/') {
+            n += (size_t)sprintf(lines + n, "0 %.*s\n", (int)(i + 1), path);
+            n_entries++;
+        }
+    n += (size_t)sprintf(lines + n, "0 %s\n", path);
+    return read_lines(lines, n, n_entries, 16 * n_entries);
+}
+
+static void paths_have_a_longest(void **state)
+{
+    (void)state;
+    assert_int_equal(read_path_of(4095), 0);
+    assert_int_not_equal(read_path_of(4096), 0);
 }
 
 static void first_lines_that_lie_are_refused(void **state)
@@ -273,13 +305,17 @@ static void files_are_told_apart_by_the_ends_of_their_paths(void **state)
 {
     (void)state;
     struct mth_buffer one = shard("w", "v");
-    static const char *const names[] = {"global_step7/",     "global_step7/optim_0.pt",  "global_step7/r0/x",
-                                        "global_step7/r1/x", "global_step7/xoptim_0.pt", "x"};
+    static const char *const names[] = {
+        "global_step7/",    "global_step7/optim_0.pt", "global_step7/r0/",         "global_step7/r0/x",
+        "global_step7/r1/", "global_step7/r1/x",       "global_step7/xoptim_0.pt", "x"};
     static const char *const wanted[] = {"w@optim_0.pt", "w@r0/x", "w@r1/x", "w@xoptim_0.pt", "w@x"};
-    struct part parts[6];
-    for (size_t i = 0; i < 6; i++)
-        parts[i] = (struct part){names[i], {i ? one.data : NULL, i ? one.n_bytes : 0}};
-    struct mth_buffer bytes = make_folder(parts, 6);
+    enum { N_NAMES = sizeof names / sizeof names[0] };
+    struct part parts[N_NAMES];
+    for (size_t i = 0; i < N_NAMES; i++) {
+        bool is_directory = names[i][strlen(names[i]) - 1] == '/';
+        parts[i] = (struct part){names[i], {is_directory ? NULL : one.data, is_directory ? 0 : one.n_bytes}};
+    }
+    struct mth_buffer bytes = make_folder(parts, N_NAMES);
     struct mth_region_map map;
     int status;
     map_bytes(bytes.data, bytes.n_bytes, &map, &status);
@@ -325,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_comes_back),
         cmocka_unit_test(a_list_that_lies_is_refused),
+        cmocka_unit_test(paths_have_a_longest),
         cmocka_unit_test(first_lines_that_lie_are_refused),
         cmocka_unit_test(tensors_are_found_in_every_file),
         cmocka_unit_test(states_find_weights_of_their_name_in_another_file),
