@@ -26,8 +26,8 @@ turn=0
 while [ "$turn" -lt "$turns" ]; do
     turn=$((turn + 1))
     for pair in "$@"; do
-        for disabled in none avx512 avx512,avx2; do
-            MTH_DISABLE_CPU=$(echo "$disabled" | sed 's/none//') "$mithril" bench -q "$pair" -p balanced -t 1 --rounds "$rounds" \
+        for disabled in "" avx512 avx512,avx2; do
+            MTH_DISABLE_CPU=$disabled "$mithril" bench -q "$pair" -p balanced -t 1 --rounds "$rounds" \
                 --seconds 3 --json "$scratch/rows.jsonl" >/dev/null
             cat "$scratch/rows.jsonl" >>"$scratch/all.jsonl"
         done

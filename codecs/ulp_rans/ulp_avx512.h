@@ -5,8 +5,8 @@
 #ifndef MTH_CODECS_ULP_AVX512_H
 #define MTH_CODECS_ULP_AVX512_H
 
-#include "codecs/rans/rans_avx512.h"
 #include "codecs/ulp_rans/ulp_kernels.h"
+#include "codecs/ulp_rans/ulp_vec_avx512.h"
 
 #ifndef RANS_EMULATED
 /* What does not come in whole vectors. */
@@ -14,22 +14,6 @@
 #define ULP_DECODE_SYMBOLS mth_ulp_avx512_decode_symbols
 #define ULP_ENCODE_SYMBOLS mth_ulp_avx512_encode_symbols
 #endif
-
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-typedef __m512i vec;
-
-enum { VEC_BYTES = 64 };
-
-ULP_INLINE vec load(const uint8_t *p)
-{
-    return mth_rans_512_load(p);
-}
-
-ULP_INLINE void store(uint8_t *p, vec v)
-{
-    _mm512_storeu_si512((void *)p, v);
-}
 
 /* ---- states ---- */
 

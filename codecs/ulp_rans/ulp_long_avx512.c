@@ -4,28 +4,14 @@
 /* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
 
-#include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_vec_avx512.h"
 
 #ifndef RANS_EMULATED
 #define ULP_LONG_SPLIT mth_ulp_long_split_avx512
 #define ULP_LONG_JOIN  mth_ulp_long_join_avx512
 #endif
 
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-typedef __m512i vec;
-
-enum { VEC_BYTES = 64, N_VECS = 2 /* a group */, VEC_ELEMS = 16, N_PAIRS = MTH_ULP_GROUP / 2 };
-
-ULP_INLINE vec load(const void *p)
-{
-    return _mm512_loadu_si512(p);
-}
-
-ULP_INLINE void store(void *p, vec v)
-{
-    _mm512_storeu_si512(p, v);
-}
+enum { N_VECS = 2 /* a group */, VEC_ELEMS = 16, N_PAIRS = MTH_ULP_GROUP / 2 };
 
 /* Sixteen bytes as doublewords. */
 ULP_INLINE vec widen(const uint8_t *bytes)

@@ -4,7 +4,7 @@
 /* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
 
-#include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_vec_avx512.h"
 
 #include <string.h>
 
@@ -12,22 +12,6 @@
 #define ULP_SPLIT16 mth_ulp_avx512_split16
 #define ULP_JOIN16  mth_ulp_avx512_join16
 #endif
-
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-typedef __m512i vec;
-
-enum { VEC_BYTES = 64 };
-
-ULP_INLINE vec load(const uint8_t *p)
-{
-    return mth_rans_512_load(p);
-}
-
-ULP_INLINE void store(uint8_t *p, vec v)
-{
-    _mm512_storeu_si512((void *)p, v);
-}
 
 /* By the symbols in words below 16. */
 ULP_INLINE vec first_of(vec symbol)

@@ -3,7 +3,7 @@
 
 #ifdef MTH_RANS_HAVE_X86
 
-#include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_vec_avx512.h"
 
 #define TURN_TARGET           RANS_TARGET_AVX512
 #define TURN_GATHER(x, mask)  _pext_u32(x, mask)
@@ -11,14 +11,7 @@
 #define TURN_COUNT(mask)      ((unsigned)_mm_popcnt_u32(mask))
 #include "codecs/ulp_rans/ulp_turn_bits.h"
 
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-enum { VEC_BYTES = 64, VEC_WORDS = 2, WORD = MTH_ULP_GROUP };
-
-ULP_INLINE __m512i load(const uint8_t *p)
-{
-    return mth_rans_512_load(p);
-}
+enum { VEC_WORDS = 2, WORD = MTH_ULP_GROUP };
 
 /* The last word may stand alone. */
 ULP_INLINE __m512i load_part(const uint8_t *p, __mmask64 part)

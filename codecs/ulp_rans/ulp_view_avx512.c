@@ -4,22 +4,13 @@
 /* Tests define RANS_EMULATED and the intrinsics in plain C, to run this file where there is no such processor. */
 #if defined(MTH_RANS_HAVE_X86) || defined(RANS_EMULATED)
 
-#include "codecs/rans/rans_avx512.h"
+#include "codecs/ulp_rans/ulp_vec_avx512.h"
 
 #ifndef RANS_EMULATED
 #define ULP_VIEW mth_ulp_avx512_view
 #endif
 
-#define ULP_INLINE static inline __attribute__((always_inline)) RANS_TARGET_AVX512
-
-typedef __m512i vec;
-
-enum { VEC_BYTES = 64, N_VECS = 2, LANE_BITS = 16, LANES_A_WORD = 4 };
-
-ULP_INLINE void store(uint8_t *p, vec v)
-{
-    _mm512_storeu_si512((void *)p, v);
-}
+enum { N_VECS = 2, LANE_BITS = 16, LANES_A_WORD = 4 };
 
 /* Floats as ordered integers. */
 ULP_INLINE vec order(vec x)
