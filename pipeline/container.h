@@ -191,12 +191,12 @@ int mth_front_write_specs(struct mth_block_writer *writer, struct mth_coder *cod
                           struct mth_coder_spec *const specs[MTH_N_PLAN_SPECS],
                           const struct mth_spec_numbers *numbers, struct mth_error *err);
 
-/* What a container refers to in its base: tensors of the base's map, each for its whole region. */
 /* What a reference is to: a region of a base, and the first tensor that spans it, MTH_NO_TENSOR for what is no tensor. */
 struct mth_base_place {
     uint32_t region, tensor;
 };
 
+/* What a container refers to in a base: tensors of the base's map, each for its whole region. */
 struct mth_base_use {
     const struct mth_region_map *map;
     uint64_t n_bytes;
@@ -214,5 +214,12 @@ int mth_front_write_layout(struct mth_block_writer *writer, const struct mth_lay
 int mth_front_write_bases(struct mth_block_writer *writer, struct mth_memory *memory,
                           const struct mth_base_use *use, const struct mth_base_use *older,
                           struct mth_error *err);
+
+/* The pages of what is referred to in both, for the two above. Reading takes one block; what it refers to lies in a base
+ * that was read before, or it is MTH_ERR_CORRUPT. */
+int mth_references_write(struct mth_block_writer *writer, struct mth_memory *memory,
+                         const struct mth_base_use *use, const struct mth_base_use *older,
+                         struct mth_error *err);
+int mth_references_read(struct mth_memory *memory, struct mth_container_front *front, struct mth_bytes body);
 
 #endif
