@@ -155,6 +155,31 @@ static void grown_and_shrunk_tensors_keep_their_rows(void **state)
     }
 }
 
+/* Where a row is longer nothing stands where it stood, and more dimensions are other rows: such a tensor is new, whatever its name. */
+static void tensors_of_other_rows_are_not_resized(void **state)
+{
+    (void)state;
+    static const uint64_t shapes[][3] = {
+        {ROWS, COLUMNS + 1, 0}, {ROWS / 2, COLUMNS, 3}, {ROWS * COLUMNS + 3, 0, 0}, {1, COLUMNS / 2, 0}};
+    for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
+        const uint64_t of_base[] = {ROWS, COLUMNS};
+        struct made *base = made_begin(), *input = made_begin();
+        struct mth_paired paired;
+        made_add_shaped(base, "w", MTH_DTYPE_BF16, of_base, 2);
+        made_add_shaped(input, "w", MTH_DTYPE_BF16, shapes[k], shapes[k][2] ? 3 : shapes[k][1] ? 2 : 1);
+        made_add_tensor(base, "norm", MTH_DTYPE_BF16, COLUMNS);
+        made_add_tensor(input, "norm", MTH_DTYPE_BF16, COLUMNS);
+        made_fill(base);
+        made_fill(input);
+        stored("balanced", input, base, &paired);
+        assert_int_equal(paired.n_resized, 0);
+        assert_int_equal(paired.n_new, 1);
+        assert_int_equal(paired.n_same, 1);
+        made_free(base);
+        made_free(input);
+    }
+}
+
 /* From every float of 16 and 32 bits to every other. Narrower ones follow from the wider, wider ones begin with them. */
 static void converted_tensors_are_rounded_or_widened(void **state)
 {
@@ -356,6 +381,7 @@ int main(void)
         cmocka_unit_test(tensors_of_other_content_are_new),
         cmocka_unit_test(reshaped_tensors_are_found_by_name),
         cmocka_unit_test(grown_and_shrunk_tensors_keep_their_rows),
+        cmocka_unit_test(tensors_of_other_rows_are_not_resized),
         cmocka_unit_test(converted_tensors_are_rounded_or_widened),
         cmocka_unit_test(a_counterpart_that_is_none_costs_nothing),
         cmocka_unit_test(all_that_is_no_tensor_is_found),

@@ -266,6 +266,17 @@ static void a_digest_by_blocks_is_that_of_the_bytes(void **state)
                 mth_hash64_add(&pieces, at, tails[t]);
                 assert_true(mth_hash64_end(&pieces) == mth_hash64(bytes, (size_t)(at - bytes) + tails[t], 0));
             }
+    /* And of as many as chunks have: the length of all is part of a digest. */
+    static uint8_t many[300 * MTH_HASH64_BLOCK_BYTES + 65];
+    for (size_t n_blocks = 99; n_blocks <= 300; n_blocks += 67)
+        for (size_t n_tail = 1; n_tail <= 65; n_tail += 64) {
+            struct mth_hash64_pieces pieces;
+            mth_hash64_begin(&pieces);
+            mth_hash64_add_blocks(&pieces, many, n_blocks);
+            mth_hash64_add(&pieces, many + n_blocks * MTH_HASH64_BLOCK_BYTES, n_tail);
+            assert_true(mth_hash64_end(&pieces) ==
+                        mth_hash64(many, n_blocks * MTH_HASH64_BLOCK_BYTES + n_tail, 0));
+        }
 #ifdef MTH_HASH_HAVE_X86
     uint64_t sums[2][8];
     if (!(mth_cpu_features() & MTH_CPU_AVX512))

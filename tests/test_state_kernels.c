@@ -12,7 +12,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -617,8 +620,31 @@ static void summed_gradients_have_as_few_bits_as_they_can(void **state)
     }
 }
 
-int main(void)
+/* All of these laws again in a process that has no vectors: it takes the loops in plain C. */
+static const char *program;
+
+static void they_hold_in_plain_c_as_well(void **state)
 {
+    int status;
+    (void)state;
+    if (!(mth_cpu_features() & MTH_CPU_AVX2))
+        skip();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("MTH_DISABLE_CPU", "avx2,avx512", 1);
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(1);
+        execl(program, program, (char *)NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(int argc, char **argv)
+{
+    program = argc > 0 ? argv[0] : "";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_both_values_the_nearer_is_the_stand_in_and_the_other_one_up),
         cmocka_unit_test(of_both_values_the_one_towards_zero_is_the_stand_in_and_the_other_one_up),
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(summed_gradients_have_as_few_bits_as_they_can),
         cmocka_unit_test(divided_gradients_are_found),
         cmocka_unit_test(gradients_of_16_bits_are_found),
+        cmocka_unit_test(they_hold_in_plain_c_as_well),
     };
     return cmocka_run_group_tests(tests, make_values, NULL);
 }

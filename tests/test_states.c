@@ -264,6 +264,46 @@ static void wrong_numbers_cost_bytes_alone(void **state)
     made_free(after);
 }
 
+/* Numbers that no optimizer has, or none that is known: they are neither settings of a pipeline nor what stops one. */
+static void whatever_groups_say_comes_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t numbers[5]; /* that the optimizer has, by their places below */
+    } cases[] = {{"adamw-bf16", {0, 1, 2, 3, 4}},
+                 {"sgd-bf16", {0, 1, 5, 6, 6}},
+                 {"adagrad-bf16", {0, 1, 4, 8, 8}},
+                 {"rmsprop-bf16", {0, 1, 4, 7, 7}}};
+    static const double said[] = {-1, 2, 1e-30, NAN};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "%s-11", cases[i].name);
+        struct made *before = made_states_load(path);
+        snprintf(path, sizeof path, "%s-12", cases[i].name);
+        struct made *after = made_states_load(path);
+        size_t n_bytes = (size_t)after->map.n_bytes;
+        uint8_t *dst = malloc(n_bytes);
+        for (size_t k = 0; k < 5 * sizeof said / sizeof said[0]; k++) {
+            struct mth_optimizer_group saved = after->map.groups[0], *group = &after->map.groups[0];
+            double *const numbers[] = {&group->lr,        &group->weight_decay, &group->beta1,
+                                       &group->beta2,     &group->eps,          &group->momentum,
+                                       &group->dampening, &group->alpha,        &group->lr_decay};
+            struct mth_error err = {0};
+            *numbers[cases[i].numbers[k % 5]] = said[k / 5];
+            struct mth_bytes bytes = made_compress(after->memory, 1, 65536, "balanced", after, before, NULL);
+            memset(dst, 0x5a, n_bytes);
+            assert_int_equal(made_decompress(after->memory, 1, bytes, before, false, dst, n_bytes, &err), 0);
+            assert_memory_equal(dst, after->data, n_bytes);
+            made_container_free(bytes);
+            after->map.groups[0] = saved;
+        }
+        free(dst);
+        made_free(before);
+        made_free(after);
+    }
+}
+
 static void the_rate_may_be_the_base_s(void **state)
 {
     (void)state;
@@ -446,6 +486,7 @@ int main(void)
         cmocka_unit_test(the_arithmetic_is_that_of_torch),
         cmocka_unit_test(whatever_a_state_holds_comes_back),
         cmocka_unit_test(wrong_numbers_cost_bytes_alone),
+        cmocka_unit_test(whatever_groups_say_comes_back),
         cmocka_unit_test(the_rate_may_be_the_base_s),
         cmocka_unit_test(numbers_that_no_file_tells_are_found),
         cmocka_unit_test(containers_of_states_decode_for_good),

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* st_mtim */
 #include "base/file.h"
 #include "tests/support/program.h"
+#include "tests/support/safetensors_builder.h"
 #include "tests/support/temp_dir.h"
 
 #include <fcntl.h>
@@ -347,6 +348,55 @@ static void files_that_do_not_need_each_other_are_coded_one_by_one(void **state)
     assert_false(is_there("x"));
 }
 
+/* A file of two tensors of zeros. */
+static void write_tensors(const char *path, const char *first, const char *second, const char *dtype,
+                          uint64_t n_elems)
+{
+    struct safetensors_builder builder = {.header = {0}};
+    size_t n_bytes = (size_t)n_elems * (strcmp(dtype, "I64") == 0 ? 8 : 4);
+    uint8_t *zeros = calloc(1, n_bytes);
+    assert_non_null(zeros);
+    safetensors_builder_add(&builder, first, dtype, &n_elems, 1, zeros, n_bytes);
+    safetensors_builder_add(&builder, second, dtype, &n_elems, 1, zeros, n_bytes);
+    free(zeros);
+    struct mth_buffer file = safetensors_builder_finish(&builder, 0);
+    temp_dir_write(directory, path, file.data, file.n_bytes);
+    free(file.data);
+}
+
+/* Moments, by their names, beside weights: both large enough that something may follow, neither of them what has no role. */
+static void a_directory_is_a_whole_by_what_its_files_hold(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype; /* of what stands in the first file */
+        uint64_t n_elems, n_moments;
+        const char *m, *v;
+        bool is_whole;
+    } cases[] = {
+        {"F32", 64, 64, "w.exp_avg", "w.exp_avg_sq", true},
+        {"F32", 64, 64, "else.exp_avg", "else.exp_avg_sq", true},
+        {"F32", 64, 64, "else.exp_avg", "more", true},
+        {"F32", 64, 64, "more", "else.exp_avg_sq", true},
+        {"F32", 64, 63, "w.exp_avg", "w.exp_avg_sq", false},
+        {"F32", 63, 64, "w.exp_avg", "w.exp_avg_sq", false},
+        {"I64", 64, 64, "w.exp_avg", "w.exp_avg_sq", false},
+        {"F32", 64, 64, "more", "most", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char from[32], to[32], a[64], b[64];
+        snprintf(from, sizeof from, "from-%zu", i);
+        snprintf(to, sizeof to, "to-%zu", i);
+        snprintf(a, sizeof a, "%s/a.safetensors", from);
+        snprintf(b, sizeof b, "%s/b.safetensors", from);
+        write_tensors(a, "w", "x", cases[i].dtype, cases[i].n_elems);
+        write_tensors(b, cases[i].m, cases[i].v, "F32", cases[i].n_moments);
+        program_assert_ends(RUN("compress", "-q", from, "-o", to), 0, NULL);
+        if (temp_dir_count(directory, to) != (cases[i].is_whole ? 1 : 2))
+            fail_msg("case %zu: %zu containers", i, temp_dir_count(directory, to));
+    }
+}
+
 /* ---- lists that lie of where their files belong ---- */
 
 /* A folder as one file, of one list; all else in it is as it should be. */
@@ -521,6 +571,7 @@ int main(void)
         TEST(one_file_comes_out_of_a_packed_directory),
         TEST(what_does_not_restore_leaves_nothing),
         TEST(files_that_do_not_need_each_other_are_coded_one_by_one),
+        TEST(a_directory_is_a_whole_by_what_its_files_hold),
         TEST(a_list_writes_nothing_outside_its_directory),
         TEST(a_list_grants_no_rights_but_the_usual),
         TEST(a_file_is_named_as_it_is_called),
