@@ -344,6 +344,8 @@ static void what_breaks_a_rule_of_the_page_is_refused(void **state)
         STREAM(0x01, 2, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1, 0),
         STREAM(0x01, 2, 0, 0, 8, 5, 2, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1,
                0),
+        STREAM(0x01, 2, 0, 0, 8, 3, 2, 0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x22, 5, 1,
+               0),
         STREAM(0x01, 2, 0, 0, 8, 0x82, 0, 0x22, 5, 1, 0),
         STREAM(0x01, 2, 0, 0, 8, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82),
         STREAM(0x01, 2, 0, 0, 8, 0, 0, 0, 1, 0x22, 5, 1, 0),
@@ -383,6 +385,8 @@ static void states_out_of_their_bounds_are_refused(void **state)
         /* 0 and 800 leave 0, and the word 8000 comes in. */
         {STREAM(0x01, 2, 0, 0, 8, 1, 0, 0, 0, 0, 0, 0x80), 2},
         {STREAM(0x01, 2, 0, 0, 8, 1, 0, 8, 0, 0, 0, 0x80), 2},
+        /* A chance of all slots leaves a state as it is. */
+        {STREAM(0x01, 2, 0, 0, 0x10, 1, 0, 0x80, 0, 0), 2},
         /* 80000000, 80000, 80 and a word, 800 and a word, 8000, with one slot for "up". */
         {STREAM(0x01, 2, 0, 1, 0, 4, 0, 0, 0, 0x80, 0, 0, 0, 0), 8},
     };
@@ -427,6 +431,29 @@ static void damage_ends(void **state)
     close_rig(&rig);
 }
 
+/* All is right in these but that lanes are more than 32: of 2^16 a half and nothing leave 2^15, with which the others began. */
+static void more_lanes_than_there_can_be_are_refused(void **state)
+{
+    static const uint8_t front[] = {2, 0, 0, 8, 2};
+    enum { MAX_LOG2 = 8 };
+    uint8_t stream[1 + sizeof front + (4 << MAX_LOG2)], out[4];
+    struct rig rig;
+    (void)state;
+    open_rig(&rig);
+    for (size_t i = 0; i < sizeof out / 2; i++)
+        mth_lane_store16(stand_ins + 2 * i, 0x0080);
+    for (unsigned log2 = 5; log2 <= MAX_LOG2; log2++) {
+        size_t n_lanes = (size_t)1 << log2;
+        stream[0] = (uint8_t)(log2 << 4 | 1);
+        memcpy(stream + 1, front, sizeof front);
+        for (size_t i = 0; i < n_lanes; i++)
+            mth_lane_store32(stream + 1 + sizeof front + 4 * i, i < 2 ? 0x10000 : 0x8000);
+        assert_int_equal(decode(&rig, stream, 1 + sizeof front + 4 * n_lanes, sizeof out, out),
+                         log2 == 5 ? MTH_OK : MTH_ERR_CORRUPT);
+    }
+    close_rig(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +464,7 @@ int main(void)
         cmocka_unit_test(the_page_s_example_decodes),
         cmocka_unit_test(what_breaks_a_rule_of_the_page_is_refused),
         cmocka_unit_test(states_out_of_their_bounds_are_refused),
+        cmocka_unit_test(more_lanes_than_there_can_be_are_refused),
         cmocka_unit_test(damage_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,8 @@ static void check(struct ulp_rig *rig, enum mth_dtype dtype, size_t n_bytes)
 static void every_pair_of_every_type_comes_back_with_an_older_one(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 31, 32, 33, 64, 100, 2048, 2049, 20011};
+    enum { LONG_ELEMS = 20011 };
+    static const size_t sizes[] = {1, 31, 32, 33, 64, 100, 2048, 2049, LONG_ELEMS};
     struct ulp_rig rig;
     size_t n_directed = 0;
     ulp_rig_open(&rig);
@@ -59,6 +60,9 @@ static void every_pair_of_every_type_comes_back_with_an_older_one(void **state)
         for (int pair = 0; pair < ULP_N_PAIRS; pair++) {
             for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
                 size_t n = sizes[i] * mth_dtype_lane_bytes(dtypes[d]);
+                /* Long ones by turns: each type has some, and each kind of pair. */
+                if (sizes[i] >= LONG_ELEMS && (d + (size_t)pair) % 3 != 0)
+                    continue;
                 ulp_fill((enum ulp_pair)pair, dtypes[d], i, src, base, sizes[i]);
                 plant(dtypes[d], i, 240, sizes[i]);
                 struct ulp_stream stream = ulp_rig_code_directed(&rig, dtypes[d], src, n, base, older);
@@ -70,8 +74,16 @@ static void every_pair_of_every_type_comes_back_with_an_older_one(void **state)
             }
         }
     }
-    assert_true(n_directed > 100);
+    assert_true(n_directed > 50);
     ulp_rig_close(&rig);
+}
+
+/* By some kernel sets: where blocks begin and how large they are is no matter of which. */
+static struct ulp_rig with_some(const struct ulp_rig *rig, size_t n)
+{
+    struct ulp_rig some = *rig;
+    some.n = n < rig->n ? n : rig->n;
+    return some;
 }
 
 static void several_blocks_come_back(void **state)
@@ -80,6 +92,7 @@ static void several_blocks_come_back(void **state)
     static const enum mth_dtype wide[] = {MTH_DTYPE_I8, MTH_DTYPE_BF16, MTH_DTYPE_F32, MTH_DTYPE_F64};
     struct ulp_rig rig;
     ulp_rig_open(&rig);
+    struct ulp_rig two = with_some(&rig, 2);
     for (size_t d = 0; d < sizeof wide / sizeof wide[0]; d++) {
         struct mth_ulp_format format = ulp_format(wide[d]);
         size_t block = mth_ulp_block_elems(&format), n = 2 * block + 77, lane_bytes = format.lane_bits / 8;
@@ -87,7 +100,7 @@ static void several_blocks_come_back(void **state)
         plant(wide[d], 1, 250, n);
         /* Of one of them nothing is told by what was before. */
         memcpy(older, base, block * lane_bytes);
-        struct ulp_stream stream = ulp_rig_code_directed(&rig, wide[d], src, n * lane_bytes, base, older);
+        struct ulp_stream stream = ulp_rig_code_directed(&two, wide[d], src, n * lane_bytes, base, older);
         assert_int_equal(stream.coded[0], MTH_ULP_DIRECTED);
         assert_true(ulp_head_of(&stream) & MTH_ULP_CARRIES);
         ulp_stream_free(&stream);
@@ -127,12 +140,13 @@ static double information(double p)
 static void turns_come_close_to_their_entropy(void **state)
 {
     (void)state;
-    enum { N = 1 << 19 };
+    enum { N = 1 << 18 };
     static const unsigned moves_on[] = {160, 180, 200, 230, 250, 256};
     struct ulp_rig rig;
     ulp_rig_open(&rig);
+    struct ulp_rig one = with_some(&rig, 1);
     ulp_fill(ULP_TRAINED, MTH_DTYPE_BF16, 1, src, base, N);
-    struct ulp_stream without = ulp_rig_code(&rig, MTH_DTYPE_BF16, src, 2 * (size_t)N, base, 2 * (size_t)N);
+    struct ulp_stream without = ulp_rig_code(&one, MTH_DTYPE_BF16, src, 2 * (size_t)N, base, 2 * (size_t)N);
     for (size_t i = 0; i < sizeof moves_on / sizeof moves_on[0]; i++) {
         double saved = 0, p = moves_on[i] / 256.0;
         plant(MTH_DTYPE_BF16, 7, moves_on[i], N);
@@ -140,7 +154,7 @@ static void turns_come_close_to_their_entropy(void **state)
             if (memcmp(src + at, base + at, 2) != 0 && memcmp(older + at, base + at, 2) != 0)
                 saved += (1 - information(p)) / 8;
         }
-        struct ulp_stream with = ulp_rig_code_directed(&rig, MTH_DTYPE_BF16, src, 2 * (size_t)N, base, older);
+        struct ulp_stream with = ulp_rig_code_directed(&one, MTH_DTYPE_BF16, src, 2 * (size_t)N, base, older);
         double wanted = (double)without.n_coded - saved, over = (double)with.n_coded / wanted;
         if (getenv("MTH_TEST_SHOW"))
             printf("%u of 256 move on: %zu bytes, %.0f by entropy, %zu without\n", moves_on[i], with.n_coded,
@@ -268,7 +282,8 @@ static void damage_ends_the_same_way_by_every_kernel(void **state)
         enum ulp_pair pair;
         size_t n_elems;
     } victims[] = {
-        {MTH_DTYPE_BF16, ULP_DENSE, 700}, {MTH_DTYPE_F32, ULP_DENSE, 1300}, {MTH_DTYPE_I8, ULP_DENSE, 1300}};
+        {MTH_DTYPE_BF16, ULP_DENSE, 700}, {MTH_DTYPE_F32, ULP_DENSE, 900}, {MTH_DTYPE_I8, ULP_DENSE, 1000}};
+    enum { N_FRONT = 200 };
     static uint8_t bad[1 << 14];
     struct ulp_rig rig;
     ulp_rig_open(&rig);
@@ -283,7 +298,8 @@ static void damage_ends_the_same_way_by_every_kernel(void **state)
         memcpy(bad, stream.coded, stream.n_coded);
         bad[stream.n_coded] = 0;
         assert_int_equal(ulp_rig_decode(&rig, &stream, bad, stream.n_coded + 1), MTH_ERR_CORRUPT);
-        for (size_t bit = 0; bit < 8 * stream.n_coded; bit++) {
+        /* All bits of heads and tables, and of what is drawn from them one in three, each place of a byte in turn. */
+        for (size_t bit = 0; bit < 8 * stream.n_coded; bit += bit < 8 * (size_t)N_FRONT ? 1 : 3) {
             bad[bit / 8] ^= (uint8_t)(1u << bit % 8);
             int status = ulp_rig_decode(&rig, &stream, bad, stream.n_coded);
             assert_true(status == MTH_OK || status == MTH_ERR_CORRUPT);
