@@ -149,6 +149,11 @@ static void sizes_that_overflow_the_predictor_end_the_line(void **state)
     put(&chain, 1, ALONE, 1);
     put(&chain, 2, 1, UINT64_MAX / 2);
     assert_int_equal(chosen(&chain, 3), ALONE);
+    /* Twice as much is no number any more. */
+    chain.steps[1].stored_bytes = UINT64_MAX / 2 + 1;
+    assert_int_equal(chosen(&chain, 3), ALONE);
+    chain.steps[1].stored_bytes = 0;
+    assert_int_equal(chosen(&chain, 3), 1);
     mth_chain_free(&chain);
 }
 
@@ -470,6 +475,10 @@ static void steps_move_to_where_their_policy_would_put_them(void **state)
     assert_int_equal(mth_chain_plan_drop(&chain, kept, moves), 0);
     assert_int_equal(mth_chain_plan_drop(&chain, without_full, moves), 2);
     assert_true(moves[0].step == 2 && moves[0].base == 4 && moves[1].step == 3 && moves[1].base == 2);
+    /* All others stand on the one that became full, not on the one before them. */
+    const bool all_but_full[4] = {false, true, true, true};
+    assert_int_equal(mth_chain_plan_drop(&chain, all_but_full, moves), 3);
+    assert_true(moves[0].base == 4 && moves[1].base == 1 && moves[2].step == 3 && moves[2].base == 1);
     mth_chain_free(&chain);
 }
 

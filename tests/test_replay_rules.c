@@ -335,6 +335,76 @@ static void each_centered_division_is_redone(void **state)
     }
 }
 
+/* Shares that are none of a transform's options, though steps were made with them; and what is not kept. */
+static void what_no_transform_takes_is_not_said(void **state)
+{
+    (void)state;
+    static struct tested t;
+    for (unsigned form = 0; form < 5; form++) {
+        const struct mth_optimizer_group group = {.kind = form == 0   ? MTH_OPTIMIZER_SGD
+                                                          : form == 1 ? MTH_OPTIMIZER_ADAGRAD
+                                                          : form == 2 ? MTH_OPTIMIZER_RMSPROP
+                                                                      : MTH_OPTIMIZER_ADAM,
+                                                  .lr = 0.01,
+                                                  .weight_decay = form < 4 ? 2 : 0.1,
+                                                  .momentum = 0.9,
+                                                  .alpha = 0.99,
+                                                  .beta1 = form < 4 ? 0.9 : 1 - 0x1p-30,
+                                                  .beta2 = 0.99,
+                                                  .eps = 1e-8};
+        struct mth_replay_scale scale = {.bits = mth_bits_of(SCALE)};
+        struct mth_recipes recipes;
+        bool is_adagrad = form == 1;
+        float stays = is_adagrad ? 1 : (float)group.alpha, share = is_adagrad ? 1 : (float)(1 - group.alpha);
+        begin(&t, &group, W | (form == 0 ? MOMENTUM : V) | (form > 2 ? M : 0), 1, false);
+        /* As large as gradients: what decays does not hide these. */
+        for (size_t i = 0; i < N; i++)
+            t.p.before[MTH_KEPT_W][i] = mth_bits_of(before(&t, MTH_KEPT_W, i) / 256);
+        if (form > 2)
+            step_adam(&t, &group, OF_16_BITS, form == 3, false, false);
+        for (size_t i = 0; form <= 2 && i < N; i++) {
+            float w = before(&t, MTH_KEPT_W, i), v = before(&t, MTH_KEPT_V, i),
+                  g = fmaf(2, w, gradient_of(OF_16_BITS)),
+                  momentum = fmaf(1, g, before(&t, MTH_KEPT_MOMENTUM, i) * 0.9F);
+            v = fmaf(share * g, g, v * stays);
+            set(&t, MTH_KEPT_V, i, v);
+            set(&t, MTH_KEPT_MOMENTUM, i, momentum);
+            set(&t, MTH_KEPT_W, i,
+                form == 0 ? fmaf(momentum, -0.01F, w) : w + (-0.01F * g) / (sqrtf(v) + 1e-8F));
+        }
+        bool found = mth_replay_find(&t.p, &scale, &recipes);
+        if (found && recipes.gradients != MTH_GRADIENTS_32)
+            fail_msg("form %u: gradients are %d", form, (int)recipes.gradients);
+        /* What stands in for a share below all is one that there is. */
+        assert_true(!found || recipes.weight == 0 ||
+                    (recipes.weight >= 0x33800000 && recipes.weight < 0x3f800000));
+        t.p.regions[MTH_KEPT_W] = MTH_NO_REGION;
+        assert_true(form > 2 || !mth_replay_find(&t.p, &scale, &recipes));
+    }
+}
+
+/* Squares that no such gradient made: what moved weights is not all that has to fit. */
+static void squares_have_to_fit_what_they_divided(void **state)
+{
+    (void)state;
+    static struct tested t;
+    const struct mth_optimizer_group group = {
+        .kind = MTH_OPTIMIZER_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8};
+    for (unsigned is_other = 0; is_other < 2; is_other++) {
+        struct mth_replay_scale scale = {.bits = mth_bits_of(SCALE)};
+        struct mth_recipes recipes;
+        begin(&t, &group, W | V, 9, false);
+        for (size_t i = 0; i < N; i++) {
+            float g = gradient_of(OF_16_BITS),
+                  v = fmaf((float)(1 - 0.99) * g, g, before(&t, MTH_KEPT_V, i) * 0.99F);
+            set(&t, MTH_KEPT_W, i, before(&t, MTH_KEPT_W, i) + (-0.01F * g) / (sqrtf(v) + 1e-8F));
+            set(&t, MTH_KEPT_V, i, is_other && i % 2 ? v * 1.001F : v);
+        }
+        assert_true(mth_replay_find(&t.p, &scale, &recipes));
+        assert_int_equal(recipes.gradients, is_other ? MTH_GRADIENTS_32 : MTH_GRADIENTS_DIVIDED);
+    }
+}
+
 /* ---- several steps ---- */
 
 /* Weights that decayed and went where moments point, and by chance so many times as far. */
@@ -398,6 +468,28 @@ static void weights_of_several_steps_decay_as_often(void **state)
         assert_int_equal(w->predictor, MTH_PREDICT_ADAM_DRIFT);
         assert_true(mth_recipe_fit(&t.p, w) > N / 4);
     }
+}
+
+/* Nothing may be left of averages before: then a new gradient's share is all but one, or just that. */
+static void averages_that_are_forgotten_are_followed(void **state)
+{
+    (void)state;
+    static const double betas[] = {0, 0.1, 0.5};
+    static struct tested t;
+    for (size_t i = 0; i < sizeof betas / sizeof betas[0]; i++) {
+        struct mth_optimizer_group group = drifting;
+        struct mth_recipes recipes;
+        group.beta1 = betas[i];
+        drift(&t, &group, 40, 0);
+        assert_true(mth_replay_find(&t.p, NULL, &recipes));
+        assert_true(recipes.weight >= 0x3f7ffff0 && recipes.weight <= 0x3f7fffff);
+    }
+    /* And where hardly anything comes to them, that is no share. */
+    struct mth_optimizer_group group = drifting;
+    struct mth_recipes recipes;
+    group.beta1 = 1 - 0x1p-30;
+    drift(&t, &group, 5, 0);
+    assert_false(mth_replay_find(&t.p, NULL, &recipes));
 }
 
 /* Squares of which nothing is known, as where all are zero: there is nothing to fit. */
@@ -468,8 +560,11 @@ int main(void)
         cmocka_unit_test(each_order_of_sgd_s_operations_is_redone),
         cmocka_unit_test(each_division_by_the_root_of_squares_is_redone),
         cmocka_unit_test(each_centered_division_is_redone),
+        cmocka_unit_test(what_no_transform_takes_is_not_said),
+        cmocka_unit_test(squares_have_to_fit_what_they_divided),
         cmocka_unit_test(weights_of_several_steps_follow_where_it_pays),
         cmocka_unit_test(weights_of_several_steps_decay_as_often),
+        cmocka_unit_test(averages_that_are_forgotten_are_followed),
         cmocka_unit_test(what_has_no_squares_has_no_drift),
         cmocka_unit_test(fits_are_counted_by_their_definition),
     };
