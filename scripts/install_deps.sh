@@ -64,6 +64,13 @@ apt() {
     fi
 }
 
+# Root may, and so may whom sudo lets: at a terminal it asks for a password, once for this and for what follows.
+may_install() {
+    [ "$(id -u)" = 0 ] && return 0
+    command -v sudo >/dev/null 2>&1 || return 1
+    if [ -t 0 ]; then apt --version >/dev/null; else apt --version >/dev/null 2>&1; fi
+}
+
 # Package lists that are empty or older than a day name versions that a mirror may no longer have.
 lists_are_fresh() {
     [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]
@@ -101,9 +108,10 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 
-if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+if ! may_install; then
     if [ -n "$required" ]; then
-        say "neither root nor sudo; as root: apt-get install $required${optional:+ $optional}"
+        lists_are_fresh || update='apt-get update && '
+        say "neither root nor let by sudo; as root: ${update:-}apt-get install -y $required${optional:+ $optional}"
         exit 1
     fi
     say "going on without optional packages: $optional"

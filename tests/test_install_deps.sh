@@ -64,7 +64,7 @@ law what_is_still_missing_is_named "$(holds says 'still missing')"
 printf '#!/bin/sh\necho 1000\n' >"$dir/bin/id"
 rm "$dir/calls"
 on_it build
-law without_root_and_sudo_it_says_what_root_must_do "$(holds says 'as root: apt-get install libzstd-dev')"
+law without_root_and_sudo_it_says_what_root_must_do "$(holds says 'as root: .*apt-get install -y libzstd-dev')"
 law without_root_and_sudo_it_calls_nothing "$(holds [ ! -e "$dir/calls" ])"
 
 # A sudo that passes on what it is given.
@@ -72,6 +72,14 @@ printf '#!/bin/sh\necho "sudo $*" >>"%s/calls"\n' "$dir" >"$dir/bin/sudo"
 chmod +x "$dir/bin/sudo"
 on_it build
 law without_a_terminal_sudo_never_asks "$(grep -q '^sudo -n .*apt-get install' "$dir/calls" && echo 0 || echo 1)"
+
+# A sudo that lets nobody: one line, the same, and nothing is tried.
+printf '#!/bin/sh\necho "sudo: a password is required" >&2\nexit 1\n' >"$dir/bin/sudo"
+rm "$dir/calls"
+on_it build
+law where_sudo_refuses_it_says_what_root_must_do "$(holds says 'as root: .*apt-get install -y libzstd-dev')"
+law where_sudo_refuses_that_is_all_it_says "$(holds [ "$(wc -l <"$dir/out")" = 1 ])"
+law where_sudo_refuses_nothing_is_installed "$(holds [ ! -e "$dir/calls" ])"
 
 # An apt-get that knows no optional package, on a system where the rest is there.
 mkdir "$dir/real"
