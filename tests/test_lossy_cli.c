@@ -121,16 +121,17 @@ static void lossy_steps_stay_what_they_restore_to(void **state)
     assert_true(temp_dir_same(directory, "r3", "run/step-3.safetensors"));
 }
 
-/* In every form that a report has. */
+/* In every form that a report has; a page only where something draws its figures. */
 static void assert_reported(const char *rows)
 {
     static const char *const names[] = {"r.md", "r.csv", "r.tex", "r.html"};
+    const size_t n_names = program_is_installed("gnuplot") ? 4 : 3;
     size_t n;
-    assert_prints(
-        RUN("report", rows, "--markdown", "r.md", "--csv", "r.csv", "--latex", "r.tex", "--html", "r.html"),
-        "wrote", true);
+    assert_prints(RUN("report", rows, "--markdown", "r.md", "--csv", "r.csv", "--latex", "r.tex",
+                      n_names > 3 ? "--html" : NULL, "r.html"),
+                  "wrote", true);
     bool cells = strcmp(rows, "cells.jsonl") == 0;
-    for (size_t i = 0; i < (cells ? 4 : 1); i++) {
+    for (size_t i = 0; i < (cells ? n_names : 1); i++) {
         char *text = temp_dir_read(directory, names[i], &n);
         if (!text || !strstr(text, "LOSSY"))
             fail_msg("%s of %s says nothing of loss", names[i], rows);

@@ -324,7 +324,8 @@ static void the_memory_of_a_peer_is_its_peak_beyond_what_goes_in_and_out(void **
         skip();
     for (size_t p = 0; p < 2; p++) {
         assert_true(seen[0].resident[p] >= 0 && seen[0].resident[p] < 1 << 20);
-        assert_true(seen[1].resident[p] > HUNGRY_BYTES - (1 << 20));
+        /* It eats before its output is there, and the system counts pages by the hundred. */
+        assert_true(seen[1].resident[p] > HUNGRY_BYTES - (2 << 20));
         assert_true(seen[1].resident[p] < HUNGRY_BYTES + SLACK_BYTES);
         assert_true(seen[2].resident[p] < 0);
     }

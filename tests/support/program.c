@@ -14,6 +14,20 @@
 
 enum { MAX_ARGUMENTS = 32 };
 
+bool program_is_installed(const char *name)
+{
+    char path[4096];
+    const char *at = getenv("PATH");
+    while (at && *at) {
+        size_t n = strcspn(at, ":");
+        snprintf(path, sizeof path, "%.*s/%s", (int)(n < 2048 ? n : 2048), at, name);
+        if (access(path, X_OK) == 0)
+            return true;
+        at += n + (at[n] == ':');
+    }
+    return false;
+}
+
 /* The absolute path of the program, which stays valid after a change of directory. */
 char *program_path(void)
 {

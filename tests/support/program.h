@@ -2,6 +2,7 @@
 #ifndef MTH_TESTS_PROGRAM_H
 #define MTH_TESTS_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct program_result {
@@ -26,6 +27,9 @@ void program_result_free(struct program_result *result);
 void program_assert_ends(struct program_result result, int exit_code, const char *err_part);
 /* Fails the test unless it ended well and printed part. Frees it. */
 void program_assert_prints(struct program_result result, const char *part);
+
+/* Is another program installed? PATH is searched. */
+bool program_is_installed(const char *name);
 
 /* Lines of a text; a last one without a newline counts. */
 size_t program_lines(const char *text);
