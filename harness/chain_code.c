@@ -1,6 +1,7 @@
 /* Coding the steps of a chain; see chain_code.h. */
 #include "harness/chain_code.h"
 
+#include "harness/chain_link.h"
 #include "harness/directory.h"
 #include "harness/file_digest.h"
 #include "harness/output.h"
@@ -223,30 +224,6 @@ static int compare_file(const struct mth_chain_step *there, const char *path, st
     return status;
 }
 
-/* A new step must not stand on what is not there; whether that restores is for `verify` to say. */
-static int check_links(const struct mth_chain_coder *coder, size_t index, struct mth_error *err)
-{
-    const struct mth_chain *chain = &coder->writer.chain;
-    for (;;) {
-        const struct mth_chain_step *step = &chain->steps[index];
-        struct mth_source file;
-        char *path = mth_chain_step_path(chain, coder->writer.directory, step);
-        int status = path ? mth_source_open(path, &file, err)
-                          : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
-        if (!status) {
-            mth_source_close(&file);
-            if (file.n_bytes != step->stored_bytes)
-                status =
-                    mth_error_set(err, MTH_ERR_CORRUPT, "%s: has %llu bytes, the chain says %llu", path,
-                                  (unsigned long long)file.n_bytes, (unsigned long long)step->stored_bytes);
-        }
-        mth_memory_free(chain->memory, path);
-        if (status || !step->has_base)
-            return status;
-        index = mth_chain_find(chain, step->base);
-    }
-}
-
 /* The base that a policy names, at hand. It may still lie where the file does that is added. */
 static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *path, struct mth_error *err)
 {
@@ -254,7 +231,7 @@ static int prepare_base(struct mth_chain_coder *coder, size_t base, const char *
     if (!beside)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a path");
     const struct mth_chain_place place = place_of(coder, beside);
-    int status = check_links(coder, base, err);
+    int status = mth_chain_link_check(&coder->writer.chain, coder->writer.directory, base, err);
     if (!status)
         status = mth_chain_hand_take_bases(
             &coder->hand, &place, base, usable(coder, mth_chain_base_of(&coder->writer.chain, base), false),
@@ -273,6 +250,74 @@ static int set_name(struct mth_chain_step *step, const char *path, struct mth_er
     return MTH_OK;
 }
 
+/* Bases are known by their digests, older ones as the bases of bases. */
+static bool is_what_others_need(const struct mth_chain *chain, const struct mth_chain_step *was,
+                                const struct mth_chain_step *now)
+{
+    bool same_digest = memcmp(was->digest, now->digest, sizeof was->digest) == 0;
+    for (size_t i = 0; i < chain->n_steps; i++) {
+        const struct mth_chain_step *step = &chain->steps[i];
+        bool stands_on_it = step->has_base && step->base == was->number;
+        size_t base = mth_chain_base_of(chain, i);
+        bool is_older = step->has_older && chain->steps[base].base == was->number;
+        if ((!same_digest && (stands_on_it || is_older)) ||
+            (was->has_base != now->has_base && stands_on_it && step->has_older))
+            return false;
+    }
+    return true;
+}
+
+/* Writes the container of a step again, from its file: against the base that it had, since others may count on that. */
+static int mend(struct mth_chain_coder *coder, size_t index, const char *path, struct mth_error *err)
+{
+    struct mth_chain *chain = &coder->writer.chain;
+    const struct mth_chain_step was = chain->steps[index];
+    struct mth_chain_step step = was;
+    struct mth_error inner;
+    bool found;
+    step.writing++;
+    int status = was.has_base ? prepare_base(coder, mth_chain_find(chain, was.base), path, err) : MTH_OK;
+    if (!status)
+        status = mth_chain_hand_open(&coder->hand, path, was.number, was.dtype, coder->config.memory, err);
+    if (!status)
+        status = code(coder, was.has_base, false, &step, &found, err);
+    if (!status && was.loss.is_lossy && memcmp(was.digest, step.digest, sizeof was.digest) != 0)
+        status = mth_error_set(err, MTH_ERR_USAGE,
+                               "%s: was quantized in another way when it was added; drop step %llu first",
+                               path, (unsigned long long)was.number);
+    if (!status && !is_what_others_need(chain, &was, &step))
+        status = mth_error_set(err, MTH_ERR_USAGE,
+                               "%s: does not give what steps that stand on step %llu need; drop these first",
+                               path, (unsigned long long)was.number);
+    if (status) {
+        mth_chain_writer_clean(&coder->writer, &inner);
+        return status;
+    }
+    status = mth_chain_put(chain, &step, err);
+    if (!status)
+        status = mth_chain_writer_commit(&coder->writer, err);
+    return status ? status : mth_chain_writer_clean(&coder->writer, err);
+}
+
+/* What can be told without decoding is looked at: a container that is gone, cut, or another one. */
+static int add_again(struct mth_chain_coder *coder, size_t index, const char *path,
+                     enum mth_chain_outcome *outcome, struct mth_error *err)
+{
+    struct mth_chain *chain = &coder->writer.chain;
+    struct mth_error why = {0};
+    int status = compare_file(&chain->steps[index], path, chain->memory, err);
+    int looked = status ? MTH_OK : mth_chain_link_look(chain, coder->writer.directory, index, &why);
+    if (status || !looked)
+        return status;
+    if (looked != MTH_ERR_NOT_FOUND && looked != MTH_ERR_CHECKSUM && looked != MTH_ERR_CORRUPT &&
+        looked != MTH_ERR_FORMAT && looked != MTH_ERR_TRUNCATED) {
+        *err = why;
+        return looked;
+    }
+    *outcome = MTH_CHAIN_MENDED;
+    return mend(coder, index, path, err);
+}
+
 int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,
                   enum mth_chain_outcome *outcome, struct mth_error *err)
 {
@@ -285,7 +330,7 @@ int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t numb
     int status = MTH_OK;
     *outcome = MTH_CHAIN_WAS_THERE;
     if (there < chain->n_steps)
-        return compare_file(&chain->steps[there], path, chain->memory, err);
+        return add_again(coder, there, path, outcome, err);
     status = set_name(&step, path, err);
     if (!status && has_base)
         status = prepare_base(coder, base, path, err);

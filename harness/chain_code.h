@@ -26,12 +26,14 @@ void mth_chain_coder_close(struct mth_chain_coder *coder);
 /* What became of a file that was to be added. */
 enum mth_chain_outcome {
     MTH_CHAIN_ADDED,
-    MTH_CHAIN_WAS_THERE,  /* a step of its number with the same bytes */
-    MTH_CHAIN_ADDED_ALONE /* none of its tensors is in the step that the policy names */
+    MTH_CHAIN_WAS_THERE,   /* a step of its number with the same bytes */
+    MTH_CHAIN_ADDED_ALONE, /* none of its tensors is in the step that the policy names */
+    MTH_CHAIN_MENDED       /* there with the same bytes, but its container was not; it is written again */
 };
 
 /*
- * Add a file, or a directory with all its files, as a step: its container is written, then the manifest; until then nothing of it counts.
+ * Add a file, or a directory with all its files, as a step: its container is written, then the manifest; until then nothing of it counts. That
+ * of a step that is there is written again where it is gone, cut or another one.
  * Errors    MTH_ERR_USAGE for another step of its number; those of reading, mapping, coding and writing
  */
 int mth_chain_add(struct mth_chain_coder *coder, const char *path, uint64_t number, enum mth_dtype dtype,

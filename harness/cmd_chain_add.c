@@ -11,17 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_step(const struct mth_chain_step *step, bool was_there, uint64_t ns)
+static void print_step(const struct mth_chain_step *step, enum mth_chain_outcome outcome, uint64_t ns)
 {
     char base[64], loss[MTH_LOSS_TEXT_BYTES];
-    if (was_there) {
+    if (outcome == MTH_CHAIN_WAS_THERE) {
         printf("step %llu: is there already, the same bytes\n", (unsigned long long)step->number);
         return;
     }
     double seconds = (double)ns * 1e-9;
-    printf("step %llu: %s, %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, verified%s\n",
-           (unsigned long long)step->number, mth_chain_step_base(step, base),
-           (unsigned long long)step->raw_bytes, (unsigned long long)step->stored_bytes,
+    printf("step %llu: %s%s, %llu -> %llu bytes, ratio %.3f, %.3f GiB/s, verified%s\n",
+           (unsigned long long)step->number,
+           outcome == MTH_CHAIN_MENDED ? "its container was not right and is written again, " : "",
+           mth_chain_step_base(step, base), (unsigned long long)step->raw_bytes,
+           (unsigned long long)step->stored_bytes,
            step->stored_bytes ? (double)step->raw_bytes / (double)step->stored_bytes : 0,
            seconds > 0 ? (double)step->raw_bytes / (double)(1 << 30) / seconds : 0,
            mth_loss_text(&step->loss, loss));
@@ -47,10 +49,11 @@ static int add_one(struct mth_chain_run *run, struct mth_chain_coder *coder,
         fprintf(stderr, "mithril: %s: none of its tensors is in the step before; coded alone\n", input->path);
     size_t index = mth_chain_find(chain, input->step);
     if (mth_chain_run_talks(run))
-        print_step(&chain->steps[index], outcome == MTH_CHAIN_WAS_THERE, ns);
+        print_step(&chain->steps[index], outcome, ns);
     mth_json_begin_object(json, NULL);
     mth_chain_put_step(json, chain, index);
-    mth_json_bool(json, "added", outcome != MTH_CHAIN_WAS_THERE);
+    mth_json_bool(json, "added", outcome == MTH_CHAIN_ADDED || outcome == MTH_CHAIN_ADDED_ALONE);
+    mth_json_bool(json, "mended", outcome == MTH_CHAIN_MENDED);
     mth_json_uint(json, "encode_ns", ns);
     mth_json_end(json);
     return MTH_OK;
@@ -105,7 +108,8 @@ int mth_chain_cmd_add(int argc, char **argv)
             "added. Each step is restored and compared, bit for bit, and is in the chain whole or not at "
             "all. "
             "A step that is there\n"
-            "already with the same bytes is passed over.",
+            "already with the same bytes is passed over, or written again where its container is missing or "
+            "cut.",
         .notes =
             "Policies: full, full:every=K (one alone every K steps, those between against the one before), "
             "consecutive,\n"

@@ -1,5 +1,6 @@
 /* `mithril chain list`, `restore` and `verify`: what only reads a chain. They need no lock. */
 #include "harness/chain_command.h"
+#include "harness/chain_link.h"
 #include "harness/command.h"
 
 #include "harness/directory.h"
@@ -30,30 +31,6 @@ static bool is_changed(const struct mth_chain *chain, const char *directory)
 }
 
 /* ---- list ---- */
-
-/* What can be told of a step without decoding: is its container there, and the one that the chain means? */
-static int look_at(const struct mth_chain_run *run, const struct mth_chain *chain, size_t index,
-                   struct mth_error *err)
-{
-    const struct mth_chain_step *step = &chain->steps[index];
-    struct mth_opened opened = {0};
-    struct mth_container_info info = {0};
-    char *path = mth_chain_step_path(chain, run->directory, step);
-    if (!path)
-        return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
-    int status = mth_opened_open(&opened, path, 1, run->limit.memory, err);
-    if (!status && !opened.container)
-        status = mth_error_set(err, MTH_ERR_FORMAT, "%s: is no container", path);
-    if (!status)
-        mth_container_describe(opened.container, &info);
-    if (!status && (memcmp(info.digest, step->digest, sizeof step->digest) != 0 ||
-                    info.stored_bytes != step->stored_bytes))
-        status = mth_error_set(err, MTH_ERR_CHECKSUM, "%s: is another container than the one that was added",
-                               path);
-    mth_opened_close(&opened);
-    mth_memory_free(chain->memory, path);
-    return status;
-}
 
 static void print_head(const struct mth_chain_run *run, const struct mth_chain *chain)
 {
@@ -145,7 +122,7 @@ static int look_at_all(const struct mth_chain_run *run, const struct mth_chain *
     for (size_t i = 0; i < chain->n_steps; i++) {
         const struct mth_chain_step *step = &chain->steps[i];
         struct mth_error why = {0};
-        states[i] = (struct state){look_at(run, chain, i, &why), chain->n_steps};
+        states[i] = (struct state){mth_chain_link_look(chain, run->directory, i, &why), chain->n_steps};
         if (states[i].status == MTH_ERR_NO_MEMORY) {
             *err = why;
             return MTH_ERR_NO_MEMORY;

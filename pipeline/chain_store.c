@@ -135,6 +135,13 @@ static int refuse_others(void *arg, const char *name, struct mth_error *err)
 
 /* ---- writing ---- */
 
+static bool is_named_so(int file, const char *path)
+{
+    struct stat open_one, named;
+    return fstat(file, &open_one) == 0 && stat(path, &named) == 0 && open_one.st_dev == named.st_dev &&
+           open_one.st_ino == named.st_ino;
+}
+
 static int lock(struct mth_chain_writer *writer, struct mth_error *err)
 {
     char *path = join(writer->directory, MTH_CHAIN_LOCK);
@@ -144,12 +151,38 @@ static int lock(struct mth_chain_writer *writer, struct mth_error *err)
     int status = MTH_OK;
     writer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     bool is_held = writer->lock >= 0 && fcntl(writer->lock, F_SETLK, &whole) == 0;
-    if (!is_held && writer->lock >= 0 && (errno == EACCES || errno == EAGAIN))
+    bool is_taken = !is_held && writer->lock >= 0 && (errno == EACCES || errno == EAGAIN);
+    /* A writer that gave up a new chain may have taken its lock away meanwhile. */
+    if (is_held && !is_named_so(writer->lock, path)) {
+        is_held = false;
+        is_taken = true;
+    }
+    if (is_taken)
         status = mth_error_set(err, MTH_ERR_IO,
                                "%s: another process is writing to this chain; try again when it is done",
                                writer->directory);
     else if (!is_held)
         status = mth_error_set(err, MTH_ERR_IO, "%s: cannot be locked: %s", path, strerror(errno));
+    free(path);
+    if (status && writer->lock >= 0) {
+        close(writer->lock);
+        writer->lock = -1;
+    }
+    return status;
+}
+
+static int write_manifest(struct mth_chain_writer *writer, struct mth_error *err)
+{
+    struct mth_buffer text;
+    char *path = join(writer->directory, MTH_CHAIN_MANIFEST);
+    int status =
+        path ? mth_chain_manifest_write(&writer->chain, &text, err) : no_memory(writer->directory, err);
+    if (!status) {
+        status = mth_file_write_all(path, (struct mth_bytes){text.data, text.n_bytes}, err);
+        if (!status)
+            writer->chain.stamp = mth_hash64(text.data, text.n_bytes, 0);
+        mth_memory_free(writer->chain.memory, text.data);
+    }
     free(path);
     return status;
 }
@@ -161,7 +194,10 @@ static int create(struct mth_chain_writer *writer, struct mth_error *err)
         status =
             mth_chain_set_spec(&writer->chain, MTH_CHAIN_DEFAULT_SPEC, strlen(MTH_CHAIN_DEFAULT_SPEC), err);
     writer->chain.policy = (struct mth_chain_policy){.rule = MTH_CHAIN_INTERMITTENT};
-    return status ? status : mth_chain_writer_commit(writer, err);
+    /* Without steps, but there: so what an interrupted writer leaves is known for what it is. */
+    status = status ? status : write_manifest(writer, err);
+    writer->is_new = true;
+    return status ? status : mth_chain_writer_clean(writer, err);
 }
 
 int mth_chain_writer_open(const char *directory, bool may_create, struct mth_memory *memory,
@@ -177,6 +213,7 @@ int mth_chain_writer_open(const char *directory, bool may_create, struct mth_mem
     if (!is_there && !may_create)
         return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: there is no such chain", directory);
     int status = is_there ? MTH_OK : mth_file_make_directory(directory, err);
+    writer->made_directory = !status && !is_there;
     /* A lock in a directory that is no chain would be litter. */
     if (!status && is_there) {
         status = mth_chain_read(directory, memory, &writer->chain, err);
@@ -198,22 +235,40 @@ int mth_chain_writer_open(const char *directory, bool may_create, struct mth_mem
 
 int mth_chain_writer_commit(struct mth_chain_writer *writer, struct mth_error *err)
 {
-    struct mth_buffer text;
-    char *path = join(writer->directory, MTH_CHAIN_MANIFEST);
-    int status =
-        path ? mth_chain_manifest_write(&writer->chain, &text, err) : no_memory(writer->directory, err);
-    if (!status) {
-        status = mth_file_write_all(path, (struct mth_bytes){text.data, text.n_bytes}, err);
-        if (!status)
-            writer->chain.stamp = mth_hash64(text.data, text.n_bytes, 0);
-        mth_memory_free(writer->chain.memory, text.data);
-    }
-    free(path);
+    int status = write_manifest(writer, err);
+    if (!status)
+        writer->is_new = writer->made_directory = false;
     return status;
+}
+
+static void remove_file(const struct mth_chain_writer *writer, const char *name)
+{
+    char *path = join(writer->directory, name);
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+/* Of a chain that never had a step. The lock goes last: it is held until then. */
+static void leave_nothing(struct mth_chain_writer *writer)
+{
+    struct mth_error err;
+    writer->chain.n_steps = 0;
+    if (writer->is_new && mth_chain_writer_clean(writer, &err))
+        return;
+    if (writer->is_new)
+        remove_file(writer, MTH_CHAIN_MANIFEST);
+    if (writer->lock >= 0)
+        remove_file(writer, MTH_CHAIN_LOCK);
+    /* Does nothing where there is anything in it. */
+    if (writer->made_directory)
+        rmdir(writer->directory);
 }
 
 void mth_chain_writer_close(struct mth_chain_writer *writer)
 {
+    if (writer->is_new || writer->made_directory)
+        leave_nothing(writer);
     mth_chain_free(&writer->chain);
     /* Closing it lets the lock go. */
     if (writer->lock >= 0)

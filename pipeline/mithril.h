@@ -490,6 +490,8 @@ struct mth_chain_writer {
     char *directory;
     int lock;
     struct mth_chain chain; /* to be changed by the caller */
+    /* Nothing was committed yet of a chain that is new; the directory was made for it. Closing it then leaves nothing. */
+    bool is_new, made_directory;
 };
 /*
  * Errors    MTH_ERR_NOT_FOUND where there is no chain and create is false; MTH_ERR_IO, also when another process writes to it;

@@ -208,6 +208,58 @@ static void a_link_that_is_not_right_is_named_and_the_rest_restores(void **state
     free(kept);
 }
 
+/* What stands on it restores again. */
+static void a_container_that_is_gone_is_written_again_from_its_file(void **state)
+{
+    (void)state;
+    size_t n;
+    struct program_result result;
+    assert_fine(RUN("chain", "add", "w", "run", "--policy", "consecutive", "-q"));
+    char *kept = temp_dir_read(directory, "w/step-2.mth", &n);
+    for (size_t i = 0; i < 3; i++) {
+        /* Gone, cut, that of another step. */
+        char file[32];
+        snprintf(file, sizeof file, "w/step-2%s.mth", i == 0 ? "" : i == 1 ? ".2" : ".3");
+        assert_int_equal(unlink(path_of(file)), 0);
+        if (i == 1)
+            temp_dir_write(directory, file, kept, n - 1);
+        if (i == 2) {
+            char *other = temp_dir_read(directory, "w/step-3.mth", &n);
+            temp_dir_write(directory, file, other, n);
+            free(other);
+        }
+        program_assert_ends(RUN("chain", "list", "w", "-q"), 2, "w/step-2");
+        result = RUN("chain", "add", "w", "run");
+        assert_int_equal(result.exit_code, 0);
+        assert_non_null(strstr(result.out, "step 1: is there already"));
+        assert_non_null(
+            strstr(result.out, "step 2: its container was not right and is written again, against step 1,"));
+        assert_non_null(strstr(result.out, "step 3: is there already"));
+        program_result_free(&result);
+        program_assert_prints(RUN("chain", "verify", "w"), "all 6 steps restore");
+        assert_int_equal(temp_dir_count(directory, "w"), N_STEPS + 2);
+    }
+    /* Under another policy too: others count on the base that it had. */
+    assert_int_equal(unlink(path_of("w/step-2.4.mth")), 0);
+    assert_fine(RUN("chain", "add", "w", "run", "--policy", "one-shot", "-q"));
+    program_assert_prints(RUN("chain", "verify", "w"), "all 6 steps restore");
+    free(kept);
+}
+
+/* Nor is there anything in a directory that was there. */
+static void what_can_not_be_added_leaves_no_chain(void **state)
+{
+    (void)state;
+    program_assert_ends(RUN("chain", "add", "new", "run/step-77.pt"), 6, "step-77.pt");
+    assert_int_equal(access(path_of("new"), F_OK), -1);
+    assert_int_equal(mkdir(path_of("mine"), 0777), 0);
+    program_assert_ends(RUN("chain", "add", "mine", "run/step-77.pt"), 6, "step-77.pt");
+    assert_int_equal(temp_dir_count(directory, "mine"), 0);
+    program_assert_ends(RUN("chain", "add", "new", "run/step-1.safetensors", "run/step-77.pt", "-q"), 6,
+                        "step-77.pt");
+    program_assert_prints(RUN("chain", "verify", "new"), "all 1 steps restore");
+}
+
 /* Of stored bytes all containers are as long; only what the chain notes of each tells them apart. */
 static void a_container_of_another_step_is_noticed(void **state)
 {
@@ -608,6 +660,8 @@ int main(void)
         cmocka_unit_test(what_is_no_chain_is_left_alone),
         cmocka_unit_test(dropping_says_what_it_does),
         cmocka_unit_test(a_link_that_is_not_right_is_named_and_the_rest_restores),
+        cmocka_unit_test(a_container_that_is_gone_is_written_again_from_its_file),
+        cmocka_unit_test(what_can_not_be_added_leaves_no_chain),
         cmocka_unit_test(a_container_of_another_step_is_noticed),
         cmocka_unit_test(the_lowest_link_that_is_not_right_is_blamed),
         cmocka_unit_test(what_was_added_is_what_is_coded_again),

@@ -432,7 +432,8 @@ static void assert_tidy(const char *what)
 struct change {
     struct words words;
     bool before[N_FILES], after[N_FILES];
-    bool by_step; /* an interrupted one may stop between any two of its steps */
+    bool by_step;  /* an interrupted one may stop between any two of its steps */
+    bool is_first; /* there is no chain before */
 };
 
 static const char *const policies[] = {"full:every=3", "consecutive", "one-shot", "one-shot:every=4",
@@ -675,15 +676,20 @@ static void a_chain_is_what_its_model_is(void **state)
 
 /* ---- every moment of one change ---- */
 
+static void begin_without_chain(void)
+{
+    if (temp_dir_count(directory, "chain"))
+        temp_dir_destroy(strdup(path_of("chain")));
+    memset(is_in, 0, sizeof is_in);
+}
+
 /* The first five steps, one on the other: made once, copied from then on. */
 static void begin_chain(void)
 {
     static const char *const files[] = {"chain.manifest", "chain.lock", "step-1.mth", "step-2.mth",
                                         "step-3.mth",     "step-4.mth", "step-5.mth"};
     char from[64], to[64];
-    if (temp_dir_count(directory, "chain"))
-        temp_dir_destroy(strdup(path_of("chain")));
-    memset(is_in, 0, sizeof is_in);
+    begin_without_chain();
     for (size_t i = 0; i < 5; i++)
         is_in[i] = true;
     if (temp_dir_count(directory, "first-chain") == 0) {
@@ -728,14 +734,21 @@ static void end_everywhere(const struct change *change)
         for (unsigned call = 1; code != 0; call += endings[e].stride) {
             char what[160];
             snprintf(what, sizeof what, "%s, call %u, %s", change->words.text[0], call, endings[e].name);
-            begin_chain();
+            if (change->is_first)
+                begin_without_chain();
+            else
+                begin_chain();
             counts_reads = endings[e].reads;
             names_all = endings[e].names_all;
             code = run(&change->words, (struct moment){call, endings[e].error}, &n_used);
             counts_reads = names_all = false;
             if (code != 0 && code != (endings[e].error ? MTH_EXIT_RESOURCES : KILLED))
                 fail_msg("%s: exit code %d", what, code);
-            accept(change, true, what);
+            accept(change, !change->is_first, what);
+            /* Who fails before there is a step leaves no chain without one. */
+            if (code == MTH_EXIT_RESOURCES && change->is_first && !is_in[0])
+                if (access(path_of("chain"), F_OK) == 0)
+                    fail_msg("%s: %zu files are left", what, temp_dir_count(directory, "chain"));
             /* Some calls may fail without harm, the sync of a directory for one; then the change is whole. */
             if (code == 0)
                 assert_memory_equal(is_in, change->after, sizeof is_in);
@@ -766,6 +779,21 @@ static void whenever_adding_ends_the_chain_verifies(void **state)
     add_word(&change.words, "-t1");
     for (size_t i = 0; i < 7; i++)
         change.after[i] = true;
+    end_everywhere(&change);
+}
+
+static void whenever_the_first_adding_ends_it_can_be_done_again(void **state)
+{
+    (void)state;
+    struct change change = {.by_step = true, .is_first = true, .after = {true, true}};
+    if (!CALLS_ARE_OURS)
+        skip();
+    add_word(&change.words, "add");
+    add_word(&change.words, "chain");
+    add_word(&change.words, "%s", name_of(0));
+    add_word(&change.words, "%s", name_of(1));
+    add_word(&change.words, "-q");
+    add_word(&change.words, "-t1");
     end_everywhere(&change);
 }
 
@@ -847,6 +875,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_is_what_its_model_is),
         cmocka_unit_test(whenever_adding_ends_the_chain_verifies),
+        cmocka_unit_test(whenever_the_first_adding_ends_it_can_be_done_again),
         cmocka_unit_test(whenever_dropping_ends_the_chain_verifies),
         cmocka_unit_test(whenever_restoring_ends_a_directory_is_whole_or_not_there),
     };
