@@ -213,6 +213,9 @@ struct mth_bench {
     struct mth_run_result *run_results;
     size_t n_run_results;
     size_t next_row;
+    /* Datasets that are not here and of which that was said: once is enough. */
+    const struct mth_dataset *absent[64];
+    size_t n_absent;
 };
 
 struct mth_verdict {

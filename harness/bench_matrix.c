@@ -56,6 +56,19 @@ static int add_run_of(struct mth_bench *bench, const struct mth_manifest *manife
     return mth_bench_add_run(bench, run->id, run->paths, run->n_paths);
 }
 
+/* One line a dataset, however often a matrix names it. */
+static void tell_absent(struct mth_bench *bench, const struct mth_dataset *dataset)
+{
+    struct mth_error absent;
+    for (size_t i = 0; i < bench->n_absent; i++)
+        if (bench->absent[i] == dataset)
+            return;
+    if (bench->n_absent < sizeof bench->absent / sizeof bench->absent[0])
+        bench->absent[bench->n_absent++] = dataset;
+    mth_dataset_absent(dataset, &absent);
+    fprintf(stderr, "mithril: skipped: %s\n", absent.text);
+}
+
 int mth_bench_add_dataset(struct mth_bench *bench, const char *id, const struct mth_manifest *manifest,
                           const char *const *specs, size_t n_specs, struct mth_error *err)
 {
@@ -70,10 +83,8 @@ int mth_bench_add_dataset(struct mth_bench *bench, const char *id, const struct 
         if (only ? entry != only : entry->dataset != dataset)
             continue;
         if (!entry->present) {
-            struct mth_error absent;
-            mth_dataset_absent(entry->dataset, &absent);
-            fprintf(stderr, "mithril: skipped: %s\n", absent.text);
-            break; /* one line a dataset */
+            tell_absent(bench, entry->dataset);
+            break;
         }
         status = add_entry(bench, entry, specs, n_specs, err);
         if (!status && add_run_of(bench, manifest, entry->run_id))

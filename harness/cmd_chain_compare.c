@@ -265,6 +265,15 @@ static char *name_run(const struct mth_options *options)
     return mth_path_is_directory(first) ? mth_path_trimmed(first) : mth_path_directory(first);
 }
 
+/* A spec that is none is told before anything is measured; one that has no form for this is for its cells to say. */
+static int check_spec(const char *spec, struct mth_error *err)
+{
+    struct mth_pipeline *pipeline = NULL;
+    int status = mth_pipeline_parse(spec, true, &pipeline, err);
+    mth_pipeline_destroy(pipeline);
+    return status == MTH_ERR_UNSUPPORTED ? MTH_OK : status;
+}
+
 static int plan(struct comparing *at, struct mth_error *err)
 {
     const struct mth_words *policies = &at->options->policies, *specs = &at->options->pipelines;
@@ -276,14 +285,17 @@ static int plan(struct comparing *at, struct mth_error *err)
     at->cells = calloc(n_policies * n_specs, sizeof *at->cells);
     if (!at->cells)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for the cells");
-    for (size_t s = 0; s < n_specs; s++)
+    int status = MTH_OK;
+    for (size_t s = 0; !status && s < n_specs; s++)
+        status = check_spec(spec_items[s], err);
+    for (size_t s = 0; !status && s < n_specs; s++)
         for (size_t p = 0; p < n_policies; p++) {
             at->cells[at->n_cells].policy = policy_items[p];
             at->cells[at->n_cells++].spec = spec_items[s];
         }
     /* Wrong rules are told before anything is measured. */
     const struct mth_chain none = {0};
-    return mth_chain_keep(&none, at->comparison.keep, NULL, err);
+    return status ? status : mth_chain_keep(&none, at->comparison.keep, NULL, err);
 }
 
 static int measure_all(struct comparing *at, struct mth_error *err)

@@ -383,6 +383,10 @@ static int prepare(struct job *job, struct mth_error *err)
     int status = mth_loss_check(options, err);
     if (!status)
         status = mth_pipeline_parse(spec_of(job), options->base != NULL, &job->pipeline, err);
+    if (status == MTH_ERR_UNSUPPORTED && !options->base) {
+        const struct mth_error why = *err;
+        mth_error_set(err, status, "%s; --base names one", why.text);
+    }
     if (!status)
         status = mth_base_files_open(&job->bases, options, job->config.n_threads, job->memory, err);
     return status;

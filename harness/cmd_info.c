@@ -69,7 +69,7 @@ static void print_pairs(const struct mth_info *info, const char *base_path, cons
     size_t n_regions = 0;
     for (size_t i = 0; i < info->input->map.n_regions; i++)
         n_regions += info->input->map.regions[i].dtype != MTH_DTYPE_OPAQUE;
-    printf("\nagainst %s: %zu of %zu tensors have a counterpart, bound %s (%s)\n",
+    printf("\nagainst %s: %zu of %zu tensors are there by name, dtype and shape, bound %s (%s)\n",
            mth_text_name(base_path, 60, name), info->n_matched, n_regions,
            print_ratio(info->pair_bound.ratio, ratio), info->pair_bound.model);
     if (info->older)

@@ -13,7 +13,7 @@
 
 static const char gaps_path[] = "docs/status_gaps.md";
 
-/* Writes what make puts out into a file, or to standard output where path is NULL. */
+/* Writes what make puts out into a file, or to standard output where path is NULL or "-". */
 static int write_text(const struct mth_report *report, const char *path,
                       void (*make)(const struct mth_report *report, FILE *out), struct mth_error *err)
 {
@@ -30,7 +30,7 @@ static int write_text(const struct mth_report *report, const char *path,
     if (!out || fclose(out) != 0)
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
     if (!status)
-        status = mth_file_write_all(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
+        status = mth_output_write(path, (struct mth_bytes){(const uint8_t *)text, n_text}, err);
     free(text);
     return status;
 }
@@ -170,6 +170,25 @@ static int write_html(const struct mth_report *report, const char *path, struct 
     return status;
 }
 
+static bool is_standard_output(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
+/* What was written, beside what went to standard output. */
+static void tell_written(const char *const *written, size_t n_written, const char *directory)
+{
+    FILE *out = stdout;
+    for (size_t i = 0; i < n_written; i++)
+        if (is_standard_output(written[i]))
+            out = stderr;
+    for (size_t i = 0; i < n_written; i++)
+        if (written[i] && !is_standard_output(written[i]))
+            fprintf(out, "wrote %s\n", written[i]);
+    if (directory)
+        fprintf(out, "wrote figures into %s\n", directory);
+}
+
 static int make_reports(const struct mth_options *options, const struct mth_report *report,
                         struct mth_error *err)
 {
@@ -184,6 +203,9 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
                          !options->status && !options->readme;
     const char *formats = options->formats ? options->formats : "svg";
     int status = check_formats(formats, err);
+    if (!status && is_standard_output(options->html))
+        status =
+            mth_error_set(err, MTH_ERR_USAGE, "--html -: a page has figures beside it, so it needs a name");
     if (!status && directory)
         status = mth_file_make_directory(directory, err);
     if (!status && (markdown || nothing_asked))
@@ -206,11 +228,7 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
         status = write_html(report, options->html, err);
     if (!status && !options->quiet && !nothing_asked) {
         const char *const written[] = {markdown, csv, latex, options->figure, options->html};
-        for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
-            if (written[i])
-                printf("wrote %s\n", written[i]);
-        if (directory)
-            printf("wrote figures into %s\n", directory);
+        tell_written(written, sizeof written / sizeof written[0], directory);
     }
     return status;
 }

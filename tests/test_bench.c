@@ -600,10 +600,10 @@ static void an_absent_dataset_is_skipped_with_one_line(void **state)
     (void)state;
     temp_dir_write(directory, "datasets/manifest.json", manifest, sizeof manifest - 1);
     snprintf(path, sizeof path, "%s/datasets/manifest.json", directory);
-    const char *const arguments[] = {"bench", "away",       TINY "pretrain/pretrain-step-002000.safetensors",
-                                     "-p",    "store",      "--rounds",
-                                     "3",     "--manifest", path,
-                                     "-q",    NULL};
+    const char *const arguments[] = {"bench",    "away", TINY "pretrain/pretrain-step-002000.safetensors",
+                                     "away",     "-p",   "store",
+                                     "--rounds", "3",    "--manifest",
+                                     path,       "-q",   NULL};
     struct program_result result = run(arguments);
     assert_int_equal(result.exit_code, 0);
     assert_int_equal(program_lines(result.err), 1);

@@ -539,6 +539,8 @@ static void compare_says_what_cannot_be(void **state)
                           "UNSUPPORTED");
     program_assert_ends(RUN("chain", "compare", "run", "--keep", "newest"), 1, "keeps nothing known");
     program_assert_ends(RUN("chain", "compare", "run", "--policy", "some"), 1, "is no policy");
+    program_assert_ends(RUN("chain", "compare", "run", "-p", "balanced", "-p", "balancd"), 1,
+                        "is called 'balancd'");
     program_assert_ends(RUN("chain", "compare", "run", "--files", "nowhere"), 1, "nowhere");
     program_assert_ends(RUN("chain", "compare", "nowhere"), 6, "nowhere");
     assert_int_equal(temp_dir_count(directory, "."), n_before);

@@ -174,6 +174,8 @@ static void bad_arguments_are_refused_with_the_nearest_name(void **state)
     assert_refused(RUN("compress", "a.safetensors", "--chunk", "3KiB"), 1, "power of two", 1);
     assert_refused(RUN("compress", "a.safetensors", "--chunk", "99999999999TiB"), 1, "more than", 1);
     assert_refused(RUN("compress", "a.safetensors", "-p", "zsdt"), 1, "zstd", 1);
+    assert_refused(RUN("compress", "a.safetensors", "-p", "sparse-sync"), 2,
+                   "without a base; --base names one", 1);
     assert_refused(RUN("compress", "a.safetensors", "-p", "zstd:level=99"), 1, "-7..22", 1);
     assert_refused(RUN("compress", "a.safetensors", "-p", "zstd:lvl=3"), 1, "level", 1);
     assert_refused(RUN("compress", "a.safetensors", "--define", "seed"), 1, "NAME=SPEC", 1);

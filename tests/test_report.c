@@ -353,6 +353,32 @@ static void figure_leaves_its_script_and_data_beside_it(void **state)
     temp_dir_destroy(directory);
 }
 
+static void tables_go_to_standard_output_where_that_is_asked_for(void **state)
+{
+    static const char *const options[] = {"--markdown", "--csv", "--latex"};
+    static const char *const begins[] = {"# mithril: measured", "", "%"};
+    (void)state;
+    char *directory = temp_dir_create();
+    size_t n_rows;
+    char *rows = temp_dir_read("tests/fixtures", "rows.jsonl", &n_rows);
+    temp_dir_write(directory, "rows.jsonl", rows, n_rows);
+    free(rows);
+    for (size_t i = 0; i < 3; i++) {
+        struct program_result result =
+            program_run(directory, (const char *const[]){"report", "rows.jsonl", options[i], "-", NULL});
+        assert_int_equal(result.exit_code, 0);
+        assert_int_equal(strncmp(result.out, begins[i], strlen(begins[i])), 0);
+        assert_true(program_lines(result.out) > 5);
+        assert_string_equal(result.err, "");
+        program_result_free(&result);
+    }
+    program_assert_ends(
+        program_run(directory, (const char *const[]){"report", "rows.jsonl", "--html", "-", NULL}), 1,
+        "needs a name");
+    assert_int_equal(temp_dir_count(directory, "."), 1);
+    temp_dir_destroy(directory);
+}
+
 static void figure_without_gnuplot_ends_with_5_and_one_line(void **state)
 {
     (void)state;
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(rows_that_break_the_schema_are_named),
         cmocka_unit_test(status_is_complete_only_when_every_criterion_passes_in_scope),
         cmocka_unit_test(figure_leaves_its_script_and_data_beside_it),
+        cmocka_unit_test(tables_go_to_standard_output_where_that_is_asked_for),
         cmocka_unit_test(figure_without_gnuplot_ends_with_5_and_one_line),
         cmocka_unit_test(hyperfine_times_become_rows_that_reports_read),
     };
