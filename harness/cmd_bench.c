@@ -13,6 +13,7 @@
 #include "harness/env.h"
 #include "harness/loss.h"
 #include "harness/progress.h"
+#include "harness/text.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static int show_round(void *arg, const struct mth_bench_case *at, size_t round, 
     char label[128];
     if (interrupted || turn_of(p->bench, "round"))
         return MTH_ERR_CANCELLED;
-    snprintf(label, sizeof label, "%.80s: %zu pipelines", at->id, at->n_cells);
+    snprintf(label, sizeof label, "%.80s: %zu pipeline%s", at->id, at->n_cells, mth_text_plural(at->n_cells));
     mth_progress_show(&p->progress, p->n_done * n_rounds + round * at->n_cells, p->n_total * n_rounds, label);
     return MTH_OK;
 }

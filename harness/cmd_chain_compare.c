@@ -216,9 +216,10 @@ static int write_rows(const struct comparing *at, const char *path, struct mth_e
 static void print_head(const struct comparing *at, FILE *out)
 {
     char name[MTH_TEXT_BYTES], raw[MTH_TEXT_BYTES];
-    fprintf(out, "%s: %zu steps, %s; kept: %s; %zu thread%s\n", mth_text_name(at->dataset, 60, name),
-            at->comparison.files->n_items, mth_text_size(at->cells[0].raw_bytes, raw), at->comparison.keep,
-            at->comparison.n_threads, at->comparison.n_threads == 1 ? "" : "s");
+    fprintf(out, "%s: %zu step%s, %s; kept: %s; %zu thread%s\n", mth_text_name(at->dataset, 60, name),
+            at->comparison.files->n_items, mth_text_plural(at->comparison.files->n_items),
+            mth_text_size(at->cells[0].raw_bytes, raw), at->comparison.keep, at->comparison.n_threads,
+            mth_text_plural(at->comparison.n_threads));
     fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %-17s | %-29s | %-20s | %9s | %-11s\n", "", "", "", "", "",
             "", "links", "bytes read", "seconds", "", "cpu, links%");
     fprintf(out, "%-17s %-14s %10s %7s %10s %5s | %5s %5s %5s | %9s %9s %9s | %6s %6s %6s | %9s | %5s %5s\n",

@@ -170,8 +170,8 @@ static int carry_out(struct drop *drop, struct mth_error *err)
     if (!status)
         status = mth_chain_writer_clean(writer, err);
     if (!status && mth_chain_run_talks(drop->run))
-        printf("%zu steps dropped, %zu coded again, %zu are left\n", drop->n_dropped, drop->n_moves,
-               writer->chain.n_steps);
+        printf("%zu step%s dropped, %zu coded again, %zu left\n", drop->n_dropped,
+               mth_text_plural(drop->n_dropped), drop->n_moves, writer->chain.n_steps);
     return !status && drop->run->options.json ? put_json(drop, n_before, err) : status;
 }
 

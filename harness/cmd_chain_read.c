@@ -35,8 +35,9 @@ static bool is_changed(const struct mth_chain *chain, const char *directory)
 static void print_head(const struct mth_chain_run *run, const struct mth_chain *chain)
 {
     char policy[MTH_CHAIN_POLICY_BYTES], name[MTH_TEXT_BYTES];
-    printf("%s: %zu steps, policy %s, pipeline %s\n", mth_text_name(run->directory, 60, name), chain->n_steps,
-           mth_chain_policy_text(&chain->policy, policy), chain->spec);
+    printf("%s: %zu step%s, policy %s, pipeline %s\n", mth_text_name(run->directory, 60, name),
+           chain->n_steps, mth_text_plural(chain->n_steps), mth_chain_policy_text(&chain->policy, policy),
+           chain->spec);
     if (chain->n_steps)
         printf("%12s %12s %14s %14s %8s %6s %14s  %s\n", "step", "against", "bytes", "stored", "ratio",
                "links", "to read", "state");
@@ -271,10 +272,11 @@ static void print_restored(const struct restoring *at, uint64_t ns)
     const struct mth_chain_step *step = &at->chain->steps[at->index];
     double seconds = (double)ns * 1e-9;
     fprintf(strcmp(at->path, "-") == 0 ? stderr : stdout,
-            "%s: step %llu, %llu bytes from %zu links of %llu bytes, %.3f GiB/s, peak %s, digest "
+            "%s: step %llu, %llu bytes from %zu link%s of %llu bytes, %.3f GiB/s, peak %s, digest "
             "verified%s\n",
             mth_text_name(at->path, 60, name), (unsigned long long)step->number,
-            (unsigned long long)at->stats.raw_bytes, cost.n_links, (unsigned long long)cost.stored_bytes,
+            (unsigned long long)at->stats.raw_bytes, cost.n_links, mth_text_plural(cost.n_links),
+            (unsigned long long)cost.stored_bytes,
             seconds > 0 ? (double)at->stats.raw_bytes / (double)(1 << 30) / seconds : 0,
             mth_text_size(mth_peak_resident_bytes(), peak), mth_loss_text(&step->loss, loss));
 }
@@ -423,7 +425,9 @@ static int conclude(const struct verification *at, uint64_t ns, struct mth_error
     if (status)
         return status;
     if (at->n_damaged == 0 && mth_chain_run_talks(at->run))
-        printf("%s: all %zu steps restore%s\n", mth_text_name(at->run->directory, 60, name), chain->n_steps,
+        printf("%s: %s%zu step%s%s\n", mth_text_name(at->run->directory, 60, name),
+               chain->n_steps == 1 ? "its " : "all ", chain->n_steps,
+               chain->n_steps == 1 ? " restores" : "s restore",
                n_lossy ? ", LOSSY ones to what they were quantized to" : "");
     for (size_t i = 0; i < chain->n_steps && !status; i++) {
         if (at->errors[i].status == 0)

@@ -90,6 +90,11 @@ int mth_size_parse(const char *text, size_t *n_bytes, struct mth_error *err)
                          "'%s' has no unit we know: KiB, MiB, GiB are binary, KB, MB, GB are decimal", text);
 }
 
+const char *mth_text_plural(uint64_t number)
+{
+    return number == 1 ? "" : "s";
+}
+
 int mth_text_put_json(struct mth_json_writer *writer, const char *path, struct mth_error *err)
 {
     const char *text;

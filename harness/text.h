@@ -20,6 +20,9 @@ enum { MTH_TEXT_BYTES = 128 };
  */
 const char *mth_text_name(const char *name, size_t n_columns, char out[MTH_TEXT_BYTES]);
 
+/* What a noun ends in behind a number: nothing behind 1, else "s". */
+const char *mth_text_plural(uint64_t number);
+
 /* Are they the same text, or both NULL? */
 bool mth_text_same(const char *a, const char *b);
 
