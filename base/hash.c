@@ -88,6 +88,14 @@ void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, s
     mth_hash64_add(pieces, data, n_blocks * MTH_HASH64_BLOCK_BYTES);
 }
 
+void mth_hash64_add_part(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes, bool goes_on)
+{
+    if (goes_on && n_bytes % MTH_HASH64_BLOCK_BYTES == 0)
+        mth_hash64_add_blocks(pieces, data, n_bytes / MTH_HASH64_BLOCK_BYTES);
+    else
+        mth_hash64_add(pieces, data, n_bytes);
+}
+
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces)
 {
     return XXH3_64bits_digest((const XXH3_state_t *)(const void *)pieces->state);

@@ -40,6 +40,8 @@ void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n
  */
 enum { MTH_HASH64_BLOCK_BYTES = 1024 };
 void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, size_t n_blocks);
+/* One or the other: what is whole blocks, where goes_on tells that there is more behind it. */
+void mth_hash64_add_part(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes, bool goes_on);
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces);
 
 /* XXH3-128 of n_bytes, seed 0. */

@@ -252,12 +252,32 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
                        const uint8_t *bytes, uint8_t *room, struct mth_prediction *prediction,
                        struct mth_error *err);
 
+/* Digests of what encoding a chunk reads anyway, taken while it is in cache. */
+struct mth_chunk_digests {
+    struct mth_hash64_pieces *leaf; /* has begun: the chunk's bytes go on to it; NULL: not asked for */
+    bool leaf_goes_on;              /* other bytes will, behind them */
+    bool has_leaf;                  /* set: they went on */
+    bool has_inputs[MTH_MAX_INPUTS]; /* set: those of the prediction's inputs are there */
+    uint64_t inputs[MTH_MAX_INPUTS];
+};
+
+/*
+ * The same while encoding: what is predicted is compared with the chunk's bytes a few elements at a time, and digests are taken on the way.
+ *
+ * Shape     src: the chunk's bytes; is_same: are they what is predicted? Then prediction has no reference
+ */
+int mth_bundle_predict_beside(const struct mth_base_reader *base, struct mth_coder_worker *worker,
+                              const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                              const uint8_t *bytes, struct mth_bytes src, struct mth_chunk_digests *digests,
+                              struct mth_prediction *prediction, bool *is_same, struct mth_error *err);
+
 /*
  * The digests of what a predicted chunk has of its base: those of the prediction's inputs, or MTH_ERR_BASE where these are not the chunk's. They are
  * asked for once the inputs were worked on: then these lie in cache, and came from memory while there was something to compute.
  */
 void mth_bundle_set_input_digests(const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk,
-                                  const struct mth_prediction *prediction);
+                                  const struct mth_prediction *prediction,
+                                  const struct mth_chunk_digests *digests);
 int mth_bundle_check_inputs(const struct mth_base_reader *base, const struct mth_bundle *bundle,
                             const struct mth_bundle_chunk *chunk, const struct mth_prediction *prediction,
                             struct mth_error *err);

@@ -250,15 +250,17 @@ static int gather_both(const struct mth_bundle_encoder *encoder, size_t worker_i
 /* What a chunk is coded against, and whether it is just that. src: its bytes, less those that are set apart. */
 static int find_reference(const struct mth_bundle_encoder *encoder, size_t worker_index,
                           struct mth_bundle *bundle, struct mth_bundle_chunk *chunk, const uint8_t *bytes,
-                          struct mth_bytes *src, struct mth_prediction *prediction, struct mth_error *err)
+                          struct mth_bytes *src, struct mth_chunk_digests *digests,
+                          struct mth_prediction *prediction, struct mth_error *err)
 {
     struct mth_coder_worker *worker = &encoder->coder->workers[worker_index];
-    bool is_predicted = chunk->n_inputs > 0;
     int status = MTH_OK;
     *prediction = (struct mth_prediction){0};
-    if (is_predicted) {
-        status = mth_bundle_predict(encoder->base, worker, bundle, chunk, bytes, NULL, prediction, err);
-        chunk->mode = MTH_CHUNK_PREDICTED;
+    if (chunk->n_inputs > 0) {
+        bool is_same;
+        status = mth_bundle_predict_beside(encoder->base, worker, bundle, chunk, bytes, *src, digests,
+                                           prediction, &is_same, err);
+        chunk->mode = !status && is_same ? MTH_CHUNK_AS_PREDICTED : MTH_CHUNK_PREDICTED;
     } else if (chunk->has_reference) {
         status = mth_base_reader_gather(encoder->base, bundle, chunk, &worker->reference[0],
                                         &worker->reference_capacity[0], &prediction->reference, err);
@@ -271,10 +273,10 @@ static int find_reference(const struct mth_bundle_encoder *encoder, size_t worke
             status =
                 gather_both(encoder, worker_index, bundle, chunk, bytes, src, &prediction->reference, err);
         }
+        if (!status && prediction->reference.data &&
+            memcmp(src->data, prediction->reference.data, src->n_bytes) == 0)
+            chunk->mode = MTH_CHUNK_COPY_OF_BASE;
     }
-    if (!status && prediction->reference.data && prediction->n_inputs == 0 &&
-        memcmp(src->data, prediction->reference.data, src->n_bytes) == 0)
-        chunk->mode = is_predicted ? MTH_CHUNK_AS_PREDICTED : MTH_CHUNK_COPY_OF_BASE;
     return status;
 }
 
@@ -285,7 +287,8 @@ static void note_digests(struct mth_bundle *bundle, struct mth_bundle_chunk *chu
     if (!bundle->has_leaf)
         bundle->leaf = digests->taken ? digests->src : mth_hash64(src.data, src.n_bytes, 0);
     bundle->has_leaf = true;
-    if (chunk->has_reference)
+    /* What is predicted is known without one: its inputs have theirs. */
+    if (chunk->has_reference && chunk->n_inputs == 0)
         chunk->reference_digest =
             digests->taken ? digests->reference : mth_hash64(reference.data, reference.n_bytes, 0);
 }
@@ -342,10 +345,23 @@ static int find_coded(struct mth_coder_worker *worker, const struct mth_bundle *
     return MTH_OK;
 }
 
-/* Codes one chunk to the end of out. */
+/* What a transform, which is given the inputs of a chunk as they are, has taken on its way. */
+static void take_digests(const struct mth_forward_digests *forward, size_t n_inputs,
+                         struct mth_chunk_digests *taken)
+{
+    if (!forward->taken)
+        return;
+    taken->has_leaf = forward->src != NULL;
+    for (size_t i = 0; i < n_inputs; i++) {
+        taken->has_inputs[i] = true;
+        taken->inputs[i] = forward->references[i];
+    }
+}
+
+/* Codes one chunk to the end of out. taken: what is asked for, and what was taken. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
-                        struct mth_buffer *out, struct mth_error *err)
+                        struct mth_chunk_digests *taken, struct mth_buffer *out, struct mth_error *err)
 {
     struct mth_coder *coder = encoder->coder;
     struct mth_coder_worker *worker = &coder->workers[worker_index];
@@ -360,7 +376,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         status = mth_bundle_set_spans(bundle, chunk_index, worker);
     if (status)
         return mth_error_set(err, status, "no memory for a chunk");
-    status = find_reference(encoder, worker_index, bundle, chunk, bytes, &src, &prediction, err);
+    status = find_reference(encoder, worker_index, bundle, chunk, bytes, &src, taken, &prediction, err);
     if (status)
         return status;
     struct mth_encode_digests digests = {.taken = false};
@@ -369,7 +385,7 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
         digests.taken = true;
     }
     if (chunk->mode == MTH_CHUNK_AS_PREDICTED)
-        mth_bundle_set_input_digests(bundle, chunk, &prediction);
+        mth_bundle_set_input_digests(bundle, chunk, &prediction, taken);
     if (chunk->mode == MTH_CHUNK_COPY_OF_BASE || chunk->mode == MTH_CHUNK_AS_PREDICTED) {
         note_digests(bundle, chunk, src, prediction.reference, &digests);
         return MTH_OK;
@@ -386,13 +402,17 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
                                  .capacity_bytes = out->capacity_bytes - out->n_bytes};
     worker->chunk.inputs = prediction.inputs;
     worker->chunk.n_inputs = prediction.n_inputs;
-    worker->chunk.digests = chunk->has_reference && coded.data == src.data ? &digests : NULL;
+    struct mth_forward_digests forward = {.src = taken->leaf, .src_goes_on = taken->leaf_goes_on};
+    worker->chunk.digests = chunk->has_reference && !is_predicted ? &digests : NULL;
+    worker->chunk.forward_digests = is_predicted && prediction.n_inputs > 0 ? &forward : NULL;
     status = mth_bundle_code(encoder, worker_index, chunk, chunk->spec, coded, prediction.reference, &payload,
                              err);
     worker->chunk.n_inputs = 0;
     worker->chunk.digests = NULL;
+    worker->chunk.forward_digests = NULL;
+    take_digests(&forward, prediction.n_inputs, taken);
     if (!status && is_predicted)
-        mth_bundle_set_input_digests(bundle, chunk, &prediction);
+        mth_bundle_set_input_digests(bundle, chunk, &prediction, taken);
     if (!status)
         note_digests(bundle, chunk, src, prediction.reference, &digests);
     bool needs_older = worker->chunk.needs_older;
@@ -435,12 +455,15 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     mth_hash64_begin(&viewed);
     /* Chunks that are cut are more than there were. */
     for (size_t i = 0; i < bundle->n_chunks; i++) {
-        int status = encode_chunk(encoder, worker_index, bundle, i, bytes, out, err);
+        struct mth_chunk_digests taken = {
+            .leaf = bytes ? NULL : &viewed,
+            .leaf_goes_on = i + 1 < bundle->n_chunks && bundle->chunks[i + 1].n_bytes > 0};
+        int status = encode_chunk(encoder, worker_index, bundle, i, bytes, &taken, out, err);
         if (status)
             return status;
         put_chunk(&plan, encoder, bundle, &bundle->chunks[i], &encoder->coder->workers[worker_index].entry);
         /* As bases are: once it was worked on. */
-        if (!bytes)
+        if (!bytes && !taken.has_leaf)
             mth_hash64_add(&viewed, bundle->chunks[i].view, bundle->chunks[i].n_bytes);
     }
     if (!bytes)

@@ -1,6 +1,10 @@
 /* What chunks are predicted to be; see bundle.h. */
 #include "pipeline/bundle.h"
 
+#include "base/checked.h"
+
+#include <string.h>
+
 /* Do two chunks have an input in the same places of the base? */
 static bool same_places(const struct mth_bundle *bundle, const struct mth_bundle_chunk *a, size_t a_input,
                         const struct mth_bundle_chunk *b, size_t b_input)
@@ -45,6 +49,31 @@ static int gather_input(const struct mth_base_reader *base, struct mth_coder_wor
     return status ? mth_error_set(err, status, "no memory for what a chunk is predicted from") : MTH_OK;
 }
 
+static int gather_inputs(const struct mth_base_reader *base, struct mth_coder_worker *worker,
+                         const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                         const uint8_t *bytes, struct mth_prediction *prediction, struct mth_error *err)
+{
+    *prediction =
+        (struct mth_prediction){.n_inputs = mth_predictor_at(chunk->predictor) ? 0 : chunk->n_inputs};
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        int status = gather_input(base, worker, bundle, chunk, i, bytes, &prediction->inputs[i], err);
+        if (status)
+            return status;
+    }
+    prediction->reference = prediction->inputs[0];
+    return MTH_OK;
+}
+
+/* Room for all of a prediction. */
+static int take_room(struct mth_coder_worker *worker, const struct mth_bundle *bundle,
+                     const struct mth_bundle_chunk *chunk, uint8_t **room, struct mth_error *err)
+{
+    int status = mth_array_reserve(bundle->memory, &worker->reference[0], &worker->reference_capacity[0],
+                                   chunk->n_bytes, 1);
+    *room = worker->reference[0];
+    return status ? mth_error_set(err, status, "no memory for what a chunk is predicted to be") : MTH_OK;
+}
+
 int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_worker *worker,
                        const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
                        const uint8_t *bytes, uint8_t *room, struct mth_prediction *prediction,
@@ -52,30 +81,87 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
 {
     const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
     const uint8_t *inputs[MTH_MAX_INPUTS];
-    *prediction = (struct mth_prediction){.n_inputs = predictor ? 0 : chunk->n_inputs};
-    for (size_t i = 0; i < chunk->n_inputs; i++) {
-        int status = gather_input(base, worker, bundle, chunk, i, bytes, &prediction->inputs[i], err);
-        if (status)
-            return status;
+    int status = gather_inputs(base, worker, bundle, chunk, bytes, prediction, err);
+    if (status || !predictor || !predictor->predict)
+        return status;
+    for (size_t i = 0; i < chunk->n_inputs; i++)
         inputs[i] = prediction->inputs[i].data;
-    }
-    prediction->reference = prediction->inputs[0];
-    if (!predictor || !predictor->predict)
-        return MTH_OK;
-    int status = room ? MTH_OK
-                      : mth_array_reserve(bundle->memory, &worker->reference[0],
-                                          &worker->reference_capacity[0], chunk->n_bytes, 1);
+    status = room ? MTH_OK : take_room(worker, bundle, chunk, &room, err);
     if (status)
-        return mth_error_set(err, status, "no memory for what a chunk is predicted to be");
-    if (!room)
-        room = worker->reference[0];
+        return status;
     predictor->predict(chunk->settings, inputs, chunk->n_bytes / predictor->elem_bytes, room);
     prediction->reference = (struct mth_bytes){room, chunk->n_bytes};
     return MTH_OK;
 }
 
+/* Predicted, compared and digested at once: all inputs, what is predicted and what it is compared with lie in the first-level cache. Whole blocks of
+ * the hash, of elements of two bytes as well. */
+enum { BLOCK_ELEMS = 512 };
+
+int mth_bundle_predict_beside(const struct mth_base_reader *base, struct mth_coder_worker *worker,
+                              const struct mth_bundle *bundle, const struct mth_bundle_chunk *chunk,
+                              const uint8_t *bytes, struct mth_bytes src, struct mth_chunk_digests *digests,
+                              struct mth_prediction *prediction, bool *is_same, struct mth_error *err)
+{
+    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
+    const uint8_t *inputs[MTH_MAX_INPUTS];
+    struct mth_hash64_pieces of_inputs[MTH_MAX_INPUTS];
+    uint8_t *room;
+    *is_same = false;
+    int status = gather_inputs(base, worker, bundle, chunk, bytes, prediction, err);
+    if (status || !predictor)
+        return status;
+    if (!predictor->predict) {
+        *is_same = memcmp(src.data, prediction->reference.data, src.n_bytes) == 0;
+        return MTH_OK;
+    }
+    status = take_room(worker, bundle, chunk, &room, err);
+    if (status)
+        return status;
+    size_t n_elems = src.n_bytes / predictor->elem_bytes;
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        digests->has_inputs[i] = chunk->inputs[i].source == MTH_FROM_BASE &&
+                                 prediction->inputs[i].n_bytes == n_elems * predictor->input_bytes &&
+                                 !known_input(bundle, chunk, i);
+        if (digests->has_inputs[i])
+            mth_hash64_begin(&of_inputs[i]);
+    }
+    *is_same = true;
+    for (size_t at = 0; at < n_elems; at += BLOCK_ELEMS) {
+        size_t n = mth_size_min(BLOCK_ELEMS, n_elems - at), n_bytes = n * predictor->elem_bytes;
+        const uint8_t *block = src.data + at * predictor->elem_bytes;
+        uint8_t *predicted = room + at * predictor->elem_bytes;
+        bool is_last = at + n == n_elems;
+        for (size_t i = 0; i < chunk->n_inputs; i++) {
+            inputs[i] = prediction->inputs[i].data + at * predictor->input_bytes;
+            if (digests->has_inputs[i])
+                mth_hash64_add_part(&of_inputs[i], inputs[i], n * predictor->input_bytes, !is_last);
+        }
+        /* As long as it is the same nobody wants it: one block's room is enough, and stays in cache. */
+        if (*is_same)
+            predicted = room;
+        predictor->predict(chunk->settings, inputs, n, predicted);
+        if (digests->leaf)
+            mth_hash64_add_part(digests->leaf, block, n_bytes, !is_last || digests->leaf_goes_on);
+        if (*is_same && memcmp(predicted, block, n_bytes) != 0) {
+            *is_same = false;
+            memmove(room + at * predictor->elem_bytes, predicted, n_bytes);
+            memcpy(room, src.data, at * predictor->elem_bytes);
+        }
+    }
+    digests->has_leaf = digests->leaf != NULL;
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        if (digests->has_inputs[i])
+            digests->inputs[i] = mth_hash64_end(&of_inputs[i]);
+    }
+    if (!*is_same)
+        prediction->reference = (struct mth_bytes){room, src.n_bytes};
+    return MTH_OK;
+}
+
 void mth_bundle_set_input_digests(const struct mth_bundle *bundle, struct mth_bundle_chunk *chunk,
-                                  const struct mth_prediction *prediction)
+                                  const struct mth_prediction *prediction,
+                                  const struct mth_chunk_digests *digests)
 {
     for (size_t i = 0; i < chunk->n_inputs; i++) {
         const struct mth_bytes *bytes = &prediction->inputs[i];
@@ -83,7 +169,11 @@ void mth_bundle_set_input_digests(const struct mth_bundle *bundle, struct mth_bu
         if (input->source == MTH_FROM_SELF)
             continue;
         const struct mth_bundle_input *known = known_input(bundle, chunk, i);
-        input->digest = known ? known->digest : mth_hash64(bytes->data, bytes->n_bytes, 0);
+        if (known)
+            input->digest = known->digest;
+        else
+            input->digest =
+                digests->has_inputs[i] ? digests->inputs[i] : mth_hash64(bytes->data, bytes->n_bytes, 0);
     }
 }
 

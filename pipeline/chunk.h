@@ -36,7 +36,8 @@ struct mth_chunk_worker {
     const struct mth_bytes *inputs;
     size_t n_inputs;
     struct mth_encode_digests
-        *digests;     /* of the chunk that is coded next and its reference; NULL: not asked */
+        *digests; /* of the chunk that is coded next and its reference; NULL: not asked */
+    struct mth_forward_digests *forward_digests; /* the same where a transform is the root */
     bool needs_older; /* of the chunk that was encoded last: its codec looked at the older one */
     bool generic;     /* no fused paths: for tests, and to compare with */
 };

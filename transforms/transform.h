@@ -10,6 +10,7 @@
 #ifndef MTH_TRANSFORMS_TRANSFORM_H
 #define MTH_TRANSFORMS_TRANSFORM_H
 
+#include "base/hash.h"
 #include "base/option.h"
 #include "base/status.h"
 #include "base/stream.h"
@@ -43,6 +44,14 @@ struct mth_stream_plan {
     uint32_t flags;
 };
 
+/* XXH3-64 of what forward reads anyway: one that works block by block may take it while a block is in cache; see forward_digests.h. */
+struct mth_forward_digests {
+    struct mth_hash64_pieces *src; /* has begun: the elements go on to it; NULL: not asked for */
+    bool src_goes_on;              /* something else will, behind them */
+    bool taken; /* set by forward where it succeeds: src went on, and those of all references are there */
+    uint64_t references[MTH_MAX_REFERENCES];
+};
+
 struct mth_transform_job {
     const int64_t *options;
     struct mth_symbol_type type;         /* of the elements */
@@ -52,6 +61,7 @@ struct mth_transform_job {
     size_t n_streams;
     const struct mth_row_span *spans; /* only for forward, in order; together the elements, or n_spans is 0 */
     size_t n_spans;
+    struct mth_forward_digests *digests; /* only for forward; NULL: nobody asks */
 };
 
 struct mth_transform {

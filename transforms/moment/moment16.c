@@ -10,6 +10,7 @@
  *           2 kept: the elements, 4 bytes each; the tail
  */
 #include "base/cpu.h"
+#include "transforms/forward_digests.h"
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
@@ -80,8 +81,11 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     streams[SIZES].n_bytes = n;
     streams[REST].n_bytes = job->plans[REST].n_bytes;
     streams[KEPT].n_bytes = 0;
+    struct mth_digest_blocks digests;
+    mth_digest_blocks_begin(&digests, job, sizeof references / sizeof references[0]);
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
+        mth_digest_blocks_add(&digests, src, 4 * at, 4 * n_block);
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS], *sizes = streams[SIZES].data + at;
         a.kernels->find16(&a.rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, sizes, rests);
         for (const uint8_t *escape = memchr(sizes, MTH_MOMENT_ESCAPE, n_block); escape;) {
@@ -97,6 +101,8 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
         }
         a.kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
     }
+    mth_digest_blocks_add(&digests, src, 4 * n, job->n_bytes - 4 * n);
+    mth_digest_blocks_end(&digests);
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
     return MTH_OK;

@@ -11,6 +11,7 @@
  *           The class is how many half octaves p lies above weight * sqrt(v0), and 5, from 0 to 12; the anchor is the latter in class 0, else p
  */
 #include "base/cpu.h"
+#include "transforms/forward_digests.h"
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
 
@@ -79,8 +80,11 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
         ends[c] = streams[FIRST_CLASS + c].data;
     streams[REST].n_bytes = job->plans[REST].n_bytes;
     streams[KEPT].n_bytes = 0;
+    struct mth_digest_blocks digests;
+    mth_digest_blocks_begin(&digests, job, sizeof references / sizeof references[0]);
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
+        mth_digest_blocks_add(&digests, src, 4 * at, 4 * n_block);
         a.kernels->split32(&a.rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, classes, symbols,
                            low + 2 * at, high);
         a.kernels->deal32(classes, symbols, n_block, ends);
@@ -89,6 +93,8 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     }
     for (size_t c = 0; c < N_CLASSES; c++)
         streams[FIRST_CLASS + c].n_bytes = (size_t)(ends[c] - streams[FIRST_CLASS + c].data);
+    mth_digest_blocks_add(&digests, src, 4 * n, job->n_bytes - 4 * n);
+    mth_digest_blocks_end(&digests);
     if (job->n_bytes > 4 * n)
         mth_moment_end(job, src, n, &streams[KEPT]);
     return MTH_OK;

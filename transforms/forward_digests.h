@@ -1,0 +1,46 @@
+/* How a transform takes the digests that its job asks for: begin, all blocks in their order, end. */
+#ifndef MTH_TRANSFORMS_FORWARD_DIGESTS_H
+#define MTH_TRANSFORMS_FORWARD_DIGESTS_H
+
+#include "transforms/transform.h"
+
+struct mth_digest_blocks {
+    const struct mth_transform_job *job;
+    size_t n_references;
+    struct mth_hash64_pieces references[MTH_MAX_REFERENCES];
+};
+
+static inline void mth_digest_blocks_begin(struct mth_digest_blocks *blocks,
+                                           const struct mth_transform_job *job, size_t n_references)
+{
+    blocks->job = job;
+    blocks->n_references = n_references;
+    for (size_t i = 0; job->digests && i < n_references; i++)
+        mth_hash64_begin(&blocks->references[i]);
+}
+
+/* Bytes at .. at + n_bytes of the elements and of all references. Fast where these are whole blocks of the hash. */
+static inline void mth_digest_blocks_add(struct mth_digest_blocks *blocks, const uint8_t *src, size_t at,
+                                         size_t n_bytes)
+{
+    const struct mth_transform_job *job = blocks->job;
+    bool goes_on = at + n_bytes < job->n_bytes;
+    if (!job->digests || n_bytes == 0)
+        return;
+    for (size_t i = 0; i < blocks->n_references; i++)
+        mth_hash64_add_part(&blocks->references[i], job->references[i].data + at, n_bytes, goes_on);
+    if (job->digests->src)
+        mth_hash64_add_part(job->digests->src, src + at, n_bytes, goes_on || job->digests->src_goes_on);
+}
+
+static inline void mth_digest_blocks_end(const struct mth_digest_blocks *blocks)
+{
+    struct mth_forward_digests *digests = blocks->job->digests;
+    if (!digests)
+        return;
+    for (size_t i = 0; i < blocks->n_references; i++)
+        digests->references[i] = mth_hash64_end(&blocks->references[i]);
+    digests->taken = true;
+}
+
+#endif
