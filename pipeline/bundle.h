@@ -350,13 +350,14 @@ int mth_bundle_settle(const struct mth_bundle_encoder *encoder, size_t worker_in
  * Chooses a spec for each region that several candidates fit: what is smallest on a sample of it. Small regions of a
  * dtype share a sample, and what is chosen. By sizes alone, so that it depends on the bytes and nothing else.
  *
- * Shape     choices: for each region of the planner's map; its references are known already. fallbacks: the same; what does
+ * Shape     families: what they predict is not looked at and has any choice; NULL: nothing is predicted.
+ *           choices: for each region of the planner's map; its references are known already. fallbacks: the same; what does
  *           without the base, for a region that was not made so much smaller with it that every chunk must be
  * Errors    those of reading; MTH_ERR_NO_MEMORY
  */
 int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
-                    const struct mth_source *input, uint8_t *choices, uint8_t *fallbacks,
-                    struct mth_error *err);
+                    const struct mth_families *families, const struct mth_source *input, uint8_t *choices,
+                    uint8_t *fallbacks, struct mth_error *err);
 
 /* Counts a sample of the chunks that the planner cuts and builds the models that their specs call for.
  * Errors: those of reading; MTH_ERR_NO_MEMORY. */

@@ -53,6 +53,7 @@ struct sampling {
     const struct mth_bundle_encoder *encoder;
     const struct mth_bundle_planner *planner;
     const struct mth_source *input;
+    const struct mth_families *families; /* NULL: nothing is predicted */
     struct mth_error *err;
     struct kind kinds[MTH_N_DTYPES][MTH_N_CLASSES][N_NEARNESSES];
     uint8_t *nearness; /* for each region */
@@ -326,6 +327,12 @@ static bool is_small(const struct sampling *s, size_t region)
     return s->planner->map->regions[region].n_bytes < SMALL_REGION_BYTES;
 }
 
+/* What is predicted from others has its spec from that. */
+static bool is_predicted(const struct sampling *s, size_t region)
+{
+    return s->families && mth_families_predict(s->families, region);
+}
+
 /* A sample of n small regions of a dtype and class: of all of them, or of those of a kind. */
 static int sample_small(struct sampling *s, enum mth_dtype dtype, enum mth_tensor_class class_,
                         const struct kind *kind, size_t n)
@@ -336,7 +343,8 @@ static int sample_small(struct sampling *s, enum mth_dtype dtype, enum mth_tenso
     begin(sample_bundle(s));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         if (map->regions[i].dtype != dtype || mth_bundle_planner_class(s->planner, i) != class_ ||
-            !is_small(s, i) || (kind && kind_of(s, i) != kind) || n_seen++ % every != 0)
+            !is_small(s, i) || is_predicted(s, i) || (kind && kind_of(s, i) != kind) ||
+            n_seen++ % every != 0)
             continue;
         size_t n_bytes = (size_t)mth_u64_min(map->regions[i].n_bytes, POOLED_BYTES);
         if (n_bytes <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
@@ -409,13 +417,13 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
     int status = MTH_OK;
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         s->nearness[i] = is_matched(s, i) ? NEAR : UNMATCHED;
-        if (is_matched(s, i) && is_small(s, i))
+        if (is_matched(s, i) && is_small(s, i) && !is_predicted(s, i))
             status = find_nearness(s, i, &s->nearness[i]);
         struct kind *kind = kind_of(s, i);
         struct choice choice = {(uint8_t)kind->candidates[0], MTH_NO_FALLBACK};
         if (is_small(s, i))
-            kind->n_small++;
-        else if (!status && kind->n_candidates > 1)
+            kind->n_small += !is_predicted(s, i);
+        else if (!status && kind->n_candidates > 1 && !is_predicted(s, i))
             status = choose_for_region(s, kind, i, &choice);
         choices[i] = choice.spec;
         fallbacks[i] = choice.fallback;
@@ -425,7 +433,7 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
                                   (enum mth_tensor_class)(k % MTH_N_CLASSES));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct kind *kind = kind_of(s, i);
-        if (kind->n_candidates > 1 && is_small(s, i)) {
+        if (kind->n_candidates > 1 && is_small(s, i) && !is_predicted(s, i)) {
             choices[i] = kind->choice.spec;
             fallbacks[i] = kind->choice.fallback;
         }
@@ -434,11 +442,12 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
 }
 
 int mth_plan_sample(const struct mth_bundle_encoder *encoder, const struct mth_bundle_planner *planner,
-                    const struct mth_source *input, uint8_t *choices, uint8_t *fallbacks,
-                    struct mth_error *err)
+                    const struct mth_families *families, const struct mth_source *input, uint8_t *choices,
+                    uint8_t *fallbacks, struct mth_error *err)
 {
     struct mth_error inner = {0};
-    struct sampling s = {.encoder = encoder, .planner = planner, .input = input, .err = &inner};
+    struct sampling s = {
+        .encoder = encoder, .planner = planner, .input = input, .families = families, .err = &inner};
     s.nearness = mth_memory_calloc(encoder->coder->memory, planner->map->n_regions, 1);
     int status = s.nearness ? sample_regions(&s, choices, fallbacks) : MTH_ERR_NO_MEMORY;
     mth_memory_free(encoder->coder->memory, s.nearness);

@@ -217,6 +217,12 @@ void mth_families_free(struct mth_families *families)
     mth_memory_free(families->memory, families->regions);
 }
 
+bool mth_families_predict(const struct mth_families *families, size_t region)
+{
+    uint32_t family = families->regions[region].family;
+    return family && families->of[family - 1].members[families->regions[region].member].n_inputs > 0;
+}
+
 int mth_families_begin(struct mth_families *families, const struct mth_related *members, size_t n)
 {
     int status = mth_array_reserve(families->memory, &families->of, &families->capacity, families->n + 1,

@@ -63,6 +63,8 @@ struct mth_families {
 int mth_families_init(struct mth_families *families, const struct mth_region_map *map,
                       struct mth_memory *memory);
 void mth_families_free(struct mth_families *families);
+/* Is a region predicted from others, or from what the base has? */
+bool mth_families_predict(const struct mth_families *families, size_t region);
 /* A family of these members, none of which is in one. Errors: MTH_ERR_NO_MEMORY. */
 int mth_families_begin(struct mth_families *families, const struct mth_related *members, size_t n);
 /* A copy of a region goes to its family, which begins where there is none; to none where that is full. */

@@ -20,8 +20,9 @@ static int prepare_base(struct mth_encode_run *run, struct mth_error *err)
     return status;
 }
 
-/* What the planner needs to know of the regions: their rows, and which candidate is best for each. */
-static int prepare_choices(struct mth_encode_run *run, struct mth_error *err)
+/* What the planner needs to know of the regions: their rows, and which candidate is best for each that families do not predict. */
+static int prepare_choices(struct mth_encode_run *run, const struct mth_families *families,
+                           struct mth_error *err)
 {
     struct mth_memory *memory = run->encoder.coder->memory;
     const struct mth_stream_encode_job *job = run->job;
@@ -38,8 +39,8 @@ static int prepare_choices(struct mth_encode_run *run, struct mth_error *err)
         run->choices = mth_memory_alloc(memory, 2 * run->map->n_regions);
     if ((rows && !run->row_elems) || (guarded && !run->classes) || (several && !run->choices))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
-    int status = run->choices ? mth_plan_sample(&run->encoder, &run->planner, job->input, run->choices,
-                                                run->choices + run->map->n_regions, err)
+    int status = run->choices ? mth_plan_sample(&run->encoder, &run->planner, families, job->input,
+                                                run->choices, run->choices + run->map->n_regions, err)
                               : MTH_OK;
     run->planner.choices = run->choices;
     run->planner.fallbacks = run->choices ? run->choices + run->map->n_regions : NULL;
@@ -90,45 +91,56 @@ static int take_moments(struct mth_encode_run *run, const struct mth_replay *rep
     return status;
 }
 
-/* Only what has a counterpart of its own dtype is one of a step. */
-static int find_replays(struct mth_encode_run *run, struct mth_families *families, struct mth_replay *replay,
-                        struct mth_error *err)
+/* Steps of an optimizer and averages of weights. */
+static int find_replays(struct mth_encode_run *run, struct mth_families *families,
+                        const struct mth_counterparts *base, struct mth_replay *replay, struct mth_error *err)
+{
+    int status =
+        mth_families_find_replays(families, run->job->input, &run->match.use, base, replay, err);
+    return status ? status : mth_families_find_averages(families, run->job->input, base, err);
+}
+
+/* Which families there are, and what all that these do not predict is coded with: what moved of it, and stands together, is asked for last. */
+static int find_families(struct mth_encode_run *run, struct mth_families *families, struct mth_replay *replay,
+                         struct mth_error *err)
 {
     const struct mth_base_match *match = &run->match;
     struct mth_memory *memory = run->encoder.coder->memory;
-    uint32_t *references = mth_memory_alloc(memory, run->map->n_regions * sizeof *references);
-    if (!references)
+    bool has_base = match->use.n_references > 0;
+    uint32_t *references = NULL;
+    if (has_base && !(references = mth_memory_alloc(memory, run->map->n_regions * sizeof *references)))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
-    for (size_t i = 0; i < run->map->n_regions; i++) {
+    /* Only what has a counterpart of its own dtype is one of a step. */
+    for (size_t i = 0; has_base && i < run->map->n_regions; i++) {
         uint32_t reference = match->references[i];
         bool is_plain = reference != MTH_NO_REFERENCE &&
                         (enum mth_dtype)match->reader.dtypes[reference] == run->map->regions[i].dtype;
         references[i] = is_plain ? reference : MTH_NO_REFERENCE;
     }
     struct mth_counterparts base = {&match->reader, references, run->planner.origins};
-    int status = mth_families_find_replays(families, run->job->input, &match->use, &base, replay, err);
+    int status = mth_families_find_copies(families, run->job->input, err);
+    if (!status && has_base)
+        status = find_replays(run, families, &base, replay, err);
     if (!status)
-        status = mth_families_find_averages(families, run->job->input, &base, err);
-    if (!status)
+        status = prepare_choices(run, families, err);
+    if (!status && has_base)
         status = mth_families_gather_moved(families, run->job->input, &base, &run->planner, err);
     mth_memory_free(memory, references);
     return status;
 }
 
-/* Which tensors are predicted from which. */
+/* Which tensors are predicted from which, and what the others are coded with. */
 static int prepare_relations(struct mth_encode_run *run, struct mth_error *err)
 {
     const struct mth_stream_encode_job *job = run->job;
     struct mth_memory *memory = run->encoder.coder->memory;
     struct mth_families families;
     if (!job->pipeline->relates)
-        return MTH_OK;
+        return prepare_choices(run, NULL, err);
     if (mth_families_init(&families, run->map, memory))
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory to plan");
     struct mth_replay replay = {0};
-    int status = mth_families_find_copies(&families, job->input, err);
-    if (!status && run->match.use.n_references)
-        status = find_replays(run, &families, &replay, err);
+    int status = find_families(run, &families, &replay, err);
     if (!status)
         status = take_moments(run, &replay, err);
     if (!status) {
@@ -315,9 +327,6 @@ int mth_encode_run_prepare(struct mth_encode_run *run, struct mth_error *err)
     status = mth_bundle_workers(coder);
     if (status)
         return mth_error_set(err, status, "no memory to plan");
-    status = prepare_choices(run, err);
-    if (status)
-        return status;
     status = prepare_relations(run, err);
     if (status)
         return status;
