@@ -84,6 +84,7 @@ struct mth_bundle_chunk {
     uint32_t n_segments;
     size_t n_bytes;
     uint64_t reference_digest;
+    bool is_foretold; /* while encoding: what is predicted is in its worker's reference already */
     const uint8_t
         *view; /* while encoding: its bytes, where they are not read into its bundle's; NULL: they are */
     struct mth_bytes payload;
@@ -271,6 +272,27 @@ int mth_bundle_predict_beside(const struct mth_base_reader *base, struct mth_cod
                               const uint8_t *bytes, struct mth_bytes src, struct mth_chunk_digests *digests,
                               struct mth_prediction *prediction, bool *is_same, struct mth_error *err);
 
+/* What is predicted from nothing but what the chunk before it is coded from: while that is coded all of it is in cache. */
+struct mth_foretelling {
+    const struct mth_predictor *predictor; /* NULL: nothing is foretold */
+    const uint32_t *settings;
+    const uint8_t *inputs[MTH_MAX_INPUTS];
+    uint8_t *room;
+};
+
+/*
+ * Is the chunk behind this one such? src: the bytes of this one, prediction: its inputs. Its room is the worker's reference, which nobody may use
+ * until its turn.
+ *
+ * Errors    MTH_ERR_NO_MEMORY
+ */
+int mth_bundle_foretell_begin(struct mth_coder_worker *worker, const struct mth_bundle *bundle,
+                              size_t chunk_index, struct mth_bytes src,
+                              const struct mth_prediction *prediction, struct mth_foretelling *foretelling,
+                              struct mth_error *err);
+/* n_bytes of fp32 elements at `at`; arg: what was begun. */
+void mth_bundle_foretell(void *arg, size_t at, size_t n_bytes);
+
 /*
  * The digests of what a predicted chunk has of its base: those of the prediction's inputs, or MTH_ERR_BASE where these are not the chunk's. They are
  * asked for once the inputs were worked on: then these lie in cache, and came from memory while there was something to compute.
@@ -350,7 +372,7 @@ int mth_bundle_settle(const struct mth_bundle_encoder *encoder, size_t worker_in
  * Chooses a spec for each region that several candidates fit: what is smallest on a sample of it. Small regions of a
  * dtype share a sample, and what is chosen. By sizes alone, so that it depends on the bytes and nothing else.
  *
- * Shape     families: what they predict is not looked at and has any choice; NULL: nothing is predicted.
+ * Shape     families: what they predict is not looked at, unless it is small, and has any choice; NULL: nothing is predicted.
  *           choices: for each region of the planner's map; its references are known already. fallbacks: the same; what does
  *           without the base, for a region that was not made so much smaller with it that every chunk must be
  * Errors    those of reading; MTH_ERR_NO_MEMORY

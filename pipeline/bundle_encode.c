@@ -358,6 +358,13 @@ static void take_digests(const struct mth_forward_digests *forward, size_t n_inp
     }
 }
 
+/* Is it moments whose gradients have any bits? Then the squares that follow from them are hardly ever just as predicted, and what is predicted is wanted. */
+static bool is_of_any_bits(const struct mth_bundle_encoder *encoder, const struct mth_bundle_chunk *chunk)
+{
+    return encoder->specs[chunk->spec]->pipeline->nodes[0].transform ==
+           encoder->specs[MTH_PLAN_MOMENT32]->pipeline->nodes[0].transform;
+}
+
 /* Codes one chunk to the end of out. taken: what is asked for, and what was taken. */
 static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_index,
                         struct mth_bundle *bundle, size_t chunk_index, const uint8_t *bytes,
@@ -405,12 +412,23 @@ static int encode_chunk(const struct mth_bundle_encoder *encoder, size_t worker_
     struct mth_forward_digests forward = {.src = taken->leaf, .src_goes_on = taken->leaf_goes_on};
     worker->chunk.digests = chunk->has_reference && !is_predicted ? &digests : NULL;
     worker->chunk.forward_digests = is_predicted && prediction.n_inputs > 0 ? &forward : NULL;
+    struct mth_foretelling foretelling = {.predictor = NULL};
+    if (worker->chunk.forward_digests && is_of_any_bits(encoder, chunk))
+        status = mth_bundle_foretell_begin(worker, bundle, chunk_index, src, &prediction, &foretelling, err);
+    if (status)
+        return status;
+    if (foretelling.predictor) {
+        forward.beside = mth_bundle_foretell;
+        forward.beside_arg = &foretelling;
+    }
     status = mth_bundle_code(encoder, worker_index, chunk, chunk->spec, coded, prediction.reference, &payload,
                              err);
     worker->chunk.n_inputs = 0;
     worker->chunk.digests = NULL;
     worker->chunk.forward_digests = NULL;
     take_digests(&forward, prediction.n_inputs, taken);
+    if (foretelling.predictor)
+        bundle->chunks[chunk_index + 1].is_foretold = forward.taken;
     if (!status && is_predicted)
         mth_bundle_set_input_digests(bundle, chunk, &prediction, taken);
     if (!status)

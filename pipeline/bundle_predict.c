@@ -94,6 +94,75 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
     return MTH_OK;
 }
 
+enum { F32_BYTES = 4 };
+
+/* Where an input of a chunk lies, if it is the chunk before it or one of the inputs of that; else NULL. */
+static const uint8_t *input_before(const struct mth_bundle *bundle, size_t before, size_t input,
+                                   struct mth_bytes src, const struct mth_prediction *prediction)
+{
+    const struct mth_bundle_chunk *of = &bundle->chunks[before], *chunk = of + 1;
+    if (chunk->inputs[input].source == MTH_FROM_SELF)
+        return chunk->inputs[input].chunk == before ? src.data : NULL;
+    for (size_t i = 0; i < of->n_inputs; i++) {
+        if (of->inputs[i].source == MTH_FROM_BASE && same_places(bundle, of, i, chunk, input))
+            return prediction->inputs[i].data;
+    }
+    return NULL;
+}
+
+int mth_bundle_foretell_begin(struct mth_coder_worker *worker, const struct mth_bundle *bundle,
+                              size_t chunk_index, struct mth_bytes src,
+                              const struct mth_prediction *prediction, struct mth_foretelling *foretelling,
+                              struct mth_error *err)
+{
+    const struct mth_bundle_chunk *chunk = &bundle->chunks[chunk_index + 1];
+    const struct mth_predictor *predictor =
+        chunk_index + 1 < bundle->n_chunks ? mth_predictor_at(chunk->predictor) : NULL;
+    *foretelling = (struct mth_foretelling){.predictor = NULL};
+    if (!predictor || !predictor->predict || predictor->elem_bytes != F32_BYTES ||
+        predictor->input_bytes != F32_BYTES || chunk->n_bytes != src.n_bytes ||
+        src.n_bytes % F32_BYTES != 0)
+        return MTH_OK;
+    for (size_t i = 0; i < chunk->n_inputs; i++) {
+        foretelling->inputs[i] = input_before(bundle, chunk_index, i, src, prediction);
+        if (!foretelling->inputs[i])
+            return MTH_OK;
+    }
+    foretelling->predictor = predictor;
+    foretelling->settings = chunk->settings;
+    return take_room(worker, bundle, chunk, &foretelling->room, err);
+}
+
+void mth_bundle_foretell(void *arg, size_t at, size_t n_bytes)
+{
+    const struct mth_foretelling *f = arg;
+    const uint8_t *inputs[MTH_MAX_INPUTS];
+    for (size_t i = 0; i < f->predictor->n_inputs; i++)
+        inputs[i] = f->inputs[i] + at;
+    f->predictor->predict(f->settings, inputs, n_bytes / F32_BYTES, f->room + at);
+}
+
+/*
+ * Predicts n_bytes of a chunk at `at` of elems, if that was not done yet, and compares them. As long as all is the same nobody wants what is predicted:
+ * one block's room is enough, and stays in cache.
+ */
+static void predict_block(const struct mth_bundle_chunk *chunk, const uint8_t *const *inputs,
+                          const uint8_t *elems, size_t at, size_t n_bytes, uint8_t *room, bool *is_same)
+{
+    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
+    bool is_kept = chunk->is_foretold || !*is_same;
+    uint8_t *predicted = is_kept ? room + at : room;
+    if (!chunk->is_foretold)
+        predictor->predict(chunk->settings, inputs, n_bytes / predictor->elem_bytes, predicted);
+    if (!*is_same || memcmp(predicted, elems + at, n_bytes) == 0)
+        return;
+    *is_same = false;
+    if (!is_kept) {
+        memmove(room + at, predicted, n_bytes);
+        memcpy(room, elems, at);
+    }
+}
+
 /* Predicted, compared and digested at once: all inputs, what is predicted and what it is compared with lie in the first-level cache. Whole blocks of
  * the hash, of elements of two bytes as well. */
 enum { BLOCK_ELEMS = 512 };
@@ -129,25 +198,16 @@ int mth_bundle_predict_beside(const struct mth_base_reader *base, struct mth_cod
     *is_same = true;
     for (size_t at = 0; at < n_elems; at += BLOCK_ELEMS) {
         size_t n = mth_size_min(BLOCK_ELEMS, n_elems - at), n_bytes = n * predictor->elem_bytes;
-        const uint8_t *block = src.data + at * predictor->elem_bytes;
-        uint8_t *predicted = room + at * predictor->elem_bytes;
         bool is_last = at + n == n_elems;
         for (size_t i = 0; i < chunk->n_inputs; i++) {
             inputs[i] = prediction->inputs[i].data + at * predictor->input_bytes;
             if (digests->has_inputs[i])
                 mth_hash64_add_part(&of_inputs[i], inputs[i], n * predictor->input_bytes, !is_last);
         }
-        /* As long as it is the same nobody wants it: one block's room is enough, and stays in cache. */
-        if (*is_same)
-            predicted = room;
-        predictor->predict(chunk->settings, inputs, n, predicted);
         if (digests->leaf)
-            mth_hash64_add_part(digests->leaf, block, n_bytes, !is_last || digests->leaf_goes_on);
-        if (*is_same && memcmp(predicted, block, n_bytes) != 0) {
-            *is_same = false;
-            memmove(room + at * predictor->elem_bytes, predicted, n_bytes);
-            memcpy(room, src.data, at * predictor->elem_bytes);
-        }
+            mth_hash64_add_part(digests->leaf, src.data + at * predictor->elem_bytes, n_bytes,
+                                !is_last || digests->leaf_goes_on);
+        predict_block(chunk, inputs, src.data, at * predictor->elem_bytes, n_bytes, room, is_same);
     }
     digests->has_leaf = digests->leaf != NULL;
     for (size_t i = 0; i < chunk->n_inputs; i++) {

@@ -327,7 +327,7 @@ static bool is_small(const struct sampling *s, size_t region)
     return s->planner->map->regions[region].n_bytes < SMALL_REGION_BYTES;
 }
 
-/* What is predicted from others has its spec from that. */
+/* What is predicted from others has its spec from that, and a sample of its own would be for nothing; small regions share theirs. */
 static bool is_predicted(const struct sampling *s, size_t region)
 {
     return s->families && mth_families_predict(s->families, region);
@@ -343,8 +343,7 @@ static int sample_small(struct sampling *s, enum mth_dtype dtype, enum mth_tenso
     begin(sample_bundle(s));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         if (map->regions[i].dtype != dtype || mth_bundle_planner_class(s->planner, i) != class_ ||
-            !is_small(s, i) || is_predicted(s, i) || (kind && kind_of(s, i) != kind) ||
-            n_seen++ % every != 0)
+            !is_small(s, i) || (kind && kind_of(s, i) != kind) || n_seen++ % every != 0)
             continue;
         size_t n_bytes = (size_t)mth_u64_min(map->regions[i].n_bytes, POOLED_BYTES);
         if (n_bytes <= s->planner->chunk_bytes - sample_bundle(s)->n_bytes)
@@ -417,12 +416,12 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
     int status = MTH_OK;
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         s->nearness[i] = is_matched(s, i) ? NEAR : UNMATCHED;
-        if (is_matched(s, i) && is_small(s, i) && !is_predicted(s, i))
+        if (is_matched(s, i) && is_small(s, i))
             status = find_nearness(s, i, &s->nearness[i]);
         struct kind *kind = kind_of(s, i);
         struct choice choice = {(uint8_t)kind->candidates[0], MTH_NO_FALLBACK};
         if (is_small(s, i))
-            kind->n_small += !is_predicted(s, i);
+            kind->n_small++;
         else if (!status && kind->n_candidates > 1 && !is_predicted(s, i))
             status = choose_for_region(s, kind, i, &choice);
         choices[i] = choice.spec;
@@ -433,7 +432,7 @@ static int sample_regions(struct sampling *s, uint8_t *choices, uint8_t *fallbac
                                   (enum mth_tensor_class)(k % MTH_N_CLASSES));
     for (size_t i = 0; !status && i < map->n_regions; i++) {
         const struct kind *kind = kind_of(s, i);
-        if (kind->n_candidates > 1 && is_small(s, i) && !is_predicted(s, i)) {
+        if (kind->n_candidates > 1 && is_small(s, i)) {
             choices[i] = kind->choice.spec;
             fallbacks[i] = kind->choice.fallback;
         }

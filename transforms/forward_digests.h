@@ -31,6 +31,8 @@ static inline void mth_digest_blocks_add(struct mth_digest_blocks *blocks, const
         mth_hash64_add_part(&blocks->references[i], job->references[i].data + at, n_bytes, goes_on);
     if (job->digests->src)
         mth_hash64_add_part(job->digests->src, src + at, n_bytes, goes_on || job->digests->src_goes_on);
+    if (job->digests->beside)
+        job->digests->beside(job->digests->beside_arg, at, n_bytes);
 }
 
 static inline void mth_digest_blocks_end(const struct mth_digest_blocks *blocks)

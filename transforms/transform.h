@@ -48,7 +48,10 @@ struct mth_stream_plan {
 struct mth_forward_digests {
     struct mth_hash64_pieces *src; /* has begun: the elements go on to it; NULL: not asked for */
     bool src_goes_on;              /* something else will, behind them */
-    bool taken; /* set by forward where it succeeds: src went on, and those of all references are there */
+    /* Called for blocks in their order, bytes at .. at + n_bytes of elements and references, while they are in cache; NULL: nothing. */
+    void (*beside)(void *arg, size_t at, size_t n_bytes);
+    void *beside_arg;
+    bool taken; /* set by forward where it succeeds: src went on, those of all references are there, beside was called */
     uint64_t references[MTH_MAX_REFERENCES];
 };
 
