@@ -255,9 +255,9 @@ int mth_bundle_predict(const struct mth_base_reader *base, struct mth_coder_work
 
 /* Digests of what encoding a chunk reads anyway, taken while it is in cache. */
 struct mth_chunk_digests {
-    struct mth_hash64_pieces *leaf; /* has begun: the chunk's bytes go on to it; NULL: not asked for */
-    bool leaf_goes_on;              /* other bytes will, behind them */
-    bool has_leaf;                  /* set: they went on */
+    struct mth_hash64_pieces *leaf;  /* has begun: the chunk's bytes go on to it; NULL: not asked for */
+    bool leaf_goes_on;               /* other bytes will, behind them */
+    bool has_leaf;                   /* set: they went on */
     bool has_inputs[MTH_MAX_INPUTS]; /* set: those of the prediction's inputs are there */
     uint64_t inputs[MTH_MAX_INPUTS];
 };

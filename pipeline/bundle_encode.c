@@ -473,9 +473,9 @@ int mth_bundle_encode(const struct mth_bundle_encoder *encoder, size_t worker_in
     mth_hash64_begin(&viewed);
     /* Chunks that are cut are more than there were. */
     for (size_t i = 0; i < bundle->n_chunks; i++) {
-        struct mth_chunk_digests taken = {
-            .leaf = bytes ? NULL : &viewed,
-            .leaf_goes_on = i + 1 < bundle->n_chunks && bundle->chunks[i + 1].n_bytes > 0};
+        struct mth_chunk_digests taken = {.leaf = bytes ? NULL : &viewed,
+                                          .leaf_goes_on =
+                                              i + 1 < bundle->n_chunks && bundle->chunks[i + 1].n_bytes > 0};
         int status = encode_chunk(encoder, worker_index, bundle, i, bytes, &taken, out, err);
         if (status)
             return status;

@@ -120,8 +120,7 @@ int mth_bundle_foretell_begin(struct mth_coder_worker *worker, const struct mth_
         chunk_index + 1 < bundle->n_chunks ? mth_predictor_at(chunk->predictor) : NULL;
     *foretelling = (struct mth_foretelling){.predictor = NULL};
     if (!predictor || !predictor->predict || predictor->elem_bytes != F32_BYTES ||
-        predictor->input_bytes != F32_BYTES || chunk->n_bytes != src.n_bytes ||
-        src.n_bytes % F32_BYTES != 0)
+        predictor->input_bytes != F32_BYTES || chunk->n_bytes != src.n_bytes || src.n_bytes % F32_BYTES != 0)
         return MTH_OK;
     for (size_t i = 0; i < chunk->n_inputs; i++) {
         foretelling->inputs[i] = input_before(bundle, chunk_index, i, src, prediction);

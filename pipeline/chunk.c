@@ -301,15 +301,14 @@ static int encode_transform(struct encoding *e, const struct mth_node *node, con
     status = place_streams(e, node, plans, n_streams, input->fixed, buffers, placed);
     if (status)
         return status;
-    struct mth_transform_job job = {.options = node->options,
-                                    .type = input->type,
-                                    .n_bytes = input->bytes.n_bytes,
-                                    .references = references_of_root,
-                                    .plans = plans,
-                                    .n_streams = n_streams,
-                                    .digests = node == e->pipeline->nodes && !e->counts
-                                                   ? e->worker->forward_digests
-                                                   : NULL};
+    struct mth_transform_job job = {
+        .options = node->options,
+        .type = input->type,
+        .n_bytes = input->bytes.n_bytes,
+        .references = references_of_root,
+        .plans = plans,
+        .n_streams = n_streams,
+        .digests = node == e->pipeline->nodes && !e->counts ? e->worker->forward_digests : NULL};
     if (input->in_rows) {
         job.spans = e->worker->spans;
         job.n_spans = e->worker->n_spans;

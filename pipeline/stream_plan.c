@@ -95,8 +95,7 @@ static int take_moments(struct mth_encode_run *run, const struct mth_replay *rep
 static int find_replays(struct mth_encode_run *run, struct mth_families *families,
                         const struct mth_counterparts *base, struct mth_replay *replay, struct mth_error *err)
 {
-    int status =
-        mth_families_find_replays(families, run->job->input, &run->match.use, base, replay, err);
+    int status = mth_families_find_replays(families, run->job->input, &run->match.use, base, replay, err);
     return status ? status : mth_families_find_averages(families, run->job->input, base, err);
 }
 

@@ -43,6 +43,7 @@ static const uint64_t golden_digests[MTH_N_PREDICTORS] = {
     [MTH_PREDICT_F16_CHANCE] = 0x72171d8e95fcbb7fULL,
 };
 
+enum { LARGEST_FINITE_BITS = 0x7f7fffff };
 enum { N = 1 << 15, N_INPUTS = MTH_MAX_INPUTS, MAX_TABLES = 3 };
 
 static const uint32_t hard[] = {0,          0x80000000, 1,          0x80000001, 0x007fffff, 0x00800000,
@@ -311,6 +312,52 @@ static void every_instruction_set_predicts_alike(void **state)
             mth_adam_kernels_portable.drift(settings[s], inputs, N, expected);
             tables[t]->drift(settings[s], inputs, N, out);
             assert_memory_equal(out, expected, sizeof out);
+        }
+    }
+}
+
+/* Fills what a step of Adam has before: roots lie about half way between quotients by the divisor, or are any, and one in a block is none in some rounds. */
+static void make_roots(float divisor, uint32_t seed, uint8_t *moments, uint8_t *squares)
+{
+    uint32_t x = seed;
+    for (size_t i = 0; i < N; i++) {
+        x = x * 1664525 + 1013904223;
+        uint32_t bits = x % LARGEST_FINITE_BITS;
+        if (x >> 9 & 1) {
+            double middle = ((double)(0x800000 | (x >> 9 & 0x7fffff)) + 0.5) * 0x1p-40;
+            float root = (float)(middle * (double)divisor);
+            bits = mth_bits_of(root * root);
+        }
+        mth_lane_store32(squares + 4 * i, bits);
+        mth_lane_store32(moments + 4 * i, 0x3f800000 | (x & 0x7fffff));
+    }
+    for (size_t i = seed % 4 * 1000; seed % 4 && i < N; i += 3011)
+        mth_lane_store32(squares + 4 * i, hard[i % (sizeof hard / sizeof hard[0])]);
+}
+
+/* Quotients by one divisor are products that are put right, where a multiply-add rounds once. */
+static void roots_are_divided_alike(void **state)
+{
+    static uint8_t expected[4 * N], out[4 * N], zeros[4 * N], moments[4 * N], squares[4 * N];
+    static const uint32_t divisors[] = {0x3f800000, 0x3f7fffff, 0x3f000000, 0x3f000001, 0x3e9e377a,
+                                        0x3f7fffef, 0x3d4cccce, 0x3cffffff, 0x3f2aaaab, 0x3f333333,
+                                        0x35800000, 0x357fffff, 0x00000001, 0x80000000, 0xbf800000,
+                                        0x49800000, 0x49800001, 0x7f800000};
+    const uint8_t *const before[] = {zeros, moments, squares};
+    (void)state;
+    for (uint32_t d = 0; d < sizeof divisors / sizeof divisors[0]; d++) {
+        for (uint32_t round = 0; round < 8; round++) {
+            uint32_t numbers[MTH_MAX_SETTINGS] = {0x3f800000, 0x3f800000, divisors[d], 0};
+            make_roots(mth_float_of(divisors[d]), 64 * d + round, moments, squares);
+            mth_adam_kernels_portable.w(numbers, before, N, expected);
+            if (mth_cpu_features() & MTH_CPU_AVX2 && mth_adam_kernels_avx2.name) {
+                mth_adam_kernels_avx2.w(numbers, before, N - round, out);
+                assert_memory_equal(out, expected, 4 * (N - round));
+            }
+            if (mth_cpu_features() & MTH_CPU_AVX512 && mth_adam_kernels_avx512.name) {
+                mth_adam_kernels_avx512.w(numbers, before, N - round, out);
+                assert_memory_equal(out, expected, 4 * (N - round));
+            }
         }
     }
 }
@@ -653,6 +700,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(predictions_are_the_same_bits_everywhere),
         cmocka_unit_test(a_multiply_add_without_the_instruction_rounds_once),
         cmocka_unit_test(every_instruction_set_predicts_alike),
+        cmocka_unit_test(roots_are_divided_alike),
         cmocka_unit_test(every_instruction_set_splits_moments_alike),
         cmocka_unit_test(every_instruction_set_sums_gradients_alike),
         cmocka_unit_test(every_instruction_set_divides_gradients_alike),

@@ -51,7 +51,8 @@ struct mth_forward_digests {
     /* Called for blocks in their order, bytes at .. at + n_bytes of elements and references, while they are in cache; NULL: nothing. */
     void (*beside)(void *arg, size_t at, size_t n_bytes);
     void *beside_arg;
-    bool taken; /* set by forward where it succeeds: src went on, those of all references are there, beside was called */
+    bool
+        taken; /* set by forward where it succeeds: src went on, those of all references are there, beside was called */
     uint64_t references[MTH_MAX_REFERENCES];
 };
 

@@ -1,9 +1,11 @@
-/* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
+/* The loops of adam_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA,
+ * with MTH_FMA_IS_FAST where that is an instruction. */
 #include "transforms/predictors/adam.h"
 #include "transforms/predictors/divided.h"
 #include "transforms/predictors/sum.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 MTH_ALWAYS_INLINE float v_of(float v0, float gradient, float decay, float share)
 {
@@ -131,18 +133,79 @@ MTH_KERNEL static void v_divided(const uint32_t *settings, const uint8_t *const 
     }
 }
 
+#ifdef MTH_FMA_IS_FAST
+/* A divisor by which many are divided. */
+struct divisor {
+    float value, inverse;
+    bool is_plain; /* quotients of dividends below are neither too large nor too small */
+};
+
+static struct divisor divisor_of(float value)
+{
+    return (struct divisor){value, 1 / value, value >= 0x1p-20F && value <= 0x1p20F};
+}
+
+/*
+ * x / divisor, rounded to nearest: a product, put right twice by what it leaves. The first time it comes to within a unit of the last place, so that what
+ * it leaves is exact; then it is the quotient.
+ *
+ * Requires  x is 0, or 2^-75 to 2^64; the divisor is plain
+ * Source    P. Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, IBM Journal of Research and Development 34(1), 1990:
+ *           with the inverse rounded to nearest
+ */
+MTH_ALWAYS_INLINE float quotient(float x, const struct divisor *divisor)
+{
+    float near = x * divisor->inverse;
+    near = MTH_FMA(MTH_FMA(-near, divisor->value, x), divisor->inverse, near);
+    return MTH_FMA(MTH_FMA(-near, divisor->value, x), divisor->inverse, near);
+}
+
+enum { PLAIN_ELEMS = 256, LARGEST_FINITE = 0x7f7fffff };
+
+/* Has each of the elements a root that is 0 or from 2^-75 to 2^64? */
+MTH_ALWAYS_INLINE bool have_plain_roots(const uint8_t *squares, size_t n)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = mth_lane_load32(squares + 4 * i);
+        most = bits > most ? bits : most;
+    }
+    return most <= LARGEST_FINITE;
+}
+#endif
+
+MTH_ALWAYS_INLINE float w_of(float w0, float decay, float moved, float divided_root, float eps)
+{
+    return w0 * decay + moved / (divided_root + eps);
+}
+
 MTH_KERNEL static void w(const uint32_t *settings, const uint8_t *const *inputs, size_t n,
                          uint8_t *restrict out)
 {
     float decay = mth_float_of(settings[0]), step = mth_float_of(settings[1]),
           bias = mth_float_of(settings[2]), eps = mth_float_of(settings[3]);
     const uint8_t *restrict before = inputs[0], *restrict m = inputs[1], *restrict squares = inputs[2];
-    for (size_t i = 0; i < n; i++) {
+    size_t first = 0;
+#ifdef MTH_FMA_IS_FAST
+    const struct divisor divisor = divisor_of(bias);
+    for (size_t n_block; divisor.is_plain && first < n; first += n_block) {
+        n_block = n - first < PLAIN_ELEMS ? n - first : PLAIN_ELEMS;
+        if (!have_plain_roots(squares + 4 * first, n_block))
+            break;
+        for (size_t i = first; i < first + n_block; i++) {
+            float w0 = mth_float_of(mth_lane_load32(before + 4 * i)),
+                  m1 = mth_float_of(mth_lane_load32(m + 4 * i));
+            float root = sqrtf(mth_float_of(mth_lane_load32(squares + 4 * i)));
+            mth_lane_store32(out + 4 * i,
+                             mth_bits_of(w_of(w0, decay, step * m1, quotient(root, &divisor), eps)));
+        }
+    }
+#endif
+    for (size_t i = first; i < n; i++) {
         float w0 = mth_float_of(mth_lane_load32(before + 4 * i)),
               m1 = mth_float_of(mth_lane_load32(m + 4 * i));
-        float v1 = mth_float_of(mth_lane_load32(squares + 4 * i));
-        float w1 = w0 * decay + (step * m1) / (sqrtf(v1) / bias + eps);
-        mth_lane_store32(out + 4 * i, mth_bits_of(w1));
+        float root = sqrtf(mth_float_of(mth_lane_load32(squares + 4 * i)));
+        mth_lane_store32(out + 4 * i, mth_bits_of(w_of(w0, decay, step * m1, root / bias, eps)));
     }
 }
 
