@@ -326,29 +326,60 @@ int mth_file_write_all(const char *path, struct mth_bytes content, struct mth_er
     return mth_file_writer_commit(writer, err);
 }
 
-int mth_file_make_directory(const char *path, struct mth_error *err)
+int mth_file_make_directory_noted(const char *path, size_t *n_there, struct mth_error *err)
 {
     size_t n = strlen(path);
     char *copy = malloc(n + 1);
+    *n_there = n;
     if (!copy)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
     memcpy(copy, path, n + 1);
+    size_t n_found = 0;
     int failed = 0;
     for (size_t i = 1; i <= n && !failed; i++) {
-        if (copy[i] != '/' && copy[i] != '\0')
+        /* A slash too many, or at the end, names nothing more. */
+        if ((copy[i] != '/' && copy[i] != '\0') || copy[i - 1] == '/')
             continue;
         copy[i] = '\0';
         struct stat st;
         if (mkdir(copy, 0777) != 0) {
             failed = errno == EEXIST ? ENOTDIR : errno;
-            if (stat(copy, &st) == 0 && S_ISDIR(st.st_mode))
+            if (stat(copy, &st) == 0 && S_ISDIR(st.st_mode)) {
                 failed = 0;
+                n_found = i;
+            }
         }
         if (i < n)
             copy[i] = '/';
     }
     free(copy);
-    if (failed)
+    if (failed) {
+        mth_file_take_back_directory(path, n_found);
         return mth_error_set(err, MTH_ERR_IO, "%s: cannot create the directory: %s", path, strerror(failed));
+    }
+    *n_there = n_found;
     return MTH_OK;
+}
+
+void mth_file_take_back_directory(const char *path, size_t n_there)
+{
+    size_t n = strlen(path);
+    char *copy = n > n_there ? malloc(n + 1) : NULL;
+    if (!copy)
+        return;
+    memcpy(copy, path, n + 1);
+    /* Of one that holds something neither it goes nor what it lies in. */
+    for (size_t i = n; i > n_there; i--) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        copy[i] = '\0';
+        (void)rmdir(copy);
+    }
+    free(copy);
+}
+
+int mth_file_make_directory(const char *path, struct mth_error *err)
+{
+    size_t n_there;
+    return mth_file_make_directory_noted(path, &n_there, err);
 }

@@ -84,8 +84,14 @@ void mth_file_writer_abort(struct mth_file_writer *writer);
 /* The three above in one. */
 int mth_file_write_all(const char *path, struct mth_bytes content, struct mth_error *err);
 
-/* mkdir -p. */
+/* mkdir -p; where it fails nothing that it made stays. */
 int mth_file_make_directory(const char *path, struct mth_error *err);
+/*
+ * The same, for whoever may take it back: n_there is how many bytes of the path name a directory that was there, all where it was.
+ * Taking it back removes what lies behind them, from the innermost on, as far as it is empty.
+ */
+int mth_file_make_directory_noted(const char *path, size_t *n_there, struct mth_error *err);
+void mth_file_take_back_directory(const char *path, size_t n_there);
 
 #ifdef __cplusplus
 }

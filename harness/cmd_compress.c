@@ -347,13 +347,16 @@ static int code_whole(struct job *job, const struct mth_opened *input, const str
 {
     char *path = mth_path_join(directory->output, "/", MTH_WHOLE_NAME MTH_CONTAINER_SUFFIX);
     bool writes = !job->options->estimate;
+    size_t n_there = strlen(directory->output);
     int status = path ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
     if (!status && writes)
         status = check_whole_output(job, directory, path, err);
     if (!status && writes)
-        status = mth_file_make_directory(directory->output, err);
+        status = mth_file_make_directory_noted(directory->output, &n_there, err);
     if (!status)
         status = code(job, input, path, err);
+    if (status)
+        mth_file_take_back_directory(directory->output, n_there);
     free(path);
     return status;
 }

@@ -202,12 +202,13 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
     bool nothing_asked = !markdown && !csv && !latex && !options->html && !options->figure &&
                          !options->status && !options->readme;
     const char *formats = options->formats ? options->formats : "svg";
+    size_t n_there = directory ? strlen(directory) : 0;
     int status = check_formats(formats, err);
     if (!status && is_standard_output(options->html))
         status =
             mth_error_set(err, MTH_ERR_USAGE, "--html -: a page has figures beside it, so it needs a name");
     if (!status && directory)
-        status = mth_file_make_directory(directory, err);
+        status = mth_file_make_directory_noted(directory, &n_there, err);
     if (!status && (markdown || nothing_asked))
         status = write_text(report, markdown, mth_report_markdown, err);
     if (!status && csv)
@@ -226,6 +227,8 @@ static int make_reports(const struct mth_options *options, const struct mth_repo
         status = draw_all(report, directory, formats, err);
     if (!status && options->html)
         status = write_html(report, options->html, err);
+    if (status && directory)
+        mth_file_take_back_directory(directory, n_there);
     if (!status && !options->quiet && !nothing_asked) {
         const char *const written[] = {markdown, csv, latex, options->figure, options->html};
         tell_written(written, sizeof written / sizeof written[0], directory);

@@ -360,13 +360,14 @@ int mth_dataset_fetch(const struct mth_dataset *dataset, bool force,
         return mth_error_set(err, MTH_ERR_USAGE, "%s is not downloaded (its source is %s)", dataset->id,
                              mth_dataset_source_name(dataset->source));
     struct fetch fetch = {.dataset = dataset, .reporter = reporter};
-    int status;
-    if ((status = mth_file_make_directory(dataset->directory, err)) ||
-        (status = format_path(fetch.directory, err, "%s/fetch.XXXXXX", dataset->directory)))
+    size_t n_there;
+    int status = format_path(fetch.directory, err, "%s/fetch.XXXXXX", dataset->directory);
+    if (status)
         return status;
     fetch.digests = calloc(dataset->n_files, sizeof *fetch.digests);
     if (!fetch.digests)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", dataset->id);
+    status = mth_file_make_directory_noted(dataset->directory, &n_there, err);
     /* What earlier fetches recorded stays in the record. */
     for (size_t i = 0; i < dataset->n_files; i++) {
         const struct mth_dataset_file *file = &dataset->files[i];
@@ -375,15 +376,14 @@ int mth_dataset_fetch(const struct mth_dataset *dataset, bool force,
         snprintf(fetch.digests[i].sha256, sizeof fetch.digests[i].sha256, "%s",
                  file->sha256 ? file->sha256 : "");
     }
-    if (!mkdtemp(fetch.directory))
+    if (!status && !mkdtemp(fetch.directory))
         status = mth_error_set(err, MTH_ERR_IO, "%s: cannot write: %s", dataset->directory, strerror(errno));
     if (!status) {
         status = fetch_files(&fetch, force, err);
         remove_tree(fetch.directory, 0);
     }
     free(fetch.digests);
-    /* Only does anything when nothing came. */
     if (status)
-        rmdir(dataset->directory);
+        mth_file_take_back_directory(dataset->directory, n_there);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "datasets/small_model.h"
 #include "datasets/small_tensors.h"
+#include "harness/directory.h"
 #include "harness/file_digest.h"
 
 #include <stdio.h>
@@ -28,15 +29,9 @@ static bool all_right(const struct mth_dataset *dataset)
 
 int mth_dataset_make_parent(const char *path, struct mth_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return MTH_OK;
-    size_t n = (size_t)(slash - path);
-    char *directory = malloc(n + 1);
+    char *directory = mth_path_directory(path);
     if (!directory)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory", path);
-    memcpy(directory, path, n);
-    directory[n] = '\0';
     int status = mth_file_make_directory(directory, err);
     free(directory);
     return status;
@@ -99,18 +94,22 @@ int mth_dataset_make(const struct mth_dataset *dataset, bool force,
         reporter->report(reporter->arg, line);
         return MTH_OK;
     }
-    for (size_t i = 0; i < dataset->n_files; i++) {
+    size_t n_there;
+    int status = mth_file_make_directory_noted(dataset->directory, &n_there, err);
+    for (size_t i = 0; i < dataset->n_files && !status; i++) {
         const struct mth_dataset_file *file = &dataset->files[i];
-        int status = mth_dataset_make_parent(file->path, err);
+        status = mth_dataset_make_parent(file->path, err);
         if (!status)
             status = generator->make(file, err);
         if (!status && (status = verify(file, err)))
             unlink(file->path);
         if (status)
-            return status;
+            break;
         snprintf(line, sizeof line, "%s: wrote %s, %llu bytes", dataset->id, file->path,
                  (unsigned long long)file->n_bytes);
         reporter->report(reporter->arg, line);
     }
-    return MTH_OK;
+    if (status)
+        mth_file_take_back_directory(dataset->directory, n_there);
+    return status;
 }

@@ -20,6 +20,8 @@ struct walk {
     mth_directory_work *whole;
     void *arg;
     size_t n_files; /* given to work */
+    size_t n_failed;
+    size_t n_there; /* of the directory that several operands go to: what there was of it (base/file.h) */
     int exit_code;
     bool over;
 };
@@ -43,6 +45,7 @@ static char *output_name(const struct mth_naming *naming, const char *name, stru
 static void note(struct walk *walk, const struct mth_error *err)
 {
     int code = mth_command_fail(err);
+    walk->n_failed++;
     if (walk->exit_code == MTH_EXIT_OK)
         walk->exit_code = code;
     walk->over |= err->status == MTH_ERR_CANCELLED;
@@ -126,18 +129,33 @@ static void do_directory(struct walk *walk, const char *input, const char *outpu
 {
     struct mth_error err = {0};
     struct mth_names names = {0};
+    size_t n_failed = walk->n_failed, n_there = 0;
     if (is_done(walk, &(struct mth_walked){input, output, place ? place : ".", place != NULL}))
         return;
     int status = depth < MAX_DEPTH ? mth_names_list(input, &names, &err)
                                    : mth_error_set(&err, MTH_ERR_LIMIT, "%s: directories lie deeper than %d",
                                                    input, MAX_DEPTH);
     if (!status && output)
-        status = mth_file_make_directory(output, &err);
+        status = mth_file_make_directory_noted(output, &n_there, &err);
+    bool is_made = !status && output;
     if (status)
         note(walk, &err);
     for (size_t i = 0; i < names.n_items && !status && !walk->over; i++)
         do_entry(walk, input, output, place, names.items[i], depth);
+    /* Where nothing failed an empty one is what the input is. */
+    if (is_made && walk->n_failed > n_failed)
+        mth_file_take_back_directory(output, n_there);
     mth_names_free(&names);
+}
+
+/* Makes the directory that several outputs go to, as options->output names it. */
+static int make_output(struct walk *walk, struct mth_error *err)
+{
+    size_t n_there;
+    int status = mth_file_make_directory_noted(walk->options->output, &n_there, err);
+    if (!status && n_there < walk->n_there)
+        walk->n_there = n_there;
+    return status;
 }
 
 /* ---- the index of a sharded model ---- */
@@ -183,7 +201,7 @@ static void do_index(struct walk *walk, const char *index)
     const char *name = mth_path_name(index), *output = walk->options->output;
     char *renamed = output_name(walk->naming, output ? name : index, &err), *to = renamed;
     if (renamed && output) {
-        to = mth_file_make_directory(output, &err) ? NULL : mth_path_join(output, "/", renamed);
+        to = make_output(walk, &err) ? NULL : mth_path_join(output, "/", renamed);
         free(renamed);
     }
     if (!to) {
@@ -206,7 +224,7 @@ static void do_index(struct walk *walk, const char *index)
 /* ---- operands ---- */
 
 /* Where the output of an operand goes; NULL and an error, or no memory. */
-static char *output_of(const struct walk *walk, const char *input, bool is_stream, struct mth_error *err)
+static char *output_of(struct walk *walk, const char *input, bool is_stream, struct mth_error *err)
 {
     const struct mth_options *options = walk->options;
     if (options->output && options->operands.n_items == 1 &&
@@ -217,7 +235,7 @@ static char *output_of(const struct walk *walk, const char *input, bool is_strea
     if (!options->output)
         return output_name(walk->naming, input, err);
     char *name = output_name(walk->naming, mth_path_name(input), err), *output = NULL;
-    if (name && !mth_file_make_directory(options->output, err))
+    if (name && !make_output(walk, err))
         output = mth_path_join(options->output, "/", name);
     free(name);
     return output;
@@ -281,11 +299,14 @@ static int check_stream(const struct mth_options *options, const struct mth_nami
 int mth_file_walk(const struct mth_options *options, const struct mth_naming *naming, mth_file_work *work,
                   mth_directory_work *whole, void *arg)
 {
-    struct walk walk = {.options = options, .naming = naming, .work = work, .whole = whole, .arg = arg};
+    struct walk walk = {
+        .options = options, .naming = naming, .work = work, .whole = whole, .arg = arg, .n_there = SIZE_MAX};
     struct mth_error err = {0};
     if (check_stream(options, naming, &err))
         return mth_command_fail(&err);
     for (size_t i = 0; i < options->operands.n_items && !walk.over; i++)
         do_operand(&walk, options->operands.items[i]);
+    if (walk.n_failed && walk.n_there != SIZE_MAX)
+        mth_file_take_back_directory(options->output, walk.n_there);
     return walk.exit_code;
 }

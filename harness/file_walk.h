@@ -34,7 +34,8 @@ typedef int mth_directory_work(void *arg, const struct mth_walked *directory, bo
  * Call work for every file that the operands name: a file's output is its name with or without the suffix, or
  * options->output; a directory's are the same names in a directory of their own, unless it is done as a whole. Where names are
  * added to, the index of a sharded model (*.index.json) brings its shards, and options->output is then a directory, as it is
- * with several operands. Where nothing is written, a directory without a file for work is an error. Prints each error and goes on.
+ * with several operands. A directory that was made stays where anything came to be in it, or nothing failed. Where nothing is written, a
+ * directory without a file for work is an error. Prints each error and goes on.
  *
  * Shape     whole: NULL where no directory is done as a whole
  * Returns the exit code of the first error, or 0.

@@ -204,7 +204,8 @@ int mth_chain_writer_open(const char *directory, bool may_create, struct mth_mem
                           struct mth_chain_writer *writer, struct mth_error *err)
 {
     struct stat st;
-    *writer = (struct mth_chain_writer){.directory = strdup(directory), .lock = -1};
+    *writer =
+        (struct mth_chain_writer){.directory = strdup(directory), .n_there = strlen(directory), .lock = -1};
     if (!writer->directory)
         return no_memory(directory, err);
     bool is_there = stat(directory, &st) == 0;
@@ -212,8 +213,7 @@ int mth_chain_writer_open(const char *directory, bool may_create, struct mth_mem
         return mth_error_set(err, MTH_ERR_USAGE, "%s: is a file; a chain is a directory", directory);
     if (!is_there && !may_create)
         return mth_error_set(err, MTH_ERR_NOT_FOUND, "%s: there is no such chain", directory);
-    int status = is_there ? MTH_OK : mth_file_make_directory(directory, err);
-    writer->made_directory = !status && !is_there;
+    int status = is_there ? MTH_OK : mth_file_make_directory_noted(directory, &writer->n_there, err);
     /* A lock in a directory that is no chain would be litter. */
     if (!status && is_there) {
         status = mth_chain_read(directory, memory, &writer->chain, err);
@@ -236,9 +236,11 @@ int mth_chain_writer_open(const char *directory, bool may_create, struct mth_mem
 int mth_chain_writer_commit(struct mth_chain_writer *writer, struct mth_error *err)
 {
     int status = write_manifest(writer, err);
-    if (!status)
-        writer->is_new = writer->made_directory = false;
-    return status;
+    if (status)
+        return status;
+    writer->is_new = false;
+    writer->n_there = strlen(writer->directory);
+    return MTH_OK;
 }
 
 static void remove_file(const struct mth_chain_writer *writer, const char *name)
@@ -260,14 +262,12 @@ static void leave_nothing(struct mth_chain_writer *writer)
         remove_file(writer, MTH_CHAIN_MANIFEST);
     if (writer->lock >= 0)
         remove_file(writer, MTH_CHAIN_LOCK);
-    /* Does nothing where there is anything in it. */
-    if (writer->made_directory)
-        rmdir(writer->directory);
+    mth_file_take_back_directory(writer->directory, writer->n_there);
 }
 
 void mth_chain_writer_close(struct mth_chain_writer *writer)
 {
-    if (writer->is_new || writer->made_directory)
+    if (writer->directory && (writer->is_new || writer->n_there < strlen(writer->directory)))
         leave_nothing(writer);
     mth_chain_free(&writer->chain);
     /* Closing it lets the lock go. */

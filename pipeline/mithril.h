@@ -490,8 +490,10 @@ struct mth_chain_writer {
     char *directory;
     int lock;
     struct mth_chain chain; /* to be changed by the caller */
-    /* Nothing was committed yet of a chain that is new; the directory was made for it. Closing it then leaves nothing. */
-    bool is_new, made_directory;
+    /* Nothing was committed yet of a chain that is new; how much of the directory's path was there before it was made. Closing it
+     * then leaves nothing. */
+    bool is_new;
+    size_t n_there;
 };
 /*
  * Errors    MTH_ERR_NOT_FOUND where there is no chain and create is false; MTH_ERR_IO, also when another process writes to it;
@@ -502,6 +504,7 @@ int mth_chain_writer_open(const char *directory, bool create, struct mth_memory 
 int mth_chain_writer_commit(struct mth_chain_writer *writer, struct mth_error *err);
 /* Remove containers that the committed chain does not name. Errors: MTH_ERR_IO; the chain is as it was. */
 int mth_chain_writer_clean(struct mth_chain_writer *writer, struct mth_error *err);
+/* A chain that this writer made and that has no step goes with it, and so do the directories that were made for it. */
 void mth_chain_writer_close(struct mth_chain_writer *writer);
 
 /* A step whose original the caller has at hand, so that what lies below it need not be restored. */

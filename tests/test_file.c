@@ -283,6 +283,40 @@ static void directories_are_made_with_their_parents(void **state)
     assert_int_equal(rmdir(in_directory("x/y/z")) | rmdir(in_directory("x/y")) | rmdir(in_directory("x")), 0);
 }
 
+static void directories_that_were_made_are_taken_back_where_they_are_empty(void **state)
+{
+    (void)state;
+    struct mth_error err;
+    struct stat st;
+    size_t n_there, n_directory = strlen(in_directory("")) - 1;
+    static const char *const paths[] = {"x/y/z", "x/y/z/", "x//y///z//", "x"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        const char *path = in_directory(paths[i]);
+        assert_int_equal(mth_file_make_directory_noted(path, &n_there, &err), MTH_OK);
+        assert_int_equal(n_there, n_directory);
+        assert_int_equal(stat(path, &st), 0);
+        mth_file_take_back_directory(path, n_there);
+        assert_int_not_equal(stat(in_directory("x"), &st), 0);
+    }
+    /* What was there stays, and what holds something. */
+    assert_int_equal(mkdir(in_directory("x"), 0777), 0);
+    assert_int_equal(mth_file_make_directory_noted(in_directory("x"), &n_there, &err), MTH_OK);
+    mth_file_take_back_directory(in_directory("x"), n_there);
+    assert_int_equal(mth_file_make_directory_noted(in_directory("x/y/z"), &n_there, &err), MTH_OK);
+    write_text(in_directory("x/y/a"), "x");
+    mth_file_take_back_directory(in_directory("x/y/z"), n_there);
+    assert_int_not_equal(stat(in_directory("x/y/z"), &st), 0);
+    assert_int_equal(unlink(in_directory("x/y/a")), 0);
+    mth_file_take_back_directory(in_directory("x/y/z"), n_there);
+    assert_int_not_equal(stat(in_directory("x/y"), &st), 0);
+    assert_int_equal(rmdir(in_directory("x")), 0);
+    /* Where not all could be made nothing is. */
+    char path[320] = "x/y/";
+    memset(path + strlen(path), 'z', 300);
+    assert_int_equal(mth_file_make_directory(in_directory(path), &err), MTH_ERR_IO);
+    assert_int_not_equal(stat(in_directory("x"), &st), 0);
+}
+
 #define TEST(law) cmocka_unit_test_setup_teardown(law, make_directory, remove_directory)
 
 int main(void)
@@ -299,6 +333,7 @@ int main(void)
         TEST(a_name_that_cannot_be_a_file_is_refused),
         TEST(a_new_file_has_the_mode_that_the_umask_grants),
         TEST(directories_are_made_with_their_parents),
+        TEST(directories_that_were_made_are_taken_back_where_they_are_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -339,12 +339,13 @@ static void files_that_do_not_need_each_other_are_coded_one_by_one(void **state)
     static const char hostile[50] = "mithril-folder 1 29 1\n5 ../x\nabcde";
     temp_dir_write(directory, "hostile/checkpoint", hostile, sizeof hostile);
     program_assert_ends(RUN("compress", "-q", "hostile", "-o", "h"), 1, "would be taken for the container");
+    assert_int_equal(mkdir(path_of("h"), 0777), 0);
     assert_ends_well(RUN("compress", "-q", "hostile/checkpoint", "-o", "h/a.mth"));
     assert_int_equal(rename(path_of("h/a.mth"), path_of("h/checkpoint.mth")), 0);
     program_assert_ends(RUN("decompress", "-q", "h/checkpoint.mth", "-o", "out/h"), 6,
                         "No such file or directory");
     program_assert_ends(RUN("decompress", "-q", "h", "-o", "out"), 2, "out: ");
-    assert_int_equal(temp_dir_count(directory, "out"), 0);
+    assert_false(is_there("out"));
     assert_false(is_there("x"));
 }
 
@@ -480,7 +481,7 @@ static void a_list_writes_nothing_outside_its_directory(void **state)
         assert_writes_nothing(RUN("decompress", "-q", "-f", "packed/checkpoint.mth", "-o", "in/out"),
                               n_files);
         assert_writes_nothing(RUN("decompress", "-q", "-f", "packed", "-o", "in/out"), n_files);
-        assert_int_equal(rmdir(path_of("in/out")), 0);
+        assert_false(is_there("in/out"));
         /* Nor does one file come out of it, whatever its name. */
         if (lies[i].is_refused)
             assert_writes_nothing(RUN("decompress", "-q", "-f", "packed/victim", "-o", "in/file"), n_files);
