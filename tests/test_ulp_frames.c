@@ -1,4 +1,5 @@
 /* ulp-rans: its tables come back from their bytes, and its bytes are fixed. */
+#include "codecs/ulp_rans/ulp_bits.h"
 #include "tests/support/guard.h"
 #include "tests/support/patterns.h"
 #include "tests/support/ulp_rig.h"
@@ -138,6 +139,30 @@ static void wrong_tables_are_refused(void **state)
         struct mth_ulp_table table;
         if (mth_ulp_table_read(&reader, tables[i].has_shifts, &table) != tables[i].is_table)
             fail_msg("a table %s", tables[i].what);
+    }
+}
+
+/* However long a number's prefix is said to be: none is longer than what any field needs, so that each has one code and fits its variable. */
+static void packed_numbers_have_one_code(void **state)
+{
+    (void)state;
+    for (unsigned n_ones = 0; n_ones < 56; n_ones++) {
+        uint8_t packed[32] = {0};
+        struct mth_ulp_bit_writer writer = {.at = packed, .end = packed + sizeof packed};
+        struct mth_ulp_table table;
+        mth_ulp_put_bits(&writer, 0, 11);
+        mth_ulp_put_bits(&writer, 1, MTH_ULP_CONTEXTS);
+        for (unsigned i = 0; i < n_ones; i++)
+            mth_ulp_put_bits(&writer, 1, 1);
+        mth_ulp_put_bits(&writer, 0, 1);
+        /* 2 bits and as many as the prefix says, all zero; then no symbols but 0. */
+        for (unsigned i = 0; i < 2 + n_ones + 4; i++)
+            mth_ulp_put_bits(&writer, 0, 1);
+        mth_ulp_end_bits(&writer);
+        struct mth_reader reader = {.at = packed, .end = writer.at};
+        /* 4 (2^n - 1), folded, is twice as much as what is added to 1 expected. */
+        assert_int_equal(mth_ulp_table_unpack(&reader, false, &table), n_ones < 8);
+        assert_true(n_ones >= 8 || table.changed[0] == 1 + 2 * ((1u << n_ones) - 1));
     }
 }
 
@@ -320,6 +345,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(tables_that_read_are_written_as_they_were),
         cmocka_unit_test(packed_tables_come_back),
         cmocka_unit_test(wrong_tables_are_refused),
+        cmocka_unit_test(packed_numbers_have_one_code),
         cmocka_unit_test(any_table_that_reads_decodes_safely),
         cmocka_unit_test(frames_of_version_1_are_written_and_read),
         cmocka_unit_test(frames_of_before_are_read),

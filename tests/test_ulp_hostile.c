@@ -242,12 +242,48 @@ static void fields_out_of_range_are_refused(void **state)
     bad.n_payload = 1;
     expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a state below its range");
     bad = example;
+    bad.n_payload = 1;
+    expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a byte that no state takes");
+    /* Where nothing changes, and all else is as it should be, a block says so in its head. */
+    bad = example;
+    bad.head |= MTH_ULP_CARRIES;
+    bad.n_changed = bad.signs = bad.symbols[1] = 0;
+    bad.lanes = 0;
+    bad.symbols[0] = 1;
+    expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "nothing that changed");
+    bad = example;
     bad.mask = 7;
     bad.n_freqs = 2;
     bad.freqs[1] = 0x80; /* nothing left for the last one */
     expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "frequencies that fill all slots");
     bad.freqs[1] = 0x7f;
     expect(&rig, &bad, MTH_DTYPE_U8, 2, MTH_ERR_CORRUPT, "a symbol of 127 slots, with a state made for 128");
+    ulp_rig_close(&rig);
+}
+
+/* The example with more lanes of symbols: the others' states are as they began. 128 are not taken, though they are all there. */
+static void lanes_of_symbols_are_64_at_most(void **state)
+{
+    (void)state;
+    struct ulp_rig rig;
+    ulp_rig_open(&rig);
+    for (unsigned log2 = 0; log2 < 8; log2++) {
+        enum { HEAD = 2, FRONT = 78 /* with the mode and the length, to the states of symbols */ };
+        uint8_t bytes[200], body[400] = {0}, stream[404] = {MTH_ULP_CODED}, base[2] = {0x10, 0x10};
+        size_t n_lanes = (size_t)1 << log2, n = FRONT - HEAD;
+        assert_int_equal(assemble(&example, bytes), FRONT + 2);
+        memcpy(body, bytes + HEAD, n);
+        body[0] = (uint8_t)(1 | log2 << MTH_ULP_LANES_SHIFT);
+        memset(body + n, 1, n_lanes);
+        body[n] = bytes[FRONT];
+        body[n + n_lanes] = bytes[FRONT + 1];
+        n += 2 * n_lanes;
+        size_t n_front = 1 + mth_varint_put(stream + 1, n);
+        memcpy(stream + n_front, body, n);
+        struct ulp_stream hand = {.dtype = MTH_DTYPE_U8, .src = base, .base = base, .n = 2, .n_base = 2};
+        assert_int_equal(ulp_rig_decode(&rig, &hand, stream, n_front + n),
+                         log2 < 7 ? MTH_OK : MTH_ERR_CORRUPT);
+    }
     ulp_rig_close(&rig);
 }
 
@@ -407,6 +443,7 @@ int main(void)
         cmocka_unit_test(garbage_ends_the_same_way_by_every_kernel),
         cmocka_unit_test(the_example_of_the_spec_decodes),
         cmocka_unit_test(fields_out_of_range_are_refused),
+        cmocka_unit_test(lanes_of_symbols_are_64_at_most),
         cmocka_unit_test(signs_come_out_of_states),
         cmocka_unit_test(shifts_are_at_most_two_bits_below_the_lane),
         cmocka_unit_test(steps_beyond_the_lane_are_refused),

@@ -345,6 +345,40 @@ static void rows_that_there_can_not_be_are_refused(void **state)
     ulp_rig_close(&rig);
 }
 
+/* All that changed went one step up, so that symbols take nothing: the number of them is all that tells how many there are. */
+static void flags_are_as_many_as_the_block_says(void **state)
+{
+    (void)state;
+    enum { N = 3200, ROW = 64 };
+    struct ulp_rig rig;
+    ulp_rig_open(&rig);
+    memset(base, 0x10, N);
+    for (size_t i = 0; i < N; i++)
+        src[i] = (uint8_t)(0x10 + (i / ROW % 8 == 3 && i % 2));
+    struct mth_row_span span = {N, ROW, 0};
+    struct ulp_stream stream = code(&rig, MTH_DTYPE_U8, N, NULL, &span);
+    assert_true(is_rowed(&stream));
+    struct mth_reader reader = {.at = stream.coded + 1, .end = stream.coded + stream.n_coded};
+    struct mth_ulp_table table;
+    uint64_t n_changed = 0;
+    uint8_t bad[2 * N];
+    assert_true(mth_varint_get(&reader, &n_changed));
+    const uint8_t head = *reader.at++;
+    assert_true(head & MTH_ULP_PACKED ? mth_ulp_table_unpack(&reader, false, &table)
+                                      : mth_ulp_table_read(&reader, false, &table));
+    size_t at = (size_t)(reader.at - stream.coded);
+    assert_true(mth_varint_get(&reader, &n_changed));
+    assert_int_equal(n_changed % 8, 0);
+    for (uint64_t n = n_changed - 8; n <= n_changed; n++) {
+        memcpy(bad, stream.coded, stream.n_coded);
+        assert_int_equal(mth_varint_put(bad + at, n), (size_t)(reader.at - stream.coded) - at);
+        assert_int_equal(ulp_rig_decode(&rig, &stream, bad, stream.n_coded),
+                         n == n_changed ? MTH_OK : MTH_ERR_CORRUPT);
+    }
+    ulp_stream_free(&stream);
+    ulp_rig_close(&rig);
+}
+
 static void print_frames(void)
 {
     static const struct golden wanted[] = {
@@ -384,6 +418,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_come_close_to_their_entropy),
         cmocka_unit_test(signs_from_zero_come_close_to_their_entropy),
         cmocka_unit_test(rows_that_there_can_not_be_are_refused),
+        cmocka_unit_test(flags_are_as_many_as_the_block_says),
         cmocka_unit_test(damage_ends_the_same_way_by_every_kernel),
         cmocka_unit_test(frames_decode_and_are_made_again),
     };
