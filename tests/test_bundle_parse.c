@@ -34,9 +34,10 @@ enum {
 
 static struct mth_memory *memory;
 static struct mth_coder_spec specs[3];
-/* 50 elements of bf16 and 50 of fp32. */
+/* 50 elements of bf16 and 50 of fp32; behind them one that is none. */
 static struct mth_reference references[] = {{.n_bytes = 100, .dtype = MTH_DTYPE_BF16},
-                                            {.n_bytes = 200, .dtype = MTH_DTYPE_F32}};
+                                            {.n_bytes = 200, .dtype = MTH_DTYPE_F32},
+                                            {.n_bytes = 100, .dtype = MTH_DTYPE_BF16}};
 static const struct mth_container_front front = {.specs = {&specs[0], &specs[1], &specs[2]},
                                                  .n_specs = 3,
                                                  .references = references,
