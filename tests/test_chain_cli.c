@@ -10,6 +10,7 @@
 #include "tests/support/temp_dir.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -484,6 +485,52 @@ static int64_t size_of(const char *chain, unsigned first, unsigned last)
     return n_bytes;
 }
 
+/* A number behind a key, at the first place behind a text or further on. */
+static double number_behind(const char **at, const char *text, const char *key)
+{
+    char quoted[64];
+    int n = snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    *at = strstr(*at, text);
+    assert_non_null(*at);
+    *at = strstr(*at, quoted);
+    assert_non_null(*at);
+    *at += n;
+    return strtod(*at, NULL);
+}
+
+/* Each step reads its own link and all that it stands on, back to a full one in every so many; the mean is that of all, and the worst one of them. */
+static void assert_read(const char *row, const char *chain, unsigned every)
+{
+    int64_t n_read_by_all = 0, n_links_of_all = 0;
+    double most_ns = -1, worst_step = -1;
+    const char *at = strstr(row, "\"steps\":[");
+    assert_non_null(at);
+    for (unsigned i = 1; i <= N_STEPS; i++) {
+        unsigned n_links = (i - 1) % every + 1;
+        assert_int_equal(number_behind(&at, "", "step"), i);
+        assert_int_equal(number_behind(&at, "", "stored_bytes"), size_of(chain, i, i));
+        assert_int_equal(number_behind(&at, "", "n_links"), n_links);
+        int64_t n_read = size_of(chain, i - n_links + 1, i);
+        assert_int_equal(number_behind(&at, "", "read_bytes"), n_read);
+        double ns = number_behind(&at, "", "restore_ns");
+        n_read_by_all += n_read;
+        n_links_of_all += n_links;
+        worst_step = ns > most_ns ? i : worst_step;
+        most_ns = ns > most_ns ? ns : most_ns;
+    }
+    at = row;
+    assert_true(fabs(number_behind(&at, "\"mean\":{", "n_links") - (double)n_links_of_all / N_STEPS) < 1e-3);
+    assert_int_equal(number_behind(&at, "", "read_bytes"), n_read_by_all / N_STEPS);
+    double mean_ns = number_behind(&at, "", "restore_ns"),
+           mean_heap = number_behind(&at, "", "heap_peak_bytes");
+    at = row;
+    assert_int_equal(number_behind(&at, "\"worst\":{", "step"), worst_step);
+    assert_true(number_behind(&at, "", "restore_ns") >= mean_ns);
+    /* All steps are as large: none takes many times the memory of another. */
+    double heap = number_behind(&at, "", "heap_peak_bytes");
+    assert_true(heap > 0 && mean_heap > 0 && mean_heap < 3 * heap && heap < 3 * mean_heap);
+}
+
 static void compare_counts_what_add_writes(void **state)
 {
     (void)state;
@@ -512,6 +559,7 @@ static void compare_counts_what_add_writes(void **state)
         assert_int_equal(member(row, "n_steps"), 6);
         assert_non_null(strstr(row, "\"verified\":true"));
         assert_percents(row);
+        assert_read(row, chain, i == 0 ? 1 : i == 1 ? 4 : N_STEPS);
     }
     temp_dir_write(directory, "rows.jsonl", result.out, strlen(result.out));
     program_result_free(&result);
