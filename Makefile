@@ -315,7 +315,7 @@ CHAIN_EVERY ?= 2 4 8
 CHAIN_POLICIES = --policy full $(foreach k,$(CHAIN_EVERY),--policy full:every=$k --policy one-shot:every=$k) --policy consecutive \
 	--policy one-shot --policy intermittent
 CHAIN_ARGS ?= -p balanced -p fast -p check-n-run
-chain_rows = $(CHAIN_RESULTS)/$(subst /,-,$(patsubst $(BUILD)/datasets/%,%,$(patsubst %/,%,$(1))))$(2).jsonl
+chain_rows = $(CHAIN_RESULTS)/$(subst /,-,$(patsubst /%,%,$(patsubst $(BUILD)/datasets/%,%,$(patsubst %/,%,$(1)))))$(2).jsonl
 results-chain: all
 	@scripts/install_deps.sh report
 	@[ -n "$(RUN)" ] || { echo 'RUN=DIRECTORY... of step files is missing' >&2; exit 1; }

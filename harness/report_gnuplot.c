@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const mth_plot_colours[MTH_PLOT_COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                                         "#56B4E9", "#E69F00", "#000000"};
@@ -90,8 +91,11 @@ static int run_gnuplot(const char *path, size_t n_directory, const char *script,
         }
         strcpy(end, "'");
     }
-    const char *with_cd[] = {"gnuplot", "-e", cd, script, NULL};
-    const char *here[] = {"gnuplot", script, NULL};
+    /* A name that begins with a dash would be an option. */
+    char named[4096 + 2];
+    snprintf(named, sizeof named, "./%s", script);
+    const char *with_cd[] = {"gnuplot", "-e", cd, named, NULL};
+    const char *here[] = {"gnuplot", named, NULL};
     struct mth_error inner;
     int status = mth_child_run(n_directory > 0 ? with_cd : here, NULL, 0, &inner);
     if (status == MTH_ERR_NOT_FOUND)
@@ -99,7 +103,10 @@ static int run_gnuplot(const char *path, size_t n_directory, const char *script,
                              "%s: gnuplot is not installed (Debian: apt-get install gnuplot-nox); its script "
                              "and data are beside it",
                              path);
-    return status ? mth_error_set(err, status, "%s: %s", path, inner.text) : MTH_OK;
+    if (status)
+        return mth_error_set(err, status, "%s: %s", path, inner.text);
+    return access(path, F_OK) == 0 ? MTH_OK
+                                   : mth_error_set(err, MTH_ERR_IO, "%s: gnuplot drew nothing", path);
 }
 
 /* A PDF tells when it was made: it would be another one each time. The place of the date stays, offsets point behind it. */

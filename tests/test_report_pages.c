@@ -320,6 +320,22 @@ static void figures_are_as_wide_as_a_column_of_print(void **state)
     temp_dir_destroy(directory);
 }
 
+/* Names that a program would take for options among them. */
+static void figures_are_drawn_whatever_they_are_called(void **state)
+{
+    static const char *const names[] = {"-f.svg", "./-f.pdf", "out of here.png"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char option[64];
+        snprintf(option, sizeof option, "--figure=%s", names[i]);
+        char *directory = reported(hostile, (const char *const[]){option, NULL});
+        char *figure = temp_dir_read(directory, names[i], NULL);
+        assert_non_null(figure);
+        free(figure);
+        temp_dir_destroy(directory);
+    }
+}
+
 static void tables_tell_of_rooflines_threads_memory_and_single_tensors(void **state)
 {
     static const char rows[] =
@@ -427,6 +443,7 @@ int main(void)
         cmocka_unit_test(chains_are_drawn_over_k_and_no_more_of_them_than_can_be_told_apart),
         cmocka_unit_test(explorations_are_told_with_winner_front_and_classes),
         cmocka_unit_test(figures_are_as_wide_as_a_column_of_print),
+        cmocka_unit_test(figures_are_drawn_whatever_they_are_called),
         cmocka_unit_test(tables_tell_of_rooflines_threads_memory_and_single_tensors),
         cmocka_unit_test(roles_are_drawn_in_percent_of_the_checkpoint),
         cmocka_unit_test(figures_come_in_every_format_asked_for),

@@ -29,6 +29,7 @@ else
     venv=$root/build/venv-train
     # The copy of the requirements is written last, so that a half-made environment is completed next time.
     if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
+        [ -n "${PYTHON:-}" ] || "$root/scripts/install_deps.sh" fetch
         mkdir -p "$root/build"
         "${PYTHON:-python3}" -m venv "$venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
