@@ -141,25 +141,24 @@ void mth_bundle_foretell(void *arg, size_t at, size_t n_bytes)
     f->predictor->predict(f->settings, inputs, n_bytes / F32_BYTES, f->room + at);
 }
 
-/*
- * Predicts n_bytes of a chunk at `at` of elems, if that was not done yet, and compares them. As long as all is the same nobody wants what is predicted:
- * one block's room is enough, and stays in cache.
- */
-static void predict_block(const struct mth_bundle_chunk *chunk, const uint8_t *const *inputs,
-                          const uint8_t *elems, size_t at, size_t n_bytes, uint8_t *room, bool *is_same)
+/* Where n_bytes of a chunk at `at` are predicted to. As long as all is the same nobody wants them: one block's room is enough, and stays in cache. */
+static uint8_t *place_of(const struct mth_bundle_chunk *chunk, uint8_t *room, size_t at, bool is_same)
 {
-    const struct mth_predictor *predictor = mth_predictor_at(chunk->predictor);
-    bool is_kept = chunk->is_foretold || !*is_same;
-    uint8_t *predicted = is_kept ? room + at : room;
-    if (!chunk->is_foretold)
-        predictor->predict(chunk->settings, inputs, n_bytes / predictor->elem_bytes, predicted);
-    if (!*is_same || memcmp(predicted, elems + at, n_bytes) == 0)
-        return;
-    *is_same = false;
-    if (!is_kept) {
+    return chunk->is_foretold || !is_same ? room + at : room;
+}
+
+/* Is a block as predicted, as all before it? Else what was predicted so far goes where it is wanted now. */
+static bool compare_block(const struct mth_bundle_chunk *chunk, const uint8_t *elems, size_t at,
+                          size_t n_bytes, uint8_t *room)
+{
+    const uint8_t *predicted = place_of(chunk, room, at, true);
+    if (memcmp(predicted, elems + at, n_bytes) == 0)
+        return true;
+    if (!chunk->is_foretold) {
         memmove(room + at, predicted, n_bytes);
         memcpy(room, elems, at);
     }
+    return false;
 }
 
 /* Predicted, compared and digested at once: all inputs, what is predicted and what it is compared with lie in the first-level cache. Whole blocks of
@@ -196,17 +195,19 @@ int mth_bundle_predict_beside(const struct mth_base_reader *base, struct mth_cod
     }
     *is_same = true;
     for (size_t at = 0; at < n_elems; at += BLOCK_ELEMS) {
-        size_t n = mth_size_min(BLOCK_ELEMS, n_elems - at), n_bytes = n * predictor->elem_bytes;
+        size_t n = mth_size_min(BLOCK_ELEMS, n_elems - at), n_bytes = n * predictor->elem_bytes,
+               begin = at * predictor->elem_bytes;
         bool is_last = at + n == n_elems;
         for (size_t i = 0; i < chunk->n_inputs; i++) {
             inputs[i] = prediction->inputs[i].data + at * predictor->input_bytes;
             if (digests->has_inputs[i])
                 mth_hash64_add_part(&of_inputs[i], inputs[i], n * predictor->input_bytes, !is_last);
         }
+        if (!chunk->is_foretold)
+            predictor->predict(chunk->settings, inputs, n, place_of(chunk, room, begin, *is_same));
         if (digests->leaf)
-            mth_hash64_add_part(digests->leaf, src.data + at * predictor->elem_bytes, n_bytes,
-                                !is_last || digests->leaf_goes_on);
-        predict_block(chunk, inputs, src.data, at * predictor->elem_bytes, n_bytes, room, is_same);
+            mth_hash64_add_part(digests->leaf, src.data + begin, n_bytes, !is_last || digests->leaf_goes_on);
+        *is_same = *is_same && compare_block(chunk, src.data, begin, n_bytes, room);
     }
     digests->has_leaf = digests->leaf != NULL;
     for (size_t i = 0; i < chunk->n_inputs; i++) {

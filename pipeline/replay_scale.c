@@ -315,15 +315,33 @@ static void search_places(struct trials *trials, const struct witnesses *witness
     }
 }
 
-/* Of sums there are too many significands: every step is looked at that the witnesses may agree to. */
+/*
+ * Of sums there are too many significands: every step is looked at that the witnesses may agree to. From one such to the next is a chain of operations
+ * that each wait for the one before, so stretches of all steps are gone through side by side.
+ */
 static void search_all(struct trials *trials, const struct witnesses *witnesses)
 {
-    for (uint32_t step = 0, n; step < N_SCALES && trials->n_tried < MAX_TRIED; step += n) {
-        n = steps_to_go(witnesses, step);
-        if (n == 0) {
-            try_scale(trials, step);
-            n = 1;
+    enum { N_STRETCHES = 4, N_STEPS = N_SCALES / N_STRETCHES };
+    uint32_t steps[N_STRETCHES], agreed[N_STRETCHES][MAX_TRIED];
+    size_t n_agreed[N_STRETCHES] = {0};
+    bool goes_on = true;
+    for (uint32_t k = 0; k < N_STRETCHES; k++)
+        steps[k] = k * N_STEPS;
+    while (goes_on) {
+        goes_on = false;
+        for (uint32_t k = 0; k < N_STRETCHES; k++) {
+            if (steps[k] >= (k + 1) * N_STEPS || n_agreed[k] == MAX_TRIED)
+                continue;
+            uint32_t n = steps_to_go(witnesses, steps[k]);
+            if (n == 0)
+                agreed[k][n_agreed[k]++] = steps[k];
+            steps[k] += n + (n == 0);
+            goes_on = true;
         }
+    }
+    for (size_t k = 0; k < N_STRETCHES; k++) {
+        for (size_t i = 0; i < n_agreed[k] && trials->n_tried < MAX_TRIED; i++)
+            try_scale(trials, agreed[k][i]);
     }
 }
 

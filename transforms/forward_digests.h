@@ -19,20 +19,43 @@ static inline void mth_digest_blocks_begin(struct mth_digest_blocks *blocks,
         mth_hash64_begin(&blocks->references[i]);
 }
 
-/* Bytes at .. at + n_bytes of the elements and of all references. Fast where these are whole blocks of the hash. */
+/*
+ * Bytes at .. at + n_bytes of a reference, of the elements, and what is called beside them. Each hash asks memory for what lies some blocks ahead: they
+ * are taken between computations rather than one behind another, so that this has time to come. Fast where these are whole blocks of the hash.
+ */
+static inline void mth_digest_blocks_reference(struct mth_digest_blocks *blocks, size_t i, size_t at,
+                                               size_t n_bytes)
+{
+    const struct mth_transform_job *job = blocks->job;
+    if (job->digests && n_bytes)
+        mth_hash64_add_part(&blocks->references[i], job->references[i].data + at, n_bytes,
+                            at + n_bytes < job->n_bytes);
+}
+
+static inline void mth_digest_blocks_src(const struct mth_digest_blocks *blocks, const uint8_t *src,
+                                         size_t at, size_t n_bytes)
+{
+    const struct mth_transform_job *job = blocks->job;
+    if (job->digests && job->digests->src && n_bytes)
+        mth_hash64_add_part(job->digests->src, src + at, n_bytes,
+                            at + n_bytes < job->n_bytes || job->digests->src_goes_on);
+}
+
+static inline void mth_digest_blocks_beside(const struct mth_digest_blocks *blocks, size_t at, size_t n_bytes)
+{
+    const struct mth_transform_job *job = blocks->job;
+    if (job->digests && job->digests->beside && n_bytes)
+        job->digests->beside(job->digests->beside_arg, at, n_bytes);
+}
+
+/* All of them. */
 static inline void mth_digest_blocks_add(struct mth_digest_blocks *blocks, const uint8_t *src, size_t at,
                                          size_t n_bytes)
 {
-    const struct mth_transform_job *job = blocks->job;
-    bool goes_on = at + n_bytes < job->n_bytes;
-    if (!job->digests || n_bytes == 0)
-        return;
     for (size_t i = 0; i < blocks->n_references; i++)
-        mth_hash64_add_part(&blocks->references[i], job->references[i].data + at, n_bytes, goes_on);
-    if (job->digests->src)
-        mth_hash64_add_part(job->digests->src, src + at, n_bytes, goes_on || job->digests->src_goes_on);
-    if (job->digests->beside)
-        job->digests->beside(job->digests->beside_arg, at, n_bytes);
+        mth_digest_blocks_reference(blocks, i, at, n_bytes);
+    mth_digest_blocks_src(blocks, src, at, n_bytes);
+    mth_digest_blocks_beside(blocks, at, n_bytes);
 }
 
 static inline void mth_digest_blocks_end(const struct mth_digest_blocks *blocks)

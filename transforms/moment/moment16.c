@@ -85,9 +85,10 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     mth_digest_blocks_begin(&digests, job, sizeof references / sizeof references[0]);
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
-        mth_digest_blocks_add(&digests, src, 4 * at, 4 * n_block);
+        mth_digest_blocks_reference(&digests, 0, 4 * at, 4 * n_block);
         uint8_t rests[MTH_MOMENT_BLOCK_ELEMS], *sizes = streams[SIZES].data + at;
         a.kernels->find16(&a.rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, sizes, rests);
+        mth_digest_blocks_reference(&digests, 1, 4 * at, 4 * n_block);
         for (const uint8_t *escape = memchr(sizes, MTH_MOMENT_ESCAPE, n_block); escape;) {
             size_t i = (size_t)(escape - sizes);
             const uint8_t *elem = src + 4 * (at + i);
@@ -100,6 +101,8 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
             escape = memchr(sizes + i + 1, MTH_MOMENT_ESCAPE, n_block - i - 1);
         }
         a.kernels->pack(rests, at, n_block, MTH_MOMENT16_REST_BITS, streams[REST].data);
+        mth_digest_blocks_src(&digests, src, 4 * at, 4 * n_block);
+        mth_digest_blocks_beside(&digests, 4 * at, 4 * n_block);
     }
     mth_digest_blocks_add(&digests, src, 4 * n, job->n_bytes - 4 * n);
     mth_digest_blocks_end(&digests);

@@ -84,10 +84,13 @@ static int forward(const struct mth_transform_job *job, const uint8_t *src, stru
     mth_digest_blocks_begin(&digests, job, sizeof references / sizeof references[0]);
     for (size_t at = 0; at < n; at += MTH_MOMENT_BLOCK_ELEMS) {
         size_t n_block = n - at < MTH_MOMENT_BLOCK_ELEMS ? n - at : MTH_MOMENT_BLOCK_ELEMS;
-        mth_digest_blocks_add(&digests, src, 4 * at, 4 * n_block);
+        mth_digest_blocks_reference(&digests, 0, 4 * at, 4 * n_block);
         a.kernels->split32(&a.rule, m + 4 * at, v + 4 * at, src + 4 * at, n_block, classes, symbols,
                            low + 2 * at, high);
+        mth_digest_blocks_reference(&digests, 1, 4 * at, 4 * n_block);
         a.kernels->deal32(classes, symbols, n_block, ends);
+        mth_digest_blocks_src(&digests, src, 4 * at, 4 * n_block);
+        mth_digest_blocks_beside(&digests, 4 * at, 4 * n_block);
         mth_moment_keep(symbols, n_block, src + 4 * at, &streams[KEPT]);
         a.kernels->pack(high, at, n_block, MTH_MOMENT32_HIGH_BITS, packed);
     }
