@@ -226,6 +226,18 @@ int mth_base_files_pick_whole(struct mth_base_files *bases, const char *place, s
     return status;
 }
 
+int mth_base_files_choose_whole(struct mth_base_files *bases, const struct mth_opened *input,
+                                const char *place, struct mth_opened **base, struct mth_error *err)
+{
+    int status = mth_base_files_pick_whole(bases, place, base, err);
+    bool found = !status && *base && (*base)->has_map;
+    if (found)
+        status = mth_opened_has_counterparts(input, *base, &found, err);
+    if (status || !found)
+        *base = NULL;
+    return status;
+}
+
 /* Gives a container a base, which may be that of another; of two the older one too where it was coded against both. */
 static int try_base(const struct mth_base_files *bases, struct mth_opened *opened, struct mth_opened **base,
                     struct mth_error *err)

@@ -53,6 +53,10 @@ int mth_base_files_pick(struct mth_base_files *bases, const char *place, struct 
 int mth_base_files_pick_whole(struct mth_base_files *bases, const char *place, struct mth_opened **base,
                               struct mth_error *err);
 
+/* The same; NULL too where nothing of the checkpoint, which is open with its map, is in it. */
+int mth_base_files_choose_whole(struct mth_base_files *bases, const struct mth_opened *input,
+                                const char *place, struct mth_opened **base, struct mth_error *err);
+
 /*
  * The base that a container needs, which is given to it: as a whole where its name says so, and then or otherwise as a file.
  *

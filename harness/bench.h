@@ -118,6 +118,7 @@ struct mth_bench_case {
     char *path;
     char *base_path;  /* NULL without a base */
     char *older_path; /* of an older base, that the base became out of; NULL without one */
+    bool as_whole;    /* directories are one file with all that is in them */
     size_t n_threads;
     enum mth_dtype raw_dtype;
     int64_t steps_apart;     /* 0: not known, or no base */
@@ -134,6 +135,7 @@ struct mth_bench_case {
     char base_hash[MTH_DIGEST_HEX_BYTES];
     char older_hash[MTH_DIGEST_HEX_BYTES];
     size_t n_tensors;
+    size_t n_files;         /* of a directory as a whole; 0 of anything else */
     const char *main_dtype; /* the dtype of most bytes */
     double bound_ratio;
     const char *bound_model;
@@ -161,6 +163,7 @@ struct mth_bench_run {
     char *id;
     char **paths;
     size_t n_paths;
+    bool as_whole; /* as in a case */
 };
 
 /* The ratio of a whole run under one spec: the first checkpoint full, each other one against the one before. */
@@ -266,6 +269,20 @@ void mth_bench_link_cells(struct mth_bench *bench);
 /* Drops the cells that keep (of the indices of case and cell) does not want, and cases that have none left. */
 void mth_bench_keep_cells(struct mth_bench *bench, bool (*keep)(const void *arg, size_t c, size_t i),
                           const void *arg);
+
+/* ---- bench_whole.c: directories that are coded as a whole ---- */
+
+/*
+ * Is a directory measured as a whole? It is where compress makes one container of it against what --base names, or has made one.
+ * Shape     options: NULL for a step of a run, whose bases are not known yet
+ */
+int mth_bench_is_whole(const char *path, const struct mth_options *options, bool *is_whole,
+                       struct mth_error *err);
+/* The checkpoint of a case, or one of its bases. Errors: those of checkpoint_file.h. */
+int mth_bench_load(const struct mth_bench_case *at, const char *path, struct mth_memory *memory,
+                   struct mth_loaded *loaded, struct mth_error *err);
+/* Of a case's bases, does compress look at tensors alone? */
+bool mth_bench_tensors_alone(const struct mth_bench_case *at);
 
 /* ---- bench_matrix.c: a file of datasets and pipelines ---- */
 

@@ -203,7 +203,8 @@ int mth_live_prepare(struct mth_measuring *m, struct mth_live *live)
         struct mth_coder_config config = {.n_threads = m->at->n_threads,
                                           .chunk_bytes = m->bench->config.chunk_bytes,
                                           .memory = live->memory[p],
-                                          .lossy = m->bench->config.lossy};
+                                          .lossy = m->bench->config.lossy,
+                                          .tensors_alone = mth_bench_tensors_alone(m->at)};
         uint64_t begin = mth_clock_ns();
         int status = mth_coder_create(&config, &live->coder[p], &err);
         if (status)

@@ -79,7 +79,7 @@ int mth_bench_files_open(struct mth_bench_files *files, const struct mth_bench *
     const char *const base_paths[MTH_RING_BASES] = {at->base_path, at->older_path};
     static const char *const prefixes[MTH_RING_BASES] = {"base", "older"};
     size_t n_bases = mth_bench_n_bases(at);
-    bool of_several = is_set(at->path), has_names = true;
+    bool of_several = at->as_whole || is_set(at->path), has_names = true;
     *files = (struct mth_bench_files){.at = at,
                                       .config = {.n_threads = at->n_threads,
                                                  .chunk_bytes = bench->config.chunk_bytes,

@@ -31,11 +31,11 @@ static int load_case(struct mth_measuring *m, struct mth_memory *memory, struct 
 {
     struct mth_bench_case *at = m->at;
     struct mth_bound bound = {0};
-    int status = mth_loaded_open(at->path, at->raw_dtype, memory, &m->input, err);
+    int status = mth_bench_load(at, at->path, memory, &m->input, err);
     const char *const paths[MTH_RING_BASES] = {at->base_path, at->older_path};
     m->n_bases = mth_bench_n_bases(at);
     for (size_t k = 0; !status && k < MTH_RING_BASES && k < m->n_bases; k++)
-        status = mth_loaded_open(paths[k], at->raw_dtype, memory, &m->bases[k], err);
+        status = mth_bench_load(at, paths[k], memory, &m->bases[k], err);
     if (!status)
         status =
             mth_bound_compute_directed(&m->input.checkpoint, m->n_bases > 0 ? &m->bases[0].checkpoint : NULL,
@@ -53,6 +53,7 @@ static int load_case(struct mth_measuring *m, struct mth_memory *memory, struct 
     at->base_bytes = m->bases[0].bytes.n_bytes;
     at->older_bytes = m->bases[1].bytes.n_bytes;
     at->n_tensors = m->input.map.n_tensors;
+    at->n_files = m->input.n_files;
     at->main_dtype = mth_dtype_info(mth_main_dtype(&m->input.map))->name;
     at->bound_model = bound.model;
     at->bound_ratio = bound.ratio;

@@ -201,12 +201,30 @@ static int add_case_with(struct mth_bench *bench, const struct mth_bench_case *l
     return status;
 }
 
+/* A directory is a step that is a set, or one as a whole; one of the latter makes all directories of the run so. */
+static int judge_step(void *arg, const char *path, bool *is_step, struct mth_error *err)
+{
+    struct mth_set_plan plan;
+    bool *any_whole = arg, is_whole;
+    int status = mth_bench_is_whole(path, NULL, &is_whole, err);
+    *is_step = !status && is_whole;
+    *any_whole |= *is_step;
+    if (status || is_whole)
+        return status;
+    status = mth_set_plan_find(path, &plan, err);
+    *is_step = !status && plan.kind != MTH_SET_NONE;
+    if (!status)
+        mth_set_plan_free(&plan);
+    return status;
+}
+
 /* Step files in step order: the first alone, each other one against the one before, and the whole as a run. */
 static int add_directory(struct mth_bench *bench, const char *directory, struct spec_list specs,
                          struct mth_error *err)
 {
     struct mth_step_files files;
-    int status = mth_step_files_list(directory, &files, err);
+    bool any_whole = false;
+    int status = mth_step_files_list_judged(directory, judge_step, &any_whole, &files, err);
     if (status)
         return status;
     const char **paths = calloc(files.n_items, sizeof *paths);
@@ -216,6 +234,7 @@ static int add_directory(struct mth_bench *bench, const char *directory, struct 
         struct mth_bench_case like = {.id = files.items[i].path,
                                       .class_name = "user",
                                       .path = files.items[i].path,
+                                      .as_whole = any_whole,
                                       .raw_dtype = MTH_N_DTYPES,
                                       .lr = -1,
                                       .fraction_changed = -1};
@@ -227,8 +246,12 @@ static int add_directory(struct mth_bench *bench, const char *directory, struct 
         }
         status = add_case_with(bench, &like, specs, err);
     }
-    if (!status && files.n_items > 1 && mth_bench_add_run(bench, directory, paths, files.n_items))
-        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
+    if (!status && files.n_items > 1) {
+        if (mth_bench_add_run(bench, directory, paths, files.n_items))
+            status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
+        for (size_t i = 0; !status && i < bench->n_runs; i++)
+            bench->runs[i].as_whole |= any_whole && strcmp(bench->runs[i].id, directory) == 0;
+    }
     free(paths);
     mth_step_files_free(&files);
     return status;
@@ -243,22 +266,29 @@ static int add_operand(struct mth_bench *bench, const char *operand, const struc
     if (!exists && manifest &&
         (mth_manifest_entry_find(manifest, operand) || mth_manifest_dataset_find(manifest, operand)))
         return mth_bench_add_dataset(bench, operand, manifest, specs.items, specs.n_items, err);
-    int status = mth_set_plan_find(operand, &plan, err);
+    bool as_whole = false, is_set = false;
+    int status = mth_bench_is_whole(operand, options, &as_whole, err);
+    if (!status && !as_whole) {
+        status = mth_set_plan_find(operand, &plan, err);
+        is_set = !status && plan.kind != MTH_SET_NONE;
+        if (!status)
+            mth_set_plan_free(&plan);
+    }
     if (status)
         return status;
-    bool is_set = plan.kind != MTH_SET_NONE;
-    mth_set_plan_free(&plan);
-    if (directory && !is_set && options->base)
+    if (directory && !as_whole && !is_set && options->base)
         return mth_error_set(err, MTH_ERR_USAGE,
-                             "%s: the steps of a directory are each other's bases; leave out --base",
+                             "%s: the steps of a directory are each other's bases, and as a whole it has "
+                             "nothing in this base; leave out --base",
                              operand);
-    if (directory && !is_set)
+    if (directory && !as_whole && !is_set)
         return add_directory(bench, operand, specs, err);
     struct mth_bench_case like = {.id = (char *)(uintptr_t)operand,
                                   .class_name = "user",
                                   .path = (char *)(uintptr_t)operand,
                                   .base_path = (char *)(uintptr_t)options->base,
                                   .older_path = (char *)(uintptr_t)older,
+                                  .as_whole = as_whole,
                                   .raw_dtype = options->dtype,
                                   .lr = -1,
                                   .fraction_changed = -1};

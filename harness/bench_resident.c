@@ -101,11 +101,10 @@ static int load(const struct mth_bench *bench, const char *container, enum mth_p
     pass->memory = mth_memory_create(0);
     int status = pass->memory ? MTH_OK : MTH_ERR_NO_MEMORY;
     if (!status)
-        status = mth_loaded_open(at->path, at->raw_dtype, pass->memory, &pass->input, err);
+        status = mth_bench_load(at, at->path, pass->memory, &pass->input, err);
     const char *const paths[MTH_RING_BASES] = {at->base_path, at->older_path};
     for (; !status && pass->n_bases < mth_bench_n_bases(at); pass->n_bases++)
-        status = mth_loaded_open(paths[pass->n_bases], at->raw_dtype, pass->memory,
-                                 &pass->bases[pass->n_bases], err);
+        status = mth_bench_load(at, paths[pass->n_bases], pass->memory, &pass->bases[pass->n_bases], err);
     if (!status && phase == MTH_PHASE_COMPRESS)
         status = make_room(bench, pass, err);
     if (!status && phase == MTH_PHASE_DECOMPRESS)
@@ -126,7 +125,8 @@ static int code(const struct mth_bench *bench, struct mth_memory *memory, enum m
     struct mth_coder_config config = {.n_threads = at->n_threads,
                                       .chunk_bytes = bench->config.chunk_bytes,
                                       .memory = memory,
-                                      .lossy = bench->config.lossy};
+                                      .lossy = bench->config.lossy,
+                                      .tensors_alone = mth_bench_tensors_alone(at)};
     const struct mth_checkpoint checkpoints[MTH_RING_BASES] = {pass->bases[0].checkpoint,
                                                                pass->bases[1].checkpoint};
     const struct mth_bytes bases[MTH_RING_BASES] = {mth_loaded_bytes(&pass->bases[0]),

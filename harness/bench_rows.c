@@ -93,6 +93,7 @@ static void put_case(struct mth_json_writer *w, const struct mth_bench_case *at)
     put_real_or_null(w, "fraction_changed", at->fraction_changed, pair && at->fraction_changed >= 0);
     mth_json_string(w, "run_id", at->run_id);
     mth_json_string(w, "dtype", at->main_dtype);
+    put_uint_or_null(w, "n_files", at->n_files, at->n_files > 0);
 }
 
 static void put_samples(struct mth_json_writer *w, const char *key, const double *samples, size_t n_samples)
@@ -403,9 +404,11 @@ static void put_verdict(struct mth_json_writer *w, const struct mth_bench *bench
                         const struct mth_verdict *verdict, const char *row_id)
 {
     const struct mth_bench_case *at = verdict->scope;
-    char scope[256];
-    snprintf(scope, sizeof scope, "%s (%s), %zu thread%s%s", at->id, at->class_name, at->n_threads,
-             at->n_threads == 1 ? "" : "s",
+    char scope[256], files[48] = "";
+    if (at->n_files)
+        snprintf(files, sizeof files, ", all %zu files of it", at->n_files);
+    snprintf(scope, sizeof scope, "%.120s (%s%s), %zu thread%s%s", at->id, at->class_name, files,
+             at->n_threads, at->n_threads == 1 ? "" : "s",
              at->older_path  ? ", against a base and an older one"
              : at->base_path ? ", against a base"
                              : ", alone");

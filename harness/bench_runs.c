@@ -79,7 +79,14 @@ static int measure_run(struct run_coding *coding, const struct mth_bench *bench,
                        struct mth_error *err)
 {
     struct mth_pipeline *alone, *delta;
+    const struct mth_bench_case like = {.raw_dtype = MTH_N_DTYPES, .as_whole = run->as_whole};
+    struct mth_coder_config config = {.n_threads = bench->config.n_threads,
+                                      .chunk_bytes = bench->config.chunk_bytes,
+                                      .memory = coding->memory,
+                                      .tensors_alone = run->as_whole};
     int status = parse_pair(spec, &alone, &delta, err);
+    if (!status)
+        status = mth_coder_create(&config, &coding->encoder, err);
 
     *result = (struct mth_run_result){.run = run, .spec = spec, .verified = true};
     for (size_t i = 0; !status && i < run->n_paths; i++) {
@@ -89,7 +96,7 @@ static int measure_run(struct run_coding *coding, const struct mth_bench *bench,
         if (i > 1)
             mth_loaded_close(now);
         *now = (struct mth_loaded){0};
-        status = mth_loaded_open(run->paths[i], MTH_N_DTYPES, coding->memory, now, err);
+        status = mth_bench_load(&like, run->paths[i], coding->memory, now, err);
         if (status) {
             *now = (struct mth_loaded){0};
             break;
@@ -108,6 +115,8 @@ static int measure_run(struct run_coding *coding, const struct mth_bench *bench,
             mth_loaded_close(&coding->loaded[i]);
         coding->loaded[i] = (struct mth_loaded){0};
     }
+    mth_coder_destroy(coding->encoder);
+    coding->encoder = NULL;
     mth_pipeline_destroy(alone);
     mth_pipeline_destroy(delta);
     return status;
@@ -158,16 +167,12 @@ int mth_bench_measure_runs(struct mth_bench *bench, struct mth_error *err)
     struct run_coding coding = {.memory = mth_memory_create(0)};
     if (!coding.memory)
         return mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
-    struct mth_coder_config config = {.n_threads = bench->config.n_threads,
-                                      .chunk_bytes = bench->config.chunk_bytes,
-                                      .memory = coding.memory};
-    int status = mth_coder_create(&config, &coding.encoder, err);
+    int status = MTH_OK;
     for (size_t c = 0; !status && c < bench->n_cases; c++) {
         for (size_t i = 0; !status && i < bench->cases[c].n_cells; i++)
             status = measure_cell_run(&coding, bench, &bench->cases[c], &bench->cases[c].cells[i], err);
     }
     free(coding.frame);
-    mth_coder_destroy(coding.encoder);
     mth_memory_destroy(coding.memory);
     return status;
 }

@@ -19,8 +19,10 @@ static void print_spec(const char *spec, FILE *out)
 
 static void print_headline(const struct mth_bench *bench, const struct mth_bench_case *at, FILE *out)
 {
-    fprintf(out, "\n%.80s (%s): %.2f MB, %zu tensors, mostly %s\n", at->id, at->class_name,
-            (double)at->raw_bytes / 1e6, at->n_tensors, at->main_dtype ? at->main_dtype : "?");
+    fprintf(out, "\n%.80s (%s): %.2f MB, ", at->id, at->class_name, (double)at->raw_bytes / 1e6);
+    if (at->n_files)
+        fprintf(out, "all %zu files of it, ", at->n_files);
+    fprintf(out, "%zu tensors, mostly %s\n", at->n_tensors, at->main_dtype ? at->main_dtype : "?");
     if (at->base_path) {
         fprintf(out, "  against a base");
         if (at->steps_apart > 0)
@@ -147,7 +149,10 @@ void mth_bench_print_verdicts(const struct mth_bench *bench, FILE *out)
     for (size_t c = 0; c < bench->n_cases; c++) {
         const struct mth_bench_case *at = &bench->cases[c];
         struct mth_verdict verdicts[MTH_VERDICTS_PER_CASE];
-        fprintf(out, "%.80s (%s, %s", at->id, at->class_name, at->base_path ? "against a base" : "alone");
+        fprintf(out, "%.80s (%s, ", at->id, at->class_name);
+        if (at->n_files)
+            fprintf(out, "all %zu files of it, ", at->n_files);
+        fprintf(out, "%s", at->base_path ? "against a base" : "alone");
         if (at->base_path && at->steps_apart > 0)
             fprintf(out, " %lld step%s before", (long long)at->steps_apart, at->steps_apart == 1 ? "" : "s");
         if (at->older_path)

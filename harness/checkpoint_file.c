@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "formats/folder.h"
 #include "harness/opened.h"
 #include "harness/set_plan.h"
 
@@ -67,6 +68,44 @@ int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memor
         status = mth_loaded_take(&opened, raw_dtype, loaded, err);
     mth_opened_close(&opened);
     return status;
+}
+
+static int count_files(struct mth_loaded *loaded, struct mth_error *err)
+{
+    struct mth_source source;
+    struct mth_folder folder;
+    bool is_folder;
+    mth_source_memory("the directory", mth_loaded_bytes(loaded), &source);
+    int status = mth_folder_is(&source, &is_folder, err);
+    if (!status && is_folder)
+        status = mth_folder_read(&source, loaded->memory, &folder, err);
+    if (status || !is_folder)
+        return status;
+    for (size_t i = 0; i < folder.n_entries; i++)
+        loaded->n_files += !mth_folder_is_directory(&folder, i);
+    mth_folder_free(&folder);
+    return MTH_OK;
+}
+
+int mth_loaded_open_whole(const char *path, struct mth_memory *memory, struct mth_loaded *loaded,
+                          struct mth_error *err)
+{
+    struct mth_opened opened = {0};
+    bool found = false;
+    *loaded = (struct mth_loaded){0};
+    if (!mth_path_is_directory(path))
+        return mth_loaded_open(path, MTH_N_DTYPES, memory, loaded, err);
+    int status = mth_opened_open_whole(&opened, path, 1, memory, &found, err);
+    if (!found)
+        status = mth_opened_open_step(&opened, path, memory, err);
+    if (!status)
+        status = mth_loaded_take(&opened, MTH_N_DTYPES, loaded, err);
+    mth_opened_close(&opened);
+    if (!status && count_files(loaded, err)) {
+        status = err->status;
+        mth_loaded_close(loaded);
+    }
+    return status ? mth_opened_blame(path, err) : MTH_OK;
 }
 
 void mth_loaded_close(struct mth_loaded *loaded)

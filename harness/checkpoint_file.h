@@ -18,6 +18,7 @@ struct mth_loaded {
     struct mth_region_map map;
     struct mth_buffer bytes;
     struct mth_memory *memory;
+    size_t n_files; /* of a directory that was read as one file; 0 of anything else */
 };
 
 /*
@@ -31,6 +32,12 @@ struct mth_loaded {
  */
 int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memory *memory,
                     struct mth_loaded *loaded, struct mth_error *err);
+
+/*
+ * The same; a directory is one file with all that is in it (folder_files.h), or what the container restores to that stands for it.
+ */
+int mth_loaded_open_whole(const char *path, struct mth_memory *memory, struct mth_loaded *loaded,
+                          struct mth_error *err);
 
 /* The same of a checkpoint that is open, which stays so. */
 int mth_loaded_take(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_loaded *loaded,

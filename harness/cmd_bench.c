@@ -30,8 +30,12 @@ static const struct mth_command_line command = {
         "checkpoint\n"
         "             that the base became out of\n"
         "  DATASET    an id of the manifest: a dataset, or one entry of it (`mithril datasets`)\n"
-        "  DIRECTORY  a checkpoint of several files (shards, torch.distributed.checkpoint), or a run of "
-        "steps,\n"
+        "  DIRECTORY  a checkpoint of several files (shards, torch.distributed.checkpoint); one that "
+        "compress "
+        "makes one\n"
+        "             container of (weights and their optimizer in different files), all of its files; or a "
+        "run "
+        "of steps,\n"
         "             files or such directories: the first alone, each other one against the one before it",
     .notes =
         "--rounds is the most samples a cell gets (default 9); --seconds the time after which a cell gets no "

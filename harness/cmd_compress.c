@@ -309,11 +309,9 @@ static int choose_whole_base(struct job *job, const struct mth_opened *input, co
     job->base = NULL;
     if (!job->options->base)
         return MTH_OK;
-    int status = mth_base_files_pick_whole(&job->bases, place, &base, err);
-    *is_whole = !status && base && base->has_map;
+    int status = mth_base_files_choose_whole(&job->bases, input, place, &base, err);
+    *is_whole = !status && base;
     if (*is_whole)
-        status = mth_opened_has_counterparts(input, base, is_whole, err);
-    if (!status && *is_whole)
         job->base = &base->base;
     return status;
 }

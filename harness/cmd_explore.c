@@ -21,14 +21,17 @@
 #define MARGIN 0.95
 
 static const struct mth_command_line command = {
-    .usage = "explore FILE|DATASET [--base FILE [--base OLDER]] [--budget TIME]",
+    .usage = "explore FILE|DATASET|DIRECTORY [--base FILE [--base OLDER]] [--budget TIME]",
     .summary = "Search transforms, codecs and their options for the Pareto front of ratio against both "
                "speeds, for each\n"
                "class of tensors: on samples first, the survivors in full. Prints the front with what each "
                "point costs,\n"
                "every one restored and compared, and writes the winner as a spec that --pipeline takes.",
     .notes =
-        "A second --base is an older checkpoint that the base became out of.\n"
+        "A directory is one checkpoint, as bench takes it. A second --base is an older checkpoint that the "
+        "base "
+        "became out\n"
+        "of.\n"
         "--prefer ratio, speed or balanced, or weights: ratio:4,compress:1,decompress:1. The winner goes to\n"
         "standard output, behind the table (alone with -q), or to the file of -o. --memory is what one spec "
         "may\n"
@@ -113,11 +116,11 @@ static int load(struct run *run, struct mth_error *err)
     run->memory = mth_memory_create(0);
     int status = run->memory ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");
     if (!status)
-        status = mth_loaded_open(at->path, at->raw_dtype, run->memory, &run->input, err);
+        status = mth_bench_load(at, at->path, run->memory, &run->input, err);
     if (!status && at->base_path)
-        status = mth_loaded_open(at->base_path, at->raw_dtype, run->memory, &run->base, err);
+        status = mth_bench_load(at, at->base_path, run->memory, &run->base, err);
     if (!status && at->older_path)
-        status = mth_loaded_open(at->older_path, at->raw_dtype, run->memory, &run->older, err);
+        status = mth_bench_load(at, at->older_path, run->memory, &run->older, err);
     if (!status && mth_explore_source_open(&run->source, &run->input, at->base_path ? &run->base : NULL,
                                            at->older_path ? &run->older : NULL))
         status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory");

@@ -102,9 +102,8 @@ char *mth_opened_whole_path(const char *directory)
     return path;
 }
 
-/* The container of a directory; *found is false where it has none. */
-static int open_whole(struct mth_opened *opened, const char *directory, size_t n_threads,
-                      struct mth_memory *memory, bool *found, struct mth_error *err)
+int mth_opened_open_whole(struct mth_opened *opened, const char *directory, size_t n_threads,
+                          struct mth_memory *memory, bool *found, struct mth_error *err)
 {
     char *path = mth_opened_whole_path(directory);
     *found = path != NULL;
@@ -125,7 +124,7 @@ int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_th
     if (status)
         return status;
     if (plan.kind == MTH_SET_NONE && mth_path_is_directory(path)) {
-        status = open_whole(opened, path, n_threads, memory, &found, err);
+        status = mth_opened_open_whole(opened, path, n_threads, memory, &found, err);
         return found
                    ? status
                    : mth_error_set(
@@ -301,7 +300,7 @@ static int open_link(struct mth_opened *link, const char *path, const struct cha
     bool found = false;
     if (!config->as_whole || !mth_path_is_directory(path))
         return mth_opened_open_any(link, path, config->n_threads, config->memory, err);
-    int status = open_whole(link, path, config->n_threads, config->memory, &found, err);
+    int status = mth_opened_open_whole(link, path, config->n_threads, config->memory, &found, err);
     if (!found)
         status = mth_opened_open_step(link, path, config->memory, err);
     /* Other files may lie there by the time of restoring. */

@@ -57,6 +57,9 @@ int mth_opened_open_any(struct mth_opened *opened, const char *path, size_t n_th
 bool mth_opened_is_whole_name(const char *path);
 /* That container of a directory, where it is there; allocated. NULL: it is not, or there is no memory. */
 char *mth_opened_whole_path(const char *directory);
+/* Open it; *found is false where a directory has none, and then there is nothing to close. Errors: those of mth_opened_open. */
+int mth_opened_open_whole(struct mth_opened *opened, const char *directory, size_t n_threads,
+                          struct mth_memory *memory, bool *found, struct mth_error *err);
 /* Does it need a base to be read? */
 bool mth_opened_needs_base(const struct mth_opened *opened);
 /* And an older one beside that? */

@@ -49,21 +49,39 @@ bool mth_step_of_directory(const char *name, uint64_t *step)
     return !mth_folder_is_unfinished(name) && !strstr(name, "rank") && step_of_stem(name, strlen(name), step);
 }
 
-/* Is it a step: a regular file, or a directory that is a checkpoint of several files? */
-static int is_step(const char *path, const char *name, bool any_directory, uint64_t *step, bool *found,
-                   struct mth_error *err)
+static int is_set(void *arg, const char *path, bool *found, struct mth_error *err)
 {
     struct mth_set_plan plan;
-    *found = mth_path_is_file(path) && mth_step_of_file(name, step);
-    if (*found || !mth_path_is_directory(path) || !mth_step_of_directory(name, step))
-        return MTH_OK;
-    *found = any_directory;
-    int status = any_directory ? MTH_OK : mth_set_plan_find(path, &plan, err);
-    if (status || any_directory)
+    (void)arg;
+    int status = mth_set_plan_find(path, &plan, err);
+    if (status)
         return status;
     *found = plan.kind != MTH_SET_NONE;
     mth_set_plan_free(&plan);
     return MTH_OK;
+}
+
+static int is_any(void *arg, const char *path, bool *found, struct mth_error *err)
+{
+    (void)arg, (void)path, (void)err;
+    *found = true;
+    return MTH_OK;
+}
+
+/* Who says of directories whether they are steps. */
+struct judge {
+    mth_step_judge *is_step;
+    void *arg;
+};
+
+/* Is it a step: a regular file, or a directory that is taken for one? */
+static int is_step(const char *path, const char *name, const struct judge *judge, uint64_t *step, bool *found,
+                   struct mth_error *err)
+{
+    *found = mth_path_is_file(path) && mth_step_of_file(name, step);
+    if (*found || !mth_path_is_directory(path) || !mth_step_of_directory(name, step))
+        return MTH_OK;
+    return judge->is_step(judge->arg, path, found, err);
 }
 
 static int by_step(const void *a, const void *b)
@@ -73,15 +91,15 @@ static int by_step(const void *a, const void *b)
 }
 
 /* Adds directory/name when it is a step. capacity is that of files->items. */
-static int consider(const char *directory, const char *name, bool any_directory, struct mth_step_files *files,
-                    size_t *capacity, struct mth_error *err)
+static int consider(const char *directory, const char *name, const struct judge *judge,
+                    struct mth_step_files *files, size_t *capacity, struct mth_error *err)
 {
     uint64_t step = 0;
     bool found = false;
     if (name[0] == '.')
         return MTH_OK;
     char *path = mth_path_join(directory, "/", name);
-    int status = path ? is_step(path, name, any_directory, &step, &found, err)
+    int status = path ? is_step(path, name, judge, &step, &found, err)
                       : mth_error_set(err, MTH_ERR_NO_MEMORY, "%s: no memory for its files", directory);
     if (status || !found) {
         free(path);
@@ -120,7 +138,7 @@ static int order(const char *directory, struct mth_step_files *files, struct mth
     return MTH_OK;
 }
 
-static int list(const char *directory, bool any_directory, struct mth_step_files *files,
+static int list(const char *directory, const struct judge *judge, struct mth_step_files *files,
                 struct mth_error *err)
 {
     struct mth_names names;
@@ -130,7 +148,7 @@ static int list(const char *directory, bool any_directory, struct mth_step_files
     if (status)
         return status;
     for (size_t i = 0; i < names.n_items && !status; i++)
-        status = consider(directory, names.items[i], any_directory, files, &capacity, err);
+        status = consider(directory, names.items[i], judge, files, &capacity, err);
     mth_names_free(&names);
     if (!status)
         status = order(directory, files, err);
@@ -141,12 +159,18 @@ static int list(const char *directory, bool any_directory, struct mth_step_files
 
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err)
 {
-    return list(directory, false, files, err);
+    return list(directory, &(struct judge){.is_step = is_set}, files, err);
+}
+
+int mth_step_files_list_judged(const char *directory, mth_step_judge *judge, void *arg,
+                               struct mth_step_files *files, struct mth_error *err)
+{
+    return list(directory, &(struct judge){.is_step = judge, .arg = arg}, files, err);
 }
 
 int mth_step_files_list_folders(const char *directory, struct mth_step_files *files, struct mth_error *err)
 {
-    return list(directory, true, files, err);
+    return list(directory, &(struct judge){.is_step = is_any}, files, err);
 }
 
 /* What the names in a directory say of the checkpoints in it. */

@@ -28,7 +28,11 @@ struct mth_step_files {
  * Example   a-2.safetensors, a-10.safetensors, notes.txt -> steps 2, 10
  */
 int mth_step_files_list(const char *directory, struct mth_step_files *files, struct mth_error *err);
-/* The same, but every directory named <anything><step> is a step, whatever its files are. */
+/* The same, but of a directory named <anything><step> somebody else says whether it is a step. */
+typedef int mth_step_judge(void *arg, const char *path, bool *is_step, struct mth_error *err);
+int mth_step_files_list_judged(const char *directory, mth_step_judge *judge, void *arg,
+                               struct mth_step_files *files, struct mth_error *err);
+/* The same, but every such directory is a step, whatever its files are. */
 int mth_step_files_list_folders(const char *directory, struct mth_step_files *files, struct mth_error *err);
 void mth_step_files_free(struct mth_step_files *files);
 

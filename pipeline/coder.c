@@ -26,6 +26,7 @@ static int create(const struct mth_coder_config *config, bool has_pool, struct m
     coder->memory = config->memory;
     coder->asked_chunk_bytes = config->chunk_bytes;
     coder->lossy = config->lossy;
+    coder->tensors_alone = config->tensors_alone;
     coder->n_threads = config->n_threads;
     int status = has_pool ? mth_pool_create(config->n_threads, &coder->pool) : MTH_OK;
     if (!status) {

@@ -61,6 +61,7 @@ struct mth_coder {
     size_t n_threads;
     size_t asked_chunk_bytes; /* 0: as the pipeline likes it */
     bool lossy;               /* a lossy pipeline may be used */
+    bool tensors_alone;       /* of bases in memory */
     size_t chunk_bytes;       /* of the call in progress */
     struct mth_coder_worker *workers;
     struct mth_bundle_worker *bundle_workers; /* one per thread, when there is any */

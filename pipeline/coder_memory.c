@@ -24,12 +24,14 @@ int mth_coder_bound(const struct mth_coder *coder, const struct mth_checkpoint *
 enum { MTH_MAX_BASES = 2 };
 
 /* Base i of a chain in which the one before became out of it. */
-static void link_base(struct mth_bytes bytes, const struct mth_region_map *map, size_t i,
-                      struct mth_source sources[MTH_MAX_BASES], struct mth_stream_base chain[MTH_MAX_BASES])
+static void link_base(const struct mth_coder *coder, struct mth_bytes bytes, const struct mth_region_map *map,
+                      size_t i, struct mth_source sources[MTH_MAX_BASES],
+                      struct mth_stream_base chain[MTH_MAX_BASES])
 {
     static const char *const names[MTH_MAX_BASES] = {"the base", "the older base"};
     mth_source_memory(names[i], bytes, &sources[i]);
-    chain[i] = (struct mth_stream_base){.source = &sources[i], .map = map};
+    chain[i] =
+        (struct mth_stream_base){.source = &sources[i], .map = map, .tensors_alone = coder->tensors_alone};
     if (i > 0)
         chain[i - 1].older = &chain[i];
 }
@@ -53,7 +55,7 @@ int mth_coder_encode(struct mth_coder *coder, const struct mth_pipeline *pipelin
     mth_source_memory("input", (struct mth_bytes){input->data, (size_t)input->map->n_bytes}, &source);
     mth_sink_memory(&out, &sink);
     for (size_t i = 0; i < n_bases && i < MTH_MAX_BASES; i++)
-        link_base((struct mth_bytes){bases[i].data, (size_t)bases[i].map->n_bytes}, bases[i].map, i,
+        link_base(coder, (struct mth_bytes){bases[i].data, (size_t)bases[i].map->n_bytes}, bases[i].map, i,
                   base_sources, against);
     job.base = n_bases ? against : NULL;
     int status = n_bases > MTH_MAX_BASES ? too_many_bases(err) : mth_stream_encode(coder, &job, stats, err);
@@ -74,7 +76,7 @@ int mth_coder_decode(struct mth_coder *coder, struct mth_bytes container, const 
     mth_input_source(&source, &input);
     mth_sink_memory(&out, &sink);
     for (size_t i = 0; i < n_bases && i < MTH_MAX_BASES; i++)
-        link_base(bases[i], NULL, i, base_sources, against);
+        link_base(coder, bases[i], NULL, i, base_sources, against);
     job.base = n_bases ? against : NULL;
     int status = n_bases > MTH_MAX_BASES ? too_many_bases(err) : mth_stream_decode(coder, &job, NULL, err);
     if (!status && out.n_bytes != dst_bytes)

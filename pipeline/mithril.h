@@ -133,6 +133,7 @@ struct mth_coder_config {
     size_t chunk_bytes;        /* a power of two, 4 KiB .. 1 GiB; 0: mth_pipeline_chunk_bytes */
     struct mth_memory *memory; /* the account for everything the coder allocates */
     bool lossy;                /* a lossy pipeline may be used */
+    bool tensors_alone;        /* of bases in memory, as in struct mth_stream_base */
 };
 
 struct mth_container_stats;
