@@ -5,6 +5,7 @@
 #include "formats/folder.h"
 #include "harness/base_files.h"
 #include "harness/clock.h"
+#include "harness/damaged_directory.h"
 #include "harness/directory.h"
 #include "harness/file_walk.h"
 #include "harness/folder_files.h"
@@ -140,6 +141,38 @@ static int restore(struct job *job, const char *input_path, const struct mth_str
                                        : status;
 }
 
+/*
+ * What damage took of a directory that is one container is told, and the rest written where it is wanted and there is an output. Returns
+ * the status; the line of the error says how much it is.
+ */
+static int tell_damage(struct job *job, const char *input_path, const char *output_path,
+                       const struct mth_stream_base *base, int status, struct mth_error *err)
+{
+    struct mth_damaged damaged;
+    struct mth_error why, of_damage = *err;
+    int looked = mth_damaged_look(&damaged, input_path, base, job->memory, &why);
+    size_t n_whole = looked ? 0 : damaged.n_files - damaged.n_lost;
+    bool writes = n_whole > 0 && output_path && job->options->partial;
+    if (!looked)
+        mth_damaged_tell(&damaged);
+    if (!looked && writes)
+        looked = mth_damaged_write(&damaged, output_path, &why);
+    if (looked == MTH_OK) {
+        mth_error_set(err, status, "%.240s; %zu of %zu files are lost%s%.120s", of_damage.text,
+                      damaged.n_lost, damaged.n_files,
+                      writes        ? ", the others are in "
+                      : !n_whole    ? ""
+                      : output_path ? ", --partial writes the others"
+                                    : ", decompress --partial writes the others",
+                      writes ? output_path : "");
+    } else if (looked == MTH_ERR_CANCELLED || writes) {
+        *err = why;
+        status = looked;
+    }
+    mth_damaged_close(&damaged);
+    return status;
+}
+
 /* Restores a file, or a directory, and says so. */
 static int restore_to(struct job *job, const char *input_path, const char *output_path, bool is_folder,
                       const struct mth_stream_base *base, struct mth_error *err)
@@ -156,9 +189,12 @@ static int restore_to(struct job *job, const char *input_path, const char *outpu
     job->config.progress = mth_stream_bar_show;
     job->config.progress_arg = &bar;
     status = restore(job, input_path, base, is_folder ? &folder.sink : &output.sink, &stats, err);
+    bool is_damaged = is_folder && mth_folder_is_damage(status);
     status = is_folder ? mth_folder_output_close(&folder, status, &stats.attributes, job->memory, err)
                        : mth_output_close(&output, status, &stats.attributes, err);
     uint64_t ns = mth_stream_bar_end(&bar);
+    if (is_damaged)
+        return tell_damage(job, input_path, output_path, base, status, err);
     if (status)
         return status;
     print_summary(job, output_path, &stats, ns);
@@ -205,6 +241,10 @@ static int decompress(struct job *job, const struct mth_walked *file, struct mth
     const char *inputs[] = {file->input, job->options->base};
     bool is_folder;
     int status = look_at(job, file, false, &base, &is_folder, err);
+    if (mth_folder_is_damage(status) && mth_opened_is_whole_name(file->input)) {
+        struct mth_error of_damage = *err;
+        mth_error_set(err, status, "%.400s; without that no file of it is found", of_damage.text);
+    }
     /* As bytes it goes wherever it was sent. */
     is_folder &= strcmp(file->output, "-") != 0;
     /* What stands for a directory becomes that in which its output would lie. */
@@ -258,6 +298,8 @@ static int verify_file(void *arg, const struct mth_walked *file, struct mth_erro
     status = mth_container_check(&input, base, &job->config, &stats, err);
     uint64_t ns = mth_stream_bar_end(&bar);
     mth_source_close(&source);
+    if (mth_folder_is_damage(status) && mth_opened_is_whole_name(path))
+        status = tell_damage(job, path, NULL, base, status, err);
     if (mth_memory_limit_name(job->options, status, err))
         return mth_opened_blame(path, err);
     bool silent = job->options->quiet || (job->options->json && strcmp(job->options->json, "-") == 0);
@@ -313,9 +355,13 @@ int mth_cmd_decompress(int argc, char **argv)
                  "against two, the older one behind that. An index of shards as "
                  "base is "
                  "all of them; in a\n"
-                 "directory the base of each file is looked for at the same place, as compress does.",
-        .takes = MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT | MTH_TAKES_FORCE | MTH_TAKES_DTYPE |
-                 MTH_TAKES_MEMORY | MTH_TAKES_JSON | MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
+                 "directory the base of each file is looked for at the same place, as compress does. Where a "
+                 "directory that\n"
+                 "is one container is damaged, each file that is lost has a line, and --partial writes the "
+                 "others.",
+        .takes = MTH_TAKES_PARTIAL | MTH_TAKES_CHAIN | MTH_TAKES_THREADS | MTH_TAKES_OUTPUT |
+                 MTH_TAKES_FORCE | MTH_TAKES_DTYPE | MTH_TAKES_MEMORY | MTH_TAKES_JSON |
+                 MTH_TAKES_EXTENSIONS | MTH_TAKES_QUIET,
         .min_operands = 1,
         .max_operands = SIZE_MAX,
     };

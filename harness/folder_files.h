@@ -6,6 +6,7 @@
 #include "base/scratch.h"
 #include "pipeline/mithril.h"
 
+struct mth_folder;
 struct mth_folder_files;
 
 /*
@@ -34,14 +35,24 @@ int mth_folder_content(const struct mth_source *source, struct mth_memory *memor
 int mth_folder_output_check(const char *path, struct mth_error *err);
 
 /*
+ * Of which files can bytes not be had? lost: one for each entry of the folder, of which those are set that damage took
+ * (mth_folder_is_damage). Returns with other errors at once; stop as below.
+ */
+int mth_folder_find_lost(const struct mth_source *source, const struct mth_folder *folder, bool *lost,
+                         bool (*stop)(void), struct mth_memory *memory, struct mth_error *err);
+/* Does an error of reading say that the bytes are not what they were? */
+bool mth_folder_is_damage(int status);
+
+/*
  * Make a directory of a folder that is one file: beside its place, under a name of its own (NAME.mithril-XXXXXX), synced, and
  * renamed when all of it is there; an empty directory of its name may be there. On an error nothing stays.
  *
- * Shape     stop: asked between pieces, true ends it; NULL: never
+ * Shape     stop: asked between pieces, true ends it; NULL: never; lost: as above, what is left out, or NULL; modes and times that are lost are
+ *           then left as the system sets them
  * Errors    MTH_ERR_IO, MTH_ERR_CANCELLED, MTH_ERR_NO_MEMORY, those of the list
  */
 int mth_folder_unpack(const struct mth_source *source, const char *path,
-                      const struct mth_file_attributes *attributes, bool (*stop)(void),
+                      const struct mth_file_attributes *attributes, const bool *lost, bool (*stop)(void),
                       struct mth_memory *memory, struct mth_error *err);
 
 /*

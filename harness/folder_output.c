@@ -30,7 +30,8 @@ int mth_folder_output_close(struct mth_folder_output *output, int status,
     if (!status)
         status = mth_scratch_source(&output->scratch, &source, err);
     if (!status)
-        status = mth_folder_unpack(&source, output->path, attributes, mth_output_interrupted, memory, err);
+        status =
+            mth_folder_unpack(&source, output->path, attributes, NULL, mth_output_interrupted, memory, err);
     if (status == MTH_ERR_CANCELLED)
         mth_error_set(err, status, "interrupted, nothing was written");
     mth_output_unwatch();

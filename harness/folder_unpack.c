@@ -22,6 +22,7 @@ struct unpacking {
     int held;        /* by this process, as others see */
     size_t n_made;   /* entries that are there, the last of them perhaps in part */
     uint8_t *piece;
+    const bool *lost; /* of each entry; NULL: nothing is */
     bool (*stop)(void);
 };
 
@@ -70,36 +71,68 @@ static int set_attributes(int fd, const char *path, const struct mth_folder_attr
     return MTH_OK;
 }
 
-static int copy(const struct unpacking *at, size_t entry, int fd, const char *path, struct mth_error *err)
+/* Reads a file piece by piece; sink: NULL to see whether it can be read. */
+static int copy(const struct unpacking *at, size_t entry, struct mth_sink *sink, struct mth_error *err)
 {
     const struct mth_folder_entry *file = &at->folder.entries[entry];
-    struct mth_sink sink;
     int status = MTH_OK;
-    mth_sink_descriptor(path, fd, &sink);
     for (uint64_t done = 0; done < file->n_bytes && !status;) {
         uint64_t left = file->n_bytes - done;
         size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
         if (at->stop && at->stop())
             return mth_error_set(err, MTH_ERR_CANCELLED, "interrupted, nothing was written");
         status = mth_source_read(at->source, file->begin + done, at->piece, n, err);
-        if (!status)
-            status = mth_sink_put(&sink, at->piece, n, err);
+        if (!status && sink)
+            status = mth_sink_put(sink, at->piece, n, err);
         done += n;
     }
     return status;
 }
 
+bool mth_folder_is_damage(int status)
+{
+    return status == MTH_ERR_CHECKSUM || status == MTH_ERR_CORRUPT || status == MTH_ERR_TRUNCATED;
+}
+
+int mth_folder_find_lost(const struct mth_source *source, const struct mth_folder *folder, bool *lost,
+                         bool (*stop)(void), struct mth_memory *memory, struct mth_error *err)
+{
+    struct unpacking at = {.source = source, .folder = *folder, .stop = stop};
+    at.piece = mth_memory_alloc(memory, PIECE_BYTES);
+    int status = at.piece ? MTH_OK : no_memory(source->name, err);
+    for (size_t i = 0; i < folder->n_entries && !status; i++) {
+        status = copy(&at, i, NULL, err);
+        lost[i] = mth_folder_is_damage(status);
+        if (lost[i])
+            status = MTH_OK;
+    }
+    mth_memory_free(memory, at.piece);
+    return status;
+}
+
+/* Of an entry; *known is false where they are lost, as files may be. */
+static int get_attributes(const struct unpacking *at, size_t entry, struct mth_folder_attributes *attributes,
+                          bool *known, struct mth_error *err)
+{
+    int status = mth_folder_get_attributes(at->source, &at->folder, entry, attributes, err);
+    *known = !status;
+    return at->lost && mth_folder_is_damage(status) ? MTH_OK : status;
+}
+
 static int make_file(const struct unpacking *at, size_t entry, const char *path, struct mth_error *err)
 {
     struct mth_folder_attributes attributes;
-    int status = mth_folder_get_attributes(at->source, &at->folder, entry, &attributes, err);
+    struct mth_sink sink;
+    bool known;
+    int status = get_attributes(at, entry, &attributes, &known, err);
     if (status)
         return status;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return failed(path, "cannot be made", err);
-    status = copy(at, entry, fd, path, err);
-    if (!status)
+    mth_sink_descriptor(path, fd, &sink);
+    status = copy(at, entry, &sink, err);
+    if (!status && known)
         status = set_attributes(fd, path, &attributes, err);
     if (!status && fsync(fd) != 0)
         status = failed(path, "cannot be written", err);
@@ -116,9 +149,12 @@ static char *path_of(const struct unpacking *at, size_t entry)
 /* A directory is in the list before what is in it, and in the list of a hostile file perhaps not at all: then it is no file's. */
 static int make_entry(struct unpacking *at, size_t entry, struct mth_error *err)
 {
-    char *path = path_of(at, entry);
-    int status = path ? MTH_OK : no_memory(at->directory, err);
+    bool is_lost = at->lost && at->lost[entry];
+    char *path = is_lost ? NULL : path_of(at, entry);
+    int status = path || is_lost ? MTH_OK : no_memory(at->directory, err);
     at->n_made = entry + 1;
+    if (is_lost)
+        return MTH_OK;
     if (!status && mth_folder_is_directory(&at->folder, entry))
         status = mkdir(path, 0700) == 0 ? MTH_OK : failed(path, "cannot be made", err);
     else if (!status)
@@ -148,13 +184,15 @@ static int finish_directories(const struct unpacking *at, const struct mth_file_
     int status = MTH_OK;
     for (size_t i = at->folder.n_entries; i-- > 0 && !status;) {
         struct mth_folder_attributes of_entry;
+        bool known;
         char *path;
         if (!mth_folder_is_directory(&at->folder, i))
             continue;
-        status = mth_folder_get_attributes(at->source, &at->folder, i, &of_entry, err);
+        status = get_attributes(at, i, &of_entry, &known, err);
         path = status ? NULL : path_of(at, i);
         if (!status)
-            status = path ? finish_directory(path, &of_entry, err) : no_memory(at->directory, err);
+            status =
+                path ? finish_directory(path, known ? &of_entry : NULL, err) : no_memory(at->directory, err);
         free(path);
     }
     return status ? status : finish_directory(at->directory, attributes->known ? &own : NULL, err);
@@ -204,10 +242,10 @@ static int put_in_place(const struct unpacking *at, const char *path, struct mth
 }
 
 int mth_folder_unpack(const struct mth_source *source, const char *path,
-                      const struct mth_file_attributes *attributes, bool (*stop)(void),
+                      const struct mth_file_attributes *attributes, const bool *lost, bool (*stop)(void),
                       struct mth_memory *memory, struct mth_error *err)
 {
-    struct unpacking at = {.source = source, .stop = stop, .held = -1};
+    struct unpacking at = {.source = source, .lost = lost, .stop = stop, .held = -1};
     char *trimmed = mth_path_trimmed(path);
     if (!trimmed)
         return no_memory(path, err);

@@ -17,7 +17,7 @@
 enum mth_takes {
     MTH_TAKES_PIPELINE = 1 << 0,   /* -p, --pipeline SPEC; --lossy */
     MTH_TAKES_PIPELINES = 1 << 1,  /* the same, any number of times */
-    MTH_TAKES_BASE = 1 << 2,       /* -b, --base FILE */
+    MTH_TAKES_PARTIAL = 1 << 2,    /* --partial; reports and compare take it too */
     MTH_TAKES_THREADS = 1 << 3,    /* -t, --threads N */
     MTH_TAKES_OUTPUT = 1 << 4,     /* -o, --output FILE */
     MTH_TAKES_FORCE = 1 << 5,      /* -f, --force */

@@ -399,14 +399,14 @@ static void a_list_that_leaves_its_directory_is_refused(void **state)
     struct mth_error err;
     const struct mth_file_attributes unknown = {0};
     mth_source_memory("lie", (struct mth_bytes){(const uint8_t *)text, sizeof text - 1}, &source);
-    assert_int_equal(mth_folder_unpack(&source, path_of("lie"), &unknown, NULL, memory, &err),
+    assert_int_equal(mth_folder_unpack(&source, path_of("lie"), &unknown, NULL, NULL, memory, &err),
                      MTH_ERR_FORMAT);
     assert_int_equal(access(path_of("lie"), F_OK), -1);
     assert_int_equal(access(path_of("stolen.x"), F_OK), -1);
     /* A file where another wants a directory. */
     static const char twice[] = "mithril-folder 1 31 2\n1 a\n1 a/b\nxy................................";
     mth_source_memory("lie", (struct mth_bytes){(const uint8_t *)twice, 32 + 2 + 32}, &source);
-    assert_int_not_equal(mth_folder_unpack(&source, path_of("lie"), &unknown, NULL, memory, &err), 0);
+    assert_int_not_equal(mth_folder_unpack(&source, path_of("lie"), &unknown, NULL, NULL, memory, &err), 0);
     assert_int_equal(access(path_of("lie"), F_OK), -1);
     mth_memory_destroy(memory);
 }
@@ -437,7 +437,7 @@ static int unpack(const char *name, bool (*stop)(void))
     struct mth_source source;
     struct mth_error err;
     mth_source_memory("own", (struct mth_bytes){(const uint8_t *)text, sizeof text - 1}, &source);
-    int status = mth_folder_unpack(&source, path_of(name), &unknown, stop, memory, &err);
+    int status = mth_folder_unpack(&source, path_of(name), &unknown, NULL, stop, memory, &err);
     mth_memory_destroy(memory);
     return status;
 }
