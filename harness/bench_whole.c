@@ -48,7 +48,8 @@ int mth_bench_is_whole(const char *path, const struct mth_options *options, bool
 int mth_bench_load(const struct mth_bench_case *at, const char *path, struct mth_memory *memory,
                    struct mth_loaded *loaded, struct mth_error *err)
 {
-    return at->as_whole ? mth_loaded_open_whole(path, memory, loaded, err)
+    bool as_base = at->path && path != at->path;
+    return at->as_whole ? mth_loaded_open_whole(path, as_base, memory, loaded, err)
                         : mth_loaded_open(path, at->raw_dtype, memory, loaded, err);
 }
 

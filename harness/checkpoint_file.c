@@ -87,8 +87,8 @@ static int count_files(struct mth_loaded *loaded, struct mth_error *err)
     return MTH_OK;
 }
 
-int mth_loaded_open_whole(const char *path, struct mth_memory *memory, struct mth_loaded *loaded,
-                          struct mth_error *err)
+int mth_loaded_open_whole(const char *path, bool as_base, struct mth_memory *memory,
+                          struct mth_loaded *loaded, struct mth_error *err)
 {
     struct mth_opened opened = {0};
     bool found = false;
@@ -97,7 +97,8 @@ int mth_loaded_open_whole(const char *path, struct mth_memory *memory, struct mt
         return mth_loaded_open(path, MTH_N_DTYPES, memory, loaded, err);
     int status = mth_opened_open_whole(&opened, path, 1, memory, &found, err);
     if (!found)
-        status = mth_opened_open_step(&opened, path, memory, err);
+        status = as_base ? mth_opened_open_base(&opened, path, 1, memory, err)
+                         : mth_opened_open_step(&opened, path, memory, err);
     if (!status)
         status = mth_loaded_take(&opened, MTH_N_DTYPES, loaded, err);
     mth_opened_close(&opened);

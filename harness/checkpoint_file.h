@@ -34,10 +34,11 @@ int mth_loaded_open(const char *path, enum mth_dtype raw_dtype, struct mth_memor
                     struct mth_loaded *loaded, struct mth_error *err);
 
 /*
- * The same; a directory is one file with all that is in it (folder_files.h), or what the container restores to that stands for it.
+ * The same; a directory is one file with all that is in it (folder_files.h), or what the container restores to that stands for it; as a
+ * base also what containers of its files restore to (mth_opened_open_base).
  */
-int mth_loaded_open_whole(const char *path, struct mth_memory *memory, struct mth_loaded *loaded,
-                          struct mth_error *err);
+int mth_loaded_open_whole(const char *path, bool as_base, struct mth_memory *memory,
+                          struct mth_loaded *loaded, struct mth_error *err);
 
 /* The same of a checkpoint that is open, which stays so. */
 int mth_loaded_take(struct mth_opened *opened, enum mth_dtype raw_dtype, struct mth_loaded *loaded,

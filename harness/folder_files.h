@@ -16,7 +16,16 @@ struct mth_folder_files;
  */
 int mth_folder_files_open(struct mth_folder_files **files, const char *path, struct mth_memory *memory,
                           struct mth_error *err);
+/*
+ * The same of a directory whose files were compressed one by one: containers that need no base are what they restore to, under its name; where
+ * a file of that name is there as well, that counts. n_threads: how many may read side by side.
+ */
+int mth_folder_files_open_packed(struct mth_folder_files **files, const char *path, size_t n_threads,
+                                 struct mth_memory *memory, struct mth_error *err);
 void mth_folder_files_close(struct mth_folder_files *files);
+
+/* Does the name of any file end so? */
+bool mth_folder_files_have(const struct mth_folder_files *files, const char *suffix);
 
 /* It borrows the files. */
 void mth_folder_files_source(struct mth_folder_files *files, struct mth_source *source);

@@ -280,6 +280,29 @@ void mth_opened_close(struct mth_opened *opened)
     *opened = (struct mth_opened){0};
 }
 
+int mth_opened_open_base(struct mth_opened *opened, const char *path, size_t n_threads,
+                         struct mth_memory *memory, struct mth_error *err)
+{
+    struct mth_error why = {0};
+    int status = mth_opened_open_step(opened, path, memory, err);
+    if (status || !opened->folder || !mth_folder_files_have(opened->folder, MTH_CONTAINER_SUFFIX))
+        return status;
+    status = mth_opened_map(opened, MTH_N_DTYPES, &why);
+    bool has_tensors = !status && opened->map.n_tensors > 0;
+    mth_opened_close(opened);
+    if (status == MTH_ERR_NO_MEMORY)
+        return mth_error_set(err, status, "%s", why.text);
+    if (has_tensors)
+        return mth_opened_open_step(opened, path, memory, err);
+    *opened = (struct mth_opened){.path = path, .memory = memory};
+    status = mth_folder_files_open_packed(&opened->folder, path, n_threads, memory, err);
+    if (status)
+        return status;
+    mth_folder_files_source(opened->folder, &opened->source);
+    opened->base = (struct mth_stream_base){.source = &opened->source};
+    return MTH_OK;
+}
+
 struct chain_config {
     const char *const *paths;
     size_t n;
@@ -302,7 +325,7 @@ static int open_link(struct mth_opened *link, const char *path, const struct cha
         return mth_opened_open_any(link, path, config->n_threads, config->memory, err);
     int status = mth_opened_open_whole(link, path, config->n_threads, config->memory, &found, err);
     if (!found)
-        status = mth_opened_open_step(link, path, config->memory, err);
+        status = mth_opened_open_base(link, path, config->n_threads, config->memory, err);
     /* Other files may lie there by the time of restoring. */
     link->base.tensors_alone = true;
     return status;

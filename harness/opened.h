@@ -43,6 +43,12 @@ int mth_opened_open_file(struct mth_opened *opened, const char *path, struct mth
 /* The same; a directory is one file with all that is in it (folder_files.h). */
 int mth_opened_open_step(struct mth_opened *opened, const char *path, struct mth_memory *memory,
                          struct mth_error *err);
+/*
+ * The same of a base. A directory of whose files none has tensors as it lies there, as its files were compressed one by one, is what those
+ * containers restore to that need no base.
+ */
+int mth_opened_open_base(struct mth_opened *opened, const char *path, size_t n_threads,
+                         struct mth_memory *memory, struct mth_error *err);
 /* The same of bytes that are open already, under a name; the source stays the caller's. */
 void mth_opened_borrow(struct mth_opened *opened, const char *path, const struct mth_source *source,
                        struct mth_memory *memory);

@@ -164,6 +164,14 @@ static void its_bases_are_those_of_compress(void **state)
     ASSERT_AS_PACKED(seen, "run/checkpoint-11", "run/checkpoint-12", "-b", "p11");
     struct seen again = take_rows(BENCH("run/checkpoint-12", "-p", "balanced", "-b", "run/checkpoint-11/"));
     assert_true(seen.stored_bytes == again.stored_bytes);
+    /* Files that were compressed one by one. */
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-11/model.safetensors",
+                            "run/checkpoint-11/optimizer.pt", "-o", "each"),
+                        0, NULL);
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "each", "-o", "against"), 0, NULL);
+    again = take_rows(BENCH("run/checkpoint-12", "-p", "balanced", "-b", "each"));
+    assert_int_equal((size_t)again.stored_bytes, size_of("against/checkpoint.mth"));
+    again = take_rows(BENCH("run/checkpoint-12", "-p", "balanced", "-b", "run/checkpoint-11/"));
     /* What lies beside the tensors of a base tells nothing, as it may be gone. */
     temp_dir_write(directory, "p/checkpoint-11/notes/a.txt", "trainer-12", 10);
     copy_fixture("trainer-11", "model.safetensors", "p/checkpoint-11", "model.safetensors");

@@ -188,6 +188,83 @@ static void a_packed_directory_is_a_base_as_its_files_are(void **state)
     assert_true(temp_dir_same(directory, "optimizer.pt", "run/checkpoint-12/optimizer.pt"));
 }
 
+/* The files of checkpoint-11, each in a container of its own. */
+static void pack_file_by_file(const char *from, const char *base, const char *to)
+{
+    char weights[64], optimizer[64];
+    snprintf(weights, sizeof weights, "%s/model.safetensors", from);
+    snprintf(optimizer, sizeof optimizer, "%s/optimizer.pt", from);
+    program_assert_ends(base ? RUN("compress", "-q", weights, optimizer, "-b", base, "-o", to)
+                             : RUN("compress", "-q", weights, optimizer, "-o", to),
+                        0, NULL);
+    assert_int_equal(temp_dir_count(directory, to), 2);
+}
+
+static void a_base_that_was_compressed_file_by_file_is_one_as_its_files_are(void **state)
+{
+    (void)state;
+    pack_file_by_file("run/checkpoint-11", NULL, "p11");
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "run/checkpoint-11", "-o", "a"), 0,
+                        NULL);
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "p11", "-o", "b"), 0, NULL);
+    assert_int_equal(temp_dir_count(directory, "b"), 1);
+    assert_in_range(size_of("b/checkpoint.mth"), size_of("a/checkpoint.mth") - 8,
+                    size_of("a/checkpoint.mth") + 8);
+    /* Either form restores what was coded against the other, on any number of threads. */
+    static const char *const packed[] = {"a", "b"}, *const bases[] = {"p11", "run/checkpoint-11"};
+    static const char *const outs[] = {"out0", "out1", "out2", "out3"}, *const threads[] = {"1", "4"};
+    for (size_t i = 0; i < 4; i++) {
+        program_assert_ends(
+            RUN("decompress", "-q", packed[i / 2], "-b", bases[i % 2], "-o", outs[i], "-t", threads[i % 2]),
+            0, NULL);
+        assert_same(outs[i], "run/checkpoint-12");
+    }
+    program_assert_ends(RUN("decompress", "-q", "b/notes/a.txt", "-b", "p11", "-o", "one"), 0, NULL);
+    assert_true(temp_dir_same(directory, "one", "run/checkpoint-12/notes/a.txt"));
+    program_assert_prints(RUN("verify", "b", "-b", "p11"), "restores to the original");
+    /* One beside the file of its name does not count, nor does one beside a directory of it. */
+    temp_dir_write(directory, "p11/optimizer.pt.mth.mth", "none", 4);
+    temp_dir_write(directory, "p11/dir/x", "x", 1);
+    temp_dir_write(directory, "p11/dir.mth", "x", 1);
+    program_assert_ends(RUN("decompress", "-q", "b", "-b", "p11", "-o", "again"), 0, NULL);
+    assert_same("again", "run/checkpoint-12");
+}
+
+static void a_base_in_containers_that_is_damaged_or_lacks_its_own_is_refused(void **state)
+{
+    (void)state;
+    pack_file_by_file("run/checkpoint-11", NULL, "p11");
+    program_assert_ends(RUN("compress", "-q", "run/checkpoint-12", "-b", "p11", "-o", "b"), 0, NULL);
+    static const char *const files[] = {"p11/model.safetensors.mth", "p11/optimizer.pt.mth"};
+    for (size_t f = 0; f < 2; f++) {
+        size_t n;
+        char *bytes = temp_dir_read(directory, files[f], &n);
+        for (size_t at = 0; at < n; at += n / 12) {
+            bytes[at] = (char)(bytes[at] ^ 0x40);
+            temp_dir_write(directory, files[f], bytes, n);
+            bytes[at] = (char)(bytes[at] ^ 0x40);
+            struct program_result result = RUN("decompress", "-q", "b", "-b", "p11", "-o", "out");
+            if (result.exit_code != 2)
+                fail_msg("byte %zu of %s: exit code %d", at, files[f], result.exit_code);
+            program_result_free(&result);
+            assert_false(is_there("out"));
+        }
+        temp_dir_write(directory, files[f], bytes, n);
+        free(bytes);
+    }
+    /* Containers that need a base are no base as a whole: each file goes against its own, as before. */
+    pack_file_by_file("run/checkpoint-12", "run/checkpoint-11", "p12");
+    program_assert_ends(
+        RUN("compress", "-q", "run/checkpoint-11/model.safetensors", "-b", "p12", "-o", "x.mth"), 2,
+        "was itself coded against a base");
+    struct program_result result =
+        RUN("compress", "-q", "run/checkpoint-11", "-b", "p12", "-b", "run/checkpoint-11", "-o", "each");
+    assert_int_equal(result.exit_code, 0);
+    program_result_free(&result);
+    assert_false(is_there("each/checkpoint.mth"));
+    assert_int_equal(temp_dir_count(directory, "each"), N_NAMES);
+}
+
 static void of_two_bases_the_second_is_the_older(void **state)
 {
     (void)state;
@@ -567,6 +644,8 @@ int main(void)
         TEST(a_step_in_several_files_is_as_small_as_one_that_knows_itself),
         TEST(a_run_is_packed_step_by_step),
         TEST(a_packed_directory_is_a_base_as_its_files_are),
+        TEST(a_base_that_was_compressed_file_by_file_is_one_as_its_files_are),
+        TEST(a_base_in_containers_that_is_damaged_or_lacks_its_own_is_refused),
         TEST(of_two_bases_the_second_is_the_older),
         TEST(other_files_of_the_base_may_come_and_go),
         TEST(one_file_comes_out_of_a_packed_directory),
