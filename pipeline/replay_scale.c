@@ -1,17 +1,19 @@
 /* The scale of gradients of few bits: one number for all of a model; see replay.h. */
 #include "pipeline/replay.h"
 
+#include "base/cpu.h"
+#include "transforms/moment/moment.h"
+#include "transforms/moment/moment_kernels.h"
 #include "transforms/predictors/sum.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    N_WITNESSES = 16,
-    N_SCALES = 1 << 21,
-    MAX_TRIED = 64,
-    MAX_SEARCHES = 4, /* where none was found */
-    MAX_MISSES = 2    /* of witnesses */
+    N_WITNESSES = MTH_SCALE_WITNESSES,
+    N_SCALES = MTH_SCALE_STEPS,
+    MAX_TRIED = MTH_SCALES_TRIED,
+    MAX_SEARCHES = 4 /* where none was found */
 };
 
 static float before_of(const struct mth_replay_parameter *p, enum mth_kept kept, size_t i)
@@ -137,106 +139,14 @@ static size_t best_known(const struct mth_replay_parameter *p, const struct mth_
     return n;
 }
 
-/* The gradients that are known best, how many bits of their mantissas are not zero, and how far from that each may seem to be, in units of the
- * last of 52 bits. Some sums have more. */
-struct witnesses {
-    double gradients[N_WITNESSES];
-    double off[N_WITNESSES];
-    double steps_a_unit[N_WITNESSES]; /* of the scale, that raise it by a unit; not more */
-    unsigned n_mantissa;
-};
-
-/* How far a normal value lies above one whose mantissa has so few bits that all of the mask are zero, in units of its last place: exact, by way of 2^52. */
-static double above_grid(double value, uint64_t mask)
-{
-    uint64_t bits;
-    double above;
-    memcpy(&bits, &value, sizeof bits);
-    bits = (bits & mask) | (uint64_t)(1023 + 52) << 52;
-    memcpy(&above, &bits, sizeof above);
-    return above - 0x1p52;
-}
-
-static double inverse_at(uint32_t step)
-{
-    return 1 + step * (1.0 / N_SCALES);
-}
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-static double smaller(double a, double b)
-{
-    return a < b ? a : b;
-}
-
-/*
- * How many steps each witness that misses has to go until it is near a value of few bits again; 0 or less where it is. All are whole numbers, so that what
- * lies above by one more than it may be off is far.
- */
-static void steps_of_each(const struct witnesses *witnesses, uint32_t step, double ahead[N_WITNESSES])
-{
-    const uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
-    const double inverse = inverse_at(step), to_next = (double)(int64_t)grid;
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        double above = above_grid(witnesses->gradients[i] * inverse, grid - 1), off = witnesses->off[i];
-        ahead[i] = smaller(to_next - above - off, (above - off) * 0x1p53) * witnesses->steps_a_unit[i];
-    }
-}
-
-/* The largest but MAX_MISSES of them; 0 where there are no more above. */
-static double largest_but_some(const double ahead[N_WITNESSES])
-{
-    double farthest[MAX_MISSES + 1] = {0};
-    for (size_t i = 0; i < N_WITNESSES; i++) {
-        double next = ahead[i];
-        for (size_t k = 0; k <= MAX_MISSES; k++) {
-            double rest = smaller(farthest[k], next);
-            farthest[k] = larger(farthest[k], next);
-            next = rest;
-        }
-    }
-    return farthest[MAX_MISSES];
-}
-
-/* Not more than that, and mostly not much less: of the largest of four parts the third, as no more than two miss. */
-static double third_of_parts(const double ahead[N_WITNESSES])
-{
-    enum { N_PARTS = 4 };
-    double most[N_PARTS];
-    for (size_t k = 0; k < N_PARTS; k++)
-        most[k] = ahead[k];
-    for (size_t i = N_PARTS; i < N_WITNESSES; i += N_PARTS) {
-        for (size_t k = 0; k < N_PARTS; k++)
-            most[k] = larger(most[k], ahead[i + k]);
-    }
-    return smaller(larger(smaller(most[0], most[1]), smaller(most[2], most[3])),
-                   smaller(larger(most[0], most[1]), larger(most[2], most[3])));
-}
-
-/*
- * 0 where the witnesses agree to a step, but MAX_MISSES at most, else how many steps on they may, at least. Nothing branches on who does, which is a
- * coin.
- */
-static uint32_t steps_to_go(const struct witnesses *witnesses, uint32_t step)
-{
-    double ahead[N_WITNESSES], n;
-    steps_of_each(witnesses, step, ahead);
-    n = third_of_parts(ahead);
-    n = n > 0 ? n : largest_but_some(ahead);
-    return n > 1 ? (uint32_t)n : n > 0;
-}
-
 /* Do all of them? The first that does not ends it. */
-static bool agree(const struct witnesses *witnesses, uint32_t step)
+static bool agree(const struct mth_scale_witnesses *witnesses, uint32_t step)
 {
     const uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
-    const double inverse = inverse_at(step), to_next = (double)(int64_t)grid;
+    const double inverse = mth_scale_inverse_at(step), to_next = (double)(int64_t)grid;
     for (size_t i = 0; i < N_WITNESSES; i++) {
-        double above = above_grid(witnesses->gradients[i] * inverse, grid - 1);
-        if (smaller(above, to_next - above) > witnesses->off[i])
+        double above = mth_above_grid(witnesses->gradients[i] * inverse, grid - 1);
+        if (mth_smaller(above, to_next - above) > witnesses->off[i])
             return false;
     }
     return true;
@@ -255,7 +165,7 @@ struct trials {
 static void try_scale(struct trials *trials, uint32_t step)
 {
     enum { NEIGHBOURS = 8 };
-    uint32_t middle = mth_bits_of((float)(1 / inverse_at(step)));
+    uint32_t middle = mth_bits_of((float)(1 / mth_scale_inverse_at(step)));
     trials->n_tried++;
     for (uint32_t bits = middle - NEIGHBOURS; bits <= middle + NEIGHBOURS; bits++) {
         size_t exact = count_exact(trials->p, trials->way, mth_float_of(bits), trials->gradients,
@@ -269,7 +179,7 @@ static void try_scale(struct trials *trials, uint32_t step)
 
 /* What is known best; false where too little is. errors: of the first. */
 static bool find_witnesses(const struct mth_replay_parameter *p, const struct mth_way *way,
-                           struct witnesses *witnesses, double *error)
+                           struct mth_scale_witnesses *witnesses, double *error)
 {
     size_t best[N_WITNESSES];
     double errors[N_WITNESSES];
@@ -279,7 +189,7 @@ static bool find_witnesses(const struct mth_replay_parameter *p, const struct mt
         /* A significand is below 2. */
         double off = (errors[i] + 0x1p-21) * 0x1p53;
         witnesses->gradients[i] = fabs(gradient_of(p, best[i], way));
-        witnesses->off[i] = floor(smaller(off, 0x1p52));
+        witnesses->off[i] = floor(mth_smaller(off, 0x1p52));
         /* A step is 2^-21 of the gradient, a unit 2^-52 of its power of two; once past the next power, a unit is two of these. */
         int exponent;
         witnesses->steps_a_unit[i] = 0x1p-32 / frexp(witnesses->gradients[i], &exponent);
@@ -293,7 +203,7 @@ static bool find_witnesses(const struct mth_replay_parameter *p, const struct mt
  * the gradients are known. The one that is known best is a bf16 value times the scale: of 128 significands one, so that its inverse lies
  * near one of 128 places. What all of the best known agree to is tried on all.
  */
-static void search_places(struct trials *trials, const struct witnesses *witnesses, double error)
+static void search_places(struct trials *trials, const struct mth_scale_witnesses *witnesses, double error)
 {
     enum { N_SIGNIFICANDS = 128 };
     int exponent;
@@ -315,31 +225,13 @@ static void search_places(struct trials *trials, const struct witnesses *witness
     }
 }
 
-/*
- * Of sums there are too many significands: every step is looked at that the witnesses may agree to. From one such to the next is a chain of operations
- * that each wait for the one before, so stretches of all steps are gone through side by side.
- */
-static void search_all(struct trials *trials, const struct witnesses *witnesses)
+/* Of sums there are too many significands: every step is looked at that the witnesses may agree to. */
+static void search_all(struct trials *trials, const struct mth_scale_witnesses *witnesses)
 {
-    enum { N_STRETCHES = 4, N_STEPS = N_SCALES / N_STRETCHES };
-    uint32_t steps[N_STRETCHES], agreed[N_STRETCHES][MAX_TRIED];
-    size_t n_agreed[N_STRETCHES] = {0};
-    bool goes_on = true;
-    for (uint32_t k = 0; k < N_STRETCHES; k++)
-        steps[k] = k * N_STEPS;
-    while (goes_on) {
-        goes_on = false;
-        for (uint32_t k = 0; k < N_STRETCHES; k++) {
-            if (steps[k] >= (k + 1) * N_STEPS || n_agreed[k] == MAX_TRIED)
-                continue;
-            uint32_t n = steps_to_go(witnesses, steps[k]);
-            if (n == 0)
-                agreed[k][n_agreed[k]++] = steps[k];
-            steps[k] += n + (n == 0);
-            goes_on = true;
-        }
-    }
-    for (size_t k = 0; k < N_STRETCHES; k++) {
+    uint32_t agreed[MTH_SCALE_STRETCHES][MTH_SCALES_TRIED];
+    size_t n_agreed[MTH_SCALE_STRETCHES];
+    mth_moment_kernels_of(mth_cpu_features())->find_scales(witnesses, agreed, n_agreed);
+    for (size_t k = 0; k < MTH_SCALE_STRETCHES; k++) {
         for (size_t i = 0; i < n_agreed[k] && trials->n_tried < MAX_TRIED; i++)
             try_scale(trials, agreed[k][i]);
     }
@@ -355,7 +247,7 @@ static bool find_scale(const struct mth_replay_parameter *p, const struct mth_wa
                        enum mth_gradients gradients, float *scale, bool *is_far)
 {
     struct trials trials = {.p = p, .way = way, .gradients = gradients};
-    struct witnesses witnesses = {.n_mantissa = 7};
+    struct mth_scale_witnesses witnesses = {.n_mantissa = 7};
     double error;
     if (!find_witnesses(p, way, &witnesses, &error))
         return false;

@@ -9,6 +9,7 @@
 #include "transforms/predictors/adam_kernels.h"
 #include "transforms/predictors/predictor.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -585,6 +586,67 @@ static void every_instruction_set_divides_gradients_alike(void **state)
 }
 
 /* A gradient that was divided by the root of its square is found to its last bit, and the square with it. */
+/* Steps that all witnesses agree to but a few, one by one: the first of each stretch. */
+static void agree_one_by_one(const struct mth_scale_witnesses *witnesses,
+                             uint32_t agreed[MTH_SCALE_STRETCHES][MTH_SCALES_TRIED],
+                             size_t n_agreed[MTH_SCALE_STRETCHES])
+{
+    const uint64_t grid = (uint64_t)1 << (52 - witnesses->n_mantissa);
+    memset(n_agreed, 0, MTH_SCALE_STRETCHES * sizeof *n_agreed);
+    for (uint32_t step = 0; step < MTH_SCALE_STEPS; step++) {
+        size_t n_far = 0, k = step / (MTH_SCALE_STEPS / MTH_SCALE_STRETCHES);
+        for (size_t i = 0; i < MTH_SCALE_WITNESSES; i++) {
+            double above = mth_above_grid(witnesses->gradients[i] * mth_scale_inverse_at(step), grid - 1);
+            n_far += above > witnesses->off[i] && (double)grid - above > witnesses->off[i];
+        }
+        if (n_far <= MTH_SCALE_MISSES && n_agreed[k] < MTH_SCALES_TRIED)
+            agreed[k][n_agreed[k]++] = step;
+    }
+}
+
+/* Whole stretches are leapt over where witnesses are far, and none that agree: few steps or many, and the scale there is. */
+static void every_instruction_set_finds_the_scales_that_witnesses_agree_to(void **state)
+{
+    const struct mth_moment_kernels *tables[] = {&mth_moment_kernels_portable, &mth_moment_kernels_avx2,
+                                                 &mth_moment_kernels_avx512, &mth_moment_kernels_vbmi};
+    const unsigned needed[] = {0, MTH_CPU_AVX2, MTH_CPU_AVX512, MTH_CPU_AVX512 | MTH_CPU_VBMI};
+    static const uint32_t scales[] = {MTH_SCALE_STEPS / 5, MTH_SCALE_STEPS / MTH_SCALE_STRETCHES - 1,
+                                      MTH_SCALE_STEPS / MTH_SCALE_STRETCHES, MTH_SCALE_STEPS - 1};
+    (void)state;
+    for (unsigned round = 0; round < sizeof scales / sizeof scales[0]; round++) {
+        struct mth_scale_witnesses witnesses = {.n_mantissa = 15};
+        uint32_t expected[MTH_SCALE_STRETCHES][MTH_SCALES_TRIED], x = round + 1, right = scales[round];
+        size_t n_expected[MTH_SCALE_STRETCHES], n_all = 0;
+        bool has_right = false;
+        for (size_t i = 0; i < MTH_SCALE_WITNESSES; i++) {
+            x = x * 1664525 + 1013904223;
+            int exponent;
+            double few_bits = ldexp((double)(0x8000 | (x >> 17)), (int)(x % 40) - 30);
+            witnesses.gradients[i] = few_bits / mth_scale_inverse_at(right);
+            witnesses.off[i] = ldexp(1, round == 3 ? 34 : 32);
+            witnesses.steps_a_unit[i] = 0x1p-32 / frexp(witnesses.gradients[i], &exponent);
+        }
+        agree_one_by_one(&witnesses, expected, n_expected);
+        for (size_t k = 0; k < MTH_SCALE_STRETCHES; k++) {
+            n_all += n_expected[k];
+            for (size_t i = 0; i < n_expected[k]; i++)
+                has_right |= expected[k][i] == right;
+        }
+        assert_true(has_right || n_all > MTH_SCALES_TRIED);
+        for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+            uint32_t agreed[MTH_SCALE_STRETCHES][MTH_SCALES_TRIED];
+            size_t n_agreed[MTH_SCALE_STRETCHES];
+            if ((mth_cpu_features() & needed[t]) != needed[t] || !tables[t]->name)
+                continue;
+            tables[t]->find_scales(&witnesses, agreed, n_agreed);
+            for (size_t k = 0; k < MTH_SCALE_STRETCHES; k++) {
+                assert_int_equal(n_agreed[k], n_expected[k]);
+                assert_memory_equal(agreed[k], expected[k], n_agreed[k] * sizeof agreed[k][0]);
+            }
+        }
+    }
+}
+
 static void divided_gradients_are_found(void **state)
 {
     static uint8_t x[4 * MTH_MOMENT_BLOCK_ELEMS], v0[4 * MTH_MOMENT_BLOCK_ELEMS],
@@ -705,6 +767,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_instruction_set_sums_gradients_alike),
         cmocka_unit_test(every_instruction_set_divides_gradients_alike),
         cmocka_unit_test(summed_gradients_have_as_few_bits_as_they_can),
+        cmocka_unit_test(every_instruction_set_finds_the_scales_that_witnesses_agree_to),
         cmocka_unit_test(divided_gradients_are_found),
         cmocka_unit_test(gradients_of_16_bits_are_found),
         cmocka_unit_test(they_hold_in_plain_c_as_well),

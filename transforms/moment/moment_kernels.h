@@ -2,6 +2,7 @@
 #ifndef MTH_TRANSFORMS_MOMENT_KERNELS_H
 #define MTH_TRANSFORMS_MOMENT_KERNELS_H
 
+#include "transforms/moment/scale_witnesses.h"
 #include "transforms/predictors/adam.h"
 #include "transforms/predictors/divided.h"
 #include "transforms/predictors/sum.h"
@@ -83,6 +84,10 @@ struct mth_moment_kernels {
     /* And back, from where those of each class begin; starts move on. False where one is at its end; starts are of no use then. */
     bool (*collect32)(const uint8_t *classes, size_t n, const uint8_t *starts[MTH_MOMENT32_CLASSES],
                       const uint8_t *const ends[MTH_MOMENT32_CLASSES], uint8_t *symbols);
+    /* Steps of a scale that all witnesses agree to but MTH_SCALE_MISSES at most, in their order: the first of each stretch. */
+    void (*find_scales)(const struct mth_scale_witnesses *witnesses,
+                        uint32_t agreed[MTH_SCALE_STRETCHES][MTH_SCALES_TRIED],
+                        size_t n_agreed[MTH_SCALE_STRETCHES]);
 };
 
 extern const struct mth_moment_kernels mth_moment_kernels_portable;

@@ -5,8 +5,9 @@
 #include "transforms/moment/moment_template.h"
 
 const struct mth_moment_kernels mth_moment_kernels_portable = {
-    "portable",      find16,  restore16,  find24, restore24, find_sum, restore_sum, find_divided,
-    restore_divided, split32, classify32, join32, pack,      unpack,   deal32,      collect32};
+    "portable",  find16,       restore16,       find24,    restore24,  find_sum,
+    restore_sum, find_divided, restore_divided, split32,   classify32, join32,
+    pack,        unpack,       deal32,          collect32, find_scales};
 
 const struct mth_moment_kernels *mth_moment_kernels_of(unsigned features)
 {

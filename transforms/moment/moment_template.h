@@ -1,6 +1,7 @@
 /* The loops of moment_kernels.h, in a shape that compilers vectorise. Before it: MTH_KERNEL, the attributes of a kernel, and MTH_FMA. */
 #include "transforms/moment/moment.h"
 #include "transforms/moment/moment_kernels.h"
+#include "transforms/moment/scale_template.h"
 
 /* ---- packed symbols: each number of bits a constant ---- */
 

@@ -87,8 +87,9 @@ MTH_KERNEL static bool collect64(const uint8_t *classes, size_t n,
 }
 
 const struct mth_moment_kernels mth_moment_kernels_vbmi = {
-    "vbmi",          find16,  restore16,  find24, restore24,  find_sum,     restore_sum, find_divided,
-    restore_divided, split32, classify32, join32, pack_words, unpack_words, deal64,      collect64};
+    "vbmi",      find16,       restore16,       find24,    restore24,  find_sum,
+    restore_sum, find_divided, restore_divided, split32,   classify32, join32,
+    pack_words,  unpack_words, deal64,          collect64, find_scales};
 
 #else
 
