@@ -64,26 +64,35 @@ void mth_hash64_add(struct mth_hash64_pieces *pieces, const void *data, size_t n
     (void)XXH3_64bits_update((XXH3_state_t *)(void *)pieces->state, data, n_bytes);
 }
 
+#ifdef MTH_HASH_HAVE_X86
+/* False: some of another block was added before, and the kernels do not go from there. */
+static inline bool add_blocks(unsigned features, struct mth_hash64_pieces *pieces, const uint8_t *bytes,
+                              size_t n_blocks)
+{
+    XXH3_state_t *state = (XXH3_state_t *)(void *)pieces->state;
+    bool is_at_block = state->bufferedSize == 0 && state->nbStripesSoFar == 0 &&
+                       state->nbStripesPerBlock * XXH_STRIPE_LEN == MTH_HASH64_BLOCK_BYTES;
+    if (!is_at_block || n_blocks == 0 || !(features & MTH_CPU_AVX2))
+        return false;
+    const uint8_t *secret = state->extSecret ? state->extSecret : state->customSecret;
+    size_t n_bytes = n_blocks * MTH_HASH64_BLOCK_BYTES;
+    if (features & MTH_CPU_AVX512)
+        mth_hash64_blocks_avx512(state->acc, secret, bytes, n_blocks);
+    else
+        mth_hash64_blocks_avx2(state->acc, secret, bytes, n_blocks);
+    state->totalLen += n_bytes;
+    /* Where few bytes follow, a last stripe begins in front of them. */
+    memcpy(state->buffer + sizeof state->buffer - XXH_STRIPE_LEN, bytes + n_bytes - XXH_STRIPE_LEN,
+           XXH_STRIPE_LEN);
+    return true;
+}
+#endif
+
 void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, size_t n_blocks)
 {
 #ifdef MTH_HASH_HAVE_X86
-    XXH3_state_t *state = (XXH3_state_t *)(void *)pieces->state;
-    unsigned features = mth_cpu_features();
-    bool is_at_block = state->bufferedSize == 0 && state->nbStripesSoFar == 0 &&
-                       state->nbStripesPerBlock * XXH_STRIPE_LEN == MTH_HASH64_BLOCK_BYTES;
-    if (is_at_block && n_blocks && features & MTH_CPU_AVX2) {
-        const uint8_t *bytes = data, *secret = state->extSecret ? state->extSecret : state->customSecret;
-        size_t n_bytes = n_blocks * MTH_HASH64_BLOCK_BYTES;
-        if (features & MTH_CPU_AVX512)
-            mth_hash64_blocks_avx512(state->acc, secret, bytes, n_blocks);
-        else
-            mth_hash64_blocks_avx2(state->acc, secret, bytes, n_blocks);
-        state->totalLen += n_bytes;
-        /* Where few bytes follow, a last stripe begins in front of them. */
-        memcpy(state->buffer + sizeof state->buffer - XXH_STRIPE_LEN, bytes + n_bytes - XXH_STRIPE_LEN,
-               XXH_STRIPE_LEN);
+    if (add_blocks(mth_cpu_features(), pieces, data, n_blocks))
         return;
-    }
 #endif
     mth_hash64_add(pieces, data, n_blocks * MTH_HASH64_BLOCK_BYTES);
 }
@@ -94,6 +103,21 @@ void mth_hash64_add_part(struct mth_hash64_pieces *pieces, const void *data, siz
         mth_hash64_add_blocks(pieces, data, n_bytes / MTH_HASH64_BLOCK_BYTES);
     else
         mth_hash64_add(pieces, data, n_bytes);
+}
+
+void mth_hash64_add_block_pair(struct mth_hash64_pieces *first, const void *of_first,
+                               struct mth_hash64_pieces *second, const void *of_second)
+{
+#ifdef MTH_HASH_HAVE_X86
+    unsigned features = mth_cpu_features();
+    if (!add_blocks(features, first, of_first, 1))
+        mth_hash64_add(first, of_first, MTH_HASH64_BLOCK_BYTES);
+    if (!add_blocks(features, second, of_second, 1))
+        mth_hash64_add(second, of_second, MTH_HASH64_BLOCK_BYTES);
+#else
+    mth_hash64_add(first, of_first, MTH_HASH64_BLOCK_BYTES);
+    mth_hash64_add(second, of_second, MTH_HASH64_BLOCK_BYTES);
+#endif
 }
 
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces)

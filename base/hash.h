@@ -42,6 +42,9 @@ enum { MTH_HASH64_BLOCK_BYTES = 1024 };
 void mth_hash64_add_blocks(struct mth_hash64_pieces *pieces, const void *data, size_t n_blocks);
 /* One or the other: what is whole blocks, where goes_on tells that there is more behind it. */
 void mth_hash64_add_part(struct mth_hash64_pieces *pieces, const void *data, size_t n_bytes, bool goes_on);
+/* The same of two streams, a block each. */
+void mth_hash64_add_block_pair(struct mth_hash64_pieces *first, const void *of_first,
+                               struct mth_hash64_pieces *second, const void *of_second);
 uint64_t mth_hash64_end(const struct mth_hash64_pieces *pieces);
 
 /* XXH3-128 of n_bytes, seed 0. */

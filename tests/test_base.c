@@ -244,7 +244,7 @@ static void a_digest_by_blocks_is_that_of_the_bytes(void **state)
 {
     (void)state;
     static const size_t tails[] = {1, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025, 3000};
-    static uint8_t bytes[1 + 8 * MTH_HASH64_BLOCK_BYTES + 3000];
+    static uint8_t bytes[2 + 8 * MTH_HASH64_BLOCK_BYTES + 3000];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)(i * 31 + i / 256 * 7);
     for (size_t t = 0; t < sizeof tails / sizeof tails[0]; t++)
@@ -265,6 +265,19 @@ static void a_digest_by_blocks_is_that_of_the_bytes(void **state)
                 at += (n - half) * MTH_HASH64_BLOCK_BYTES;
                 mth_hash64_add(&pieces, at, tails[t]);
                 assert_true(mth_hash64_end(&pieces) == mth_hash64(bytes, (size_t)(at - bytes) + tails[t], 0));
+                /* Two of them block by block, the second one a byte behind. */
+                struct mth_hash64_pieces pair[2];
+                for (size_t i = 0; i < 2; i++) {
+                    mth_hash64_begin(&pair[i]);
+                    mth_hash64_add(&pair[i], bytes + i, n_front);
+                }
+                for (at = bytes + n_front; n > 0; n--, at += MTH_HASH64_BLOCK_BYTES)
+                    mth_hash64_add_block_pair(&pair[0], at, &pair[1], at + 1);
+                for (size_t i = 0; i < 2; i++) {
+                    mth_hash64_add(&pair[i], at + i, tails[t]);
+                    assert_true(mth_hash64_end(&pair[i]) ==
+                                mth_hash64(bytes + i, (size_t)(at - bytes) + tails[t], 0));
+                }
             }
     /* And of as many as chunks have: the length of all is part of a digest. */
     static uint8_t many[300 * MTH_HASH64_BLOCK_BYTES + 65];

@@ -24,10 +24,11 @@ RANS_AVX512 __m512i mth_rans_512_load(const void *p)
     return _mm512_loadu_si512(p);
 }
 
-/* Bytes of b in the odd places, those of a in the even ones. */
+/* Bytes of b in the odd places, those of a in the even ones. By a mask register, results would come three cycles later, not one. */
 RANS_AVX512 __m512i mth_rans_512_weave(__m512i a, __m512i b)
 {
-    return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaau, a, b);
+    enum { IF_A_B_ELSE_C = 0xca };
+    return _mm512_ternarylogic_epi64(_mm512_set1_epi16(255), a, b, IF_A_B_ELSE_C);
 }
 
 /* f * h + r, below 2^16, as planes: even lanes and odd ones apart, so that nothing has to be unpacked. */
@@ -51,20 +52,30 @@ RANS_AVX512 const uint8_t *mth_rans_512_refill(__m512i *high, __m512i *low, cons
     return in + __builtin_popcountll((uint64_t)empty);
 }
 
-/* The lanes in `full` lose a byte. What counts is moved to the end of the 64 bytes that go out; the next vector covers the rest. */
+/*
+ * Bytes in the first n places of 64 go out in front of `at`: they are moved to the end of a vector, the next one covers the rest. Where each
+ * byte then comes from is loaded: no vector unit has a part in that.
+ */
+RANS_AVX512 uint8_t *mth_rans_512_put_front(__m512i bytes, size_t n, uint8_t *at)
+{
+#define MTH_RANS_8(i) (i), (i) + 1, (i) + 2, (i) + 3, (i) + 4, (i) + 5, (i) + 6, (i) + 7
+#define MTH_RANS_64                                                                               \
+    MTH_RANS_8(0), MTH_RANS_8(8), MTH_RANS_8(16), MTH_RANS_8(24), MTH_RANS_8(32), MTH_RANS_8(40), \
+        MTH_RANS_8(48), MTH_RANS_8(56)
+    static const uint8_t turned[2 * 64] = {MTH_RANS_64, MTH_RANS_64};
+#undef MTH_RANS_64
+#undef MTH_RANS_8
+    _mm512_storeu_si512((void *)(at - 64), _mm512_permutexvar_epi8(mth_rans_512_load(turned + n), bytes));
+    return at - n;
+}
+
+/* The lanes in `full` lose a byte. */
 RANS_AVX512 uint8_t *mth_rans_512_emit(__mmask64 full, __m512i *high, __m512i *low, uint8_t *at)
 {
-    static const uint8_t ascending[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                          16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-                                          32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
-                                          48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    int n = __builtin_popcountll((uint64_t)full);
     __m512i bytes = _mm512_maskz_compress_epi8(full, *low);
-    __m512i places = _mm512_add_epi8(mth_rans_512_load(ascending), _mm512_set1_epi8((char)n));
-    _mm512_storeu_si512((void *)(at - 64), _mm512_permutexvar_epi8(places, bytes));
     *low = _mm512_mask_blend_epi8(full, *low, *high);
     *high = _mm512_mask_blend_epi8(full, *high, _mm512_setzero_si512());
-    return at - n;
+    return mth_rans_512_put_front(bytes, (size_t)__builtin_popcountll((uint64_t)full), at);
 }
 
 /* As in rans_avx2.h: the quotient, or one less and a rest that is f too large. */

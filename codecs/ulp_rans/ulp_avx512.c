@@ -272,35 +272,61 @@ RANS_TARGET_AVX512 static size_t decode_flags(const struct mth_ulp_table *table,
                                 : decode_some_flags(table, reader, from, n_groups, masks, MOST_VECS);
 }
 
+/* What coding a flag needs, by its place: its context, and 16 more where the element changed. */
+struct flag_tables {
+    vec others, start; /* the slots of 256 that the flag does not have, 0 where it has all; its first one */
+    vec multiplier, divide_by; /* in words; see mth_ulp_table */
+};
+
+ULP_INLINE struct flag_tables load_flag_tables(const struct mth_ulp_table *table)
+{
+    static const uint8_t first[MTH_ULP_CONTEXTS] = {0};
+    return (struct flag_tables){.others = two_tables(table->flag_others[0], table->flag_others[1]),
+                                .start = two_tables(table->changed, first),
+                                .multiplier = load((const uint8_t *)table->flag_multiplier),
+                                .divide_by = load((const uint8_t *)table->flag_divide_by)};
+}
+
+ULP_INLINE uint8_t *put_flags(const struct flag_tables *tables, vec context, __mmask64 flags, vec *inverted,
+                              vec *low, uint8_t *at)
+{
+    vec place = _mm512_mask_add_epi8(context, flags, context, _mm512_set1_epi8(MTH_ULP_CONTEXTS));
+    /* Of a word, such a permutation looks at the lowest five bits. */
+    vec odd = _mm512_srli_epi16(place, 8), by_even = _mm512_permutexvar_epi16(place, tables->divide_by),
+        by_odd = _mm512_permutexvar_epi16(odd, tables->divide_by);
+    struct divisors divisors = {
+        .even = by_even,
+        .odd = by_odd,
+        .even_multiplier = _mm512_permutexvar_epi16(place, tables->multiplier),
+        .odd_multiplier = _mm512_permutexvar_epi16(odd, tables->multiplier),
+        .even_shift = _mm512_srli_epi16(by_even, 8),
+        .odd_shift = _mm512_srli_epi16(by_odd, 8),
+    };
+    return put_lanes(_mm512_permutexvar_epi8(place, tables->others),
+                     _mm512_permutexvar_epi8(place, tables->start), &divisors, inverted, low, at);
+}
+
 ULP_INLINE size_t encode_some_flags(const struct mth_ulp_table *table, struct mth_rans_writer *writer,
                                     const uint8_t *from, size_t n_groups, const uint32_t *masks,
                                     size_t n_vecs)
 {
-    vec high[MOST_VECS], low[MOST_VECS], zero = _mm512_setzero_si512();
-    vec changed_of = one_table(table->changed), behind = _mm512_set1_epi8(MTH_ULP_CONTEXTS);
-    vec low_of = two_tables(table->same_reciprocal[0], table->changed_reciprocal[0]);
-    vec high_of = two_tables(table->same_reciprocal[1], table->changed_reciprocal[1]);
+    vec inverted[MOST_VECS], low[MOST_VECS], ones = _mm512_set1_epi8(-1);
+    struct flag_tables tables = load_flag_tables(table);
     uint8_t *at = writer->at;
     size_t left = n_groups;
     for (size_t v = 0; v < n_vecs; v++) {
-        high[v] = load(writer->lanes.high + v * VEC_BYTES);
+        inverted[v] = _mm512_xor_si512(load(writer->lanes.high + v * VEC_BYTES), ones);
         low[v] = load(writer->lanes.low + v * VEC_BYTES);
     }
     while (left >= n_vecs * VEC_GROUPS && (size_t)(at - writer->begin) >= n_vecs * VEC_BYTES) {
         for (size_t v = n_vecs; v-- > 0;) {
             left -= VEC_GROUPS;
-            vec context = load(from + left * MTH_ULP_GROUP);
-            __mmask64 flags = (__mmask64)load_masks(masks + left);
-            vec changed = _mm512_permutexvar_epi8(context, changed_of);
-            vec place = _mm512_mask_blend_epi8(flags, context, _mm512_add_epi8(context, behind));
-            vec freq = _mm512_mask_blend_epi8(flags, _mm512_sub_epi8(zero, changed), changed);
-            vec start = _mm512_mask_blend_epi8(flags, changed, zero);
-            at = encode_lanes(freq, start, _mm512_permutexvar_epi8(place, low_of),
-                              _mm512_permutexvar_epi8(place, high_of), &high[v], &low[v], at);
+            at = put_flags(&tables, load(from + left * MTH_ULP_GROUP), (__mmask64)load_masks(masks + left),
+                           &inverted[v], &low[v], at);
         }
     }
     for (size_t v = 0; v < n_vecs; v++) {
-        store(writer->lanes.high + v * VEC_BYTES, high[v]);
+        store(writer->lanes.high + v * VEC_BYTES, _mm512_xor_si512(inverted[v], ones));
         store(writer->lanes.low + v * VEC_BYTES, low[v]);
     }
     writer->at = at;

@@ -27,15 +27,38 @@ ULP_INLINE const uint8_t *decode_lanes(vec freq, vec rank, __mmask64 keep, vec *
     return mth_rans_512_refill(high, low, in);
 }
 
-ULP_INLINE uint8_t *encode_lanes(vec freq, vec start, vec reciprocal_low, vec reciprocal_high, vec *high,
-                                 vec *low, uint8_t *at)
+/* What divides states of even lanes and of odd ones, in words: f in the low byte, whatever above it; see mth_ulp_table. */
+struct divisors {
+    vec even, odd, even_multiplier, odd_multiplier, even_shift, odd_shift;
+};
+
+ULP_INLINE vec divide_words(vec x, vec multiplier, vec shift)
 {
-    vec rest, quotient;
-    __mmask64 moves = _mm512_test_epi8_mask(freq, freq);
-    at = mth_rans_512_emit(_mm512_mask_cmpge_epu8_mask(moves, *high, freq), high, low, at);
-    mth_rans_512_divide(*high, *low, freq, reciprocal_low, reciprocal_high, &quotient, &rest);
-    *high = _mm512_mask_blend_epi8(moves, *high, quotient);
-    *low = _mm512_mask_blend_epi8(moves, *low, _mm512_add_epi8(start, rest));
+    return _mm512_srlv_epi16(_mm512_avg_epu16(x, _mm512_mulhi_epu16(x, multiplier)), shift);
+}
+
+/*
+ * 64 symbols into their states, of which the high bytes are kept inverted; f slots from start on each, others = 256 - f, 0 where that is 256.
+ * With x = 256 h + l a state and q = floor(x / f) the new one is 256 q + start + x - q f; of the product the low byte is enough. Where f is 256, q is h: the
+ * state stays. What waits for a mask register comes three cycles later than what does not: there are two such, and no more.
+ */
+ULP_INLINE uint8_t *put_lanes(vec others, vec start, const struct divisors *by, vec *inverted, vec *low,
+                              uint8_t *at)
+{
+    enum { IF_A_B_ELSE_NOT_C = 0xc5, NEITHER = 0x01 };
+    vec ones = _mm512_set1_epi8(-1), byte = _mm512_set1_epi16(255);
+    __mmask64 full = _mm512_cmplt_epu8_mask(*inverted, others);
+    at = mth_rans_512_put_front(_mm512_maskz_compress_epi8(full, *low),
+                                (size_t)__builtin_popcountll((uint64_t)full), at);
+    vec l = _mm512_mask_sub_epi8(*low, full, ones, *inverted);
+    vec not_h = _mm512_mask_blend_epi8(full, *inverted, ones);
+    vec even = _mm512_ternarylogic_epi64(byte, l, _mm512_slli_epi16(not_h, 8), IF_A_B_ELSE_NOT_C);
+    vec odd = _mm512_ternarylogic_epi64(byte, _mm512_srli_epi16(l, 8), not_h, IF_A_B_ELSE_NOT_C);
+    even = divide_words(even, by->even_multiplier, by->even_shift);
+    odd = _mm512_slli_epi16(divide_words(odd, by->odd_multiplier, by->odd_shift), 8);
+    *inverted = _mm512_ternarylogic_epi64(even, even, odd, NEITHER);
+    vec taken = mth_rans_512_weave(_mm512_mullo_epi16(even, by->even), _mm512_mullo_epi16(odd, by->odd));
+    *low = _mm512_sub_epi8(_mm512_add_epi8(l, start), taken);
     return at;
 }
 

@@ -13,6 +13,8 @@ enum {
     /* Of each file at once: longer ones wait for memory where they could compute. */
     PIECE_BYTES = MTH_HASH64_BLOCK_BYTES,
     FIRST_BYTES = 8192,
+    SPLIT_STEPS =
+        4096, /* that become symbols at once, where nothing has to be known of all: so they stay in the nearest cache */
     TOP_GROUPS = 128,    /* sampled for the highest exponent that counts */
     TOP_SHARE = 1024,    /* elements above it are one in so many at most */
     SHIFT_STEPS = 4096,  /* sampled for the bits of steps */
@@ -38,6 +40,12 @@ static void digest_blocks(struct mth_ulp_digests *digests, const uint8_t *src, c
         return;
     mth_hash64_add_blocks(&digests->src, src, n_blocks);
     mth_hash64_add_blocks(&digests->base, base, n_blocks);
+}
+
+static void digest_block(struct mth_ulp_digests *digests, const uint8_t *src, const uint8_t *base)
+{
+    if (digests)
+        mth_hash64_add_block_pair(&digests->src, src, &digests->base, base);
 }
 
 /* ---- what a block is like ---- */
@@ -134,7 +142,7 @@ static void view(struct mth_ulp_block *block, const uint8_t *src, const uint8_t 
     const struct mth_ulp_format *format = block->format;
     size_t lane_bytes = format->lane_bits / 8, group_bytes = MTH_ULP_GROUP * lane_bytes;
     struct mth_ulp_view out = {.masks = state->masks + first,
-                               .steps = state->steps + block->n_changed * lane_bytes,
+                               .steps = state->steps + (block->n_changed - block->n_split) * lane_bytes,
                                .contexts = state->of_base + first * MTH_ULP_GROUP,
                                .changed = state->contexts + block->n_changed};
     size_t done = kernels->view ? kernels->view(format, state->table.top, src, base, n, &out) : 0;
@@ -147,7 +155,7 @@ static void view(struct mth_ulp_block *block, const uint8_t *src, const uint8_t 
     n -= done;
     size_t n_steps =
         kernels->analyze(format, &state->shuffles, src + done * group_bytes, base + done * group_bytes, n,
-                         out.masks + done, state->steps + block->n_changed * lane_bytes);
+                         out.masks + done, state->steps + (block->n_changed - block->n_split) * lane_bytes);
     kernels->contexts(format, base + done * group_bytes, n, state->table.top, contexts);
     if (n_steps)
         kernels->collect(&state->shuffles, contexts, n, masks, state->contexts + block->n_changed);
@@ -156,13 +164,46 @@ static void view(struct mth_ulp_block *block, const uint8_t *src, const uint8_t 
         block->n_active += masks[i] != 0;
 }
 
+/* Signs and stored bits are made where flags come later; they go out behind the head, which is not known yet. */
+static void begin_parts(struct mth_ulp_block *block, size_t n_signs)
+{
+    struct mth_ulp_state *state = block->state;
+    block->extra = state->coded + (n_signs + 7) / 8;
+    block->parts =
+        (struct mth_ulp_parts){.symbols = state->symbols,
+                               .signs = state->coded,
+                               .extra = {.at = block->extra, .end = state->coded + MTH_ULP_CODED_BYTES}};
+}
+
+/* n of the state's steps, whole groups unless they are the last ones. */
+static void split(struct mth_ulp_block *block, size_t n)
+{
+    struct mth_ulp_state *state = block->state;
+    struct mth_ulp_parts parts = block->parts;
+    size_t lane_bytes = block->format->lane_bits / 8, n_left = block->n_changed - block->n_split - n;
+    parts.symbols += block->n_split;
+    parts.signs += block->n_split / 8;
+    if (block->extra && !mth_ulp_split(state->kernels, block->format->lane_bits, state->table.shift,
+                                       state->steps, state->contexts + block->n_split, n, &parts))
+        block->extra = NULL;
+    block->parts.extra = parts.extra;
+    block->n_split += n;
+    memmove(state->steps, state->steps + n * lane_bytes, n_left * lane_bytes);
+}
+
+static bool has_shifts(const struct mth_ulp_block *block)
+{
+    return block->format->lane_bits > 16;
+}
+
 /* All groups. The first n_digested were hashed before. */
 static void analyze(struct mth_ulp_block *block, size_t n_digested)
 {
     struct mth_ulp_state *state = block->state;
     size_t group_bytes = MTH_ULP_GROUP * (block->format->lane_bits / 8), n_piece = PIECE_BYTES / group_bytes;
-    block->n_changed = 0;
-    block->n_active = 0;
+    block->n_changed = block->n_split = block->n_active = 0;
+    memset(state->table.shift, 0, sizeof state->table.shift);
+    begin_parts(block, block->n_elems);
     for (size_t g = 0; g < block->n_groups;) {
         bool is_last = g == block->n_full;
         size_t n = is_last ? 1 : mth_size_min(n_piece, block->n_full - g);
@@ -170,11 +211,14 @@ static void analyze(struct mth_ulp_block *block, size_t n_digested)
         const uint8_t *base =
             is_last ? state->last_base : mth_ulp_base_at(state, block->base, group_bytes, g);
         if (g + n < block->n_full && g >= n_digested)
-            digest_blocks(block->digests, src, base, 1);
+            digest_block(block->digests, src, base);
         else if (!is_last && g >= n_digested)
             digest(block->digests, src, base, n * group_bytes);
         view(block, src, base, g, n);
         g += n;
+        size_t n_steps = block->n_changed - block->n_split;
+        if (n_steps >= SPLIT_STEPS && !has_shifts(block))
+            split(block, n_steps - n_steps % MTH_ULP_GROUP);
     }
 }
 
@@ -290,20 +334,6 @@ static bool put_turns(struct mth_ulp_block *block, const struct mth_ulp_turns *t
            mth_ulp_turns_encode(turns, block->state->kernels, &writer) && put_lanes(block, &writer);
 }
 
-/* Signs and stored bits, made where flags come later; they go out behind the head, which is not known yet. */
-static bool split(struct mth_ulp_block *block, struct mth_ulp_parts *parts)
-{
-    struct mth_ulp_state *state = block->state;
-    *parts = (struct mth_ulp_parts){
-        .symbols = state->symbols,
-        .signs = state->coded,
-        .extra = {.at = state->coded + (block->n_changed + 7) / 8, .end = state->coded + MTH_ULP_CODED_BYTES},
-    };
-    return mth_ulp_split(state->kernels, block->format->lane_bits, state->table.shift, state->steps,
-                         state->contexts, block->n_changed, parts) &&
-           mth_ulp_end_bits(&parts->extra);
-}
-
 static unsigned log2_of(size_t n)
 {
     unsigned log = 0;
@@ -336,14 +366,15 @@ static bool encode_changes(struct mth_ulp_block *block)
 {
     struct mth_ulp_state *state = block->state;
     struct mth_ulp_counts counts = {.elements = {0}};
-    struct mth_ulp_parts parts;
     struct mth_ulp_turns turns = {0};
     uint8_t table[MTH_ULP_TABLE_BYTES], packed[MTH_ULP_PACKED_TABLE_BYTES];
-    bool has_shifts = block->format->lane_bits > 16;
-    memset(state->table.shift, 0, sizeof state->table.shift);
-    if (has_shifts)
+    struct mth_ulp_parts *parts = &block->parts;
+    if (has_shifts(block)) {
         choose_shifts(block);
-    if (!split(block, &parts))
+        begin_parts(block, block->n_changed);
+    }
+    split(block, block->n_changed - block->n_split);
+    if (!block->extra || !mth_ulp_end_bits(&parts->extra))
         return false;
     state->kernels->count(state->contexts, state->symbols, block->n_changed, counts.symbols);
     mth_ulp_count_elements(block, NULL, block->n_groups, counts.elements);
@@ -351,18 +382,17 @@ static bool encode_changes(struct mth_ulp_block *block)
     size_t n_map = mth_ulp_map_choose(block, &counts, &in_rows),
            n_lanes = mth_ulp_symbol_lanes(block->n_changed);
     mth_ulp_table_build(&state->table, &counts);
-    size_t n_table = mth_ulp_table_write(&state->table, has_shifts, table),
-           n_packed = mth_ulp_table_pack(&state->table, has_shifts, packed);
+    size_t n_table = mth_ulp_table_write(&state->table, has_shifts(block), table),
+           n_packed = mth_ulp_table_pack(&state->table, has_shifts(block), packed);
     bool is_packed = n_packed < n_table,
          many = block->n_changed >= MANY_CHANGES && block->n_elems >= MANY_ELEMS;
     size_t n_flag_lanes = mth_ulp_flag_lanes(MTH_ULP_CARRIES | (many ? MTH_ULP_MANY_FLAG_LANES : 0));
-    bool is_directed = take_turns(block, n_flag_lanes, n_lanes, &turns, parts.signs);
+    bool is_directed = take_turns(block, n_flag_lanes, n_lanes, &turns, parts->signs);
     block->has_rows |= in_rows;
     uint8_t head = (uint8_t)((in_rows ? 0 : MTH_ULP_CHANGES) | (is_directed ? 0 : MTH_ULP_CARRIES) |
                              (is_packed ? MTH_ULP_PACKED : 0) | (n_map ? MTH_ULP_GROUPED : 0) |
                              (many ? MTH_ULP_MANY_FLAG_LANES : 0) | log2_of(n_lanes) << MTH_ULP_LANES_SHIFT);
-    size_t n_all = (block->n_changed + 7) / 8, n_signs = (block->n_changed - turns.n + 7) / 8;
-    size_t n_extra = (size_t)(parts.extra.at - parts.signs) - n_all;
+    size_t n_signs = (block->n_changed - turns.n + 7) / 8, n_extra = (size_t)(parts->extra.at - block->extra);
     bool fits = put(block, &head, 1) &&
                 put(block, is_packed ? packed : table, is_packed ? n_packed : n_table) &&
                 put_number(block, block->n_changed) && put_number(block, n_extra);
@@ -374,9 +404,9 @@ static bool encode_changes(struct mth_ulp_block *block)
         fits = put_number(block, turns.n);
     size_t n_turn_lanes = is_directed ? mth_ulp_turn_lanes(turns.n) : 0;
     struct carried carried = {.n = mth_size_min(n_signs, n_flag_lanes + n_lanes + n_turn_lanes)};
-    memcpy(carried.bytes, parts.signs, carried.n);
-    return fits && put(block, parts.signs + carried.n, n_signs - carried.n) &&
-           put(block, parts.signs + n_all, n_extra) &&
+    memcpy(carried.bytes, parts->signs, carried.n);
+    return fits && put(block, parts->signs + carried.n, n_signs - carried.n) &&
+           put(block, block->extra, n_extra) &&
            (in_rows ? put_flags_of_rows(block, n_flag_lanes, &carried)
                     : put_flags(block, n_map > 0, n_flag_lanes, &carried)) &&
            put_symbols(block, n_lanes, &carried) && (!is_directed || put_turns(block, &turns, &carried));

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "codecs/ulp_rans/ulp_rows.h"
+#include "codecs/ulp_rans/ulp_symbols.h"
 
 struct mth_ulp_digests {
     struct mth_hash64_pieces src, base;
@@ -19,6 +20,9 @@ struct mth_ulp_block {
     const uint8_t *src, *base, *older; /* older: NULL where there is none */
     size_t n_elems, n_groups, n_full;  /* groups; those that are whole */
     size_t n_changed, n_active;        /* elements; groups with any */
+    struct mth_ulp_parts parts;        /* what steps became, */
+    size_t n_split;                    /* so many of them; the state's steps are those behind */
+    uint8_t *extra;                    /* where the parts' bits begin; NULL: there was no room for them */
     uint8_t *at, *end;                 /* the output */
     struct mth_ulp_rows rows;          /* row: 0 where none are known; else the map may go by them */
     bool has_turns, has_rows;          /* some block's signs are turns, some block's map goes by rows */

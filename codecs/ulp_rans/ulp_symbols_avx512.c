@@ -110,16 +110,19 @@ ULP_INLINE vec look_up_wide(const struct wide_table *table, vec place, __mmask64
     return found;
 }
 
+/* As flags are coded, see put_lanes in ulp_avx512.h. */
 RANS_TARGET_AVX512 size_t ULP_ENCODE_SYMBOLS(const struct mth_ulp_table *table,
                                              struct mth_rans_writer *writer, const uint8_t *from_end,
                                              const uint8_t *symbols_end, size_t n_steps)
 {
     if (writer->lanes.n_lanes != VEC_BYTES)
         return ULP_REST.encode_symbols(table, writer, from_end, symbols_end, n_steps);
-    vec high = load(writer->lanes.high), low = load(writer->lanes.low);
+    vec zero = _mm512_setzero_si512(), byte = _mm512_set1_epi16(255);
+    vec inverted = _mm512_xor_si512(load(writer->lanes.high), _mm512_set1_epi8(-1)),
+        low = load(writer->lanes.low);
     struct wide_table freqs = load_wide(table->freq), starts = load_wide(table->start),
-                      lows = load_wide(table->symbol_reciprocal[0]),
-                      highs = load_wide(table->symbol_reciprocal[1]);
+                      lows = load_wide(table->symbol_multiplier[0]),
+                      highs = load_wide(table->symbol_multiplier[1]), shifts = load_wide(table->symbol_shift);
     uint8_t *at = writer->at;
     size_t done = 0;
     for (; done < n_steps && at - writer->begin >= VEC_BYTES; done++) {
@@ -128,11 +131,21 @@ RANS_TARGET_AVX512 size_t ULP_ENCODE_SYMBOLS(const struct mth_ulp_table *table,
         /* Symbols are below 16: nothing leaves a byte. */
         vec place = _mm512_or_si512(load(from_end), _mm512_slli_epi16(load(symbols_end), 4));
         __mmask64 above = _mm512_movepi8_mask(place);
-        at = encode_lanes(look_up_wide(&freqs, place, above), look_up_wide(&starts, place, above),
-                          look_up_wide(&lows, place, above), look_up_wide(&highs, place, above), &high, &low,
-                          at);
+        vec freq = look_up_wide(&freqs, place, above), shift = look_up_wide(&shifts, place, above);
+        vec multiplier_low = look_up_wide(&lows, place, above),
+            multiplier_high = look_up_wide(&highs, place, above);
+        struct divisors divisors = {
+            .even = freq,
+            .odd = _mm512_srli_epi16(freq, 8),
+            .even_multiplier = mth_rans_512_weave(multiplier_low, _mm512_slli_epi16(multiplier_high, 8)),
+            .odd_multiplier = mth_rans_512_weave(_mm512_srli_epi16(multiplier_low, 8), multiplier_high),
+            .even_shift = _mm512_and_si512(shift, byte),
+            .odd_shift = _mm512_srli_epi16(shift, 8),
+        };
+        at = put_lanes(_mm512_sub_epi8(zero, freq), look_up_wide(&starts, place, above), &divisors, &inverted,
+                       &low, at);
     }
-    store(writer->lanes.high, high);
+    store(writer->lanes.high, _mm512_xor_si512(inverted, _mm512_set1_epi8(-1)));
     store(writer->lanes.low, low);
     writer->at = at;
     return done;

@@ -17,6 +17,33 @@ static void set_reciprocal(uint8_t *low, uint8_t *high, unsigned freq)
     *high = (uint8_t)(reciprocal >> 8);
 }
 
+/* The multiplier of a frequency, and its shift; see ulp_table.h. */
+static uint16_t multiplier_of(unsigned freq, unsigned *shift)
+{
+    *shift = 0;
+    while (freq >> (*shift + 1))
+        ++*shift;
+    unsigned multiplier = (1u << (17 + *shift)) / freq - (1u << 16);
+    return (uint16_t)(multiplier > UINT16_MAX ? UINT16_MAX : multiplier);
+}
+
+static void set_flag(struct mth_ulp_table *table, size_t place, unsigned freq)
+{
+    unsigned shift;
+    table->flag_multiplier[place] = multiplier_of(freq, &shift);
+    table->flag_divide_by[place] = (uint16_t)((freq & 255) | shift << 8);
+    table->flag_others[place / MTH_ULP_CONTEXTS][place % MTH_ULP_CONTEXTS] = (uint8_t)(MTH_ULP_SLOTS - freq);
+}
+
+static void set_symbol(struct mth_ulp_table *table, size_t s, size_t c, unsigned freq)
+{
+    unsigned shift;
+    uint16_t multiplier = multiplier_of(freq, &shift);
+    table->symbol_multiplier[0][s][c] = (uint8_t)multiplier;
+    table->symbol_multiplier[1][s][c] = (uint8_t)(multiplier >> 8);
+    table->symbol_shift[s][c] = (uint8_t)shift;
+}
+
 /* Everything that follows from frequencies. */
 static void prepare(struct mth_ulp_table *table)
 {
@@ -26,11 +53,15 @@ static void prepare(struct mth_ulp_table *table)
         set_reciprocal(&table->changed_reciprocal[0][c], &table->changed_reciprocal[1][c], table->changed[c]);
         set_reciprocal(&table->same_reciprocal[0][c], &table->same_reciprocal[1][c],
                        MTH_ULP_SLOTS - table->changed[c]);
+        set_flag(table, c, MTH_ULP_SLOTS - table->changed[c]);
+        set_flag(table, MTH_ULP_CONTEXTS + c, table->changed[c] ? table->changed[c] : MTH_ULP_SLOTS);
         for (size_t s = 0; s < MTH_ULP_SYMBOLS; s++) {
             bool is_only = s == 0 && table->freq[0][c] == 0;
             table->start[s][c] = (uint8_t)at;
             set_reciprocal(&table->symbol_reciprocal[0][s][c], &table->symbol_reciprocal[1][s][c],
                            table->freq[s][c]);
+            if (is_only || table->freq[s][c])
+                set_symbol(table, s, c, is_only ? MTH_ULP_SLOTS : table->freq[s][c]);
             /* Behind the last symbol `at` is 256, and slot 255 is behind no bound. */
             table->bound[s][c] = (uint8_t)((s == 0 ? LAST_SLOT : at - 1) ^ FLIP);
             at += is_only ? MTH_ULP_SLOTS : table->freq[s][c];

@@ -46,6 +46,18 @@ struct mth_ulp_table {
     uint8_t changed_reciprocal[2][MTH_ULP_CONTEXTS];
     uint8_t same_reciprocal[2][MTH_ULP_CONTEXTS];
     uint8_t symbol_reciprocal[2][MTH_ULP_SYMBOLS][MTH_ULP_CONTEXTS];
+    /*
+     * What makes a quotient by f of any state x below 256 f, exactly: with shift = floor(log2 f) and
+     * m = floor(2^(17 + shift) / f) - 65536, at most 65535,
+     *     floor(x / f) = floor((x + floor(x m / 65536) + 1) / 2) >> shift
+     * Of flags by place: the context, and 16 more where the element changed. flag_others: 256 - f; flag_divide_by: f mod 256, and 256 times
+     * the shift.
+     */
+    uint8_t flag_others[2][MTH_ULP_CONTEXTS];
+    alignas(64) uint16_t flag_multiplier[2 * MTH_ULP_CONTEXTS];
+    uint16_t flag_divide_by[2 * MTH_ULP_CONTEXTS];
+    uint8_t symbol_multiplier[2][MTH_ULP_SYMBOLS][MTH_ULP_CONTEXTS]; /* as planes */
+    uint8_t symbol_shift[MTH_ULP_SYMBOLS][MTH_ULP_CONTEXTS];
     size_t n_symbols; /* the highest one in use, and one more */
 };
 

@@ -186,6 +186,21 @@ EMULATED_BYTES(_mm512_andnot_si512, ~a &b)
 EMULATED_BYTES(_mm512_or_si512, a | b)
 EMULATED_BYTES(_mm512_xor_si512, a ^ b)
 
+/* Bit i of imm: what comes out where the bits of a, b and c, a the highest, are i. */
+EMULATED __m512i _mm512_ternarylogic_epi64(__m512i a, __m512i b, __m512i c, int imm)
+{
+    __m512i r;
+    for (int i = 0; i < 64; i++) {
+        unsigned byte = 0;
+        for (int k = 0; k < 8; k++) {
+            int at = (a.b[i] >> k & 1) << 2 | (b.b[i] >> k & 1) << 1 | (c.b[i] >> k & 1);
+            byte |= (unsigned)(imm >> at & 1) << k;
+        }
+        r.b[i] = (uint8_t)byte;
+    }
+    return r;
+}
+
 #define EMULATED_WORDS(name, expression)                                 \
     EMULATED __m512i name(__m512i x, __m512i y)                          \
     {                                                                    \
@@ -201,6 +216,8 @@ EMULATED_WORDS(_mm512_add_epi16, a + b)
 EMULATED_WORDS(_mm512_sub_epi16, a - b)
 EMULATED_WORDS(_mm512_mullo_epi16, a *b)
 EMULATED_WORDS(_mm512_mulhi_epu16, a *b >> 16)
+EMULATED_WORDS(_mm512_avg_epu16, (a + b + 1) >> 1)
+EMULATED_WORDS(_mm512_srlv_epi16, b < 16 ? a >> b : 0)
 EMULATED_WORDS(_mm512_min_epu16, a < b ? a : b)
 EMULATED_WORDS(_mm512_subs_epu16, a > b ? a - b : 0)
 
@@ -514,6 +531,11 @@ EMULATED_MASK(_mm512_cmplt_epu8_mask, a < b)
 EMULATED_MASK(_mm512_cmpgt_epi8_mask, (int8_t)a > (int8_t)b)
 EMULATED_MASK(_mm512_test_epi8_mask, (a & b) != 0)
 EMULATED_MASK(_mm512_testn_epi8_mask, (a & b) == 0)
+
+EMULATED __m512i _mm512_mask_sub_epi8(__m512i src, __mmask64 k, __m512i a, __m512i b)
+{
+    return _mm512_mask_blend_epi8(k, src, _mm512_sub_epi8(a, b));
+}
 
 EMULATED __mmask64 _mm512_mask_cmpge_epu8_mask(__mmask64 k, __m512i a, __m512i b)
 {
