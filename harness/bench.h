@@ -262,7 +262,9 @@ void mth_bench_free(struct mth_bench *bench);
 int mth_bench_add_case(struct mth_bench *bench, const struct mth_bench_case *like,
                        struct mth_bench_case **added);
 int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_error *err);
-int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths);
+/* as_whole: its checkpoints are directories, measured as in a case. Of an id that is there nothing changes. */
+int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths,
+                      bool as_whole);
 
 /* Lets cells point at their cases, where cases stay from then on. */
 void mth_bench_link_cells(struct mth_bench *bench);

@@ -53,7 +53,7 @@ static int add_run_of(struct mth_bench *bench, const struct mth_manifest *manife
     const struct mth_dataset_run *run = run_id ? mth_manifest_run_find(manifest, run_id) : NULL;
     if (!run || !run->present)
         return MTH_OK;
-    return mth_bench_add_run(bench, run->id, run->paths, run->n_paths);
+    return mth_bench_add_run(bench, run->id, run->paths, run->n_paths, false);
 }
 
 /* One line a dataset, however often a matrix names it. */

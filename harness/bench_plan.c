@@ -77,7 +77,8 @@ int mth_bench_add_cell(struct mth_bench_case *to, const char *spec, struct mth_e
     return cell->resolved ? MTH_OK : mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a cell");
 }
 
-int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths)
+int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const *paths, size_t n_paths,
+                      bool as_whole)
 {
     for (size_t i = 0; i < bench->n_runs; i++) {
         if (strcmp(bench->runs[i].id, id) == 0)
@@ -88,7 +89,7 @@ int mth_bench_add_run(struct mth_bench *bench, const char *id, const char *const
         return MTH_ERR_NO_MEMORY;
     bench->runs = grown;
     struct mth_bench_run *run = &grown[bench->n_runs];
-    run->n_paths = 0;
+    *run = (struct mth_bench_run){.as_whole = as_whole};
     run->id = copy_text(id);
     run->paths = calloc(n_paths + 1, sizeof *run->paths);
     bench->n_runs++;
@@ -246,12 +247,8 @@ static int add_directory(struct mth_bench *bench, const char *directory, struct 
         }
         status = add_case_with(bench, &like, specs, err);
     }
-    if (!status && files.n_items > 1) {
-        if (mth_bench_add_run(bench, directory, paths, files.n_items))
-            status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
-        for (size_t i = 0; !status && i < bench->n_runs; i++)
-            bench->runs[i].as_whole |= any_whole && strcmp(bench->runs[i].id, directory) == 0;
-    }
+    if (!status && files.n_items > 1 && mth_bench_add_run(bench, directory, paths, files.n_items, any_whole))
+        status = mth_error_set(err, MTH_ERR_NO_MEMORY, "no memory for a run");
     free(paths);
     mth_step_files_free(&files);
     return status;
