@@ -8,16 +8,6 @@
 #include "codecs/ulp_rans/ulp_count.h"
 #include "codecs/ulp_rans/ulp_steps.h"
 
-ULP_INLINE __m128i load8(const uint8_t *p)
-{
-    return _mm_loadl_epi64((const void *)p);
-}
-
-ULP_INLINE __m128i load16(const uint8_t *p)
-{
-    return _mm_loadu_si128((const void *)p);
-}
-
 /* ---- elements of 16 and of 32 bits ---- */
 
 /* Doublewords of four vectors as bytes in their order. */
@@ -87,13 +77,7 @@ RANS_TARGET_AVX2 static void contexts(const struct mth_ulp_format *format, const
         contexts16(shift, _mm256_set1_epi16((short)mask), base, n_groups, _mm256_set1_epi16((short)top), out);
 }
 
-/* Floats as ordered integers, and back; integers are what they are. */
-ULP_INLINE vec order16(vec x, bool is_float)
-{
-    vec top = _mm256_set1_epi16((short)0x8000);
-    return is_float ? _mm256_xor_si256(x, _mm256_or_si256(_mm256_srai_epi16(x, 15), top)) : x;
-}
-
+/* Ordered integers as floats; integers are what they are. */
 ULP_INLINE vec unorder16(vec m, bool is_float)
 {
     vec top = _mm256_set1_epi16((short)0x8000), ones = _mm256_set1_epi16(-1);
@@ -158,22 +142,13 @@ RANS_TARGET_AVX2 static void directions(const struct mth_ulp_format *format, con
                               direction16(load(base + VEC_BYTES), load(older + VEC_BYTES), is_float)));
 }
 
-ULP_INLINE uint8_t *gather16(const struct mth_ulp_shuffles *shuffles, __m128i steps, uint32_t mask,
-                             uint8_t *out)
-{
-    mask &= 0xff;
-    _mm_storeu_si128((void *)out, _mm_shuffle_epi8(steps, load16(shuffles->gather16[mask])));
-    return out + 2 * __builtin_popcount(mask);
-}
-
 ULP_INLINE size_t analyze16(const struct mth_ulp_shuffles *shuffles, bool is_float, const uint8_t *src,
                             const uint8_t *base, size_t n_groups, uint32_t *masks, uint8_t *steps)
 {
     uint8_t *out = steps;
     for (size_t g = 0; g < n_groups; g++, src += 2 * VEC_BYTES, base += 2 * VEC_BYTES) {
         vec x = load(src), y = load(src + VEC_BYTES), a = load(base), b = load(base + VEC_BYTES);
-        vec same = _mm256_permute4x64_epi64(
-            _mm256_packs_epi16(_mm256_cmpeq_epi16(x, a), _mm256_cmpeq_epi16(y, b)), 0xd8);
+        vec same = pack_signed_words(_mm256_cmpeq_epi16(x, a), _mm256_cmpeq_epi16(y, b));
         uint32_t mask = ~(uint32_t)_mm256_movemask_epi8(same);
         masks[g] = mask;
         vec first = _mm256_sub_epi16(order16(x, is_float), order16(a, is_float));
@@ -285,12 +260,8 @@ RANS_TARGET_AVX2 static size_t collect(const struct mth_ulp_shuffles *shuffles, 
     for (size_t g = 0; g < n_groups; g++, from += MTH_ULP_GROUP) {
         uint32_t mask = masks[g];
         /* Whether there are any, and in which quarter, changes by chance: no branch asks. */
-        for (unsigned i = 0; i < 4; i++, mask >>= 8) {
-            uint32_t part = mask & 0xff;
-            _mm_storel_epi64((void *)at,
-                             _mm_shuffle_epi8(load8(from + 8 * i), load8(shuffles->gather8[part])));
-            at += __builtin_popcount(part);
-        }
+        for (unsigned i = 0; i < 4; i++, mask >>= 8)
+            at = gather8(shuffles, load8(from + 8 * i), mask, at);
     }
     return (size_t)(at - out);
 }
@@ -404,6 +375,7 @@ const struct mth_ulp_kernels mth_ulp_avx2 = {
     .analyze = analyze,
     .merge = merge,
     .collect = collect,
+    .view = mth_ulp_avx2_view,
     .decode_flags = decode_flags,
     .encode_flags = encode_flags,
     .decode_symbols = mth_ulp_avx2_decode_symbols,

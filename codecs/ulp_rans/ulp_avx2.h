@@ -21,10 +21,26 @@ ULP_INLINE void store(uint8_t *p, vec v)
     _mm256_storeu_si256((void *)p, v);
 }
 
+ULP_INLINE __m128i load8(const uint8_t *p)
+{
+    return _mm_loadl_epi64((const void *)p);
+}
+
+ULP_INLINE __m128i load16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const void *)p);
+}
+
 /* Words of two vectors as bytes in their order. */
 ULP_INLINE vec pack_words(vec a, vec b)
 {
     return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
+}
+
+/* The same of words that are signed. */
+ULP_INLINE vec pack_signed_words(vec a, vec b)
+{
+    return _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
 }
 
 /* Bits of a mask to bytes, 255 for those that are set. */
@@ -35,6 +51,33 @@ ULP_INLINE vec spread(uint32_t mask)
         _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
     vec bits = _mm256_set1_epi64x((long long)0x8040201008040201);
     return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bits), bits);
+}
+
+/* ---- elements ---- */
+
+/* Floats as ordered integers, integers as they are. */
+ULP_INLINE vec order16(vec x, bool is_float)
+{
+    vec top = _mm256_set1_epi16((short)0x8000);
+    return is_float ? _mm256_xor_si256(x, _mm256_or_si256(_mm256_srai_epi16(x, 15), top)) : x;
+}
+
+/* 16-bit steps of the lanes in the lowest byte of a mask, and room behind them. Returns where they end. */
+ULP_INLINE uint8_t *gather16(const struct mth_ulp_shuffles *shuffles, __m128i steps, uint32_t mask,
+                             uint8_t *out)
+{
+    mask &= 0xff;
+    _mm_storeu_si128((void *)out, _mm_shuffle_epi8(steps, load16(shuffles->gather16[mask])));
+    return out + 2 * __builtin_popcount(mask);
+}
+
+/* The same of bytes. */
+ULP_INLINE uint8_t *gather8(const struct mth_ulp_shuffles *shuffles, __m128i bytes, uint32_t mask,
+                            uint8_t *out)
+{
+    mask &= 0xff;
+    _mm_storel_epi64((void *)out, _mm_shuffle_epi8(bytes, load8(shuffles->gather8[mask])));
+    return out + __builtin_popcount(mask);
 }
 
 /* ---- states ---- */

@@ -145,7 +145,8 @@ static void view(struct mth_ulp_block *block, const uint8_t *src, const uint8_t 
                                .steps = state->steps + (block->n_changed - block->n_split) * lane_bytes,
                                .contexts = state->of_base + first * MTH_ULP_GROUP,
                                .changed = state->contexts + block->n_changed};
-    size_t done = kernels->view ? kernels->view(format, state->table.top, src, base, n, &out) : 0;
+    size_t done =
+        kernels->view ? kernels->view(format, &state->shuffles, state->table.top, src, base, n, &out) : 0;
     block->n_changed += out.n_changed;
     block->n_active += out.n_active;
     if (done == n)

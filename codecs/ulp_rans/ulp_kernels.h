@@ -93,8 +93,8 @@ struct mth_ulp_kernels {
      *
      * Returns   how many groups were done
      */
-    size_t (*view)(const struct mth_ulp_format *format, unsigned top, const uint8_t *src, const uint8_t *base,
-                   size_t n_groups, struct mth_ulp_view *out);
+    size_t (*view)(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles, unsigned top,
+                   const uint8_t *src, const uint8_t *base, size_t n_groups, struct mth_ulp_view *out);
     /*
      * Flags of n groups, the first of which is group number `first` of its stream; decoders go forward, encoders backward.
      * Each does as many groups as it can without looking for the end of its bytes at every one, and returns how many;
@@ -168,8 +168,12 @@ extern const struct mth_ulp_kernels mth_ulp_avx2;
 extern const struct mth_ulp_kernels mth_ulp_avx512;
 extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx2;
 extern const struct mth_ulp_turn_kernels mth_ulp_turn_avx512;
-size_t mth_ulp_avx512_view(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
-                           const uint8_t *base, size_t n_groups, struct mth_ulp_view *out);
+size_t mth_ulp_avx2_view(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
+                         unsigned top, const uint8_t *src, const uint8_t *base, size_t n_groups,
+                         struct mth_ulp_view *out);
+size_t mth_ulp_avx512_view(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
+                           unsigned top, const uint8_t *src, const uint8_t *base, size_t n_groups,
+                           struct mth_ulp_view *out);
 void mth_ulp_avx512_directions(const struct mth_ulp_format *format, const uint8_t *base, const uint8_t *older,
                                size_t n_groups, uint8_t *out);
 #endif

@@ -27,9 +27,11 @@ ULP_INLINE vec fields_at(unsigned shift)
     return _mm512_set1_epi64((long long)places);
 }
 
-RANS_TARGET_AVX512 size_t ULP_VIEW(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
+RANS_TARGET_AVX512 size_t ULP_VIEW(const struct mth_ulp_format *format,
+                                   const struct mth_ulp_shuffles *shuffles, unsigned top, const uint8_t *src,
                                    const uint8_t *base, size_t n_groups, struct mth_ulp_view *out)
 {
+    (void)shuffles;
     if (format->lane_bits != LANE_BITS || format->exponent_bits == 0 || format->exponent_bits > 8)
         return 0;
     vec fields = fields_at(format->mantissa_bits);

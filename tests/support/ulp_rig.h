@@ -7,8 +7,9 @@
 /* The AVX-512 kernels, run without such a processor. */
 extern const struct mth_ulp_kernels ulp_emulated;
 /* How they count, and look at elements, as in ulp_kernels.h. */
-size_t ulp_emulated_view(const struct mth_ulp_format *format, unsigned top, const uint8_t *src,
-                         const uint8_t *base, size_t n_groups, struct mth_ulp_view *out);
+size_t ulp_emulated_view(const struct mth_ulp_format *format, const struct mth_ulp_shuffles *shuffles,
+                         unsigned top, const uint8_t *src, const uint8_t *base, size_t n_groups,
+                         struct mth_ulp_view *out);
 void ulp_emulated_count_contexts(const uint8_t *contexts, size_t n, uint32_t counts[MTH_ULP_CONTEXTS]);
 void ulp_emulated_count(const uint8_t *contexts, const uint8_t *symbols, size_t n,
                         uint32_t counts[MTH_ULP_CONTEXTS][MTH_ULP_SYMBOLS]);
