@@ -174,7 +174,7 @@ ULP_INLINE size_t analyze32(const struct mth_ulp_shuffles *shuffles, bool is_flo
             uint32_t changed = ~same & 0xff;
             vec lanes = _mm256_cvtepu8_epi32(load8(shuffles->gather8[changed]));
             store(out, _mm256_permutevar8x32_epi32(step, lanes));
-            out += 4 * __builtin_popcount(changed);
+            out += 4 * count_of(changed);
             mask |= changed << 8 * i;
         }
         masks[g] = mask;
@@ -198,10 +198,10 @@ RANS_TARGET_AVX2 static size_t analyze(const struct mth_ulp_format *format,
 
 ULP_INLINE vec scatter16(const struct mth_ulp_shuffles *shuffles, const uint8_t **steps, uint32_t mask)
 {
-    const uint8_t *first = *steps, *second = first + 2 * __builtin_popcount(mask & 0xff);
+    const uint8_t *first = *steps, *second = first + 2 * count_of(mask & 0xff);
     __m128i low = _mm_shuffle_epi8(load16(first), load16(shuffles->scatter16[mask & 0xff]));
     __m128i high = _mm_shuffle_epi8(load16(second), load16(shuffles->scatter16[mask >> 8 & 0xff]));
-    *steps = second + 2 * __builtin_popcount(mask >> 8 & 0xff);
+    *steps = second + 2 * count_of(mask >> 8 & 0xff);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
@@ -232,7 +232,7 @@ ULP_INLINE size_t merge32(const struct mth_ulp_shuffles *shuffles, bool is_float
             vec step = _mm256_and_si256(_mm256_permutevar8x32_epi32(load(in), lanes),
                                         _mm256_cmpgt_epi32(n_lanes, lanes));
             store(dst, unorder32(_mm256_add_epi32(order32(load(base), is_float), step), is_float));
-            in += 4 * __builtin_popcount(mask);
+            in += 4 * count_of(mask);
         }
     }
     return (size_t)(in - steps) / 4;

@@ -62,13 +62,19 @@ ULP_INLINE vec order16(vec x, bool is_float)
     return is_float ? _mm256_xor_si256(x, _mm256_or_si256(_mm256_srai_epi16(x, 15), top)) : x;
 }
 
+/* Bits that are set, as they are added to addresses: of an int the sign would be carried on. */
+ULP_INLINE size_t count_of(uint32_t mask)
+{
+    return (unsigned)__builtin_popcount(mask);
+}
+
 /* 16-bit steps of the lanes in the lowest byte of a mask, and room behind them. Returns where they end. */
 ULP_INLINE uint8_t *gather16(const struct mth_ulp_shuffles *shuffles, __m128i steps, uint32_t mask,
                              uint8_t *out)
 {
     mask &= 0xff;
     _mm_storeu_si128((void *)out, _mm_shuffle_epi8(steps, load16(shuffles->gather16[mask])));
-    return out + 2 * __builtin_popcount(mask);
+    return out + 2 * count_of(mask);
 }
 
 /* The same of bytes. */
@@ -77,7 +83,7 @@ ULP_INLINE uint8_t *gather8(const struct mth_ulp_shuffles *shuffles, __m128i byt
 {
     mask &= 0xff;
     _mm_storel_epi64((void *)out, _mm_shuffle_epi8(bytes, load8(shuffles->gather8[mask])));
-    return out + __builtin_popcount(mask);
+    return out + count_of(mask);
 }
 
 /* ---- states ---- */
