@@ -14,19 +14,19 @@ set ytics add (0.2, 0.5, 2, 5, 20, 50, 200, 500)
 set logscale xy
 set xtics (0.001, 0.01, 0.1, 0.3, 1, 2.5, 5, 10, 20, 50, 100, 200)
 set multiplot layout 2,1 margins 0.15,0.975,0.265,0.985 spacing 0.025
-set xrange [0.0642927:13.1346]
+set xrange [0.0627269:13.6133]
 set yrange [0.826087:27.3387]
 set object 3 rectangle from 2.5,10 to graph 1,graph 1 fillcolor rgb '#009E73' fillstyle solid 0.12 border rgb '#005a40' linewidth 0.7 behind
 set label 9 'target' at 2.6,11 left font small textcolor rgb '#005a40'
-set arrow from 0.0642927,1.11855 to 13.1346,1.11855 nohead dashtype 2 linewidth 0.7 linecolor rgb '#0072B2' back
-set arrow from 0.0642927,1.19913 to 13.1346,1.19913 nohead dashtype 2 linewidth 0.7 linecolor rgb '#D55E00' back
-set arrow from 0.0642927,1.49714 to 13.1346,1.49714 nohead dashtype 2 linewidth 0.7 linecolor rgb '#009E73' back
-set arrow from 0.0642927,1.38953 to 13.1346,1.38953 nohead dashtype 2 linewidth 0.7 linecolor rgb '#CC79A7' back
-set arrow from 0.0642927,18.2258 to 13.1346,18.2258 nohead dashtype 2 linewidth 0.7 linecolor rgb '#56B4E9' back
-set arrow from 0.0642927,6.26541 to 13.1346,6.26541 nohead dashtype 2 linewidth 0.7 linecolor rgb '#E69F00' back
-set object 2 rectangle from 5.44606,graph 0 to 9.38186,graph 1 fillcolor rgb '#888888' fillstyle solid 0.15 noborder behind
-set arrow from 9.38186,graph 0 to 9.38186,graph 1 nohead linewidth 1 linecolor rgb '#888888' back
-set label 8 'memcpy' at 5.44606,graph 0.03 left rotate by 90 offset -0.5,0 font small textcolor rgb '#555555'
+set arrow from 0.0627269,1.11855 to 13.6133,1.11855 nohead dashtype 2 linewidth 0.7 linecolor rgb '#0072B2' back
+set arrow from 0.0627269,1.19913 to 13.6133,1.19913 nohead dashtype 2 linewidth 0.7 linecolor rgb '#D55E00' back
+set arrow from 0.0627269,1.49714 to 13.6133,1.49714 nohead dashtype 2 linewidth 0.7 linecolor rgb '#009E73' back
+set arrow from 0.0627269,1.38953 to 13.6133,1.38953 nohead dashtype 2 linewidth 0.7 linecolor rgb '#CC79A7' back
+set arrow from 0.0627269,18.2258 to 13.6133,18.2258 nohead dashtype 2 linewidth 0.7 linecolor rgb '#56B4E9' back
+set arrow from 0.0627269,6.26541 to 13.6133,6.26541 nohead dashtype 2 linewidth 0.7 linecolor rgb '#E69F00' back
+set object 2 rectangle from 5.79314,graph 0 to 9.72375,graph 1 fillcolor rgb '#888888' fillstyle solid 0.15 noborder behind
+set arrow from 9.72375,graph 0 to 9.72375,graph 1 nohead linewidth 1 linecolor rgb '#888888' back
+set label 8 'memcpy' at 5.79314,graph 0.03 left rotate by 90 offset -0.5,0 font small textcolor rgb '#555555'
 set ylabel 'ratio, compressing' offset 0.5,0
 set format x ''
 unset key
