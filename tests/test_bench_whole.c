@@ -2,7 +2,6 @@
  * Laws of `mithril bench` on directories that are coded as a whole: what is measured is what compress writes, every file counts, runs of such
  * directories are pairs, and what is no such directory is measured as it was. Files are a trainer's (tests/fixtures/states/).
  */
-#include "base/file.h"
 #include "tests/support/program.h"
 #include "tests/support/rows.h"
 #include "tests/support/temp_dir.h"
@@ -24,16 +23,10 @@ static char *directory;
 
 static void copy_fixture(const char *from, const char *name, const char *to, const char *as)
 {
-    char path[256];
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_buffer file;
-    struct mth_error err;
+    char path[256], copy[256];
     snprintf(path, sizeof path, "tests/fixtures/states/%s/%s", from, name);
-    assert_int_equal(mth_file_read_all(path, memory, &file, &err), 0);
-    snprintf(path, sizeof path, "%s/%s", to, as);
-    temp_dir_write(directory, path, file.data, file.n_bytes);
-    mth_memory_free(memory, file.data);
-    mth_memory_destroy(memory);
+    snprintf(copy, sizeof copy, "%s/%s", to, as);
+    temp_dir_copy(directory, copy, path);
 }
 
 static void write_step(const char *from, const char *to)

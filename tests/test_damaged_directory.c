@@ -3,7 +3,6 @@
  * nothing is written unasked, and nothing half. Files are a trainer's (tests/fixtures/states/).
  */
 #define _GNU_SOURCE /* st_mtim */
-#include "base/file.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -35,25 +34,18 @@ static char *path_of(const char *name)
 
 static bool is_there(const char *name)
 {
-    struct stat st;
-    return stat(path_of(name), &st) == 0;
+    return temp_dir_has(directory, name);
 }
 
 static void write_step(const char *from, const char *to)
 {
     static const char *const own[] = {"model.safetensors", "optimizer.pt"};
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_error err;
-    char path[256];
+    char path[256], copy[256];
     for (size_t i = 0; i < 2; i++) {
-        struct mth_buffer file;
         snprintf(path, sizeof path, "tests/fixtures/states/%s/%s", from, own[i]);
-        assert_int_equal(mth_file_read_all(path, memory, &file, &err), 0);
-        snprintf(path, sizeof path, "%s/%s", to, own[i]);
-        temp_dir_write(directory, path, file.data, file.n_bytes);
-        mth_memory_free(memory, file.data);
+        snprintf(copy, sizeof copy, "%s/%s", to, own[i]);
+        temp_dir_copy(directory, copy, path);
     }
-    mth_memory_destroy(memory);
     snprintf(path, sizeof path, "%s/notes/a.txt", to);
     temp_dir_write(directory, path, from, strlen(from));
     snprintf(path, sizeof path, "%s/notes/b/c.txt", to);

@@ -34,8 +34,7 @@ static char *path_of(const char *name)
 
 static bool is_there(const char *name)
 {
-    struct stat st;
-    return stat(path_of(name), &st) == 0;
+    return temp_dir_has(directory, name);
 }
 
 static bool is_empty(const char *name)

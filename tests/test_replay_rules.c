@@ -156,15 +156,13 @@ static void step_adam(struct tested *t, const struct mth_optimizer_group *true_g
     }
 }
 
+static const struct mth_optimizer_group adam = {
+    .kind = MTH_OPTIMIZER_ADAM, .lr = 1e-3, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};
+
 static void each_order_of_adam_s_operations_is_redone(void **state)
 {
     (void)state;
-    const struct mth_optimizer_group group = {.kind = MTH_OPTIMIZER_ADAM,
-                                              .lr = 1e-3,
-                                              .weight_decay = 0.1,
-                                              .beta1 = 0.9,
-                                              .beta2 = 0.99,
-                                              .eps = 1e-8};
+    const struct mth_optimizer_group group = adam;
     static struct tested t;
     for (unsigned form = 0; form < 48; form++) {
         enum width width = (enum width)(form % 3);
@@ -184,12 +182,7 @@ static void each_order_of_adam_s_operations_is_redone(void **state)
 static void a_scale_that_is_known_serves_every_way(void **state)
 {
     (void)state;
-    const struct mth_optimizer_group group = {.kind = MTH_OPTIMIZER_ADAM,
-                                              .lr = 1e-3,
-                                              .weight_decay = 0.1,
-                                              .beta1 = 0.9,
-                                              .beta2 = 0.99,
-                                              .eps = 1e-8};
+    const struct mth_optimizer_group group = adam;
     static struct tested t;
     struct mth_replay_scale scale = {.bits = 0};
     static const struct {

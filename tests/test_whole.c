@@ -3,7 +3,6 @@
  * file comes back as it was, one alone comes out of it too, and what can not be restored leaves nothing. Files are a trainer's (tests/fixtures/states/).
  */
 #define _GNU_SOURCE /* st_mtim */
-#include "base/file.h"
 #include "tests/support/program.h"
 #include "tests/support/safetensors_builder.h"
 #include "tests/support/temp_dir.h"
@@ -37,16 +36,10 @@ static char *path_of(const char *name)
 
 static void copy_fixture(const char *from, const char *name, const char *to)
 {
-    char path[256];
-    struct mth_memory *memory = mth_memory_create(0);
-    struct mth_buffer file;
-    struct mth_error err;
+    char path[256], copy[256];
     snprintf(path, sizeof path, "tests/fixtures/states/%s/%s", from, name);
-    assert_int_equal(mth_file_read_all(path, memory, &file, &err), 0);
-    snprintf(path, sizeof path, "%s/%s", to, name);
-    temp_dir_write(directory, path, file.data, file.n_bytes);
-    mth_memory_free(memory, file.data);
-    mth_memory_destroy(memory);
+    snprintf(copy, sizeof copy, "%s/%s", to, name);
+    temp_dir_copy(directory, copy, path);
 }
 
 static void write_step(const char *from, const char *to)
@@ -76,8 +69,7 @@ static int end(void **state)
 
 static bool is_there(const char *name)
 {
-    struct stat st;
-    return stat(path_of(name), &st) == 0;
+    return temp_dir_has(directory, name);
 }
 
 static off_t size_of(const char *name)

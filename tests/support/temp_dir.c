@@ -116,3 +116,22 @@ bool temp_dir_same(const char *directory, const char *a, const char *b)
     free(right);
     return same;
 }
+
+void temp_dir_copy(const char *directory, const char *name, const char *from)
+{
+    size_t n = 0;
+    char *content = temp_dir_read(".", from, &n);
+    if (!content)
+        fail_msg("%s: is not there", from);
+    temp_dir_write(directory, name, content, n);
+    free(content);
+}
+
+bool temp_dir_has(const char *directory, const char *name)
+{
+    struct stat st;
+    char *path = join(directory, name);
+    bool is_there = stat(path, &st) == 0;
+    free(path);
+    return is_there;
+}

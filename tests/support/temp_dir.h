@@ -12,6 +12,10 @@ void temp_dir_destroy(char *directory);
 
 /* Write directory/name, with directories of name made; ends the test when that fails. */
 void temp_dir_write(const char *directory, const char *name, const void *data, size_t n_bytes);
+/* The same with the content of a file that lies elsewhere. */
+void temp_dir_copy(const char *directory, const char *name, const char *from);
+/* Is there anything called directory/name? */
+bool temp_dir_has(const char *directory, const char *name);
 /* The content of directory/name with a NUL behind it, or NULL when it is not there; the caller frees it. */
 char *temp_dir_read(const char *directory, const char *name, size_t *n_bytes);
 
